@@ -1,0 +1,103 @@
+# Every command of this repository. `make help` prints them with what they do.
+# All of them set up what they need: a virtual environment from the locks, and the tools that
+# tests/tools pins. Nothing outside this folder, the cache folder and, while a loop is up,
+# the loop's own folders is touched.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The Python that makes the virtual environment; 3.11 or newer.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+RELEASE := PYTHONPATH=.github/scripts $(PY) -m release
+PYTEST := $(PY) -m pytest
+
+##@ See it work
+.PHONY: demo chat
+demo: tools  ## Bring a cluster up on this machine, merge twice, revert once, watch the bot answer (root)
+	@$(PY) -m tests.loop.demo
+
+chat: setup  ## Talk to the running bot from this terminal
+	@$(PY) -m tests.loop.chat
+
+##@ The one-machine loop
+.PHONY: loop-up loop-status loop-logs loop-down
+loop-up: tools  ## Start Kubernetes, Flux, registry, Git and the stand-ins as processes (root)
+	@$(PY) -m tests.loop up
+
+loop-status: setup  ## Show each process, every address, and what is left out
+	@$(PY) -m tests.loop status
+
+loop-logs: setup  ## List the logs, or show one: make loop-logs NAME=kubelet
+	@$(PY) -m tests.loop logs $(NAME)
+
+loop-down: setup  ## Stop the loop and remove everything it made
+	@$(PY) -m tests.loop down
+
+##@ Test
+.PHONY: test check test-bot test-release test-gitops test-loop bench
+test: tools  ## Everything that must hold, from a bare machine (root; what CI runs)
+	@$(PY) -m tests.run all
+
+check: tools-check  ## Linters, types, workflows, manifests: seconds
+	@$(PY) -m tests.run check
+
+test-bot: setup  ## The bot alone, over real sockets
+	@$(PY) -m tests.run bot
+
+test-release: tools-check  ## The release programs and the rollback guard
+	@$(PY) -m tests.run release
+
+test-gitops: tools  ## The manifests as Flux renders them, against schemas and a real API server
+	@$(PY) -m tests.run gitops
+
+test-loop: tools  ## The one-machine loop and the bot in its pod (root)
+	@$(PY) -m tests.run loop
+
+bench: tools  ## Measure the promises and print a table (root, about 20 minutes)
+	@$(PY) -m tests.loop.bench
+
+##@ Release
+.PHONY: releases rollback
+releases: setup  ## What was deployed when, by whom, and what is excluded
+	@$(RELEASE) releases
+
+rollback: setup  ## Go back: make rollback TO=main-12-abc1234 (or TO=--last); shows the commit before pushing
+	@$(RELEASE) rollback $(or $(TO),--last)
+
+##@ Set up
+.PHONY: setup tools tools-check lock fmt clean help
+setup: $(STAMP)  ## Make .venv with what the locks name
+	@:
+
+tools: setup  ## Build the pinned Go tools into the cache; install missing Debian packages (root)
+	@$(PY) -m tests.tools packages --install
+	@$(PY) -m tests.tools build
+
+tools-check: setup
+	@$(PY) -m tests.tools build actionlint crane kubeconform registry
+
+lock: setup  ## Renew the locks with hashes from pyproject.toml
+	@$(VENV)/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header pyproject.toml -o bot/requirements.txt
+	@$(VENV)/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --group tests -c bot/requirements.txt pyproject.toml -o tests/requirements.txt
+
+fmt: setup  ## Format, and mend what the linter can mend
+	@$(VENV)/bin/ruff check --fix --quiet . ; $(VENV)/bin/ruff format --quiet .
+
+clean: setup  ## Remove cached tools that no checkout's pins name any more, and Python's caches
+	@$(PY) -m tests.tools clean
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+help:  ## Print this
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+$(STAMP): bot/requirements.txt tests/requirements.txt
+	@$(PYTHON) tests/setup_venv.py $(VENV)
+	@touch $@
