@@ -1,0 +1,31 @@
+# The bot's image. Built as it is by buildx in the image workflow and by buildah in the one-machine
+# loop, which has no registry to pull from and puts a root file system of its own under this name
+# (tests/loop/images.py). A newer Python is proposed by Dependabot like any other dependency.
+FROM docker.io/library/python:3.13-slim-trixie AS build
+# Bytecode is compiled here, once: the root file system is read-only at run time, and importing
+# without it costs a CPU-second that a pod with a quarter of a core does not have.
+# Unchecked, because nothing in an image is edited after it.
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
+COPY bot/requirements.txt /tmp/requirements.txt
+RUN python3 -m venv /opt/venv \
+ && /opt/venv/bin/pip install --quiet --require-hashes --only-binary=:all: --no-compile \
+      --requirement /tmp/requirements.txt \
+ && /opt/venv/bin/pip uninstall --quiet --yes pip \
+ && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib
+COPY bot /app/bot
+RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /app
+
+FROM docker.io/library/python:3.13-slim-trixie
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /app /app
+WORKDIR /app
+# No shell is needed to run it, and no user of the node is meant by this number.
+USER 65532:65532
+ENTRYPOINT ["/opt/venv/bin/python", "-m", "bot"]
+# Last, because it differs with every commit. The image is found by what it was built from (the tag
+# src-<hash>), so this names the commit that first built these inputs, not every one that ran them.
+ARG REVISION=unknown
+ENV SKY_REVISION=$REVISION PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+LABEL org.opencontainers.image.title="discordskybot" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.revision=$REVISION

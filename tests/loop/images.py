@@ -1,0 +1,123 @@
+"""Build the bot's image from the repository's own Dockerfile, by buildah, without an engine.
+
+The base image that the Dockerfile names cannot be pulled here, so a Debian root with Python 3.13,
+made by mmdebstrap from Debian's own packages, stands in under its name. Both the root and buildah's
+layers are kept in the cache folder: they depend on nothing that a loop makes.
+
+Used by the loop's stand-in for the image workflow (`merge.py`); nothing here runs in production.
+"""
+
+import hashlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tests.tools import cache_root
+
+BASE = "docker.io/library/python:3.13-slim-trixie"  # The name in the Dockerfile's FROM lines.
+
+_SUITE = "trixie"  # Debian 13, whose python3 is 3.13.
+_BASE_RECIPE = (
+    "--variant=minbase",
+    "--include=python3,python3-venv,ca-certificates",
+    "--aptopt=Apt::Install-Recommends false",
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+    _SUITE,
+)
+# pip inside the build sees the host's packages as the host's own pip does.
+_PIP_FILES = ("/etc/pip.conf", "~/.config/pip/pip.conf", "~/.pip/pip.conf")
+_CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+
+Say = Callable[[str], None]
+
+
+class BuildFailed(Exception):
+    """A program that makes the image ended with an error; the message holds its last lines."""
+
+
+def _run(command: Sequence[str | Path], **environment: str) -> str:
+    done = subprocess.run(
+        [str(word) for word in command],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    if done.returncode != 0:
+        tail = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
+        raise BuildFailed(f"{Path(str(command[0])).name} ended with {done.returncode}:\n{tail}")
+    return done.stdout
+
+
+def base_root(say: Say) -> Path:
+    """Return the tar file of the base image's root, made by mmdebstrap once for this recipe."""
+    key = hashlib.sha256("\n".join(_BASE_RECIPE).encode()).hexdigest()[:16]
+    wanted = cache_root() / "base" / f"{_SUITE}-python-{key}.tar"
+    if not wanted.exists():
+        say(f"making the base image's root from Debian {_SUITE} (once, about 20 s)")
+        wanted.parent.mkdir(parents=True, exist_ok=True)
+        # A name of its own until it is whole: a kill leaves no half root under the wanted name.
+        with tempfile.TemporaryDirectory(dir=wanted.parent) as scratch:
+            partial = Path(scratch) / "root.tar"
+            _run(["mmdebstrap", "--quiet", *_BASE_RECIPE, partial])
+            partial.rename(wanted)
+    return wanted
+
+
+class Builder:
+    """Builds and pushes images; its layers live in the cache folder, its mounts nowhere.
+
+    Every buildah runs in a mount namespace of its own, so that the mounts which it makes for its
+    storage end with it.
+    """
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        storage = cache_root() / "buildah"
+        storage.mkdir(parents=True, exist_ok=True)
+        self._buildah: tuple[str | Path, ...] = (
+            "unshare", "--mount", "--propagation", "private",
+            "buildah", "--root", storage / "root", "--runroot", storage / "run",
+            "--storage-driver", "overlay",
+        )  # fmt: skip
+
+    def prepare(self) -> None:
+        """Put the base image under its name into the storage, if it is not there yet."""
+        root = base_root(self._say)
+        label = f"loop.base={root.stem}"
+        found = _run([*self._buildah, "images", "--quiet", "--filter", f"label={label}"])
+        if found.strip():
+            return
+        container = _run([*self._buildah, "from", "scratch"]).strip()
+        try:
+            _run([*self._buildah, "add", "--quiet", container, root, "/"])
+            _run([*self._buildah, "config", "--label", label, container])
+            _run([*self._buildah, "commit", "--quiet", container, BASE])
+        finally:
+            _run([*self._buildah, "rm", container])
+
+    def build(self, context: Path, reference: str, revision: str) -> str:
+        """Build CONTEXT's Dockerfile, push it as REFERENCE over HTTP, and return its digest.
+
+        The digest is `sha256:` and 64 hex digits, as the registry knows the manifest.
+        Raise BuildFailed with the last lines of what buildah said.
+        """
+        self.prepare()
+        mounts = [Path(name).expanduser() for name in (*_PIP_FILES, _CA_BUNDLE)]
+        shared = [f"--volume={path}:{path}:ro" for path in mounts if path.exists()]
+        _run([
+            *self._buildah, "bud", "--quiet", "--layers", "--isolation", "chroot",
+            "--network", "host", "--pull=never", *shared, "--format", "oci",
+            "--build-arg", f"REVISION={revision}", "--tag", reference, context,
+        ])  # fmt: skip
+        with tempfile.TemporaryDirectory() as scratch:
+            digest = Path(scratch) / "digest"
+            _run([
+                *self._buildah, "push", "--quiet", "--tls-verify=false",
+                "--digestfile", digest, reference, f"docker://{reference}",
+            ])  # fmt: skip
+            return digest.read_text().strip()
