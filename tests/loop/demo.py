@@ -39,12 +39,12 @@ def edition(text: str) -> int:
 class Demo:
     """The three acts, on one loop."""
 
-    def __init__(self, loop: state.Loop, seen: Observer, discord: DiscordControl) -> None:
+    def __init__(self, seen: Observer, discord: DiscordControl) -> None:
         self._seen = seen
         self._discord = discord
-        self._clone = Clone(loop.git_url, state.STATE / "workspace")
+        self._clone = Clone(state.GIT_URL, state.STATE / "workspace")
         self._timeline = Timeline()
-        self._workflow = ImageWorkflow(self._clone, loop.registry, self._timeline.note)
+        self._workflow = ImageWorkflow(self._clone, state.REGISTRY, self._timeline.note)
 
     async def run(self) -> None:
         """Merge, merge, revert; each time the bot answers as it should."""
@@ -137,7 +137,7 @@ class Demo:
 
 
 def _tail(part: str) -> str:
-    log = state.STATE / "logs" / f"{part}.log"
+    log = state.LOGS / f"{part}.log"
     if not log.exists():
         return ""
     lines = log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
@@ -145,12 +145,12 @@ def _tail(part: str) -> str:
 
 
 async def _play() -> int:
-    loop = state.load()
+    state.load()  # or LoopDown with the remedy
     async with (
-        Observer(str(loop.kubeconfig)) as seen,
-        DiscordControl(loop.discord_control) as discord,
+        Observer(str(state.KUBECONFIG)) as seen,
+        DiscordControl(f"http://{state.DISCORD_CONTROL}") as discord,
     ):
-        await Demo(loop, seen, discord).run()
+        await Demo(seen, discord).run()
     return 0
 
 
