@@ -1,0 +1,191 @@
+"""Command line: build the pinned tools, say what is cached, install Debian packages."""
+
+import argparse
+import difflib
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+
+from tests.tools import apt, cache, golang, modules, packages, schedule
+from tests.tools.checks import NotReady, check
+from tests.tools.families import FAMILIES, Family
+
+EXPLAIN = """\
+The one-machine loop and the checks use programs of exact versions: Kubernetes, Flux, a registry
+and so on. Nothing is downloaded ready-made: each is built with Go from its published module,
+whose checksum is in tests/tools/<family>/go.sum, into a cache. What is cached is not built again
+until its go.mod changes. The first build of everything takes about a quarter of an hour on two
+cores and several GB of disk; later ones take what was changed.
+
+  python -m tests.tools build                  everything
+  python -m tests.tools build crane flux       only what these two need
+  python -m tests.tools status                 what is built, from which version, how large
+  eval "$(python -m tests.tools env)"          kubectl, flux, crane ... in this shell
+  python -m tests.tools packages --install     Debian packages that the loop needs (root)
+  python -m tests.tools clean                  remove what other pins had built
+
+The cache is $SKY_CACHE, or discord-sky in your cache folder. Exit code 2: this machine lacks
+something, and the message says what to do.
+"""
+
+
+class Usage(RuntimeError):
+    """A name on the command line is not known."""
+
+
+def choose(names: Sequence[str]) -> list[Family]:
+    """Return the families that NAMES (families, tools or shared folders) stand for; all if none."""
+    known: dict[str, list[Family]] = {}
+    for family in FAMILIES:
+        provided = {family.name, *dict(family.tools), *(item.name for item in family.shares)}
+        for name in provided:
+            known.setdefault(name, []).append(family)
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+            raise Usage(f"there is no tool or family {name!r}: {hint}")
+    chosen = {family.name for name in names for family in known[name]}
+    return [family for family in FAMILIES if not names or family.name in chosen]
+
+
+def build(names: Sequence[str]) -> None:
+    """Build what is missing of NAMES."""
+    families = choose(names)
+    toolchain = golang.toolchain()
+    began = time.monotonic()
+    missing = schedule.missing(families, toolchain)
+    cached = [family.name for family in families if family not in missing]
+    if not missing:
+        print(f"tools: all {len(families)} families are cached")
+        return
+    check(missing, toolchain)
+    minutes = sum(family.seconds for family in missing) / 60
+    print(
+        f"tools: cached: {', '.join(cached) or 'nothing'}\n"
+        f"tools: to build: {', '.join(family.name for family in missing)}"
+        f" (about {minutes:.0f} min on two cores if Go has nothing cached)",
+        flush=True,
+    )
+    schedule.build(families, toolchain)
+    print(f"tools: everything is built, {time.monotonic() - began:.0f} s")
+
+
+def status() -> None:
+    """Print what is built."""
+    toolchain = golang.toolchain()
+    print(f"cache {cache.cache_root()}, {toolchain.version} {toolchain.os}/{toolchain.arch}")
+    for family in FAMILIES:
+        folder = cache.entry(family, toolchain)
+        state = "missing"
+        if folder.is_dir():
+            size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            state = f"{size / 1e6:5.0f} MB"
+        made = [name for name, _ in family.tools] + [f"share/{one.name}" for one in family.shares]
+        print(f"{state:>8}  {family.name:22}{family.version():10}{' '.join(made)}")
+    if old := cache.stale(toolchain):
+        print(f"{len(old)} entries of other pins; `python -m tests.tools clean` removes them")
+
+
+def env() -> None:
+    """Print a line that puts the built programs on a shell's PATH."""
+    toolchain = golang.toolchain()
+    folders = [cache.entry(family, toolchain) / "bin" for family in FAMILIES if family.tools]
+    path = ":".join(shlex.quote(str(folder)) for folder in folders if folder.is_dir())
+    print(f'export PATH={path}:"$PATH"' if path else "# nothing is built yet: run `make tools`")
+
+
+def clean() -> None:
+    """Remove cache entries that the pins of this checkout do not name."""
+    old = schedule.clean(golang.toolchain())
+    print(f"tools: removed {len(old)} entries" if old else "tools: nothing to remove")
+
+
+def debian_packages(*, install: bool) -> None:
+    """Say which packages are missing, or install them."""
+    absent = packages.missing()
+    if absent and install and apt.may_install():
+        apt.install(absent)
+    elif absent:
+        raise packages.PackagesMissing(packages.remedy(absent))
+    print(f"tools: all {len(packages.PACKAGES)} Debian packages are there")
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.tools",
+        description=EXPLAIN,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    one = commands.add_parser("build", help="build what is not cached")
+    one.add_argument("names", nargs="*", metavar="FAMILY|TOOL", help="default: everything")
+    commands.add_parser("status", help="what is built")
+    commands.add_parser("path", help="print where a program lies").add_argument("tool")
+    commands.add_parser("env", help="print a line to eval that extends PATH")
+    commands.add_parser("clean", help="remove entries that these pins do not name")
+    one = commands.add_parser("packages", help="Debian packages that the loop needs")
+    one.add_argument("--install", action="store_true", help="install those that are missing (root)")
+    return parser.parse_args(arguments)
+
+
+def run(asked: argparse.Namespace) -> None:
+    """Do what was asked."""
+    match asked.command:
+        case "build":
+            build(asked.names)
+        case "status":
+            status()
+        case "path":
+            print(cache.tool(asked.tool))
+        case "env":
+            env()
+        case "clean":
+            clean()
+        case "packages":
+            debian_packages(install=asked.install)
+
+
+def explain(error: schedule.BuildFailed) -> str:
+    """Turn a failed build into what a person needs: the last lines, whose, and a remedy."""
+    family = error.family
+    text = "\n".join(error.lines)
+    if modules.is_network_trouble(error.lines):
+        remedy = "look at the network and at `go env GOPROXY GOSUMDB`, then run this again"
+    elif "no space left" in text:
+        remedy = "make room on the disk (`go clean -cache` frees most), then run this again"
+    elif "signal: killed" in text:
+        remedy = "the machine ran out of memory; end other programs, then run this again"
+    elif "checksum mismatch" in text or "SECURITY ERROR" in text:
+        remedy = "what was downloaded is not what go.sum names; do not go on before you know why"
+    else:
+        remedy = f"look at tests/tools/{family.source.name}/go.mod, then run this again"
+    return f"{text}\ntools: {family.name} could not be built: {remedy}."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, 1 (a build failed) or 2 (something is missing here)."""
+    try:
+        run(parse(arguments))
+    except schedule.BuildFailed as error:
+        print(explain(error), file=sys.stderr)
+        return 1
+    except (
+        NotReady,
+        Usage,
+        cache.ToolMissing,
+        golang.GoMissing,
+        packages.PackagesMissing,
+    ) as error:
+        print(f"tools: {error}.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("tools: stopped; what was finished is kept.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

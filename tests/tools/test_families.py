@@ -1,0 +1,58 @@
+"""The table agrees with the go.mod files beside it."""
+
+import re
+
+import pytest
+
+from tests.tools.families import FAMILIES, FLUX, HERE, Family
+
+
+def tool_lines(family: Family) -> set[str]:
+    text = (family.source / "go.mod").read_text()
+    blocks = re.findall(r"^tool \(\n(.*?)^\)", text, re.MULTILINE | re.DOTALL)
+    single = re.findall(r"^tool ([^(\s]+)$", text, re.MULTILINE)
+    return {line.strip() for block in blocks for line in block.splitlines()} | set(single)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_every_program_is_a_tool_line_of_its_go_mod(family: Family) -> None:
+    packages = {package for _, package in family.tools if package != "."}
+
+    if family.tools:
+        assert tool_lines(family) == packages
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_every_module_of_the_table_is_pinned_with_its_checksum(family: Family) -> None:
+    if not family.module:
+        return
+    line = f"{family.module} {family.version()} h1:"
+
+    assert re.fullmatch(r"v\d+\.\d+\.\d+", family.version())
+    assert line in (family.source / "go.sum").read_text()
+
+
+def test_no_program_is_made_twice() -> None:
+    names = [name for family in FAMILIES for name, _ in family.tools]
+
+    assert len(names) == len(set(names))
+
+
+def test_every_folder_with_a_go_mod_is_in_the_table() -> None:
+    folders = {path.parent for path in HERE.glob("*/go.mod")}
+
+    assert folders == {family.source for family in FAMILIES}
+
+
+def test_the_crds_are_those_of_the_pinned_flux() -> None:
+    flux = next(family for family in FAMILIES if family.name == "flux")
+
+    assert flux.version() == FLUX
+
+
+def test_kubernetes_and_its_staging_modules_are_of_one_release() -> None:
+    kubernetes = next(family for family in FAMILIES if family.name == "kubernetes")
+    text = (kubernetes.source / "go.mod").read_text()
+    staging = set(re.findall(r"^\tk8s\.io/\S+ => k8s\.io/\S+ (v\S+)$", text, re.MULTILINE))
+
+    assert staging == {kubernetes.version().replace("v1.", "v0.", 1)}
