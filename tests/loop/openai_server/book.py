@@ -1,0 +1,155 @@
+"""Holds what the server was told to do (faults, scripted answers) and what happened (records)."""
+
+import asyncio
+import time
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator
+
+from .records import (
+    ActiveFault,
+    Asked,
+    Counts,
+    Endpoint,
+    Fault,
+    Pace,
+    Record,
+    ScriptedAnswer,
+)
+
+KEPT = 20_000
+
+
+class Instructions:
+    """What to do: injected faults, scripted answers, the pace. Changed by the control API."""
+
+    def __init__(self) -> None:
+        self.pace = Pace()
+        self._faults: dict[str, tuple[Fault, float]] = {}
+        self._hits: Counter[str] = Counter()
+        self._script: list[ScriptedAnswer] = []
+        self._served: Counter[int] = Counter()
+        self._next = 0
+
+    def inject(self, fault: Fault) -> ActiveFault:
+        """Begin a fault."""
+        self._next += 1
+        name = f"fault-{self._next}"
+        self._faults[name] = (fault, time.monotonic())
+        return self._active(name)
+
+    def faults(self) -> list[ActiveFault]:
+        """List every fault since the last clearing, the spent ones too."""
+        return [self._active(name) for name in self._faults]
+
+    def clear(self, name: str | None = None) -> bool:
+        """End one fault or all; says whether there was one."""
+        names = list(self._faults) if name is None else [name] if name in self._faults else []
+        for each in names:
+            del self._faults[each]
+        return bool(names)
+
+    def fault_for(self, endpoint: Endpoint, text: str) -> Fault | None:
+        """Take the newest fault that applies, and count it."""
+        for name in reversed(self._faults):
+            fault, _ = self._faults[name]
+            here = fault.endpoint in {None, endpoint}
+            if here and (fault.match is None or fault.match in text) and not self._over(name):
+                self._hits[name] += 1
+                return fault
+        return None
+
+    def _over(self, name: str) -> bool:
+        fault, began = self._faults[name]
+        spent = fault.count is not None and self._hits[name] >= fault.count
+        return spent or (fault.seconds is not None and time.monotonic() - began > fault.seconds)
+
+    def _active(self, name: str) -> ActiveFault:
+        return ActiveFault(
+            id=name, fault=self._faults[name][0], hits=self._hits[name], over=self._over(name)
+        )
+
+    def script(self, answers: list[ScriptedAnswer]) -> None:
+        """Replace the scripted answers."""
+        self._script = answers
+        self._served.clear()
+
+    def scripted(self, text: str) -> ScriptedAnswer | None:
+        """Take the newest scripted answer for a text."""
+        for index in reversed(range(len(self._script))):
+            answer = self._script[index]
+            spent = answer.count is not None and self._served[index] >= answer.count
+            if answer.match in text and not spent:
+                self._served[index] += 1
+                return answer
+        return None
+
+
+class Book:
+    """What happened: one record for each request, the newest 20,000 of them."""
+
+    def __init__(self) -> None:
+        self._records: OrderedDict[int, Record] = OrderedDict()
+        self._number = 0
+        self._changes: set[asyncio.Queue[Record]] = set()
+
+    def open(self, endpoint: Endpoint, path: str) -> Record:
+        """Begin a record."""
+        self._number += 1
+        record = Record(
+            id=f"req_{self._number:06d}",
+            number=self._number,
+            endpoint=endpoint,
+            path=path,
+            received_at=time.time(),
+        )
+        self._put(record)
+        return record
+
+    def note(self, record: Record, **changes: object) -> Record:
+        """Change a record and tell whoever watches; gives the new one."""
+        changed = record.model_copy(update=changes)
+        self._put(changed)
+        return changed
+
+    def _put(self, record: Record) -> None:
+        self._records[record.number] = record
+        if len(self._records) > KEPT:
+            self._records.popitem(last=False)
+        for queue in self._changes:
+            queue.put_nowait(record)
+
+    def records(self, match: str | None = None) -> list[Record]:
+        """List records, oldest first, where the newest user text contains `match`."""
+        return [r for r in self._records.values() if match is None or _is_about(r.asked, match)]
+
+    async def watch(self) -> AsyncIterator[Record]:
+        """Give every record there is, then each change, without end."""
+        queue: asyncio.Queue[Record] = asyncio.Queue()
+        self._changes.add(queue)
+        try:
+            for record in self.records():
+                yield record
+            while True:
+                yield await queue.get()
+        finally:
+            self._changes.discard(queue)
+
+    def counts(self) -> Counts:
+        """Count the records that are kept."""
+        records = self._records.values()
+        return Counts(
+            total=len(records),
+            open=sum(r.ending == "open" for r in records),
+            by_endpoint=Counter(r.endpoint for r in records),
+            by_status=Counter(str(r.status) for r in records if r.status is not None),
+            by_key=Counter(r.key for r in records if r.key is not None),
+            by_ending=Counter(r.ending for r in records),
+        )
+
+    def forget(self) -> None:
+        """Drop all records; numbers go on."""
+        self._records.clear()
+
+
+def _is_about(asked: Asked | None, match: str) -> bool:
+    return asked is not None and match in asked.last_user_text

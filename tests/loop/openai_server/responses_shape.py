@@ -1,0 +1,160 @@
+"""An answer as the Responses API writes it: one object, or the events that build it."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from . import models
+from .answers import tokens
+from .records import Asked
+from .responses_request import ResponsesRequest
+from .stream import Event, server_error_object
+
+
+class ResponsesShape:
+    """One response, from `response.created` to its end."""
+
+    named = True
+
+    def __init__(self, number: int, body: ResponsesRequest, asked: Asked, *, refusal: bool) -> None:
+        self._body = body
+        self._asked = asked
+        self._refusal = refusal
+        self._id = f"resp_{number:012x}"
+        self._item = f"msg_{number:012x}"
+        self._created = time.time()
+        self._sequence = 0
+        self._text = ""
+        self._thinks = models.reasons(asked.model)
+
+    @property
+    def _index(self) -> int:
+        return int(self._thinks)
+
+    def begin(self) -> Iterator[Event]:
+        """Give what comes before any text; a reasoning model's first item is its reasoning."""
+        yield self._event("response.created", response=self._response("in_progress"))
+        yield self._event("response.in_progress", response=self._response("in_progress"))
+        if self._thinks:
+            item = self._reasoning()
+            yield self._event("response.output_item.added", output_index=0, item=item)
+            yield self._event("response.output_item.done", output_index=0, item=item)
+        item = self._message("in_progress", content=[])
+        yield self._event("response.output_item.added", output_index=self._index, item=item)
+        yield self._part_event("response.content_part.added", part=self._part(""))
+
+    def piece(self, text: str) -> Event:
+        """Give the event for a piece of text."""
+        self._text += text
+        extra: dict[str, Any] = {} if self._refusal else {"logprobs": []}
+        if self._asked.obfuscation and not self._refusal:
+            extra["obfuscation"] = secrets.token_urlsafe(6)
+        kind = "refusal" if self._refusal else "output_text"
+        return self._part_event(f"response.{kind}.delta", delta=text, **extra)
+
+    def end(self, reason: str) -> Iterator[Event]:
+        """Give the closing events and the final response."""
+        if reason == "error_event":
+            error = server_error_object()
+            yield self._event(
+                "error", code=error["code"], message=error["message"], param=error["param"]
+            )
+            return
+        if reason == "failed":
+            yield self._event("response.failed", response=self._response("failed"))
+            return
+        status = "completed" if reason == "completed" else "incomplete"
+        kind = "refusal" if self._refusal else "output_text"
+        done = {"refusal": self._text} if self._refusal else {"text": self._text, "logprobs": []}
+        yield self._part_event(f"response.{kind}.done", **done)
+        yield self._part_event("response.content_part.done", part=self._part(self._text))
+        item = self._message(status, content=[self._part(self._text)])
+        yield self._event("response.output_item.done", output_index=self._index, item=item)
+        yield self._event(f"response.{status}", response=self._response(status, reason))
+
+    def whole(self, text: str, reason: str) -> dict[str, Any]:
+        """Give the response at once, for a request without `stream`."""
+        self._text = text
+        status = {"completed": "completed", "failed": "failed"}.get(reason, "incomplete")
+        return self._response(status, reason)
+
+    def _event(self, kind: str, **fields: Any) -> Event:
+        event = {"type": kind, "sequence_number": self._sequence, **fields}
+        self._sequence += 1
+        return event
+
+    def _part_event(self, kind: str, **fields: Any) -> Event:
+        place = {"item_id": self._item, "output_index": self._index, "content_index": 0}
+        return self._event(kind, **place, **fields)
+
+    def _part(self, text: str) -> dict[str, Any]:
+        if self._refusal:
+            return {"type": "refusal", "refusal": text}
+        return {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
+
+    def _message(self, status: str, content: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            "id": self._item,
+            "type": "message",
+            "status": status,
+            "content": content,
+            "role": "assistant",
+        }
+
+    def _reasoning(self) -> dict[str, Any]:
+        return {"id": self._item.replace("msg_", "rs_"), "type": "reasoning", "summary": []}
+
+    def _output(self, status: str) -> list[dict[str, Any]]:
+        if status == "in_progress":
+            return []
+        thoughts = [self._reasoning()] if self._thinks else []
+        if status == "failed" and not self._text:
+            return thoughts
+        kept = "completed" if status == "completed" else "incomplete"
+        return [*thoughts, self._message(kept, content=[self._part(self._text)])]
+
+    def _response(self, status: str, reason: str = "") -> dict[str, Any]:
+        body = self._body
+        why = "content_filter" if reason == "content_filter" else "max_output_tokens"
+        failed = {"code": "server_error", "message": server_error_object()["message"]}
+        return {
+            "id": self._id,
+            "object": "response",
+            "created_at": int(self._created),
+            "status": status,
+            "background": False,
+            "completed_at": int(time.time()) if status == "completed" else None,
+            "error": failed if status == "failed" else None,
+            "incomplete_details": {"reason": why} if status == "incomplete" else None,
+            "instructions": body.instructions,
+            "max_output_tokens": body.max_output_tokens,
+            "model": body.model,
+            "output": self._output(status),
+            "parallel_tool_calls": True,
+            "previous_response_id": None,
+            "reasoning": (body.reasoning.model_dump() if body.reasoning else None)
+            or {"effort": None, "summary": None},
+            "service_tier": "default",
+            "store": body.store is not False,
+            "temperature": 1.0 if body.temperature is None else body.temperature,
+            "text": {"format": {"type": "text"}, "verbosity": "medium"},
+            "tool_choice": "auto",
+            "tools": [],
+            "top_p": 1.0 if body.top_p is None else body.top_p,
+            "truncation": body.truncation or "disabled",
+            "usage": self._usage() if status in {"completed", "incomplete"} else None,
+            "user": body.user,
+            "metadata": body.metadata or {},
+        }
+
+    def _usage(self) -> dict[str, Any]:
+        asked = sum(tokens(turn.text) + 4 for turn in self._asked.turns)
+        said = tokens(self._text)
+        return {
+            "input_tokens": asked,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": said,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": asked + said,
+        }
