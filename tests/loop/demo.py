@@ -7,33 +7,22 @@ have done it are printed. The loop is left up for looking around.
 
 import argparse
 import asyncio
-import re
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from tests.loop.discord_server.control import DiscordControl
 
 from tests.loop import state
+from tests.loop.editions import Editions
 from tests.loop.images import BuildFailed
-from tests.loop.merge import ROOT, Clone, GitFailed, Image, ImageWorkflow
+from tests.loop.merge import ROOT, GitFailed, Image
 from tests.loop.observe import NotSeen, Observer
 from tests.loop.timeline import Timeline
 
-PERSONA = "bot/personas.py"
 QUESTION = "Who are you?"
-_EDITION = re.compile(r"You are Sky(?: \(edition (\d+)\))?")
 _MINUTE = 60.0
 _LOG_LINES = 15
-
-
-def edition(text: str) -> int:
-    """Return which edition of the default persona TEXT holds; 0 where it says none."""
-    found = _EDITION.search(text)
-    if found is None:
-        raise NotSeen(f"the sentence that begins with 'You are Sky' in {PERSONA}", "git", 0)
-    return int(found[1] or 0)
 
 
 class Demo:
@@ -42,40 +31,33 @@ class Demo:
     def __init__(self, seen: Observer, discord: DiscordControl) -> None:
         self._seen = seen
         self._discord = discord
-        self._clone = Clone(state.GIT_URL, state.STATE / "workspace")
         self._timeline = Timeline()
-        self._workflow = ImageWorkflow(self._clone, state.REGISTRY, self._timeline.note)
+        self._editions = Editions(seen, self._timeline.note)
+        self._clone = self._editions.clone
 
     async def run(self) -> None:
         """Merge, merge, revert; each time the bot answers as it should."""
-        await asyncio.to_thread(self._workflow.prepare)
-        first = edition(self._clone.text(PERSONA)) + 1
-        await self._merge("Act 1: a merge to main", first)
-        second = await self._merge("Act 2: another merge", first + 1)
+        await self._editions.prepare()
+        await self._merge("Act 1: a merge to main")
+        second = await self._merge("Act 2: another merge")
         self._timeline.title("Act 3: git revert of that merge")
         commit = await asyncio.to_thread(self._clone.revert, second)
-        await self._deployed(
-            commit, f"git revert {second[:7]} is {commit[:7]}", first, builds=False
-        )
+        reverted = f"git revert {second[:7]} is {commit[:7]}"
+        await self._deployed(commit, reverted, builds=False)
 
-    async def _merge(self, title: str, number: int) -> str:
-        def edit(tree: Path) -> None:
-            source = tree / PERSONA
-            changed = _EDITION.sub(f"You are Sky (edition {number})", source.read_text(), count=1)
-            source.write_text(changed)
-
+    async def _merge(self, title: str) -> str:
         self._timeline.title(title)
-        subject = f"Sky introduces herself as edition {number}"
-        commit = await asyncio.to_thread(self._clone.merge, subject, edit)
-        await self._deployed(commit, f"{commit[:7]} “{subject}”", number)
+        commit = await self._editions.merge()
+        number = await self._editions.number()
+        await self._deployed(commit, f"{commit[:7]} “Sky introduces herself as edition {number}”")
         return commit
 
-    async def _deployed(self, commit: str, what: str, number: int, *, builds: bool = True) -> None:
-        """Follow COMMIT from the push until the bot answers as edition NUMBER."""
+    async def _deployed(self, commit: str, what: str, *, builds: bool = True) -> None:
+        """Follow COMMIT from the push until the bot answers as the edition that main has."""
         line = self._timeline
         line.start()
         line.add("git", f"pushed to main: {what}")
-        image = await asyncio.to_thread(self._workflow.run, commit)
+        image = await self._editions.run(commit)
         self._say_image(image, expect_build=builds)
         await self._seen.until(
             f"the image policy's latest tag is {image.tag}",
@@ -90,15 +72,10 @@ class Demo:
             lambda now: now.revision == bump,
         )
         line.add("flux", f"fetched {bump[:7]}, applying apps/discord-sky")
-        await self._seen.until(
-            f"a Ready pod runs {image.tag}",
-            "kubelet",
-            lambda now: now.running(image.tag) is not None,
-            2 * _MINUTE,
-        )
+        await self._editions.ready(image.tag)
         pod = self._seen.now.running(image.tag)
         line.add("pod", f"{pod.name if pod else ''} is Ready")
-        await self._answered(number)
+        await self._answered(await self._editions.number())
 
     def _say_image(self, image: Image, *, expect_build: bool) -> None:
         digest = image.digest.removeprefix("sha256:")[:12]
@@ -144,14 +121,13 @@ def _tail(part: str) -> str:
     return "\n".join([f"\nThe last lines of {log}:", *lines])
 
 
-async def _play() -> int:
+async def _play() -> None:
     state.load()  # or LoopDown with the remedy
     async with (
         Observer(str(state.KUBECONFIG)) as seen,
         DiscordControl(f"http://{state.DISCORD_CONTROL}") as discord,
     ):
         await Demo(seen, discord).run()
-    return 0
 
 
 def main() -> int:
@@ -162,12 +138,15 @@ def main() -> int:
     up = subprocess.run([sys.executable, "-m", "tests.loop", "up"], cwd=ROOT, check=False)
     if up.returncode != 0:
         return up.returncode
+    failed = False
     try:
         asyncio.run(_play())
     except* (NotSeen, GitFailed, BuildFailed, TimeoutError) as group:
         for error in group.exceptions:
             print(f"\nThe demo did not come true: {error}", _tail(getattr(error, "part", "")))
         print("\nThe loop is still up: `make loop-status`, `make loop-logs`, `make loop-down`.")
+        failed = True
+    if failed:
         return 1
     print(_LOOK_AROUND.format(seconds=time.monotonic() - began, state=state.STATE))
     return 0

@@ -20,6 +20,9 @@ from lightkube.resources.core_v1 import Pod
 FLUX = "flux-system"
 BOT = "discord-sky"
 
+ImageRepository = create_namespaced_resource(
+    "image.toolkit.fluxcd.io", "v1", "ImageRepository", "imagerepositories"
+)
 ImagePolicy = create_namespaced_resource(
     "image.toolkit.fluxcd.io", "v1", "ImagePolicy", "imagepolicies"
 )
@@ -60,6 +63,7 @@ class PodSeen:
 class Seen:
     """The cluster at one moment, as far as a deploy is concerned."""
 
+    scan_interval: str = ""  # how often the registry is asked
     tag: str = ""  # the image policy's latest tag
     pushed: str = ""  # the newest commit of the image update automation
     revision: str = ""  # the commit that source-controller has fetched
@@ -120,6 +124,7 @@ class Observer:
         self._tasks = [
             group.create_task(watch())
             for watch in (
+                self._repositories,
                 self._policies,
                 self._automations,
                 self._sources,
@@ -184,6 +189,10 @@ class Observer:
         async for event, flux_object in self._watch(kind, FLUX):
             if event in {"ADDED", "MODIFIED"}:
                 yield flux_object
+
+    async def _repositories(self) -> None:
+        async for repository in self._objects(ImageRepository):
+            await self._update(scan_interval=repository.spec["interval"])
 
     async def _policies(self) -> None:
         async for policy in self._objects(ImagePolicy):

@@ -1,0 +1,168 @@
+"""`make bench`: measure the promises on the one-machine loop and print a table.
+
+    python -m tests.loop.bench [SECTION ...] [--runs N]
+
+Sections: deploy (tag pushed to new pod Ready, loop's intervals), production (the same at the
+intervals of clusters/production), revert (git revert of a merge pushed to the old image Ready),
+pod (container start to Ready, memory and CPU). Without a name, all of them. These machines are
+shared and noisy: quote medians. Nothing here fails for being slow.
+"""
+
+import argparse
+import asyncio
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from tests.loop.load import pod_figures, two_hundred_messages
+
+from tests.loop import state
+from tests.loop.editions import Editions
+from tests.loop.intervals import production_intervals
+from tests.loop.merge import ROOT
+from tests.loop.observe import Observer
+
+_MINUTE = 60.0
+
+
+@dataclass
+class Row:
+    """One line of the table: figures in UNIT, as measured, and the bar if there is one."""
+
+    what: str
+    unit: str
+    bar: str = ""
+    figures: list[float] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        low, middle, high = min(self.figures), statistics.median(self.figures), max(self.figures)
+        runs = len(self.figures)
+        return f"{self.what:52} {runs:4} {low:9.2f} {middle:9.2f} {high:9.2f}  {self.unit:4} {self.bar}"
+
+
+HEADER = f"{'':52} {'runs':>4} {'minimum':>9} {'median':>9} {'maximum':>9}"
+
+
+class Bench:
+    """The sections; each returns its rows."""
+
+    def __init__(self, seen: Observer, runs: int | None) -> None:
+        self._seen = seen
+        self._runs = runs
+        self._editions = Editions(seen)
+
+    async def prepare(self) -> None:
+        """Make what the first build needs, and see that the bot runs."""
+        await self._editions.prepare()
+        if not any(pod.ready for pod in self._seen.now.pods.values()):
+            image = await self._editions.run(await self._editions.merge())
+            await self._editions.ready(image.tag)
+        await self._editions.settled()
+
+    async def _deploy(self, runs: int, row: Row) -> list[Row]:
+        started = Row("  of it: container started to pod Ready", "s", "≤ 10")
+        for _ in range(runs):
+            commit = await self._editions.merge()
+            await self._editions.build(commit)
+            began = time.monotonic()
+            tag = await self._editions.tag(commit)
+            first = await self._seen.until(
+                f"a container runs {tag}",
+                "kubelet",
+                lambda now, tag=tag: any(
+                    f":{tag}@" in pod.image and pod.started for pod in now.pods.values()
+                ),
+                2 * _MINUTE,
+            )
+            ready = await self._editions.ready(tag)
+            row.figures.append(ready - began)
+            started.figures.append(ready - first)
+            print(f"  {tag}: {ready - began:.2f} s", flush=True)
+            await self._editions.settled()
+        return [row, started]
+
+    async def deploy(self) -> list[Row]:
+        """Tag pushed to new pod Ready, at the loop's intervals."""
+        row = Row("tag pushed to new pod Ready, loop's intervals", "s", "median ≤ 10")
+        return await self._deploy(self._runs or 10, row)
+
+    async def production(self) -> list[Row]:
+        """The same, at the intervals that clusters/production has."""
+        row = Row("tag pushed to new pod Ready, production's intervals", "s", "each ≤ 60")
+        async with production_intervals(self._editions.clone, self._seen):
+            return await self._deploy(self._runs or 5, row)
+
+    async def revert(self) -> list[Row]:
+        """`git revert` of a merge pushed to the earlier image Ready; nothing may be built."""
+        row = Row("git revert of a merge pushed to old image Ready", "s", "median ≤ 10")
+        for _ in range(self._runs or 10):
+            commit = await self._editions.merge()
+            await self._editions.build(commit)
+            await self._editions.ready(await self._editions.tag(commit))
+            await self._editions.settled()
+            began = time.monotonic()
+            reverted = await asyncio.to_thread(self._editions.clone.revert, commit)
+            image = await self._editions.run(reverted)
+            if image.built:
+                raise SystemExit("bench: the revert of a merge was built; it must be found")
+            row.figures.append(await self._editions.ready(image.tag) - began)
+            print(f"  {image.tag}: {row.figures[-1]:.2f} s", flush=True)
+            await self._editions.settled()
+        return [row]
+
+    async def pod(self) -> list[Row]:
+        """Memory and CPU of the bot in its pod: idle, and under 200 messages at 10 a second."""
+        idle = await pod_figures(self._seen)
+        count = await two_hundred_messages()
+        busy = await pod_figures(self._seen)
+        cpu = 1000 * (busy.cpu_seconds - idle.cpu_seconds) / count.answered
+        return [
+            Row("resident memory, idle", "MiB", "≤ 256", [idle.resident_mib]),
+            Row(
+                "resident memory, after 200 messages at 10 a second",
+                "MiB",
+                "≤ 256",
+                [busy.resident_mib],
+            ),
+            Row("CPU time for an answered message", "ms", "", [cpu]),
+            Row("first message sent to last answer complete", "s", "", [count.seconds]),
+            Row("answered of 200, each once, word for word", "", "200", [count.exact]),
+        ]
+
+
+async def _run(sections: list[str], runs: int | None) -> list[Row]:
+    rows: list[Row] = []
+    async with Observer(str(state.KUBECONFIG)) as seen:
+        bench = Bench(seen, runs)
+        await bench.prepare()
+        table: dict[str, Callable[[], Awaitable[list[Row]]]] = {
+            "deploy": bench.deploy,
+            "revert": bench.revert,
+            "pod": bench.pod,
+            "production": bench.production,
+        }
+        for name in sections or list(table):
+            print(f"{name}:", flush=True)
+            rows += await table[name]()
+    return rows
+
+
+def main() -> int:
+    """Bring the loop up, measure, print the table."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="SECTION")
+    parser.add_argument("--runs", type=int, help="how often each is measured")
+    arguments = parser.parse_args()
+    up = subprocess.run([sys.executable, "-m", "tests.loop", "up"], cwd=ROOT, check=False)
+    if up.returncode != 0:
+        return up.returncode
+    rows = asyncio.run(_run(arguments.sections, arguments.runs))
+    print("\n" + HEADER, *rows, sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""Merges that can be told apart: each gives the bot's default persona another edition number.
+
+The demo, the benchmarks and the tests merge these. A user who asks the bot who it is hears the
+number, because the OpenAI stand-in answers that question with the persona's first sentence.
+"""
+
+import asyncio
+import re
+from pathlib import Path
+
+from tests.loop import state
+from tests.loop.images import Say
+from tests.loop.merge import Clone, Image, ImageWorkflow
+from tests.loop.observe import NotSeen, Observer
+
+PERSONA = "bot/personas.py"
+_EDITION = re.compile(r"You are Sky(?: \(edition (\d+)\))?")
+_LONG = 120.0
+
+
+def _silent(_text: str) -> None:
+    """Say nothing."""
+
+
+def edition(text: str) -> int:
+    """Return which edition of the default persona TEXT holds; 0 where it says none."""
+    found = _EDITION.search(text)
+    if found is None:
+        raise NotSeen(f"the sentence that begins with 'You are Sky' in {PERSONA}", "git", 0)
+    return int(found[1] or 0)
+
+
+class Editions:
+    """A developer who merges editions, and the image workflow that follows each merge."""
+
+    def __init__(self, seen: Observer, say: Say = _silent) -> None:
+        self.clone = Clone(state.GIT_URL, state.STATE / "workspace")
+        self.workflow = ImageWorkflow(self.clone, state.REGISTRY, say)
+        self._seen = seen
+
+    async def prepare(self) -> None:
+        """Make what the first build needs."""
+        await asyncio.to_thread(self.workflow.prepare)
+
+    async def number(self) -> int:
+        """Return the edition that main has."""
+        return edition(await asyncio.to_thread(self.clone.text, PERSONA))
+
+    async def merge(self) -> str:
+        """Merge the next edition; return the merge commit. No image exists yet."""
+        number = await self.number() + 1
+
+        def edit(tree: Path) -> None:
+            source = tree / PERSONA
+            changed = _EDITION.sub(f"You are Sky (edition {number})", source.read_text(), count=1)
+            source.write_text(changed)
+
+        title = f"Sky introduces herself as edition {number}"
+        return await asyncio.to_thread(self.clone.merge, title, edit)
+
+    async def run(self, commit: str, *, tag: bool = True) -> Image:
+        """Run the image workflow for COMMIT; with tag=False, all of it but the tag."""
+        return await asyncio.to_thread(lambda: self.workflow.run(commit, tag=tag))
+
+    async def ready(self, tag: str, seconds: float = _LONG) -> float:
+        """Wait until a Ready pod runs TAG; return the time (monotonic) when it did."""
+        return await self._seen.until(
+            f"a Ready pod runs {tag}",
+            "kubelet",
+            lambda now: now.running(tag) is not None,
+            seconds,
+        )
+
+    async def settled(self) -> None:
+        """Wait until the last rollout's old pod is gone and Flux is content."""
+        await self._seen.until(
+            "one pod is left, and the bot's Kustomization is Ready",
+            "kustomize-controller",
+            lambda now: len(now.pods) == 1 and not now.failure,
+            _LONG,
+        )
