@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -26,13 +27,18 @@ class GoFailed(RuntimeError):
         self.output = output
 
 
+def _dies_with_us() -> tuple[str, ...]:
+    """Let the kernel end what is started if we are killed too hard to do it ourselves."""
+    return ("setpriv", "--pdeathsig", "TERM", "--") if shutil.which("setpriv") else ()
+
+
 class Runner:
     """Starts go commands and knows those that run, so that all can be stopped at once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[str]] = set()
-        self._stopped = False
+        self.stopped = False
 
     def go(
         self,
@@ -42,6 +48,7 @@ class Runner:
     ) -> str:
         """Run go in FOLDER and return what it wrote to stdout. Raises GoFailed.
 
+        What go writes while it works lies in FOLDER too, so that it goes when FOLDER goes.
         `on_line` sees each line of stderr; True means it was progress, not a message to keep.
         """
         command = ("go", *arguments)
@@ -66,12 +73,12 @@ class Runner:
 
     def _start(self, command: Sequence[str], folder: Path) -> subprocess.Popen[str]:
         with self._lock:
-            if self._stopped:
+            if self.stopped:
                 raise GoFailed(command, ["stopped"])
             process = subprocess.Popen(
-                command,
+                (*_dies_with_us(), *command),
                 cwd=folder,
-                env=golang.environment(),
+                env=golang.environment() | {"GOTMPDIR": str(folder)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -85,7 +92,7 @@ class Runner:
     def stop(self) -> None:
         """End everything that runs, and start nothing any more."""
         with self._lock:
-            self._stopped = True
+            self.stopped = True
             for process in self._running:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGTERM)

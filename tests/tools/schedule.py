@@ -62,7 +62,7 @@ def _build(
                 family, toolchain, runner, lambda phrase: progress.doing(family.name, phrase)
             )
         except (GoFailed, OSError) as error:
-            progress.finished(family.name, "failed")
+            progress.finished(family.name, "stopped" if runner.stopped else "failed")
             raise BuildFailed(family, error) from error
         progress.finished(family.name)
 
