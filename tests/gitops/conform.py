@@ -1,0 +1,56 @@
+"""Every rendered object against its schema, by kubeconform: no unknown field, none skipped."""
+
+import json
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import yaml
+
+from tests.gitops.findings import Finding, KubeObject
+from tests.gitops.schemas import LOCATION, schema_folder
+from tests.tools import tool
+
+
+@dataclass(frozen=True)
+class Conformity:
+    """kubeconform's own counts, and what it found."""
+
+    valid: int
+    invalid: int
+    errors: int
+    skipped: int
+    findings: tuple[Finding, ...]
+
+
+def conform(where: str, objects: Iterable[KubeObject]) -> Conformity:
+    """Validate OBJECTS strictly. A kind without a schema is an error, not a skip."""
+    schemas = f"-schema-location={schema_folder()}/{LOCATION}"
+    done = subprocess.run(
+        [str(tool("kubeconform")), "-strict", "-summary", "-output=json", schemas],
+        input=yaml.safe_dump_all(objects),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if not done.stdout:
+        raise RuntimeError(f"kubeconform ended with {done.returncode}: {done.stderr}")
+    report = json.loads(done.stdout)
+    counts = report["summary"]
+    return Conformity(
+        valid=counts["valid"],
+        invalid=counts["invalid"],
+        errors=counts["errors"],
+        skipped=counts["skipped"],
+        findings=tuple(_finding(where, entry) for entry in report["resources"]),
+    )
+
+
+def _finding(where: str, entry: dict[str, str]) -> Finding:
+    problem = f"{entry['kind']} {entry['name']}: {entry['msg']}"
+    if "could not find schema" in problem:
+        return Finding(
+            where, problem, "Pin the module that has this kind's CRD in tests/tools, or mend it."
+        )
+    remedy = f"Look the field up: `kubectl explain {entry['kind'].lower()} --recursive`."
+    return Finding(where, problem, remedy)
