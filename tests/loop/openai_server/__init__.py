@@ -1,0 +1,1 @@
+"""Speaks OpenAI's protocol for tests and the loop; README.md says what it can do."""
