@@ -86,6 +86,8 @@ def remedy(packages: list[Package]) -> str:
     """Say what is missing and the command that installs it."""
     what = "; ".join(f"{package.name} ({package.purpose})" for package in packages)
     names = " ".join(package.name for package in packages)
+    if shutil.which("apt-get") is None:
+        return f"missing: {what}. Install what this system calls them; the names are Debian's"
     return (
         f"missing: {what}. As root, run `python3 -m tests.tools packages --install`, "
         f"or `apt-get install --no-install-recommends {names}`"

@@ -1,5 +1,6 @@
 """What a person sees while families are built: a line at each event, and a sign of life."""
 
+import shutil
 import sys
 import threading
 import time
@@ -80,7 +81,7 @@ class Progress:
             with self._lock:
                 if self._terminal:
                     self._clear()
-                    self._out.write(self.heartbeat()[:118])
+                    self._out.write(self.heartbeat()[: shutil.get_terminal_size().columns - 1])
                     self._out.flush()
                 elif self._state:
                     self._say(self.heartbeat())

@@ -114,6 +114,7 @@ def test_the_heartbeat_says_who_is_how_far() -> None:
 
 def test_missing_packages_are_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "is_there", lambda proof: proof != "nft")
+    monkeypatch.setattr("shutil.which", lambda _name: "/usr/bin/apt-get")
 
     require_packages("git")
     with pytest.raises(PackagesMissing, match=r"nftables \(.*apt-get install .* nftables`"):
