@@ -22,7 +22,7 @@ VENV_BIN = Path(sys.executable).parent
 # Where each layer's tests lie. Together they are all of tests/ (asserted by test_run.py).
 LAYERS: dict[str, list[str]] = {
     "bot": ["tests/bot", "tests/loop/discord_server", "tests/loop/openai_server"],
-    "release": ["tests/release"],
+    "release": ["tests/release", "tests/tools", "tests/test_run.py"],
     "gitops": ["tests/gitops", "tests/loop/image_controllers"],
     "loop": ["tests/loop"],
 }

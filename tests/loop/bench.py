@@ -38,9 +38,9 @@ class Row:
     figures: list[float] = field(default_factory=list)
 
     def __str__(self) -> str:
-        low, middle, high = min(self.figures), statistics.median(self.figures), max(self.figures)
-        runs = len(self.figures)
-        return f"{self.what:52} {runs:4} {low:9.2f} {middle:9.2f} {high:9.2f}  {self.unit:4} {self.bar}"
+        numbers = (min(self.figures), statistics.median(self.figures), max(self.figures))
+        figures = " ".join(f"{number:9.2f}" for number in numbers)
+        return f"{self.what:52} {len(self.figures):4} {figures}  {self.unit:4} {self.bar}"
 
 
 HEADER = f"{'':52} {'runs':>4} {'minimum':>9} {'median':>9} {'maximum':>9}"
