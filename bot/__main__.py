@@ -1,0 +1,111 @@
+"""`python -m bot`: run the bot, or look at its settings. Errors are sentences, never traces."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.errors import BadSettings
+from bot.settings_file import Loaded, load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DEFAULT_FILE = Path("/etc/discord-sky/config.toml")
+_OK, _FAILED, _BAD_SETTINGS = 0, 1, 2
+
+_ABOUT = """\
+Discord Sky answers on Discord with a language model.
+
+People call it by mentioning it, by replying to it, in a direct message, or with `!sky TOPIC`.
+"""
+_MORE = f"""\
+It needs two files, each with one credential in it: the bot's token (SKY_DISCORD__TOKEN_FILE) and
+the key of the model's provider (SKY_OPENAI__API_KEY_FILE). Both may change while it runs.
+
+Settings come from a TOML file ({_DEFAULT_FILE}, if it is there) and from
+environment variables, which win: SKY_, the section, two underscores, the key, as in
+SKY_OPENAI__MODEL=gpt-5-mini. All of them are listed in bot/README.md.
+
+While it runs, /livez, /readyz and /metrics answer on port 8080. SIGTERM lets it finish what it
+took. Exit codes: 0 after a signal, 1 after a defect, 2 for settings that cannot be used.
+
+Try it on your machine, with the two files in the present directory:
+  SKY_DISCORD__TOKEN_FILE=discord-token SKY_OPENAI__API_KEY_FILE=openai-api-key python -m bot
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do what the command line says; returns the exit code."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        if chosen.command == "check-config":
+            return _check(chosen.file, os.environ)
+        return _run(load(_config(chosen.config), os.environ))
+    except BadSettings as error:
+        for problem in error.problems:
+            print(f"settings: {problem}", file=sys.stderr)
+        return _BAD_SETTINGS
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bot",
+        description=_ABOUT,
+        epilog=_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command="run", config=None)
+    config = argparse.ArgumentParser(add_help=False)
+    config.add_argument(
+        "--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="the settings file"
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the settings file")
+    commands = parser.add_subparsers(title="commands", metavar="")
+    run = commands.add_parser("run", parents=[config], help="run the bot (also without a command)")
+    run.set_defaults(command="run")
+    check = commands.add_parser(
+        "check-config", help="say everything that is wrong with a settings file, and how to mend it"
+    )
+    check.add_argument("file", type=Path, metavar="FILE")
+    check.set_defaults(command="check-config")
+    return parser
+
+
+def _config(chosen: Path | None) -> Path | None:
+    """The file to read: the one that was asked for, or the default one if it exists."""
+    if chosen is not None:
+        return chosen
+    return _DEFAULT_FILE if _DEFAULT_FILE.exists() else None
+
+
+def _check(path: Path, environ: Mapping[str, str]) -> int:
+    loaded = load(path, environ)
+    if loaded.unknown:
+        raise BadSettings(loaded.unknown)
+    print(f"{path}: good")
+    return _OK
+
+
+def _run(loaded: Loaded) -> int:
+    import asyncio  # noqa: PLC0415  # the bot itself: half a second that the other commands save
+    import logging  # noqa: PLC0415
+
+    from bot import app, log  # noqa: PLC0415
+
+    log.configure(loaded.settings.log.level)
+    try:
+        asyncio.run(app.run(loaded))
+    except BadSettings:
+        raise
+    except Exception as error:  # the last edge: whoever reads the log gets a line, not a trace
+        logging.getLogger("bot").critical("the bot broke", exc_info=error)
+        return _FAILED
+    return _OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

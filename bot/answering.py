@@ -1,0 +1,137 @@
+"""One call from the taking to the last word: conversation, persona, model, reply."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bot import personas
+from bot.conversation import gather
+from bot.errors import SkyError, Unexpected, Unsaid
+from bot.llm import Ask
+from bot.messages import Author
+from bot.reply import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from bot.channels import Outbox
+    from bot.conversation import History, Recall
+    from bot.llm import Model
+    from bot.messages import Message
+    from bot.metrics import Metrics
+    from bot.pace import Pace
+    from bot.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A message that the bot answers, the words in it, the bot's own id, and when it was taken."""
+
+    message: Message
+    prompt: str
+    me: int
+    taken: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """What answering needs from around it."""
+
+    settings: Settings
+    recall: Recall
+    history: History
+    model: Model
+    outbox: Outbox
+    pace: Pace
+    metrics: Metrics
+
+
+class Answering:
+    """One answer being made. It raises nothing but cancellation: whoever waits is told instead."""
+
+    def __init__(self, call: Call, kit: Kit) -> None:
+        self._call = call
+        self._kit = kit
+        self._reply = Reply(
+            call.message, kit.outbox, kit.pace, kit.settings.reply, self._first_words
+        )
+        self.interrupt: Callable[[], None] = self._reply.interrupt
+
+    async def run(self) -> None:
+        """Answer the call."""
+        outcome = await self._outcome(self._write())
+        seconds = time.monotonic() - self._call.taken
+        self._kit.metrics.answers.labels(outcome).inc()
+        self._kit.metrics.answered.observe(seconds)
+        log.info("answered", extra=self._ids(outcome=outcome, seconds=round(seconds, 3)))
+
+    async def apologise(self, error: SkyError) -> None:
+        """Tell `error` instead of an answer."""
+
+        async def fail() -> None:
+            raise error
+
+        outcome = await self._outcome(fail())
+        self._kit.metrics.answers.labels(outcome).inc()
+        log.warning("turned away", extra=self._ids(outcome=outcome))
+
+    async def _outcome(self, writing: Coroutine[None, None, None]) -> str:
+        try:
+            failed = await self._reply.deliver(writing)
+        except Unsaid as error:
+            log.warning("answer unsaid", extra=self._ids(error=error.label), exc_info=error)
+            return error.label
+        self._remember()
+        if failed is None:
+            return "complete"
+        log.warning("answer failed", extra=self._ids(error=failed.label), exc_info=failed)
+        return failed.label
+
+    async def _write(self) -> None:
+        kit, call = self._kit, self._call
+        try:
+            conversation = await gather(
+                call.message,
+                call.prompt,
+                me=call.me,
+                recall=kit.recall,
+                history=kit.history,
+                limits=kit.settings.conversation,
+            )
+            ask = Ask(personas.instructions(personas.DEFAULT), conversation.turns)
+            await kit.model.answer(ask, self._reply.say)
+        except SkyError:
+            raise
+        except Exception as error:  # a defect of ours: somebody is waiting and is told
+            raise Unexpected(type(error).__name__) from error
+
+    def _first_words(self) -> None:
+        self._kit.metrics.first_words.observe(time.monotonic() - self._call.taken)
+
+    def _remember(self) -> None:
+        message, sent = self._call.message, self._reply.sent
+        answer = replace(
+            message,
+            id=sent[0] if sent else 0,
+            author=Author(self._call.me, personas.DEFAULT.name, bot=True),
+            text=self._reply.text,
+            replies_to=message.id,
+            replies_in=message.channel_id,
+            replied_author_id=message.author.id,
+        )
+        self._kit.recall.put_answer(sent, answer)
+
+    def _ids(self, **more: object) -> dict[str, object]:
+        message = self._call.message
+        return {
+            "message_id": message.id,
+            "channel_id": message.channel_id,
+            "guild_id": message.guild_id,
+            "parts": len(self._reply.sent),
+            **more,
+        }

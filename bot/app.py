@@ -1,0 +1,101 @@
+"""The bot as a whole: what is made of the settings, what runs, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from typing import TYPE_CHECKING
+
+from bot import credentials, gateway, health
+from bot.answering import Kit
+from bot.channels import Channels
+from bot.connection import Connection
+from bot.conversation import Recall
+from bot.desk import Desk
+from bot.llm import OpenAIModel
+from bot.metrics import Metrics
+from bot.pace import Gate, Pace
+from bot.pulse import Pulse, sample_every_second
+
+if TYPE_CHECKING:
+    from bot.settings_file import Loaded
+
+log = logging.getLogger(__name__)
+
+_WARM_AFTER = 10.0  # seconds; sooner if Discord is there sooner
+
+
+class App:
+    """Every object of the bot, put together."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        settings = self.settings = loaded.settings
+        self.metrics = metrics = Metrics()
+        metrics.build.labels(settings.revision).set(1)
+        metrics.unknown_settings.set(len(loaded.unknown))
+        self.token = credentials.Credential("discord", settings.discord.token_file, metrics)
+        self.key = credentials.Credential("openai", settings.openai.api_key_file, metrics)
+        self.pulse = Pulse(metrics)
+        self.model = OpenAIModel(settings.openai, self.key, metrics)
+        recall = Recall()
+        self.connection = Connection(
+            lambda: gateway.Gateway(self.desk, recall, self.pulse), self.token, self.pulse
+        )
+        channels = Channels(self.connection.client, metrics, Gate())
+        pace = Pace(settings.reply.edit_seconds)
+        kit = Kit(settings, recall, channels, self.model, channels, pace, metrics)
+        self.desk = Desk(kit)
+        self.stopping = asyncio.Event()
+
+    def not_ready(self) -> str | None:
+        """Why the bot could not answer a message now; None if it could."""
+        if self.stopping.is_set():
+            return "stopping"
+        if not self.key.usable:
+            return "there is no usable key for the language model"
+        closed = self.pulse.not_ready(self.settings.http.heartbeat_seconds)
+        if closed is None and not self.model.loaded:
+            return "the language model's client is being loaded"
+        return closed
+
+    async def run(self) -> None:
+        """Run until `stopping` is set, then finish what was taken. Raises BadSettings."""
+        gateway.point_at(self.settings.discord)
+        async with health.serving(self.settings.http, self.metrics, self.not_ready) as port:
+            log.info("started", extra={"revision": self.settings.revision, "port": port})
+            async with asyncio.TaskGroup() as tasks:
+                running = [
+                    tasks.create_task(credentials.watch([self.token, self.key])),
+                    tasks.create_task(
+                        sample_every_second(self.pulse, self.connection.latency, self.metrics)
+                    ),
+                    tasks.create_task(self.connection.run()),
+                    tasks.create_task(self._warm()),
+                ]
+                await self.stopping.wait()
+                await self.desk.drain()
+                await self.connection.close()
+                for task in running:
+                    task.cancel()
+            await self.model.close()
+        log.info("stopped")
+
+    async def _warm(self) -> None:
+        """Load the model's client after the login, not before: the first READY comes sooner so."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_WARM_AFTER):
+                await self.pulse.ever_open.wait()
+        await self.model.warm()
+
+
+async def run(loaded: Loaded) -> None:
+    """Run the bot until SIGTERM or SIGINT. Raises BadSettings if the port cannot be had."""
+    for sentence in loaded.unknown:
+        log.warning("unknown setting", extra={"problem": sentence})
+    app = App(loaded)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, app.stopping.set)
+    await app.run()

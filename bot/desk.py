@@ -1,0 +1,114 @@
+"""Takes calls, answers a bounded number at once, and finishes what was taken before it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from bot.answering import Answering, Call, Kit
+from bot.decision import Answer, decide
+from bot.errors import TooBusy
+
+if TYPE_CHECKING:
+    from bot.messages import Message
+
+log = logging.getLogger(__name__)
+
+_REMEMBERED = 10_000  # ids of calls: Discord repeats an event after a resume, minutes later at most
+_APOLOGIES = 8  # at once, to those who are turned away: a flood is not answered by a flood
+_LAST_WORDS_SECONDS = 3.0  # of the drain, for telling those whose answer does not end in time
+
+
+class Desk:
+    """Every answer under way is a task of its own, whichever channel it is for."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._work = kit.settings.work
+        self._places = asyncio.Semaphore(self._work.in_flight)
+        self._answering: dict[asyncio.Task[None], Answering] = {}
+        self._apologies: set[asyncio.Task[None]] = set()
+        self._taken: OrderedDict[int, None] = OrderedDict()
+        self._open = True
+
+    def receive(self, message: Message, me: int) -> None:
+        """Look at a message, and take it if it calls the bot, whose user id is `me`."""
+        decision = decide(message, me=me, command=self._kit.settings.discord.command)
+        if message.author.id != me:
+            self._kit.recall.put(message)
+        if not isinstance(decision, Answer):
+            self._kit.metrics.messages.labels(decision.reason).inc()
+            return
+        self._kit.metrics.messages.labels(decision.how).inc()
+        if not self._open:
+            self._turn_away(message, "draining")
+        elif self._seen(message.id):
+            self._turn_away(message, "repeated")
+        else:
+            self._take(Call(message, decision.prompt, me, time.monotonic()))
+
+    def _turn_away(self, message: Message, reason: str) -> None:
+        self._kit.metrics.turned_away.labels(reason).inc()
+        log.info("not taken", extra={"message_id": message.id, "reason": reason})
+
+    def _seen(self, message_id: int) -> bool:
+        if message_id in self._taken:
+            return True
+        self._taken[message_id] = None
+        if len(self._taken) > _REMEMBERED:
+            self._taken.popitem(last=False)
+        return False
+
+    def _take(self, call: Call) -> None:
+        answering = Answering(call, self._kit)
+        if len(self._answering) >= self._work.in_flight + self._work.waiting:
+            self._turn_away(call.message, "too_busy")
+            if len(self._apologies) < _APOLOGIES:
+                sorry = asyncio.create_task(answering.apologise(TooBusy()))
+                self._apologies.add(sorry)
+                sorry.add_done_callback(self._apologies.discard)
+            return
+        task = asyncio.create_task(self._answer(answering), name=f"answer {call.message.id}")
+        self._answering[task] = answering
+        task.add_done_callback(self._done)
+        self._count()
+
+    async def _answer(self, answering: Answering) -> None:
+        async with self._places:
+            await answering.run()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        del self._answering[task]
+        self._count()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("answering broke", exc_info=error)
+            self._kit.metrics.answers.labels("broken").inc()
+
+    def _count(self) -> None:
+        taken = len(self._answering)
+        self._kit.metrics.in_flight.set(min(taken, self._work.in_flight))
+        self._kit.metrics.waiting.set(max(0, taken - self._work.in_flight))
+
+    async def drain(self) -> None:
+        """Take nothing more and finish what was taken; what does not end in time is told so."""
+        self._open = False
+        began = time.monotonic()
+        log.info("draining", extra={"answers": len(self._answering)})
+        await self._wait(self._work.drain_seconds - _LAST_WORDS_SECONDS)
+        for answering in list(self._answering.values()):
+            answering.interrupt()
+        await self._wait(_LAST_WORDS_SECONDS)
+        late = len(self._answering)
+        for task in [*self._answering, *self._apologies]:
+            task.cancel()
+        await self._wait(1)
+        seconds = round(time.monotonic() - began, 3)
+        log.info("drained", extra={"seconds": seconds, "cancelled": late})
+
+    async def _wait(self, seconds: float) -> None:
+        tasks = [*self._answering, *self._apologies]
+        if tasks:
+            await asyncio.wait(tasks, timeout=max(0.0, seconds))

@@ -1,0 +1,227 @@
+"""What can go wrong, as one tree.
+
+    SkyError                     label: its name in metrics and logs; sentence: what a person reads
+    ├── Retried                  tried again while nothing has been said yet; told if it lasts
+    │   ├── ModelBusy            429 for pace
+    │   ├── ModelDown            5xx, no connection, an answer that is no answer
+    │   ├── ModelSlow            no text in time
+    │   └── KeyRefused           401: tried again as soon as another key is there
+    ├── Told                     trying again would change nothing: the person reads its sentence
+    │   ├── QuotaSpent           429 for money
+    │   ├── ModelMissing         404: the configured model, or 403: not for this key
+    │   ├── TooMuchText          the conversation is beyond the model's context
+    │   ├── RequestRefused       400 of another kind
+    │   ├── Filtered             the provider's content filter
+    │   ├── CutShort             the stream ended before the answer did
+    │   ├── OutOfRoom            the answer reached the configured length
+    │   ├── NothingSaid          a complete answer without a word in it
+    │   ├── TooBusy              more is waiting than the bot takes on
+    │   ├── Interrupted          the bot is stopping
+    │   └── Unexpected           a defect of ours
+    ├── Unsaid                   nobody can be told, for Discord refuses the words
+    │   ├── MayNotSpeak          no permission, a closed DM
+    │   ├── PlaceGone            the channel or the answer was deleted
+    │   └── DiscordDown          Discord did not take it in time, after retries
+    └── Fatal                    for the operator; each says the remedy
+        ├── BadSettings          the process ends with code 2
+        ├── CredentialMissing    waits for the file
+        ├── TokenRefused         waits for another token
+        └── GatewayRefused       Discord closed the gateway for a reason that only a person can mend
+
+What an exception says is for operators and holds neither content nor credentials.
+People read its class's sentence.
+"""
+
+from __future__ import annotations
+
+
+class SkyError(Exception):
+    """The root: everything that the bot raises on purpose."""
+
+    label = "error"
+    sentence = "Something went wrong on my side. Please try again in a moment."
+
+
+class Retried(SkyError):
+    """May pass by itself. `after` is how many seconds the other side asked to wait, if it did."""
+
+    def __init__(self, message: str = "", *, after: float | None = None) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class ModelBusy(Retried):
+    """The provider takes no more requests at this pace."""
+
+    label = "model_busy"
+    sentence = "The language model is busy right now. Please ask me again in a minute."
+
+
+class ModelDown(Retried):
+    """The provider cannot be reached or fails."""
+
+    label = "model_down"
+    sentence = (
+        "I can't reach the language model at the moment. Please ask me again in a few minutes."
+    )
+
+
+class ModelSlow(Retried):
+    """The provider was reached and said nothing in time."""
+
+    label = "model_slow"
+    sentence = "The language model took too long to answer. Please ask me again."
+
+
+class KeyRefused(Retried):
+    """The provider refused the API key."""
+
+    label = "key_refused"
+    sentence = (
+        "My access to the language model was refused. The people who run me have to mend that."
+    )
+
+
+class Told(SkyError):
+    """Trying again would not help; the person is told why."""
+
+
+class QuotaSpent(Told):
+    """The account's money is used up: a 429 that no retry mends."""
+
+    label = "quota_spent"
+    sentence = (
+        "My budget with the language model is used up. The people who run me have to refill it."
+    )
+
+
+class ModelMissing(Told):
+    """The configured model does not exist, or this key may not use it."""
+
+    label = "model_missing"
+    sentence = (
+        "The language model I am set to use is not available. "
+        "The people who run me have to choose another."
+    )
+
+
+class TooMuchText(Told):
+    """The conversation does not fit into the model's context."""
+
+    label = "too_much_text"
+    sentence = "That is more text than I can read at once. Please ask with less of it."
+
+
+class RequestRefused(Told):
+    """The provider refused the request for another reason."""
+
+    label = "request_refused"
+    sentence = "The language model did not accept that question. Please try to put it differently."
+
+
+class Filtered(Told):
+    """The provider's content filter stepped in."""
+
+    label = "filtered"
+    sentence = "The language model's content filter stopped this answer. Please ask differently."
+
+
+class CutShort(Told):
+    """The stream ended without saying that the answer was complete."""
+
+    label = "cut_short"
+    sentence = "The connection broke before my answer was complete. Ask me again for the rest."
+
+
+class OutOfRoom(Told):
+    """The answer is as long as the settings allow."""
+
+    label = "out_of_room"
+    sentence = "I ran out of room here. Reply to this message and I will go on."
+
+
+class NothingSaid(Told):
+    """The model completed its answer without any text."""
+
+    label = "nothing_said"
+    sentence = "The language model had nothing to say to that. Please try to put it differently."
+
+
+class TooBusy(Told):
+    """More people are waiting than the bot takes on at once."""
+
+    label = "too_busy"
+    sentence = (
+        "So many people are asking at once that I can't keep up. Please try again in a minute."
+    )
+
+
+class Interrupted(Told):
+    """The bot is being stopped and this answer did not end in time."""
+
+    label = "interrupted"
+    sentence = "I am being restarted and could not finish this answer. Please ask me again."
+
+
+class Unexpected(Told):
+    """A defect of ours, seen at a task's edge."""
+
+    label = "unexpected"
+
+
+class Unsaid(SkyError):
+    """Discord does not take what the bot has to say, so nobody can be told."""
+
+
+class MayNotSpeak(Unsaid):
+    """A missing permission, or a person whose DMs are closed."""
+
+    label = "may_not_speak"
+
+
+class PlaceGone(Unsaid):
+    """The channel, or the answer that was being written, no longer exists."""
+
+    label = "place_gone"
+
+
+class DiscordDown(Unsaid):
+    """Discord failed or was out of reach for longer than the retries last."""
+
+    label = "discord_down"
+
+
+class Fatal(SkyError):
+    """Only an operator can mend it."""
+
+
+class BadSettings(Fatal):
+    """The settings cannot be used. `problems` are sentences, each with a place and a remedy."""
+
+    label = "bad_settings"
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class CredentialMissing(Fatal):
+    """A credential's file is not there, not readable, or empty."""
+
+    label = "credential_missing"
+
+
+class TokenRefused(Fatal):
+    """Discord does not accept the bot's token."""
+
+    label = "token_refused"
+
+
+class GatewayRefused(Fatal):
+    """Discord closed the gateway for good. `code` is its close code."""
+
+    label = "gateway_refused"
+
+    def __init__(self, code: int, remedy: str) -> None:
+        super().__init__(remedy)
+        self.code = code

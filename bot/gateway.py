@@ -1,0 +1,104 @@
+"""Discord's events in: each is turned into a value and handed on, nothing else happens here."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import discord
+import yarl
+from discord.gateway import DiscordWebSocket
+
+from bot import discord_values
+
+if TYPE_CHECKING:
+    from bot.conversation import Recall
+    from bot.desk import Desk
+    from bot.pulse import Pulse
+    from bot.settings import Discord
+
+log = logging.getLogger(__name__)
+
+_HEARTBEAT_SECONDS = 60.0  # silence after which discord.py reconnects; beats are 41 s apart
+_GUILD_SECONDS = 0.5  # discord.py waits this long after the last guild; nothing here waits for it
+
+
+def point_at(settings: Discord) -> None:
+    """Make discord.py talk to the addresses of the settings. They are its class attributes.
+
+    Called once, where the bot is put together. Pictures come from the same server as the REST API
+    where that is not Discord's own.
+    """
+    discord.http.Route.BASE = settings.api_url
+    DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway_url)
+    if yarl.URL(settings.api_url).host != "discord.com":
+        discord.Asset.BASE = str(yarl.URL(settings.api_url).origin())
+
+
+def intents() -> discord.Intents:
+    """What Discord sends: servers, channels, messages with their content (which is privileged)."""
+    return discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=True)
+
+
+class Gateway(discord.Client):
+    """One login. It caches no messages and no members: what is needed of them is in the recall."""
+
+    def __init__(self, desk: Desk, recall: Recall, pulse: Pulse) -> None:
+        super().__init__(
+            intents=intents(),
+            max_messages=None,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            guild_ready_timeout=_GUILD_SECONDS,
+            heartbeat_timeout=_HEARTBEAT_SECONDS,
+            allowed_mentions=discord.AllowedMentions.none(),
+        )
+        self._desk = desk
+        self._recall = recall
+        self._pulse = pulse
+
+    @property
+    def me(self) -> int:
+        """The bot's own user id; 0 before the login."""
+        return self.user.id if self.user else 0
+
+    async def on_connect(self) -> None:
+        """READY was received: events come from here on."""
+        log.info("gateway ready", extra={"guilds": len(self.guilds), "user_id": self.me})
+        self._pulse.opened("ready")
+
+    async def on_resumed(self) -> None:
+        """RESUMED: what was missed has been sent."""
+        log.info("gateway resumed")
+        self._pulse.opened("resumed")
+
+    async def on_disconnect(self) -> None:
+        """Note that the connection broke or could not be made; discord.py goes on trying."""
+        if self._pulse.open:
+            log.warning("gateway disconnected")
+        self._pulse.closed("disconnected")
+
+    async def on_message(self, message: discord.Message) -> None:
+        """Hand a message on."""
+        quoted = discord_values.replied(message)
+        if quoted is not None:
+            self._recall.put(quoted)
+        self._desk.receive(discord_values.read(message), self.me)
+
+    async def on_raw_message_edit(self, event: discord.RawMessageUpdateEvent) -> None:
+        """Remember the new words of a message; embeds that Discord adds are no new words."""
+        if event.message.author.id != self.me and event.message.edited_at is not None:
+            self._recall.put(discord_values.read(event.message))
+
+    async def on_raw_message_delete(self, event: discord.RawMessageDeleteEvent) -> None:
+        """Forget a message."""
+        self._recall.forget(event.message_id)
+
+    async def on_raw_bulk_message_delete(self, event: discord.RawBulkMessageDeleteEvent) -> None:
+        """Forget messages."""
+        for message_id in event.message_ids:
+            self._recall.forget(message_id)
+
+    async def on_error(self, event_method: str, /, *_: Any, **__: Any) -> None:
+        """Log a defect of ours in one of the methods above; the event is lost, the rest goes on."""
+        log.error("event handler broke", extra={"event": event_method}, exc_info=True)  # noqa: LOG014  # discord.py calls this while it handles the exception

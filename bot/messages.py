@@ -1,0 +1,40 @@
+"""The small frozen values that travel between the rooms; Discord's objects stay at the gateway."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who wrote a message. `name` is the one that people see in that place."""
+
+    id: int
+    name: str
+    bot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as Discord reported it, with what the bot needs of it and nothing else.
+
+    `ordinary` is false for what Discord itself writes (a pin, a join). `replies_to` is the id of
+    the message that this one replies to, in `replies_in` (None: the same channel). `names` are
+    those whom the text mentions, by id.
+    """
+
+    id: int
+    channel_id: int
+    author: Author
+    text: str
+    guild_id: int | None = None
+    ordinary: bool = True
+    replies_to: int | None = None
+    replies_in: int | None = None
+    replied_author_id: int | None = None
+    names: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def direct(self) -> bool:
+        """Whether it was written to the bot alone."""
+        return self.guild_id is None

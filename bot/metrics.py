@@ -1,0 +1,57 @@
+"""What can be counted from outside, under `discord_sky_`."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import generate_latest
+
+_PREFIX = "discord_sky"
+_WAITS = (0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 240)
+
+
+class Metrics:
+    """All series, in a registry of their own. Labels take few values: never ids."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.build = self._gauge("build_info", "The commit that runs", "revision")
+        self.unknown_settings = self._gauge("settings_unknown", "Keys that nothing reads")
+
+        self.messages = self._counter("messages", "Messages seen, by decision", "decision")
+        self.turned_away = self._counter("turned_away", "Calls not taken, by reason", "reason")
+        self.in_flight = self._gauge("answers_in_flight", "Answers being written")
+        self.waiting = self._gauge("answers_waiting", "Calls that wait for a place")
+        self.answers = self._counter(
+            "answers", "Calls that were taken, by how they ended", "outcome"
+        )
+        self.first_words = self._waits("first_words_seconds", "From the call to the first words")
+        self.answered = self._waits("answer_seconds", "From the call to the whole answer")
+
+        self.model = self._counter("model_requests", "Requests to the model, by outcome", "outcome")
+        self.first_text = self._waits("model_first_text_seconds", "From request to first text")
+        self.tokens = self._counter("model_tokens", "Tokens, as the provider counts them", "kind")
+
+        self.calls = self._counter("discord_calls", "Discord REST calls", "call", "outcome")
+        self.gateway_open = self._gauge("gateway_open", "1 while a session is open")
+        self.gateway = self._counter("gateway_events", "What happened to the session", "event")
+        self.heartbeat = self._gauge("heartbeat_age_seconds", "Age of the last acknowledged beat")
+        self.latency = self._gauge("heartbeat_latency_seconds", "Round trip of the last beat")
+        self.loop_lag = self._gauge("event_loop_lag_seconds", "How late the event loop woke last")
+
+        self.credential = self._gauge("credential_present", "1 when there is a value", "name")
+        self.credential_changes = self._counter("credential_changes", "New values seen", "name")
+        self.credential_refused = self._counter("credential_refused", "Values refused", "name")
+
+    def render(self) -> bytes:
+        """Write everything in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"{_PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"{_PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _waits(self, name: str, text: str) -> Histogram:
+        return Histogram(f"{_PREFIX}_{name}", text, buckets=_WAITS, registry=self.registry)

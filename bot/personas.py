@@ -1,0 +1,36 @@
+"""Who the bot is when it speaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """A voice. `instructions` begin with one sentence that says who the bot is."""
+
+    name: str
+    instructions: str
+
+
+DEFAULT = Persona(
+    name="Sky",
+    instructions=(
+        "You are Sky, a friendly and quick-witted member of this Discord server. "
+        "You answer in the language you are spoken to, in the few sentences that a chat wants, "
+        "longer only when the question needs it. You say so when you do not know something, and "
+        "you never make up sources. You use Discord's Markdown: code goes into fences with the "
+        "language named; tables and LaTeX are not shown here, so you do without them."
+    ),
+)
+
+# How the conversation is written down, whoever the persona is: see conversation.py.
+_READING = (
+    "Several people may take part in this conversation. Each of their messages begins with the "
+    "name of its writer and a colon. Your own messages have no such beginning: never write one."
+)
+
+
+def instructions(persona: Persona) -> str:
+    """What the model is told before the conversation."""
+    return f"{persona.instructions}\n\n{_READING}"

@@ -1,0 +1,161 @@
+"""Text into Discord's messages while it is still being written.
+
+The first message goes out a moment after the first text, edits follow at a pace, and an answer that
+is complete by then is sent once and never edited: most answers cost one request. Each piece of text
+costs an append; all else happens at the pace of the edits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from bot.errors import DiscordDown, Interrupted, NothingSaid, SkyError, Unsaid
+from bot.split import Place, next_part, open_fence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from bot.channels import Outbox
+    from bot.messages import Message
+    from bot.pace import Pace
+    from bot.settings import Reply as Timing
+
+_TYPING_AFTER = 0.5  # a quick answer needs no typing, and no request for it
+_TYPING_LASTS = 8.0  # Discord shows it for ten seconds
+
+
+def nonce(message_id: int, part: int) -> str:
+    """Name one part of an answer: at most 25 characters, the same at every attempt."""
+    return f"{message_id}-{part}"
+
+
+class Reply:
+    """One answer on its way out."""
+
+    def __init__(
+        self,
+        call: Message,
+        outbox: Outbox,
+        pace: Pace,
+        timing: Timing,
+        on_first: Callable[[], None],
+    ) -> None:
+        self.sent: list[int] = []  # the ids of the answer's messages
+        self._call = call
+        self._outbox = outbox
+        self._pace = pace
+        self._timing = timing
+        self._on_first = on_first
+        self._pieces: list[str] = []
+        self._spoke = asyncio.Event()
+        self._place = Place()  # where the message begins that is still growing
+        self._growing: int | None = None  # its id, once it was sent
+        self._shown = ""  # and what it shows
+        self._writing: asyncio.Task[None] | None = None
+        self._interrupted = False
+
+    @property
+    def text(self) -> str:
+        """All that was said so far."""
+        return "".join(self._pieces)
+
+    def say(self, piece: str) -> None:
+        """Take the next piece of text."""
+        self._pieces.append(piece)
+        if not self._spoke.is_set():
+            self._spoke.set()
+
+    def interrupt(self) -> None:
+        """End the answer now, with a word on why."""
+        self._interrupted = True
+        if self._writing is not None:
+            self._writing.cancel()
+
+    async def deliver(self, writing: Coroutine[None, None, None]) -> SkyError | None:
+        """Show what `writing` says through `say` until it ends; returns what went wrong with it.
+
+        A failure of `writing` is told in the last message. Raises Unsaid if Discord does not take
+        the answer.
+        """
+        with self._pace.answering(self._call.channel_id):
+            self._writing = asyncio.create_task(writing)
+            if self._interrupted:
+                self._writing.cancel()
+            try:
+                await self._show_while(self._writing)
+            finally:
+                if not self._writing.done():
+                    self._writing.cancel()
+                    await asyncio.wait({self._writing})
+            failed = self._failure(self._writing)
+            if failed is not None:
+                self._pieces.append(_note(self.text, failed.sentence))
+            await self._show(last=True)
+            return failed
+
+    async def _show_while(self, writing: asyncio.Task[None]) -> None:
+        await self._wait_for_words(writing)
+        await asyncio.wait({writing}, timeout=self._timing.first_words_seconds)
+        while not writing.done():
+            with contextlib.suppress(DiscordDown):  # counted where it happened; the end is repeated
+                await self._show(last=False)
+            await asyncio.wait({writing}, timeout=self._pace.edit_gap(self._call.channel_id))
+
+    async def _wait_for_words(self, writing: asyncio.Task[None]) -> None:
+        typing = asyncio.create_task(self._type())
+        spoke = asyncio.create_task(self._spoke.wait())
+        try:
+            await asyncio.wait({writing, spoke}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            typing.cancel()
+            spoke.cancel()
+
+    async def _type(self) -> None:
+        with contextlib.suppress(Unsaid):  # counted; the answer itself will find out
+            await asyncio.sleep(_TYPING_AFTER)
+            while True:
+                await self._outbox.typing(self._call.channel_id)
+                await asyncio.sleep(_TYPING_LASTS)
+
+    def _failure(self, writing: asyncio.Task[None]) -> SkyError | None:
+        if self._interrupted and writing.cancelled():
+            return Interrupted()
+        failed = writing.exception()
+        if failed is None:
+            return None if self.text.strip() else NothingSaid()
+        if not isinstance(failed, SkyError):
+            raise failed
+        return failed
+
+    async def _show(self, *, last: bool) -> None:
+        """Bring Discord's messages up to the text, going on to further ones where it is full."""
+        text = self.text
+        while self._place.position < len(text):
+            part, following = next_part(text, self._place)
+            full = following.position < len(text)
+            if part.content.strip():
+                await self._put(part.content, patient=full or last)
+            if not full:
+                return
+            self._place, self._growing, self._shown = following, None, ""
+
+    async def _put(self, content: str, *, patient: bool) -> None:
+        if self._growing is None:
+            number = nonce(self._call.id, len(self.sent))
+            self._growing = await self._outbox.send(self._call, content, number)
+            self.sent.append(self._growing)
+            if len(self.sent) == 1:
+                self._on_first()
+        elif content != self._shown:
+            await self._outbox.edit(self._call.channel_id, self._growing, content, patient=patient)
+        self._shown = content
+
+
+def _note(text: str, sentence: str) -> str:
+    """What is added to `text` to say `sentence` in Discord's small print, outside of any fence."""
+    if not text.strip():
+        return sentence
+    closing = "\n```" if open_fence(text) else ""
+    return f"{closing}\n-# {sentence}"

@@ -1,0 +1,186 @@
+"""The settings: frozen, typed, read once at the start and passed in.
+
+A TOML file and environment variables give them; a variable wins over the file. Its name is `SKY_`,
+then the section and the key in capitals with two underscores between: `SKY_OPENAI__MODEL`.
+Reading them is in settings_file.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "SKY_"
+SEPARATOR = "__"
+
+
+def _address(*schemes: str) -> AfterValidator:
+    """Require an absolute URL of one of `schemes`, and drop a slash at its end."""
+
+    def check(value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in schemes or not parts.hostname:
+            raise ValueError(f"must be an address that begins with {schemes[-1]}://")
+        return value.rstrip("/")
+
+    return AfterValidator(check)
+
+
+HttpUrl = Annotated[str, _address("http", "https")]
+SocketUrl = Annotated[str, _address("ws", "wss")]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class Section(BaseModel):
+    """One table of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", validate_default=True)
+
+
+class Discord(Section):
+    """Where Discord is, and how the bot is called there."""
+
+    api_url: HttpUrl = Field(
+        default="https://discord.com/api/v10", description="Discord's REST API"
+    )
+    gateway_url: SocketUrl = Field(
+        default="wss://gateway.discord.gg", description="Discord's gateway"
+    )
+    token_file: Path = Field(
+        default=Path("/secrets/discord/discord-token"),
+        description="The file that holds the bot's token",
+    )
+    command: str = Field(
+        default="!sky",
+        pattern=r"^\S+$",
+        max_length=32,
+        description="What a message begins with to call the bot without mentioning it",
+    )
+
+
+class OpenAI(Section):
+    """The language model's provider: OpenAI, or anyone who speaks its protocol."""
+
+    base_url: HttpUrl = Field(default="https://api.openai.com/v1", description="The provider's API")
+    api_key_file: Path = Field(
+        default=Path("/secrets/openai/openai-api-key"),
+        description="The file that holds the provider's key",
+    )
+    api: Literal["responses", "chat"] = Field(
+        default="responses",
+        description="`responses`, or `chat` (Chat Completions) for most other providers",
+    )
+    model: str = Field(default="gpt-5-mini", min_length=1, description="The model's name")
+    max_output_tokens: int = Field(
+        default=4000, ge=16, le=200_000, description="The longest answer, thinking included"
+    )
+    connect_seconds: Seconds = Field(
+        default=5, description="How long a connection may take to come about"
+    )
+    silence_seconds: Seconds = Field(
+        default=45,
+        description="How long the provider may say nothing, before an answer or inside one",
+    )
+    answer_seconds: Seconds = Field(default=240, description="How long a whole answer may take")
+    attempts: int = Field(
+        default=3,
+        ge=1,
+        le=10,
+        description="How often a question is asked before the person hears of trouble",
+    )
+
+
+class Conversation(Section):
+    """How much of the chain of replies the model reads. The newest message is always in."""
+
+    max_turns: int = Field(default=30, ge=1, le=200, description="The most messages")
+    max_characters: int = Field(
+        default=24_000, ge=100, le=1_000_000, description="The most text in all"
+    )
+
+
+class Reply(Section):
+    """The pace of an answer that is still being written."""
+
+    first_words_seconds: Annotated[float, Field(ge=0, le=10)] = Field(
+        default=0.6,
+        description="How long text is gathered before the first words are shown; "
+        "an answer that is complete by then is sent at once and never edited",
+    )
+    edit_seconds: Annotated[float, Field(ge=1, le=60)] = Field(
+        default=1.3, description="The shortest time between two edits of an answer"
+    )
+
+
+class Work(Section):
+    """How much is done at once."""
+
+    in_flight: int = Field(default=64, ge=1, le=1000, description="Answers being written at once")
+    waiting: int = Field(
+        default=256,
+        ge=0,
+        le=10_000,
+        description="Questions that wait for a place; more are turned away",
+    )
+    drain_seconds: Annotated[float, Field(ge=1, le=600)] = Field(
+        default=22, description="How long the bot finishes what it took after SIGTERM"
+    )
+
+
+class Http(Section):
+    """The port for probes and metrics: /livez, /readyz, /metrics."""
+
+    host: str = Field(
+        default="0.0.0.0",  # noqa: S104  # the node and the scraper come from outside the pod
+        min_length=1,
+        description="The address to listen on",
+    )
+    port: int = Field(default=8080, ge=0, le=65535, description="The port; 0 takes any free one")
+    heartbeat_seconds: Seconds = Field(
+        default=60, description="Not Ready when Discord's last heartbeat answer is older than this"
+    )
+
+
+class Log(Section):
+    """JSON lines on standard output."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least important line that is written"
+    )
+
+
+class Settings(BaseSettings):
+    """All of them. `revision` is set by the image and names the commit it was made from."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="ignore",
+        validate_default=True,
+        env_prefix=PREFIX,
+        env_nested_delimiter=SEPARATOR,
+    )
+
+    discord: Discord = Discord()
+    openai: OpenAI = OpenAI()
+    conversation: Conversation = Conversation()
+    reply: Reply = Reply()
+    work: Work = Work()
+    http: Http = Http()
+    log: Log = Log()
+    revision: str = Field(default="unknown", description="The commit that runs; the image sets it")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  # the library's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what settings_file.py hands in and nothing from around the process."""
+        return (init_settings,)

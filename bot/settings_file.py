@@ -1,0 +1,139 @@
+"""Read the settings from a file and the environment, and say everything that is wrong at once."""
+
+from __future__ import annotations
+
+import difflib
+import textwrap
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import EnvSettingsSource, SettingsError
+
+from bot.errors import BadSettings
+from bot.settings import PREFIX, SEPARATOR, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings that can be used, and a sentence for each key that nothing reads.
+
+    Unknown keys are refused by `check-config`; at run time they are a warning, because the file and
+    the image arrive at different moments.
+    """
+
+    settings: Settings
+    unknown: list[str]
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
+    """Read `path` (None: no file) under `environ`; raises BadSettings with every problem found."""
+    written = _read(path) if path else {}
+    source = EnvSettingsSource(Settings)
+    source.env_vars = {name.lower(): value for name, value in environ.items()}
+    try:
+        values = _merged(written, source())
+    except SettingsError as error:
+        raise BadSettings([f"environment: {error}. Write a plain value, not JSON."]) from None
+    unknown = [*_unknown_keys(written, path), *_unknown_variables(environ)]
+    try:
+        return Loaded(Settings.model_validate(values), unknown)
+    except ValidationError as error:
+        problems = [_sentence(detail, environ, path) for detail in error.errors()]
+        raise BadSettings([*problems, *unknown]) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        remedy = "Create it, or name another with --config."
+        raise BadSettings([f"{path}: there is no such file. {remedy}"]) from None
+    except OSError as error:
+        problem = f"{path}: cannot be read ({error.strerror}). Mend its permissions."
+        raise BadSettings([problem]) from None
+    except UnicodeDecodeError:
+        raise BadSettings([f"{path}: is not UTF-8 text. Save it as UTF-8."]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadSettings([f"{path}: is not TOML: {error}. Mend that line."]) from None
+
+
+def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        lower = merged.get(key)
+        both = isinstance(lower, dict) and isinstance(value, dict)
+        merged[key] = _merged(lower, value) if both and lower is not None else value
+    return merged
+
+
+def _sentence(detail: ErrorDetails, environ: Mapping[str, str], path: Path | None) -> str:
+    """One problem: where, what is wrong, what is there now. The remedy is in what is expected."""
+    keys = [str(key) for key in detail["loc"]]
+    place = _place(keys, environ, path)
+    expected = detail["msg"].removeprefix("Value error, ")
+    expected = expected.replace("Input should be", "must be").replace("String should", "must")
+    shown = textwrap.shorten(repr(detail["input"]), 80, placeholder="…")
+    return f"{place}: {expected[0].lower()}{expected[1:]}; it is {shown} now."
+
+
+def _place(keys: list[str], environ: Mapping[str, str], path: Path | None) -> str:
+    for size in range(len(keys), 0, -1):
+        variable = PREFIX + SEPARATOR.join(keys[:size]).upper()
+        for name in environ:
+            if name.upper() == variable:
+                return f"environment variable {name}"
+    return f"{path or 'defaults'}, {'.'.join(keys)}"
+
+
+def _unknown_keys(written: Mapping[str, Any], path: Path | None) -> Iterator[str]:
+    for keys in _strays(written, Settings):
+        *section, stray = keys
+        known = known_keys(Settings)
+        where = f"section [{'.'.join(section)}]" if section else "the top level"
+        yield f"{path}, {where}: nothing reads {stray!r}. {_nearest('.'.join(keys), known)}"
+
+
+def _strays(written: Mapping[str, Any], model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
+    for key, value in written.items():
+        field = model.model_fields.get(key)
+        if field is None:
+            yield (key,)
+            continue
+        section = field.annotation
+        if isinstance(value, dict) and isinstance(section, type) and issubclass(section, BaseModel):
+            yield from ((key, *rest) for rest in _strays(value, section))
+
+
+def _unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
+    sections = [key.upper() for key in Settings.model_fields]
+    keys = [key.replace(".", SEPARATOR).upper() for key in known_keys(Settings)]
+    known = {PREFIX + name for name in [*keys, *sections]}
+    for name in environ:
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            nearest = _nearest(name.upper(), sorted(known))
+            yield f"environment variable {name}: nothing reads it. {nearest}"
+
+
+def _nearest(stray: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(stray, known, n=1, cutoff=0.5)
+    return f"Did you mean {near[0]!r}?" if near else "Remove it."
+
+
+def known_keys(model: type[BaseModel]) -> list[str]:
+    """Every key of `model`, those of its sections with a dot."""
+    keys: list[str] = []
+    for name, field in model.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            keys += [f"{name}.{key}" for key in known_keys(section)]
+        else:
+            keys.append(name)
+    return keys

@@ -1,0 +1,128 @@
+"""Settings from a file and the environment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as budget
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from bot.errors import BadSettings
+from bot.settings import Settings
+from bot.settings_file import known_keys, load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    return path
+
+
+def test_without_file_and_variables_the_defaults_are_openai_and_discord_themselves() -> None:
+    settings = load(None, {}).settings
+
+    assert settings.discord.api_url == "https://discord.com/api/v10"
+    assert settings.openai.api == "responses"
+    assert settings.http.port == 8080
+
+
+def test_a_variable_wins_over_the_file_and_leaves_its_neighbours_alone(tmp_path: Path) -> None:
+    path = written(tmp_path, '[openai]\nmodel = "from-file"\napi = "chat"\n')
+
+    loaded = load(path, {"SKY_OPENAI__MODEL": "from-environment", "SKY_REVISION": "abc"})
+
+    assert loaded.settings.openai.model == "from-environment"
+    assert loaded.settings.openai.api == "chat"
+    assert loaded.settings.revision == "abc"
+    assert loaded.unknown == []
+
+
+def test_every_problem_is_reported_at_once_with_its_place_and_remedy(tmp_path: Path) -> None:
+    path = written(tmp_path, '[openai]\nattempts = 99\nbase_url = "x.io"\nmodle = "x"\n')
+
+    with pytest.raises(BadSettings) as caught:
+        load(path, {"SKY_HTTP__PORT": "80808", "SKY_OPENAI__API": "all"})
+
+    assert caught.value.problems == [
+        f"{path}, openai.base_url: must be an address that begins with https://; it is 'x.io' now.",
+        "environment variable SKY_OPENAI__API: must be 'responses' or 'chat'; it is 'all' now.",
+        f"{path}, openai.attempts: must be less than or equal to 10; it is 99 now.",
+        "environment variable SKY_HTTP__PORT: must be less than or equal to 65535; it is '80808' now.",
+        f"{path}, section [openai]: nothing reads 'modle'. Did you mean 'openai.model'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[openai]\nbase_uri = 'x'", "Did you mean 'openai.base_url'?"),
+        ("[opnai]\nmodel = 'x'", "nothing reads 'opnai'."),
+        ("[discord]\nzzzzzzzzzzzz = 1", "nothing reads 'zzzzzzzzzzzz'."),
+    ],
+)
+def test_an_unknown_key_does_not_stop_the_bot_and_names_the_nearest_known_one(
+    tmp_path: Path, text: str, sentence: str
+) -> None:
+    loaded = load(written(tmp_path, text), {})
+
+    (unknown,) = loaded.unknown
+    assert sentence in unknown
+
+
+def test_an_unknown_variable_is_named_with_the_nearest_known_one() -> None:
+    (unknown,) = load(None, {"SKY_OPENAI__MODLE": "x", "PATH": "/bin"}).unknown
+
+    assert unknown == (
+        "environment variable SKY_OPENAI__MODLE: nothing reads it. "
+        "Did you mean 'SKY_OPENAI__MODEL'?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"[openai\n", "is not TOML"),
+        (b"\xff\xfe", "is not UTF-8"),
+        (None, "there is no such file"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_sentence(
+    tmp_path: Path, content: bytes | None, sentence: str
+) -> None:
+    path = tmp_path / "config.toml"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(BadSettings, match=sentence):
+        load(path, {})
+
+
+def test_a_section_that_is_given_as_broken_json_is_one_sentence() -> None:
+    with pytest.raises(BadSettings, match="openai"):
+        load(None, {"SKY_OPENAI": "{"})
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = load(None, {}).settings
+
+    with pytest.raises(ValidationError):
+        settings.openai.model = "another"
+
+
+@budget(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(st.dictionaries(st.sampled_from(known_keys(Settings)), st.text(max_size=20), max_size=5))
+def test_any_variables_are_taken_or_refused_with_their_name(values: dict[str, str]) -> None:
+    environ = {f"SKY_{key.replace('.', '__').upper()}": value for key, value in values.items()}
+
+    try:
+        problems = load(None, environ).unknown
+    except BadSettings as error:
+        problems = error.problems
+
+    assert all(any(name in problem for name in environ) for problem in problems)

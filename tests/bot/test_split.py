@@ -1,0 +1,117 @@
+"""Cutting answers into Discord's messages."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bot.split import LIMIT, Place, next_part, split
+
+PIECES = st.sampled_from(
+    [
+        "word ", "Sentence. ", "\n", "\n\n", "```", "```py\n", "``", "`", "````", "x" * 90,
+        " " * 40, "https://example.org/a/long/path?with=query ", "<@12>", "- item\n", "e\u0301",
+        "👩‍👩‍👧", "🇩🇪", "👍🏽", "שלום ", "line of code()\n" * 9, "~~~\n",
+    ]
+)  # fmt: skip
+TEXTS = st.one_of(
+    st.text(max_size=400),
+    st.lists(PIECES, max_size=120).map("".join),
+    st.lists(PIECES, max_size=12).map(lambda pieces: "".join(pieces) * 40),
+)
+
+
+def fences(content: str) -> int:
+    return len(re.findall("`{3,}", content))
+
+
+@given(TEXTS, st.sampled_from([100, 137, LIMIT]))
+@example("`" * 9000, LIMIT)
+@example("e" + "\u0301" * 9000, LIMIT)
+@example(" " * 5000, LIMIT)
+@example("```python\n" + "x = 1\n" * 2000, LIMIT)
+def test_parts_joined_are_the_text_and_each_fits_with_its_fences_balanced(
+    text: str, limit: int
+) -> None:
+    parts = split(text, limit)
+
+    assert "".join(part.text for part in parts) == text
+    assert all(0 < len(part.content) <= limit for part in parts)
+    assert all(fences(part.content) % 2 == 0 for part in parts)
+
+
+@given(TEXTS, st.lists(st.integers(1, 700), max_size=30))
+def test_a_growing_answer_is_cut_like_that_at_every_moment(text: str, steps: list[int]) -> None:
+    place, settled, shown = Place(), "", 0
+    for step in [*steps, len(text)]:
+        shown = min(len(text), shown + step)
+        while place.position < shown:
+            part, following = next_part(text[:shown], place)
+            assert len(part.content) <= LIMIT
+            assert fences(part.content) % 2 == 0
+            if following.position == shown:
+                break
+            settled, place = settled + part.text, following
+
+    assert settled + text[place.position :] == text
+
+
+@given(
+    st.lists(st.sampled_from(["👩‍👩‍👧", "🇩🇪", "👍🏽", "e\u0301", "❤️"]), min_size=60, max_size=400)
+)
+def test_what_a_reader_sees_as_one_character_is_not_cut(characters: list[str]) -> None:
+    parts = split("-".join(characters), 100)
+
+    assert [c for part in parts for c in part.text.split("-") if c] == characters
+
+
+def test_a_fence_is_closed_and_opened_again_with_its_language() -> None:
+    parts = split("Look:\n```python\n" + "print('hello')\n" * 200 + "```\nDone.")
+
+    assert len(parts) == 2
+    assert parts[0].content.endswith("print('hello')\n```")
+    assert parts[1].content.startswith("```python\nprint('hello')\n")
+    assert parts[1].content.endswith("```\nDone.")
+
+
+def test_a_fence_that_the_model_forgot_to_close_is_closed() -> None:
+    (part,) = split("```\ncode")
+
+    assert part.content == "```\ncode\n```"
+
+
+@pytest.mark.parametrize(
+    ("text", "ends_with"),
+    [
+        ("a" * 1500 + "\n\n" + "b " * 400, "\n\n"),
+        ("word " * 350 + "\n" + "b " * 400, "word \n"),
+        ("This is one. " * 200, "one. "),
+        ("word " * 500, "word "),
+        ("x" * 1200 + "\n```\n" + "code\n" * 300 + "```", "x\n"),
+    ],
+)
+def test_the_cut_is_where_a_reader_would_pause(text: str, ends_with: str) -> None:
+    first = split(text)[0]
+
+    assert first.text.endswith(ends_with)
+
+
+def test_a_link_is_not_cut_while_it_fits_into_a_message() -> None:
+    link = "https://example.org/" + "x" * 1500
+
+    parts = split("Some words before it. " * 40 + link)
+
+    assert parts[-1].text == link
+
+
+def test_characters_are_counted_as_discord_counts_them() -> None:
+    """An emoji outside the basic plane is one character, not two."""
+    assert len(split("🙂" * LIMIT)) == 1
+    assert len(split("🙂" * (LIMIT + 1))) == 2
+
+
+def test_an_empty_answer_has_no_parts() -> None:
+    assert split("") == []
