@@ -1,0 +1,132 @@
+"""Making and changing guilds, channels and users."""
+
+from aiohttp import web
+
+from tests.loop.discord_server import actions, payloads, views
+from tests.loop.discord_server.control_api.base import (
+    body_of,
+    channel_of,
+    desk_of,
+    guild_of,
+    user_of,
+)
+from tests.loop.discord_server.desk import Desk
+from tests.loop.discord_server.errors import Json
+from tests.loop.discord_server.model import Channel, Guild, Overwrite
+from tests.loop.discord_server.permissions import bits
+
+
+def routes() -> list[web.RouteDef]:
+    """The routes of these nouns."""
+    return [
+        web.get("/world", world),
+        web.post("/guilds", add_guild),
+        web.post("/channels", add_channel),
+        web.patch("/channels/{ref}", change_channel),
+        web.delete("/channels/{ref}", remove_channel),
+        web.post("/users", add_user),
+        web.patch("/users/{ref}", change_user),
+    ]
+
+
+async def world(request: web.Request) -> web.Response:
+    """GET who and what there is."""
+    desk = desk_of(request)
+    return web.json_response(
+        {
+            "bot": views.user(desk.world.bot),
+            "guilds": [_guild(each) for each in desk.world.guilds.values()],
+            "channels": [views.channel(desk, each) for each in desk.world.channels.values()],
+            "users": [views.user(each) for each in desk.world.users.values()],
+            "commands": [each for those in desk.commands.values() for each in those],
+            "base_url": desk.base_url,
+        }
+    )
+
+
+def _guild(guild: Guild) -> Json:
+    return {"id": str(guild.id), "name": guild.name, "members": len(guild.members)}
+
+
+async def add_guild(request: web.Request) -> web.Response:
+    """POST a guild with `channels` text channels and `members` new members beside its owner."""
+    desk = desk_of(request)
+    data = await body_of(request, "name", "owner", "channels", "members")
+    name = str(data["name"])
+    first = next(user for user in desk.world.users.values() if not user.bot)
+    owner = user_of(desk, data["owner"]) if data.get("owner") else first
+    members = [desk.world.add_user(f"{name} {n}") for n in range(int(data.get("members", 0)))]
+    guild = desk.world.add_guild(name, owner, members)
+    for number in range(int(data.get("channels", 1))):
+        desk.world.add_channel(guild, f"{name}-{number}".lower().replace(" ", "-"))
+    shown = [guild.members[desk.world.bot.id]]
+    desk.hub.dispatch("GUILD_CREATE", desk.payloads.guild_create(guild, shown), guild_id=guild.id)
+    return web.json_response(_guild(guild))
+
+
+async def add_channel(request: web.Request) -> web.Response:
+    """POST a text channel, or a thread below `parent`; `deny` and `allow` are for the bot."""
+    desk = desk_of(request)
+    data = await body_of(request, "name", "guild", "parent", "allow", "deny")
+    name = str(data["name"])
+    if data.get("parent"):
+        parent = channel_of(desk, data["parent"])
+        channel = desk.world.add_thread(parent, name, desk.world.bot.id, None)
+    else:
+        channel = desk.world.add_channel(guild_of(desk, data.get("guild")), name)
+    _permit(desk, channel, data)
+    event = "THREAD_CREATE" if channel.parent_id else "CHANNEL_CREATE"
+    actions.channel_event(desk, event, channel)
+    return web.json_response(views.channel(desk, channel))
+
+
+async def change_channel(request: web.Request) -> web.Response:
+    """PATCH the bot's permissions in a channel, its name, or a thread's place in the archive."""
+    desk = desk_of(request)
+    data = await body_of(request, "name", "archived", "allow", "deny")
+    channel = channel_of(desk, request.match_info["ref"])
+    channel.name = data.get("name", channel.name)
+    channel.archived = bool(data.get("archived", channel.archived))
+    _permit(desk, channel, data)
+    event = "THREAD_UPDATE" if channel.parent_id else "CHANNEL_UPDATE"
+    actions.channel_event(desk, event, channel)
+    return web.json_response(views.channel(desk, channel))
+
+
+def _permit(desk: Desk, channel: Channel, data: Json) -> None:
+    if "allow" not in data and "deny" not in data:
+        return
+    bot = desk.world.bot.id
+    channel.overwrites = [each for each in channel.overwrites if each.id != bot]
+    allow, deny = bits(data.get("allow") or []), bits(data.get("deny") or [])
+    if allow or deny:
+        channel.overwrites.append(Overwrite(bot, 1, allow, deny))
+
+
+async def remove_channel(request: web.Request) -> web.Response:
+    """DELETE a channel or thread with all that was said there."""
+    desk = desk_of(request)
+    channel = channel_of(desk, request.match_info["ref"])
+    actions.channel_event(desk, "THREAD_DELETE" if channel.parent_id else "CHANNEL_DELETE", channel)
+    desk.world.remove_channel(channel)
+    return web.json_response({})
+
+
+async def add_user(request: web.Request) -> web.Response:
+    """POST a user, who joins the first guild or the one named; `bot` makes another bot."""
+    desk = desk_of(request)
+    data = await body_of(request, "name", "guild", "bot")
+    guild = guild_of(desk, data.get("guild"))
+    user = desk.world.add_user(str(data["name"]), bot=bool(data.get("bot")))
+    member = payloads.full_member(desk.world, desk.world.join(guild, user))
+    body = member | {"guild_id": str(guild.id)}
+    desk.hub.dispatch("GUILD_MEMBER_ADD", body, guild_id=guild.id)
+    return web.json_response(views.user(user))
+
+
+async def change_user(request: web.Request) -> web.Response:
+    """PATCH whether a user lets the bot write DMs."""
+    data = await body_of(request, "dm_open")
+    user = user_of(desk_of(request), request.match_info["ref"])
+    user.dm_open = bool(data["dm_open"])
+    return web.json_response(views.user(user))

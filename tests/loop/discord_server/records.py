@@ -1,0 +1,160 @@
+"""What the control client hands out: frozen values made from the control API's JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+
+class _FromJson:
+    """Takes the fields it has from a JSON object, and lists as tuples."""
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Self:
+        names = {each.name for each in fields(cls)}  # type: ignore[arg-type]  # subclasses are dataclasses
+        return cls(**{name: _frozen(data[name]) for name in names & set(data)})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True, slots=True)
+class User(_FromJson):
+    """A person or bot."""
+
+    id: str
+    name: str
+    bot: bool = False
+    dm_open: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Channel(_FromJson):
+    """A channel, DM (`@name`) or thread."""
+
+    id: str
+    name: str
+    kind: int
+    guild_id: str | None = None
+    parent_id: str | None = None
+    archived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class World(_FromJson):
+    """All there is."""
+
+    bot: User
+    channels: tuple[Channel, ...]
+    users: tuple[User, ...]
+    guilds: tuple[Mapping[str, Any], ...]
+    commands: tuple[Mapping[str, Any], ...]
+    base_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message(_FromJson):
+    """A message as it was when it was asked for; times in seconds since 1970."""
+
+    id: str
+    channel_id: str
+    channel: str
+    author_id: str
+    author: str
+    bot: bool
+    content: str
+    reply_to: str | None
+    interaction_id: str | None
+    created: float
+    edited: float | None
+    revision: int
+    nonce: str | None
+    pings: tuple[str, ...]
+    pings_everyone: bool
+    hidden: bool
+    flags: int
+    embeds: tuple[Mapping[str, Any], ...]
+    components: tuple[Mapping[str, Any], ...]
+    reactions: Mapping[str, tuple[str, ...]]
+    attachments: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Session(_FromJson):
+    """A gateway session; live while a connection carries it."""
+
+    id: str
+    shard: tuple[int, int]
+    intents: int
+    seq: int
+    live: bool
+    peer: str = ""
+    unsent: int = 0
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction(_FromJson):
+    """How an interaction is doing; `failed` means no answer within 3 s."""
+
+    id: str
+    user_id: str
+    channel_id: str
+    response: int | None
+    acknowledged_after: float | None
+    failed: bool
+    original: str | None
+    deferred: bool
+    followups: tuple[str, ...]
+    offered: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault(_FromJson):
+    """A fault; `hits` counts how often it struck until it was asked for."""
+
+    id: int
+    where: str
+    kind: str
+    count: int | None
+    seconds: float | None
+    hits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts(_FromJson):
+    """Counters since the start or the last reset; mappings count by name."""
+
+    identifies: int
+    identifies_refused: Mapping[str, int]
+    identifies_left: int
+    resumes: int
+    resumes_refused: Mapping[str, int]
+    closes: Mapping[str, int]
+    live_sessions: int
+    heartbeats: int
+    dispatched: int
+    requests: Mapping[str, int]
+    statuses: Mapping[str, int]
+    rate_limited: Mapping[str, int]
+    faults: Mapping[str, int]
+    unauthorized: int
+    messages_by_users: int
+    messages_by_bot: int
+    edits_by_bot: int
+    deletes_by_bot: int
+    nonce_repeats: int
+    interactions: int
+    interactions_acknowledged: int
+    interactions_failed: int
+    commands_synced: int
+    unknown: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Event(_FromJson):
+    """Something that happened: kind and what the control API says of it."""
+
+    n: int
+    kind: str
+    data: Mapping[str, Any]

@@ -1,0 +1,1 @@
+"""REST v10: one file a noun, and the middleware that every request passes."""
