@@ -1,8 +1,8 @@
 """Rendered objects before a real API server: server-side apply, as a dry run.
 
-Only what the others need to exist is created for real: namespaces, ServiceAccounts and admission
-policies. A Deployment's pods are asked for as well, because Pod Security and admission policies
-refuse pods, and a Deployment of refused pods is accepted without a word.
+Only what the others need to exist is created for real: namespaces and ServiceAccounts. A
+Deployment's pods are asked for as well, because Pod Security refuses pods: a Deployment of refused
+pods is accepted. (The admission policy on images is tried in test_admission.py.)
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from tests.gitops.apiserver import ApiServer
 from tests.gitops.findings import Finding, KubeObject
 
-# In this order: what comes later needs what comes earlier.
 PREREQUISITES = ("Namespace", "ServiceAccount")
 
 
@@ -30,16 +29,12 @@ def pod_of(workload: KubeObject) -> KubeObject:
 
 
 def admit(server: ApiServer, where: str, objects: Sequence[KubeObject]) -> list[Finding]:
-    """Apply OBJECTS as a dry run; one finding for each that the server refuses or warns of."""
+    """Apply OBJECTS and their pods as a dry run; one finding for each refusal and warning."""
     prerequisites = [item for item in objects if item["kind"] in PREREQUISITES]
     if findings := _apply(server, where, prerequisites, dry_run=False):
         return findings
     pods = [pod_of(item) for item in objects if item["kind"] == "Deployment"]
-    return [
-        finding
-        for group in (list(objects), pods)
-        for finding in _apply(server, where, group, dry_run=True)
-    ]
+    return _apply(server, where, [*objects, *pods], dry_run=True)
 
 
 def _apply(

@@ -118,6 +118,7 @@ def _server_command(folder: Path, etcd: str, port: int) -> list[str | Path]:
         f"--cert-dir={folder}/tls",
         f"--token-auth-file={folder}/tokens.csv",
         "--anonymous-auth=false",
+        "--allow-privileged",  # as every cluster has it; Pod Security is what refuses
         "--authorization-mode=AlwaysAllow",
         "--advertise-address=192.0.2.1",  # of nobody; or it looks for a default route
         "--endpoint-reconciler-type=none",

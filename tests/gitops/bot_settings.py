@@ -43,7 +43,7 @@ def _check(
         file = Path(folder) / "config.toml"
         file.write_text(data["config.toml"])
         done = subprocess.run(
-            [sys.executable, "-m", "bot", "check-config", "--config", str(file)],
+            [sys.executable, "-m", "bot", "check-config", str(file)],
             cwd=tree.root,
             env={"PYTHONDONTWRITEBYTECODE": "1", **variables},
             check=False,

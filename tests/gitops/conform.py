@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import yaml
@@ -42,15 +42,20 @@ def conform(where: str, objects: Iterable[KubeObject]) -> Conformity:
         invalid=counts["invalid"],
         errors=counts["errors"],
         skipped=counts["skipped"],
-        findings=tuple(_finding(where, entry) for entry in report["resources"]),
+        findings=tuple(
+            finding for entry in report["resources"] for finding in _findings(where, entry)
+        ),
     )
 
 
-def _finding(where: str, entry: dict[str, str]) -> Finding:
-    problem = f"{entry['kind']} {entry['name']}: {entry['msg']}"
-    if "could not find schema" in problem:
-        return Finding(
-            where, problem, "Pin the module that has this kind's CRD in tests/tools, or mend it."
-        )
+def _findings(where: str, entry: dict[str, str]) -> Iterator[Finding]:
+    """Split what kubeconform says of one object into one finding for each place in it."""
+    item = f"{entry['kind']} {entry['name']}"
+    places = [place.strip() for place in entry["msg"].split(" - at ")[1:]]
+    if not places:  # the object as a whole
+        remedy = "Pin the module that has this kind's CRD in tests/tools, or mend apiVersion."
+        yield Finding(where, f"{item}: {entry['msg']}", remedy)
     remedy = f"Look the field up: `kubectl explain {entry['kind'].lower()} --recursive`."
-    return Finding(where, problem, remedy)
+    for place in places:
+        if not place.endswith(": validation failed"):  # of something inside, which follows
+            yield Finding(where, f"{item} at {place}", remedy)

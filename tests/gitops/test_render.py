@@ -1,0 +1,154 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gitops.examples import Example
+from tests.gitops.findings import (
+    CLUSTERS,
+    KubeObject,
+    RenderFailed,
+    Tree,
+    identity,
+    made_up_settings,
+)
+from tests.gitops.render import Render, render_cluster, render_flux_instance
+
+
+def used(cluster: str) -> set[str]:
+    """The settings that CLUSTER's manifests name."""
+    text = "".join(path.read_text() for path in Tree().manifests())
+    return {name for name in made_up_settings(cluster) if f"${{{name}}}" in text}
+
+
+def test_root_renders_two_children_and_they_render_the_rest(
+    renders: dict[str, list[Render]],
+) -> None:
+    for cluster in CLUSTERS:
+        paths = {render.kustomization: render.path for render in renders[cluster]}
+
+        assert paths == {
+            "flux-system": f"clusters/{cluster}",
+            "discord-sky-images": f"clusters/{cluster}/images",
+            "discord-sky": "apps/discord-sky",
+        }
+
+
+@pytest.mark.parametrize("name", ["ACR_LOGIN_SERVER"])
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_a_setting_that_a_child_uses_and_nobody_set_fails_the_render_by_name(
+    cluster: str, name: str
+) -> None:
+    settings = made_up_settings(cluster)
+    del settings[name]
+
+    with pytest.raises(RenderFailed, match=f'variable not set .*"{name}"'):
+        render_cluster(Tree(settings=settings), cluster)
+
+
+@pytest.mark.parametrize("name", ["AZURE_TENANT_ID", "IMAGE_REFLECTOR_CLIENT_ID"])
+def test_a_setting_that_the_flux_instance_uses_and_nobody_set_fails_by_name(name: str) -> None:
+    settings = made_up_settings("production")
+    del settings[name]
+
+    with pytest.raises(RenderFailed, match=name):
+        render_flux_instance(Tree(settings=settings))
+
+
+def test_the_two_tests_above_cover_every_setting_that_is_used() -> None:
+    named = {"ACR_LOGIN_SERVER", "AZURE_TENANT_ID", "IMAGE_REFLECTOR_CLIENT_ID"}
+
+    assert used("production") == named
+
+
+def test_the_root_is_plain_and_its_children_substitute_even_from_an_empty_map(
+    renders: dict[str, list[Render]],
+) -> None:
+    for cluster in CLUSTERS:
+        children = [item for render in renders[cluster][:1] for item in render.objects]
+
+        for child in children:
+            assert child["spec"]["postBuild"] == {
+                "substituteStrategy": "Always",
+                "substituteFrom": [{"kind": "ConfigMap", "name": "cluster-settings"}],
+            }
+
+
+def test_a_variable_in_the_bots_settings_is_text(tmp_path: Path) -> None:
+    edit = {
+        "file": "apps/discord-sky/config.toml",
+        "old": "[log]",
+        "new": "# Costs ${ACR_LOGIN_SERVER} and ${x}.\n[log]",
+    }
+    tree = Example("text", "render", "", edit=(edit,)).tree(tmp_path)
+
+    rendered = render_cluster(tree, "production")
+
+    (settings,) = (i for r in rendered for i in r.objects if i["kind"] == "ConfigMap")
+    assert "# Costs ${ACR_LOGIN_SERVER} and ${x}." in settings["data"]["config.toml"]
+
+
+def test_a_changed_setting_changes_the_name_of_its_config_map(
+    tmp_path: Path, renders: dict[str, list[Render]]
+) -> None:
+    edit = {"file": "apps/discord-sky/config.toml", "old": "gpt-5-mini", "new": "gpt-5"}
+    tree = Example("model", "render", "", edit=(edit,)).tree(tmp_path)
+
+    changed = config_map(render_cluster(tree, "production"))
+
+    assert changed["metadata"]["name"] != config_map(renders["production"])["metadata"]["name"]
+    assert changed["metadata"]["annotations"] == {
+        "kustomize.toolkit.fluxcd.io/prune": "disabled",
+        "kustomize.toolkit.fluxcd.io/substitute": "disabled",
+    }
+
+
+def test_local_differs_from_production_only_in_intervals_and_addresses(
+    renders: dict[str, list[Render]],
+) -> None:
+    """Whatever else differed would not be proved by the loop."""
+    production, local = (flat(renders[cluster]) for cluster in CLUSTERS)
+
+    changed = {
+        key for key in production.keys() | local.keys() if production.get(key) != local.get(key)
+    }
+
+    image, bot = "ImageRepository flux-system/discord-sky", "Deployment discord-sky/discord-sky-bot"
+    container = f"{bot}.spec.template.spec.containers.0"
+    variables = {f"{container}.env.{n}.{field}" for n in range(3) for field in ("name", "value")}
+    policy = "ValidatingAdmissionPolicy discord-sky-images.spec.variables.2.expression"
+    assert changed - {key for key in changed if ".spec.patches." in key} == variables | {
+        f"{image}.spec.image",
+        f"{image}.spec.interval",
+        f"{image}.spec.insecure",
+        f"{image}.spec.provider",
+        f"{container}.image",
+        policy,
+        "Kustomization flux-system/discord-sky.spec.retryInterval",
+        "Kustomization flux-system/discord-sky-images.spec.retryInterval",
+        "Kustomization flux-system/discord-sky-images.spec.path",
+    }
+
+
+def config_map(renders: list[Render]) -> KubeObject:
+    """The bot's settings among RENDERS."""
+    (found,) = (i for r in renders for i in r.objects if i["kind"] == "ConfigMap")
+    return found
+
+
+def flat(renders: list[Render]) -> dict[str, Any]:
+    """Every leaf of every object of a cluster, by its path."""
+    leaves: dict[str, Any] = {}
+
+    def walk(where: str, value: Any) -> None:
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, below in pairs:
+            if isinstance(below, (dict, list)) and below:
+                walk(f"{where}.{key}", below)
+            else:
+                leaves[f"{where}.{key}"] = below
+
+    for render in renders:
+        for item in render.objects:
+            walk(identity(item), item)
+    return leaves
