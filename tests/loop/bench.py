@@ -17,15 +17,12 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from tests.loop.load import pod_figures, two_hundred_messages
-
 from tests.loop import state
 from tests.loop.editions import Editions
 from tests.loop.intervals import production_intervals
+from tests.loop.load import messages, pod_figures
 from tests.loop.merge import ROOT
 from tests.loop.observe import Observer
-
-_MINUTE = 60.0
 
 
 @dataclass
@@ -69,14 +66,7 @@ class Bench:
             await self._editions.build(commit)
             began = time.monotonic()
             tag = await self._editions.tag(commit)
-            first = await self._seen.until(
-                f"a container runs {tag}",
-                "kubelet",
-                lambda now, tag=tag: any(
-                    f":{tag}@" in pod.image and pod.started for pod in now.pods.values()
-                ),
-                2 * _MINUTE,
-            )
+            first = await self._editions.started(tag)
             ready = await self._editions.ready(tag)
             row.figures.append(ready - began)
             started.figures.append(ready - first)
@@ -116,7 +106,7 @@ class Bench:
     async def pod(self) -> list[Row]:
         """Memory and CPU of the bot in its pod: idle, and under 200 messages at 10 a second."""
         idle = await pod_figures(self._seen)
-        count = await two_hundred_messages()
+        count = await messages(200, per_second=10)
         busy = await pod_figures(self._seen)
         cpu = 1000 * (busy.cpu_seconds - idle.cpu_seconds) / count.answered
         return [

@@ -11,9 +11,8 @@ import subprocess
 import sys
 import time
 
-from tests.loop.discord_server.control import DiscordControl
-
 from tests.loop import state
+from tests.loop.discord_server.control import DiscordControl
 from tests.loop.editions import Editions
 from tests.loop.images import BuildFailed
 from tests.loop.merge import ROOT, GitFailed, Image
@@ -108,9 +107,9 @@ class Demo:
         message = await self._discord.say("general", QUESTION)
         self._timeline.add("discord", f"a user asks: {QUESTION}")
         answer = await self._discord.wait_answer(
-            message.id, lambda texts: f"edition {number}" in "".join(texts), _MINUTE / 2
+            message.id, lambda answer: f"edition {number}" in answer.content, _MINUTE / 2
         )
-        self._timeline.add("discord", f"the bot answers: {''.join(answer)}")
+        self._timeline.add("discord", f"the bot answers: {answer.content}")
 
 
 def _tail(part: str) -> str:

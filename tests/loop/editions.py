@@ -62,6 +62,23 @@ class Editions:
         """Run the image workflow for COMMIT; with tag=False, all of it but the tag."""
         return await asyncio.to_thread(lambda: self.workflow.run(commit, tag=tag))
 
+    async def build(self, commit: str) -> Image:
+        """Put COMMIT's image into the registry without the tag that deploys it."""
+        return await self.run(commit, tag=False)
+
+    async def tag(self, commit: str) -> str:
+        """Put the tag that deploys it on COMMIT's image, which is there; return the tag."""
+        return (await self.run(commit)).tag
+
+    async def started(self, tag: str) -> float:
+        """Wait until a container runs TAG, Ready or not; return the time (monotonic)."""
+        return await self._seen.until(
+            f"a container runs {tag}",
+            "kubelet",
+            lambda now: any(f":{tag}@" in pod.image and pod.started for pod in now.pods.values()),
+            _LONG,
+        )
+
     async def ready(self, tag: str, seconds: float = _LONG) -> float:
         """Wait until a Ready pod runs TAG; return the time (monotonic) when it did."""
         return await self._seen.until(

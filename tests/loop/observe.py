@@ -53,6 +53,7 @@ class PodSeen:
     name: str
     image: str
     node: str = ""
+    address: str = ""
     started: bool = False
     ready: bool = False
     leaving: bool = False
@@ -98,6 +99,7 @@ def _pod(pod: Pod) -> PodSeen:
         name=pod.metadata.name,
         image=pod.spec.containers[0].image or "",
         node=pod.spec.nodeName or "",
+        address=(pod.status.podIP if pod.status else None) or "",
         started=bool(state and state.running),
         ready=bool(statuses and statuses[0].ready),
         leaving=pod.metadata.deletionTimestamp is not None,
