@@ -16,7 +16,7 @@ The one-machine loop and the checks use programs of exact versions: Kubernetes, 
 and so on. Nothing is downloaded ready-made: each is built with Go from its published module,
 whose checksum is in tests/tools/<family>/go.sum, into a cache. What is cached is not built again
 until its go.mod changes. The first build of everything takes about a quarter of an hour on two
-cores and several GB of disk; later ones take what was changed.
+cores and 13 GB of disk; later ones take what was changed.
 
   python -m tests.tools build                  everything
   python -m tests.tools build crane flux       only what these two need
