@@ -1,0 +1,53 @@
+"""The image of a pod's sandbox: one static program on nothing, put together here.
+
+There is no registry to pull the usual one from before the loop runs its own.
+"""
+
+import hashlib
+import io
+import json
+import platform
+import tarfile
+from pathlib import Path
+
+from tests.loop import state
+from tests.loop.node import PAUSE_IMAGE
+from tests.tools import tool
+
+
+def write(archive: Path) -> None:
+    """Write the image as `docker save` would, for `ctr images import`."""
+    layer = _tar({"pause": tool("pause").read_bytes()}, mode=0o755)
+    config = {
+        "architecture": _architecture(),
+        "os": "linux",
+        "config": {"Entrypoint": ["/pause"], "User": "65535:65535"},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+    }
+    manifest = [{"Config": "config.json", "RepoTags": [PAUSE_IMAGE], "Layers": ["layer.tar"]}]
+    content = {
+        "config.json": json.dumps(config).encode(),
+        "layer.tar": layer,
+        "manifest.json": json.dumps(manifest).encode(),
+    }
+    archive.write_bytes(_tar(content, mode=0o644))
+
+
+def import_command(archive: Path) -> tuple[str, ...]:
+    """Return the command that gives the image to our containerd."""
+    address = f"--address={state.CONTAINERD_SOCKET}"
+    return ("ctr", address, "--namespace=k8s.io", "images", "import", str(archive))
+
+
+def _tar(content: dict[str, bytes], mode: int) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, data in content.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(data), mode
+            tar.addfile(entry, io.BytesIO(data))
+    return packed.getvalue()
+
+
+def _architecture() -> str:
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
