@@ -8,6 +8,7 @@ default one, Pod Security among it.
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -160,8 +161,10 @@ def _free_ports(count: int) -> list[int]:
 @contextmanager
 def _process(command: Sequence[str | Path], until: str = "") -> Iterator[None]:
     """Run COMMAND for the context, after it has logged UNTIL; its log is kept for the error."""
+    # Even a killed test run leaves no server behind, where Linux can see to it.
+    leash = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
     process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [*leash, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     log: list[str] = []
     seen = threading.Event()

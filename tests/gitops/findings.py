@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from tests.loop import state
+
 ROOT = Path(__file__).resolve().parents[2]
 CLUSTERS = ("production", "local")
 
@@ -35,7 +37,7 @@ class RenderFailed(Exception):
 
 def made_up_settings(cluster: str) -> dict[str, str]:
     """Return a complete `cluster-settings` for CLUSTER, of values that belong to nobody."""
-    registry = {"local": "10.244.0.1:5000"}.get(cluster, "example.azurecr.io")
+    registry = state.REGISTRY if cluster == "local" else "example.azurecr.io"
     return {
         "ACR_LOGIN_SERVER": registry,
         "KEYVAULT_NAME": "example-vault",

@@ -4,8 +4,10 @@ import re
 
 import pytest
 
-from tests.gitops.findings import ROOT, KubeObject, Tree
-from tests.gitops.render import render_flux_instance
+from tests.gitops.findings import ROOT, KubeObject, Tree, made_up_settings
+from tests.gitops.render import Render, render_flux_instance
+from tests.loop import state
+from tests.loop.objects import CLUSTER_SETTINGS
 
 COMPONENTS = ["source", "kustomize", "notification", "image-reflector", "image-automation"]
 UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -118,3 +120,24 @@ def test_image_reflector_has_an_identity_and_a_fix_does_not_wait(instance: KubeO
     assert "azure.workload.identity/client-id: 00000000-0000-0000-0000-000000000003" in account
     assert 'azure.workload.identity/use: "true"' in patches["Deployment/image-reflector-controller"]
     assert "CancelHealthCheckOnNewRevision=true" in patches["Deployment/kustomize-controller"]
+
+
+def test_local_addresses_are_those_of_the_loop(renders: dict[str, list[Render]]) -> None:
+    (variables,) = (
+        container["env"]
+        for render in renders["local"]
+        for item in render.objects
+        if item["kind"] == "Deployment"
+        for container in item["spec"]["template"]["spec"]["containers"]
+    )
+
+    assert {entry["name"]: entry["value"] for entry in variables} == {
+        "SKY_DISCORD__API_URL": state.DISCORD_API_URL,
+        "SKY_DISCORD__GATEWAY_URL": state.DISCORD_GATEWAY_URL,
+        "SKY_OPENAI__BASE_URL": state.OPENAI_URL,
+    }
+
+
+def test_settings_of_the_checks_are_those_that_the_loop_writes() -> None:
+    assert made_up_settings("local").keys() == CLUSTER_SETTINGS.keys()
+    assert made_up_settings("local")["ACR_LOGIN_SERVER"] == CLUSTER_SETTINGS["ACR_LOGIN_SERVER"]
