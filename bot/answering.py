@@ -84,12 +84,14 @@ class Answering:
         try:
             failed = await self._reply.deliver(writing)
         except Unsaid as error:
-            log.warning("answer unsaid", extra=self._ids(error=error.label), exc_info=error)
+            log.warning("answer unsaid", extra=self._ids(error=error.label, detail=str(error)))
             return error.label
         self._remember()
         if failed is None:
             return "complete"
-        log.warning("answer failed", extra=self._ids(error=failed.label), exc_info=failed)
+        defect = failed if isinstance(failed, Unexpected) else None
+        ids = self._ids(error=failed.label, detail=str(failed))
+        log.warning("answer failed", extra=ids, exc_info=defect)
         return failed.label
 
     async def _write(self) -> None:

@@ -76,7 +76,6 @@ class App:
                 ]
                 await self.stopping.wait()
                 await self.desk.drain()
-                await self.connection.close()
                 for task in running:
                     task.cancel()
             await self.model.close()

@@ -53,7 +53,6 @@ class Connection:
         self._token = token
         self._pulse = pulse
         self._client: Gateway | None = None
-        self._stopping = asyncio.Event()
 
     def client(self) -> Gateway | None:
         """The client that is logged in, or trying to."""
@@ -64,9 +63,9 @@ class Connection:
         return self._client.latency if self._client else float("inf")
 
     async def run(self) -> None:
-        """Stay connected until close() is called."""
+        """Stay connected until cancelled; then the session is closed in an orderly way."""
         failures = fatalities = 0
-        while not self._stopping.is_set():
+        while True:
             token, began = None, time.monotonic()
             try:
                 token = self._token.value
@@ -76,8 +75,6 @@ class Connection:
                 problem = error
             except _TRANSIENT as error:
                 problem = error
-            if self._stopping.is_set():
-                return
             if time.monotonic() - began > _LONG_SESSION:
                 failures = fatalities = 0
             if isinstance(problem, Fatal):
@@ -86,14 +83,6 @@ class Connection:
             else:
                 await self._wait_a_little(problem, failures)
                 failures, fatalities = failures + 1, 0
-
-    async def close(self) -> None:
-        """Log out and end run()."""
-        self._stopping.set()
-        if self._client is not None:
-            with contextlib.suppress(*_TRANSIENT):
-                async with asyncio.timeout(_CLOSE_SECONDS):
-                    await self._client.close()
 
     async def _wait_for_a_person(self, problem: Fatal, token: str | None, before: int) -> None:
         pause = min(_FATAL_PAUSE * 2**before, _LONGEST_FATAL_PAUSE)
@@ -124,7 +113,7 @@ class Connection:
         except discord.ConnectionClosed as error:
             if error.code == 4004:  # noqa: PLR2004  # authentication failed
                 self._token.refuse(token)
-                raise TokenRefused("Discord closed the session: the token was reset.") from error
+                raise TokenRefused("The token was reset: put the new one in its place.") from error
             if error.code in _REMEDIES:
                 raise GatewayRefused(error.code, _REMEDIES[error.code]) from error
             raise

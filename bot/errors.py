@@ -12,7 +12,7 @@
     │   ├── TooMuchText          the conversation is beyond the model's context
     │   ├── RequestRefused       400 of another kind
     │   ├── Filtered             the provider's content filter
-    │   ├── CutShort             the stream ended before the answer did
+    │   ├── CutShort             the stream ended, or failed, before the answer was complete
     │   ├── OutOfRoom            the answer reached the configured length
     │   ├── NothingSaid          a complete answer without a word in it
     │   ├── TooBusy              more is waiting than the bot takes on
@@ -130,7 +130,7 @@ class CutShort(Told):
     """The stream ended without saying that the answer was complete."""
 
     label = "cut_short"
-    sentence = "The connection broke before my answer was complete. Ask me again for the rest."
+    sentence = "My answer broke off before it was complete. Ask me again for the rest."
 
 
 class OutOfRoom(Told):

@@ -27,8 +27,9 @@ def point_at(settings: Discord) -> None:
     """Make discord.py talk to the addresses of the settings. They are its class attributes.
 
     Called once, where the bot is put together. Pictures come from the same server as the REST API
-    where that is not Discord's own.
+    where that is not Discord's own. It also need not say that it cannot speak aloud.
     """
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     discord.http.Route.BASE = settings.api_url
     DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway_url)
     if yarl.URL(settings.api_url).host != "discord.com":

@@ -89,16 +89,24 @@ def by_code(code: object) -> SkyError:
     return _BY_CODE.get(str(code), ModelDown)(f"code {_plain(code)}")
 
 
-def raise_for_event(event: Any) -> None:
-    """Raise if an event of the Responses API ends the answer badly."""
-    match event.type:
+def part(event: Any, key: str) -> Any:
+    """Read `key` of an event, None if it has none; raises ModelDown if it is no JSON object."""
+    if not isinstance(event, dict):
+        raise ModelDown("an event that is not an object")
+    return event.get(key)
+
+
+def raise_for_event(kind: object, event: Any) -> None:
+    """Raise if an event of the Responses API, of this kind, ends the answer badly."""
+    match kind:
         case "response.incomplete":
-            details = event.response.incomplete_details
-            raise _incomplete(details.reason if details else None)
+            details = part(part(event, "response"), "incomplete_details") or {}
+            raise _incomplete(part(details, "reason"))
         case "response.failed":
-            raise by_code(event.response.error.code if event.response.error else None)
+            error = part(part(event, "response"), "error") or {}
+            raise by_code(part(error, "code"))
         case "error":
-            raise by_code(event.code)
+            raise by_code(part(event, "code"))
 
 
 def raise_for_finish(reason: str) -> None:

@@ -27,6 +27,7 @@ class Pulse:
         self._latency = math.inf
         self._acknowledged = -math.inf
         self.open = False
+        self._why = "not yet logged in"
         self.ever_open = asyncio.Event()
         self.since = clock()  # when it was opened or closed last
 
@@ -38,7 +39,8 @@ class Pulse:
         self.ever_open.set()
 
     def closed(self, event: str) -> None:
-        """Note that the session is interrupted or over."""
+        """Note that the session is interrupted or over, and why."""
+        self._why = event
         self._metrics.gateway.labels(event).inc()
         self._turn(is_open=False)
 
@@ -64,7 +66,7 @@ class Pulse:
     def not_ready(self, heartbeat_seconds: float) -> str | None:
         """Why nothing can be heard from Discord now, None when all is well."""
         if not self.open:
-            return "no gateway session is open"
+            return f"no gateway session is open: {self._why}"
         if self.heartbeat_age() > heartbeat_seconds:
             return "Discord does not acknowledge heartbeats"
         return None
