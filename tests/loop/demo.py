@@ -55,6 +55,7 @@ class Demo:
         """Follow COMMIT from the push until the bot answers as the edition that main has."""
         line = self._timeline
         line.start()
+        last_bump = self._seen.now.pushed
         line.add("git", f"pushed to main: {what}")
         image = await self._editions.run(commit)
         self._say_image(image, expect_build=builds)
@@ -64,7 +65,7 @@ class Demo:
             lambda now: now.tag == image.tag,
         )
         line.add("policy", f"latest image is {image.tag}")
-        bump = await self._bump(image)
+        bump = await self._bump(image, last_bump)
         await self._seen.until(
             f"source-controller has fetched {bump[:7]}",
             "source-controller",
@@ -86,20 +87,17 @@ class Demo:
             raise NotSeen("the revert finds the earlier image without a build", "registry", 0)
         self._timeline.add("registry", f"tagged {image.tag}")
 
-    async def _bump(self, image: Image) -> str:
-        """Wait for the automation's commit that deploys IMAGE and return it."""
-        before = await asyncio.to_thread(self._clone.head)
-        wanted = f"newTag: {image.tag} "
+    async def _bump(self, image: Image, last: str) -> str:
+        """Wait for the automation's commit after LAST, which deploys IMAGE, and return it."""
+        await self._seen.until(
+            f"a commit of the automation that sets the tag {image.tag}",
+            "image-controllers",
+            lambda now: now.pushed != last,
+        )
+        commit = self._seen.now.pushed
         where = "apps/discord-sky/kustomization.yaml"
-        if wanted not in await asyncio.to_thread(self._clone.text, where):
-            await self._seen.until(
-                f"a commit of the automation that sets the tag {image.tag}",
-                "image-controllers",
-                lambda now: now.pushed not in {"", before},
-            )
-        if wanted not in await asyncio.to_thread(self._clone.text, where):
-            raise NotSeen(f"{wanted.strip()} in {where}", "image-controllers", 0)
-        commit = self._clone.head()
+        if f"newTag: {image.tag} " not in await asyncio.to_thread(self._clone.text, where):
+            raise NotSeen(f"newTag: {image.tag} in {where}", "image-controllers", 0)
         self._timeline.add("git", f"the automation committed {commit[:7]}: tag and digest")
         return commit
 

@@ -1,0 +1,94 @@
+"""The bot in its pod, deployed as a merge deploys it: what a user of a server would notice."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.loop import load, state
+from tests.loop.editions import Editions
+from tests.loop.observe import Observer, PodSeen
+
+pytestmark = [pytest.mark.loop, pytest.mark.usefixtures("loop"), pytest.mark.timeout(240)]
+
+_BOT_USER = "65532"  # the number that the Dockerfile and the Deployment name
+
+
+async def _deployed() -> PodSeen:
+    """Return the Ready pod that runs main's image; merge one if none was deployed yet."""
+    async with Observer(str(state.KUBECONFIG)) as seen:
+        editions = Editions(seen)
+        ready = [pod for pod in seen.now.pods.values() if pod.ready and not pod.leaving]
+        if not ready:
+            await editions.prepare()
+            image = await editions.run(await editions.merge())
+            await editions.ready(image.tag)
+            await editions.settled()
+            ready = [pod for pod in seen.now.pods.values() if pod.ready and not pod.leaving]
+        return ready[0]
+
+
+@pytest.fixture(scope="module")
+def pod(loop: state.Loop) -> PodSeen:
+    """The bot's pod, Ready."""
+    assert loop.alive
+    return asyncio.run(_deployed())
+
+
+def _process_of(pod: PodSeen) -> Path:
+    """Return the /proc folder of the bot's process: the one in a namespace with the pod's name."""
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            variables = environ.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"HOSTNAME=" + pod.name.encode() in variables and b"SKY_REVISION" in b"".join(variables):
+            return environ.parent
+    pytest.fail(f"no process of {pod.name} on this machine")
+
+
+async def test_two_hundred_messages_are_answered_once_each_and_word_for_word(pod: PodSeen) -> None:
+    """10 a second over 25 channels; every eighth answer is split at Discord's 2,000 characters."""
+    assert pod.ready
+
+    outcome = await load.messages(200, per_second=10)
+
+    assert outcome.wrong == ()
+    assert (outcome.asked, outcome.answered, outcome.exact) == (200, 200, 200)
+
+
+async def test_the_load_fits_the_memory_that_the_pod_asks_for(pod: PodSeen) -> None:
+    """Requests are 256Mi; the process says how much it has resident."""
+    found = await load.metrics(pod.address)
+
+    assert 0 < found["process_resident_memory_bytes"] <= 256 * 2**20
+
+
+def test_the_bot_is_nobody_on_the_node_and_cannot_write_to_its_image(pod: PodSeen) -> None:
+    """Non-root, no capability, no way to gain one, and a read-only root file system."""
+    process = _process_of(pod)
+    fields = dict(
+        line.split(":\t", 1)
+        for line in (process / "status").read_text().splitlines()
+        if ":\t" in line
+    )
+    roots = [
+        line.split()
+        for line in (process / "mountinfo").read_text().splitlines()
+        if line.split()[4] == "/"
+    ]
+
+    assert fields["Uid"].split() == [_BOT_USER] * 4
+    assert int(fields["CapEff"], 16) == 0
+    assert int(fields["CapBnd"], 16) == 0
+    assert fields["NoNewPrivs"] == "1"
+    assert fields["Seccomp"] == "2"
+    assert all("ro" in mount[5].split(",") for mount in roots)
+
+
+def test_no_credential_is_in_the_environment_of_the_process(pod: PodSeen) -> None:
+    """They are files, mounted read-only, so that a new one needs no restart."""
+    environment = (_process_of(pod) / "environ").read_bytes()
+
+    for secret in (state.DISCORD_TOKEN_FILE, state.OPENAI_KEY_FILE):
+        assert secret.read_bytes().strip() not in environment
