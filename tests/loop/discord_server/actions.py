@@ -92,7 +92,7 @@ def delete(desk: Desk, message: Message, by: User) -> None:
         desk.counts.deletes_by_bot += 1
     if not message.hidden:
         body = {"id": str(message.id), "channel_id": str(channel.id)}
-        _in_place(desk, "MESSAGE_DELETE", body, channel)
+        _in_place(desk, "MESSAGE_DELETE", body, channel, by)
     desk.feed.put("delete", shown)
 
 
@@ -118,7 +118,7 @@ def react(desk: Desk, message: Message, by: User, emoji: str, *, remove: bool = 
         "type": 0,
     } | _member(desk, channel, by)
     name = "MESSAGE_REACTION_REMOVE" if remove else "MESSAGE_REACTION_ADD"
-    _in_place(desk, name, body, channel)
+    _in_place(desk, name, body, channel, by)
     told = {"message_id": str(message.id), "user": by.name, "emoji": emoji, "removed": remove}
     desk.feed.put("reaction", told)
 
@@ -130,7 +130,7 @@ def typing(desk: Desk, channel: Channel, by: User) -> None:
         "user_id": str(by.id),
         "timestamp": int(time.time()),
     } | _member(desk, channel, by)
-    _in_place(desk, "TYPING_START", body, channel)
+    _in_place(desk, "TYPING_START", body, channel, by)
     desk.feed.put("typing", {"channel_id": str(channel.id), "user": by.name})
 
 
@@ -148,14 +148,20 @@ def _tell(desk: Desk, name: str, kind: str, message: Message) -> None:
         return
     full = desk.payloads.dispatched(message, content=True)
     bare = desk.payloads.dispatched(message, content=False)
-    desk.hub.dispatch(name, full, bare=bare, guild_id=channel.guild_id)
+    by = _kind_of(desk, message.author_id)
+    desk.hub.dispatch(name, full, bare=bare, guild_id=channel.guild_id, by=by)
 
 
-def _in_place(desk: Desk, name: str, body: Json, channel: Channel) -> None:
+def _kind_of(desk: Desk, user_id: int) -> str:
+    return "bot" if user_id == desk.world.bot.id else "user"
+
+
+def _in_place(desk: Desk, name: str, body: Json, channel: Channel, by: User) -> None:
     if channel.guild_id is not None:
         body["guild_id"] = str(channel.guild_id)
     if desk.world.may(channel, "view_channel"):
-        desk.hub.dispatch(name, body, guild_id=channel.guild_id)
+        by_whom = _kind_of(desk, by.id)
+        desk.hub.dispatch(name, body, guild_id=channel.guild_id, by=by_whom)
 
 
 def _member(desk: Desk, channel: Channel, who: User) -> Json:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 from collections import deque
-from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import WSMsgType, web
@@ -41,12 +40,13 @@ class Connection:
         self.slow = 0.0
         self.acknowledges = True
         self.silent: Fault | None = None  # the black hole it has fallen into
+        self.closing: int | None = None  # the code that we close with
         self._request = request
         self._encode = encode
         self._outbox: asyncio.Queue[str | Close] = asyncio.Queue()
         self._beat_by = 0.0
         self._commands: deque[float] = deque()
-        self._wake = asyncio.Event()
+        self._patience: asyncio.Timeout | None = None
 
     def send(self, text: str) -> None:
         """Queue a payload; a client that reads too slowly is cut off."""
@@ -71,7 +71,8 @@ class Connection:
     def fall_silent(self, fault: Fault) -> None:
         """From now on no byte leaves and none is read, and the connection stays open."""
         self.silent = fault
-        self._wake.set()
+        if self._patience is not None:
+            self._patience.reschedule(0)
 
     def report(self) -> Json:
         """For the control API."""
@@ -87,6 +88,7 @@ class Connection:
             if self.silent is not None:
                 return
             if isinstance(item, Close):
+                self.closing = item.code
                 await self.ws.close(code=item.code, message=item.reason.encode())
                 return
             message = self._encode(item)
@@ -96,31 +98,24 @@ class Connection:
                 else:
                     await self.ws.send_bytes(message)
 
-    async def read(self, per_minute: int, clock: Callable[[], float]) -> Json | None:
+    async def read(self, per_minute: int) -> Json | None:
         """The next command; None at the end. Raises Close for what breaks the rules."""
+        loop = asyncio.get_running_loop()
         if not self._beat_by:
-            self._beat_by = clock() + self.interval * GRACE
-        received = asyncio.ensure_future(self.ws.receive())
-        woken = asyncio.ensure_future(self._wake.wait())
-        both = {received, woken}
-        left = max(0.0, self._beat_by - clock())
+            self._beat_by = loop.time() + self.interval * GRACE
         try:
-            await asyncio.wait(both, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            woken.cancel()
-            if not received.done():
-                received.cancel()
-        if self.silent is not None or (received.done() and received.cancelled()):
-            return None
-        if not received.done():
-            raise Close(4009, "Session timed out.")
-        message = received.result()
+            async with asyncio.timeout_at(self._beat_by) as self._patience:
+                message = await self.ws.receive()
+        except TimeoutError:
+            if self.silent is not None:
+                return None
+            raise Close(4009, "Session timed out.") from None
         if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
             return None
-        self._check_pace(per_minute, clock())
+        self._check_pace(per_minute, loop.time())
         command = _decoded(message.data)
         if command["op"] == HEARTBEAT:
-            self._beat_by = clock() + self.interval * GRACE
+            self._beat_by = loop.time() + self.interval * GRACE
         return command
 
     def _check_pace(self, per_minute: int, now: float) -> None:

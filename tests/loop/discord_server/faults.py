@@ -42,6 +42,7 @@ class Fault:
     id: int = 0
     route: str | None = None  # rest: "POST /channels/{channel_id}/messages", * allowed; None: all
     event: str | None = None  # dispatch: "MESSAGE_CREATE"; None: all
+    by: str | None = None  # dispatch: only of what a "user" or the "bot" did
     on: str = "now"  # gateway: the moment
     count: int | None = None
     seconds: float | None = None
@@ -94,9 +95,10 @@ class Faults:
         self.active[fault.id] = fault
         return fault
 
-    def strike(self, where: str, subject: str, on: str = "now") -> Fault | None:
+    def strike(self, where: str, subject: str, on: str = "now", by: str = "") -> Fault | None:
         """The first fault that applies, counted; `subject` is the route or the event's name."""
-        for fault in [f for f in self.active.values() if f.where == where and f.on == on]:
+        mine = [f for f in self.active.values() if f.where == where and f.on == on]
+        for fault in [f for f in mine if f.by in (None, by)]:
             if self._clock() >= fault.until:
                 self.end(fault)
             elif fnmatchcase(subject, fault.route or fault.event or "*"):

@@ -57,7 +57,8 @@ class Gateway:
         try:
             await self._serve(conn, fault)
         finally:
-            writer.cancel()
+            if conn.closing is None:  # else it waits for the client's close frame
+                writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await writer
             self.connections.discard(conn)
@@ -71,13 +72,13 @@ class Gateway:
         if fault is not None:
             self.disturb(conn, fault)
         try:
-            while command := await conn.read(desk.settings.gateway_commands_per_minute, desk.clock):
+            while command := await conn.read(desk.settings.gateway_commands_per_minute):
                 self._obey(conn, command)
         except Close as close:
             conn.shut(close.code, close.reason)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_WAIT):
-                    while not conn.ws.closed:
+                    while conn.closing is None and not conn.ws.closed:
                         await conn.ws.receive()
         if conn.silent is not None:
             await desk.faults.hold(conn.silent)
@@ -238,11 +239,13 @@ class Gateway:
 
     def _detach(self, conn: Connection) -> None:
         """The connection has ended; its session waits for a RESUME, if it may."""
-        code = conn.ws.close_code
-        self.desk.counts.closes[str(code)] += 1
+        # aiohttp's close_code says 1000 for what we closed ourselves.
+        ours = conn.closing is not None
+        code = conn.closing if ours else conn.ws.close_code
+        self.desk.counts.closes[f"{'server' if ours else 'client'} {code and int(code)}"] += 1
         session = self.desk.hub.sessions.get(conn.session_id or "")
         if session is not None and session.outlet is conn:
             session.outlet, session.left_at = None, self.desk.clock()
-            if code in GOODBYE or code in ENDS_SESSION:
+            if code in ENDS_SESSION or (code in GOODBYE and not ours):
                 del self.desk.hub.sessions[session.id]
         self.desk.feed.put("disconnect", {"session": conn.session_id, "code": code})

@@ -49,13 +49,19 @@ class Hub:
                 del self.sessions[each.id]
 
     def dispatch(
-        self, name: str, full: Json, *, guild_id: int | None, bare: Json | None = None
+        self,
+        name: str,
+        full: Json,
+        *,
+        guild_id: int | None,
+        bare: Json | None = None,
+        by: str = "user",
     ) -> None:
-        """Send an event to every session that wants it."""
+        """Send an event to every session that wants it; `by` whom it came about."""
         whole = compact(full)
         intent = intents.needed(name, in_guild=guild_id is not None)
         event = Event(name, whole, compact(bare) if bare else whole, intent, guild_id)
-        fault = self._faults.strike("dispatch", name)
+        fault = self._faults.strike("dispatch", name, by=by)
         if fault is not None:
             self._counts.faults[f"dispatch {fault.kind}"] += 1
         kind = fault.kind if fault else ""

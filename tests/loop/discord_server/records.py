@@ -6,7 +6,7 @@ from typing import Any, Self
 
 
 class _FromJson:
-    """Takes the fields it has from a JSON object, and lists as tuples."""
+    """Takes the fields it has from a JSON object; lists become tuples, one level down too."""
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Self:
@@ -15,6 +15,8 @@ class _FromJson:
 
 
 def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
     return tuple(value) if isinstance(value, list) else value
 
 
