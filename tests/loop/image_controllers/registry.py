@@ -63,13 +63,14 @@ def parse_image(image: str, *, insecure: bool) -> Repository:
 class Registry:
     """A client; one HTTP session for the life of the process."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, page: int = _PAGE) -> None:
         self._session = session
+        self._page = page
 
     async def tags(self, repository: Repository, within: float) -> list[str]:
         """List all tags, page by page. `within`: seconds for each page. Raises RegistryError."""
         found: list[str] = []
-        path: str | None = f"{repository.url}/tags/list?n={_PAGE}"
+        path: str | None = f"{repository.url}/tags/list?n={self._page}"
         client_timeout = aiohttp.ClientTimeout(total=within)
         while path:
             try:

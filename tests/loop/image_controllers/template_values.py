@@ -25,7 +25,7 @@ class Changed:
         return list(
             dict.fromkeys(
                 change
-                for objects in self.files.values()
+                for _, objects in sorted(self.files.items())
                 for changes in objects.values()
                 for change in changes
             )
@@ -33,7 +33,11 @@ class Changed:
 
     def objects(self) -> dict[ObjectId, Sequence[Change]]:
         """Return the changes by object, whichever file it is in."""
-        return {one: changes for objects in self.files.values() for one, changes in objects.items()}
+        return {
+            one: changes
+            for _, objects in sorted(self.files.items())
+            for one, changes in objects.items()
+        }
 
 
 @dataclass(frozen=True)
