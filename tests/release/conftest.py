@@ -3,6 +3,7 @@
 import io
 import socket
 import subprocess
+import sys
 import tarfile
 import time
 import urllib.request
@@ -91,3 +92,12 @@ def push(registry: Registry, tmp_path: Path) -> Callable[[str, str], str]:
         return digest
 
     return push_image
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what repeats the random histories."""
+    if random_histories := sys.modules.get("tests.release.test_random_histories"):
+        terminalreporter.write_line(
+            f"rollback guard: {random_histories.HISTORIES} random histories for each property; "
+            f"RELEASE_SEED={random_histories.SEED} repeats them"
+        )

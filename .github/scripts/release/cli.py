@@ -1,12 +1,11 @@
 """The command line: reads arguments, prints answers, turns errors into one sentence each."""
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from release import images
+from release import guard, images, releases, rollback
+from release.console import annotate
 from release.errors import ReleaseError
 from release.git import Git
 
@@ -44,6 +43,9 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     images.add_commands(commands)
+    guard.add_command(commands)
+    rollback.add_command(commands)
+    releases.add_commands(commands)
     return top
 
 
@@ -53,8 +55,6 @@ def main(arguments: Sequence[str]) -> int:
     try:
         code: int = options.run(Git(options.clone), options)
     except ReleaseError as error:
-        print(f"release {options.command}: {error}", file=sys.stderr)
-        if os.environ.get("GITHUB_ACTIONS") == "true":  # shown on the run's page too
-            print(f"::error title=release {options.command}::{error}", file=sys.stderr)
+        annotate("error", f"release {options.command}", str(error))
         return 1
     return code

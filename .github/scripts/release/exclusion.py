@@ -1,0 +1,80 @@
+"""Which tag numbers must not run, from what people said. Pure.
+
+A person who goes back from number a to b at number k of main rules out every number from b + 1 to
+k, built or not yet built: an image of a commit before the rollback may arrive after it. Numbers
+above k are newer merges, which deploy by themselves.
+
+A person who deploys a number that is ruled out takes that back: wholly, when it is the number that
+they had gone back from or a later one (the revert of the revert), else up to that number.
+
+What lies below the deployed number is left out of the list, as the policy takes the highest tag.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from release.history import History, Statement
+from release.spans import Span, expression, union
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """A rollback in force: the numbers of `span` are out. `left` is where the person came from."""
+
+    span: Span
+    left: int
+    said: Statement
+
+
+def in_force(statements: Iterable[Statement]) -> list[Rollback]:
+    """The rollbacks that nobody took back, oldest first."""
+    rollbacks: list[Rollback] = []
+    for said in statements:
+        rollbacks = [kept for old in rollbacks if (kept := _after(old, said.after)) is not None]
+        if said.after < said.before:
+            # `at` may be below `before` after main's numbers were rewritten; both are ruled out.
+            span = Span(said.after + 1, max(said.at, said.before))
+            rollbacks.append(Rollback(span, said.before, said))
+    return rollbacks
+
+
+def _after(rollback: Rollback, deployed: int) -> Rollback | None:
+    """What is left of a rollback when a person deploys a number."""
+    first, last = rollback.span
+    if not first <= deployed <= last:
+        return rollback
+    if rollback.left <= deployed or deployed == last:
+        return None
+    return replace(rollback, span=Span(deployed + 1, last))
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """What the ImageRepository has to exclude, and why."""
+
+    rollbacks: tuple[Rollback, ...]
+
+    @classmethod
+    def of(cls, history: History) -> "Exclusion":
+        """Compute it from a history, and from nothing else."""
+        now = history.deployed
+        return cls(tuple(r for r in in_force(history.statements()) if r.span.last >= now))
+
+    @property
+    def spans(self) -> list[Span]:
+        """The numbers that are out, ascending."""
+        return union(rollback.span for rollback in self.rollbacks)
+
+    @property
+    def expression(self) -> str | None:
+        """The entry for the exclusionList; None when nothing is excluded."""
+        return expression(self.spans)
+
+    @property
+    def leaves_nothing(self) -> bool:
+        """Tell whether no earlier image is left: somebody went back to before the first one."""
+        return bool(self.spans) and self.spans[0].first <= 1
+
+    def has(self, number: int) -> bool:
+        """Tell whether a number is out."""
+        return any(span.first <= number <= span.last for span in self.spans)

@@ -1,0 +1,153 @@
+"""`releases` and `retain`: what was deployed, and what has to stay in the registry for it."""
+
+import argparse
+import shlex
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from release.errors import ReleaseError
+from release.exclusion import Exclusion
+from release.git import Git
+from release.history import Deployed, History
+from release.inputs import input_hash, source_tag
+from release.reading import history
+from release.record import Deployment, days_before, deployed_since, deployments
+from release.tags import Tag
+
+if TYPE_CHECKING:
+    from release.images import Commands
+
+RETENTION = 90  # days within which a rollback finds its image
+
+
+def add_commands(commands: "Commands") -> None:
+    """Add both to the command line."""
+    command = commands.add_parser(
+        "releases",
+        help="list what was deployed when, by whom, and what is excluded",
+        description="List every deployment that main records, newest first: when, tag, digest, by "
+        "which commit, who, and what change it carried; then what is excluded and why.",
+    )
+    command.add_argument("--commit", metavar="REV", default="HEAD", help="default: HEAD")
+    command.add_argument("--all", action="store_true", help="not only the newest 20")
+    command.set_defaults(run=run_releases)
+
+    command = commands.add_parser(
+        "retain",
+        help="lock what was deployed lately in Azure Container Registry",
+        description=f"Lock every image that was deployed within {RETENTION} days against deletion, "
+        "by digest, by main-<n>-<sha7> and by src-<hash>, and unlock what is older. What is not "
+        "locked may then be purged. Prints each az command and runs it.",
+    )
+    command.add_argument("--registry", required=True, help="the registry's name in Azure")
+    command.add_argument("--repository", default="discordskybot", help="default: discordskybot")
+    command.add_argument("--days", type=int, default=RETENTION, help=f"default: {RETENTION}")
+    command.add_argument("--commit", metavar="REV", default="HEAD", help="default: HEAD")
+    command.add_argument("--dry-run", action="store_true", help="print the commands only")
+    command.set_defaults(run=run_retain)
+
+
+def run_releases(git: Git, options: argparse.Namespace) -> int:
+    """Print the table."""
+    past = history(git, git.commit(options.commit))
+    exclusion = Exclusion.of(past)
+    listed = deployments(past)[::-1]
+    rows = [row(past, exclusion, one, runs=one is listed[0]) for one in listed]
+    shown = rows if options.all else rows[:20]
+    head = ("when", "tag", "digest", "commit", "by", "carries", "")
+    widths = [max(map(len, column)) for column in zip(head, *shown, strict=True)]
+    for line in (head, *shown):
+        print(
+            "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        )
+    if len(shown) < len(rows):
+        print(f"({len(rows) - len(shown)} older: --all)")
+    for rollback in exclusion.rollbacks:
+        said = rollback.said
+        print(
+            f"excluded: numbers {rollback.span}; {said.commit.author} went back from "
+            f"{past.tag_of(said.before)} to {past.tag_of(said.after)} in {said.commit.id[:7]}"
+        )
+    return 0
+
+
+def row(
+    past: History, exclusion: Exclusion, one: Deployment, *, runs: bool
+) -> tuple[str, str, str, str, str, str, str]:
+    """Tell one deployment in words."""
+    notes = ["deployed now"] if runs else []
+    if one.number is not None and exclusion.has(one.number):
+        notes.append("excluded")
+    return (
+        one.commit.when[:16].replace("T", " "),
+        one.deployed.tag,
+        one.deployed.digest.removeprefix("sha256:")[:12],
+        one.commit.id[:7],
+        "automation" if one.commit.automated else one.commit.author,
+        subject(past, one.deployed),
+        ", ".join(notes),
+    )
+
+
+def subject(past: History, deployed: Deployed) -> str:
+    """The subject of the commit that an image was built for."""
+    tag = Tag.parse(deployed.tag)
+    found = (c for c in past.commits.values() if tag and c.id.startswith(tag.sha))
+    return next((commit.subject[:60] for commit in found), "")
+
+
+def run_retain(git: Git, options: argparse.Namespace) -> int:
+    """Lock and unlock, one az command each."""
+    past = history(git, git.commit(options.commit))
+    since = days_before(datetime.now(UTC), options.days)
+    keep = [one for one in deployed_since(past, since) if _is_image(one)]
+    kept = {name for one in keep for name in references(git, past, one)}
+    every = {
+        name
+        for one in deployments(past)
+        if _is_image(one.deployed)
+        for name in references(git, past, one.deployed)
+    }
+    for name, locked in [
+        *((n, True) for n in sorted(kept)),
+        *((n, False) for n in sorted(every - kept)),
+    ]:
+        command = [
+            "az", "acr", "repository", "update", "--name", options.registry, "--image",
+            f"{options.repository}{name}", "--delete-enabled", "false" if locked else "true",
+            "--output", "none",
+        ]  # fmt: skip
+        print(shlex.join(command), flush=True)
+        if not options.dry_run:
+            _run(command, must_exist=locked)
+    return 0
+
+
+def references(git: Git, past: History, deployed: Deployed) -> Iterator[str]:
+    """Every name of an image that a rollback needs: Flux's tag, the digest, and the inputs' tag."""
+    yield f":{deployed.tag}"
+    yield f"@{deployed.digest}"
+    tag = Tag.parse(deployed.tag)
+    commit = next((c for c in past.commits.values() if tag and c.id.startswith(tag.sha)), None)
+    if commit:
+        yield f":{source_tag(input_hash(git, commit.id))}"
+
+
+def _is_image(deployed: Deployed) -> bool:
+    tag = Tag.parse(deployed.tag)
+    return tag is not None and tag.number > 0
+
+
+def _run(command: list[str], *, must_exist: bool) -> None:
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise ReleaseError("az is not installed; --dry-run prints the commands") from error
+    if done.returncode == 0:
+        return
+    said = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+    if must_exist:
+        raise ReleaseError(f"az refused: {said}")
+    print(f"  (left as it is: {said})")  # purged already, most likely

@@ -1,0 +1,152 @@
+"""`rollback`: the older tag and its exclusion in one commit, shown before it is pushed."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from release.errors import ReleaseError
+from release.exclusion import Exclusion
+from release.git import Git
+from release.guard import add_branch, told
+from release.history import Commit, Deployed, History
+from release.inputs import PATHS, input_hash
+from release.manifests import IMAGE_REPOSITORY, KUSTOMIZATION, with_deployed, with_excluded
+from release.publish import ATTEMPTS, Branch, commit_on, read
+from release.reading import history
+from release.record import find, previous
+from release.registry import DIGEST
+from release.tags import Tag
+
+if TYPE_CHECKING:
+    from release.images import Commands
+
+DESCRIPTION = """\
+Go back to an earlier image, and keep what came after it from being deployed again.
+
+One commit on the remote's main names the older tag and digest and excludes the numbers between, so the
+automation cannot write them again, not even for a second. Your working tree is not touched. You see the
+commit and what the next merge will carry, and are asked before it is pushed. A newer merge deploys by
+itself. TAG may also be newer than what runs: then it is deployed again.
+"""
+
+
+def add_command(commands: "Commands") -> None:
+    """Add `rollback` to the command line."""
+    command = commands.add_parser(
+        "rollback",
+        help="go back to an earlier image in one commit",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument("tag", nargs="?", metavar="TAG", help="main-<n>-<sha7>, see `releases`")
+    which.add_argument("--last", action="store_true", help="what was deployed before this")
+    command.add_argument("--digest", help="of TAG, where Git never had it deployed")
+    add_branch(command)
+    command.add_argument("--yes", action="store_true", help="push without asking")
+    command.add_argument("--dry-run", action="store_true", help="show the commit, push nothing")
+    command.set_defaults(run=run)
+
+
+def run(git: Git, options: argparse.Namespace) -> int:
+    """Make the commit, show it, ask, push; again when somebody pushed meanwhile."""
+    branch = Branch(git, options.remote, options.branch)
+    for _ in range(ATTEMPTS):
+        tip = branch.fetch()
+        now = history(git, tip)
+        to = target(now, options)
+        commit = make(git, now, to)
+        print(
+            git.text("show", "--no-color", "--stat", "--patch", "--format=%an <%ae>%n%n%B", commit)
+        )
+        print("\n".join(next_merge(git, tip, to)))
+        if options.dry_run:
+            return 0
+        if not options.yes and not asked(f"\nPush this to {options.branch}? [y/N] "):
+            print("nothing was pushed, and nothing here was changed")
+            return 1
+        if branch.push(commit):
+            print(f"pushed {commit[:7]}; your own {options.branch} is one `git pull` behind")
+            return 0
+        print(f"{options.branch} has moved on: once more, from its new tip")
+    raise ReleaseError(f"{options.branch} moved at each of {ATTEMPTS} attempts: try again")
+
+
+def target(now: History, options: argparse.Namespace) -> Deployed:
+    """What to deploy, from the command line and from what Git has had deployed."""
+    if options.last:
+        exclusion = Exclusion.of(now)
+        out = {n for span in exclusion.spans for n in range(span.first, span.last + 1)}
+        before = previous(now, out)
+        if before is None:
+            raise ReleaseError("nothing was deployed before what is deployed now: merge a fix")
+        return before.deployed
+    if Tag.parse(options.tag) is None:
+        raise ReleaseError(f"{options.tag!r} is not main-<n>-<sha7>; `releases` lists the tags")
+    if options.digest is not None:
+        if not DIGEST.fullmatch(options.digest):
+            raise ReleaseError(f"{options.digest!r} is not a digest: sha256: and 64 hex digits")
+        return Deployed(options.tag, options.digest)
+    known = find(now, options.tag)
+    if known is None:
+        raise ReleaseError(
+            f"{options.tag} was never deployed, so Git does not know its digest: give it with "
+            "--digest (crane digest REGISTRY/discordskybot:TAG), or take one that `releases` lists"
+        )
+    return known.deployed
+
+
+def make(git: Git, now: History, to: Deployed) -> str:
+    """Write the commit that deploys `to` and excludes what that rules out."""
+    tip = now.tip.id
+    if now.tip.deployed == to:
+        raise ReleaseError(f"{to.tag} is what {tip[:7]} deploys already")
+    new = Commit("this", (tip,), to)
+    exclusion = Exclusion.of(History([*now.commits.values(), new], new.id))
+    files = {KUSTOMIZATION: with_deployed(read(git, tip, KUSTOMIZATION), to)}
+    repository = read(git, tip, IMAGE_REPOSITORY)
+    if (excluded := with_excluded(repository, exclusion.expression)) != repository:
+        files[IMAGE_REPOSITORY] = excluded
+    was = now.tip.deployed.tag if now.tip.deployed else "nothing"
+    back = (parsed := Tag.parse(to.tag)) is not None and parsed.number < now.deployed
+    message = (
+        f"{'Roll back to' if back else 'Deploy'} {to.tag}\n\nDeployed was {was}. "
+        f"Excluded from now on: {told(exclusion)}.\nNewer merges deploy by themselves.\n"
+    )
+    return commit_on(git, tip, files, message)
+
+
+def next_merge(git: Git, tip: str, to: Deployed) -> list[str]:
+    """Say what main's code still has that the image does not: the next merge deploys it again."""
+    tag = Tag.parse(to.tag)
+    built = (
+        git.attempt("rev-parse", "--verify", "--quiet", f"{tag.sha}^{{commit}}") if tag else None
+    )
+    if built is None or built.returncode != 0:
+        return [f"The commit that {to.tag} was built from is not in this clone; see what main has."]
+    commit = built.stdout.decode().strip()
+    if input_hash(git, commit) == input_hash(git, tip):
+        return [
+            f"main's code is what {to.tag} was built from: the next merge carries nothing else."
+        ]
+    carried = git.text(
+        "log",
+        "--first-parent",
+        "--no-color",
+        "--format=  %h %an: %s",
+        f"{commit}..{tip}",
+        "--",
+        *PATHS,
+    )
+    return [
+        "The next merge to main deploys main's code, and so carries this again:",
+        carried or "  (changes from before that commit)",
+        "What must stay out has to be reverted as well: git revert [-m 1] COMMIT",
+    ]
+
+
+def asked(question: str) -> bool:
+    """Ask a person; without one, the answer is no."""
+    if not sys.stdin.isatty():
+        raise ReleaseError("nobody is there to ask: look at it with --dry-run, push with --yes")
+    return input(question).strip().lower() in {"y", "yes"}
