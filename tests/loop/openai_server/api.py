@@ -46,7 +46,10 @@ class Api:
             return await exchange.serve(endpoint)
         except ApiError as error:
             return exchange.refuse(error)
-        except (asyncio.CancelledError, ConnectionResetError):
+        except ConnectionResetError:  # by the client, or by a fault: there is nobody to write to
+            exchange.gone()
+            return web.Response()
+        except asyncio.CancelledError:
             exchange.gone()
             raise
 

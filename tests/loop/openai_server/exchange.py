@@ -55,9 +55,11 @@ class Exchange:
         return web.json_response(error.body(), status=error.status, headers=headers)
 
     def gone(self) -> None:
-        """Write down that the client left, unless the exchange was over by then."""
+        """Write down that the connection broke, unless the exchange was over by then."""
         if self._record.ending == "open":
-            self._note(ending="gone", ended_at=time.time())
+            ours = self._record.fault is FaultKind.DROP
+            ending = FaultKind.DROP.value if ours else "gone"
+            self._note(ending=ending, ended_at=time.time())
 
     async def serve(self, endpoint: Endpoint) -> web.StreamResponse:
         """Answer, or raise ApiError."""

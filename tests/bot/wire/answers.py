@@ -1,0 +1,30 @@
+"""What a person sees of an answer: the bot's messages that belong to one question."""
+
+from dataclasses import dataclass
+
+from tests.loop.discord_server.records import Message
+
+from .stitch import balanced, is_whole
+
+LIMIT = 2000
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All messages that answer one question, in order."""
+
+    parts: tuple[Message, ...]
+
+    @property
+    def text(self) -> str:
+        """What a person reads, message after message."""
+        return "\n".join(part.content for part in self.parts)
+
+    @property
+    def well_formed(self) -> bool:
+        """Whether every message is one that Discord takes, with its fences closed."""
+        return all(len(p.content) <= LIMIT and balanced(p.content) for p in self.parts)
+
+    def shows(self, text: str) -> bool:
+        """Whether this is that text, whole, with nothing added and nothing twice."""
+        return self.well_formed and is_whole([part.content for part in self.parts], text)

@@ -1,0 +1,165 @@
+"""What people do and see on a stage, in the words of the stories."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+
+from tests.loop.discord_server.control import DiscordControl
+from tests.loop.discord_server.records import Message, World
+from tests.loop.openai_server.control import OpenAIControl, Record
+from tests.loop.openai_server.keys import digest
+from tests.loop.openai_server.records import Turn
+
+from .answers import Seen
+from .process import BotProcess
+from .stage import Stage
+
+SECONDS = 12.0
+_marks = count(1)
+_places = count()
+
+
+@dataclass
+class Scene:
+    """One story's channel, and the people in it.
+
+    Every message carries a mark of its own, "(#12)", by which the model's records of it are found.
+    """
+
+    stage: Stage
+    discord: DiscordControl
+    openai: OpenAIControl
+    world: World
+    place: str
+    _marks: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def bot(self) -> BotProcess:
+        """The bot's process."""
+        return self.stage.bot
+
+    @property
+    def people(self) -> list[str]:
+        """Everybody's name."""
+        return [user.name for user in self.world.users if not user.bot]
+
+    @property
+    def me(self) -> str:
+        """The bot's mention."""
+        return f"<@{self.world.bot.id}>"
+
+    def mention_of(self, name: str) -> str:
+        """Give a person's mention."""
+        return next(f"<@{user.id}>" for user in self.world.users if user.name == name)
+
+    def elsewhere(self, number: int) -> list[str]:
+        """Give as many channels, none of them this story's own, in turn."""
+        names = [c.name for c in self.world.channels if c.guild_id and c.name != self.place]
+        return [names[next(_places) % len(names)] for _ in range(number)]
+
+    async def say(
+        self,
+        text: str,
+        *,
+        by: str = "Ada",
+        where: str | None = None,
+        reply_to: str | None = None,
+        mention: bool = False,
+    ) -> str:
+        """Say something; gives the message's id."""
+        mark = f"(#{next(_marks)})"
+        message = await self.discord.say(
+            where or self.place, f"{text} {mark}", by, reply_to, mention_bot=mention, ping=False
+        )
+        self._marks[message.id] = mark
+        return message.id
+
+    async def call(self, text: str, *, by: str = "Ada", where: str | None = None) -> str:
+        """Mention the bot, with some words."""
+        return await self.say(text, by=by, where=where, mention=True)
+
+    async def whisper(self, text: str, *, by: str = "Ada") -> str:
+        """Write to the bot alone."""
+        return await self.say(text, by=by, where="dm")
+
+    async def seen(self, question: str) -> Seen:
+        """Give the answer as it stands: what replies to the question, or to an answer's part."""
+        parts: list[Message] = []
+        asked = [question]
+        for message_id in asked:
+            found = [m for m in await self.discord.answers(message_id) if m not in parts]
+            parts += found
+        return Seen(tuple(sorted(parts, key=lambda part: int(part.id))))
+
+    async def until(
+        self, question: str, enough: Callable[[Seen], bool], seconds: float = SECONDS
+    ) -> Seen:
+        """Wait until the answer satisfies; the failure shows the answer and the logs."""
+        seen = Seen(())
+        try:
+            async with asyncio.timeout(seconds), self.discord.events() as events:
+                seen = await self.seen(question)
+                while not enough(seen):
+                    await events.event(lambda e: e.kind in {"message", "edit"}, seconds)
+                    seen = await self.seen(question)
+        except TimeoutError:
+            shown = [part.content for part in seen.parts]
+            raise AssertionError(f"{shown}\n{self.stage.logs()}") from None
+        return seen
+
+    async def answer(self, question: str, seconds: float = SECONDS) -> Seen:
+        """Wait until Discord shows exactly what the model sent, all of it."""
+        mark = self._marks[question]
+
+        def is_done(record: Record) -> bool:
+            return self._is_about(record, mark) and record.ending == "completed"
+
+        try:
+            record = await self.openai.first(is_done, seconds)
+        except TimeoutError:
+            raise AssertionError(f"no whole answer was asked for\n{self.stage.logs()}") from None
+        return await self.until(question, lambda seen: seen.shows(record.text), seconds)
+
+    async def records(self, question: str) -> list[Record]:
+        """Give the model's records of a question, one for each attempt."""
+        mark = self._marks[question]
+        return [r for r in await self.openai.requests() if self._is_about(r, mark)]
+
+    async def record(self, question: str) -> Record:
+        """Give the model's newest record of a question."""
+        return (await self.records(question))[-1]
+
+    async def turns(self, question: str) -> list[Turn]:
+        """Give the turns that the model was asked, without the instructions."""
+        asked = (await self.record(question)).asked
+        assert asked is not None
+        return [turn for turn in asked.turns if turn.role != "system"]
+
+    @staticmethod
+    def _is_about(record: Record, mark: str) -> bool:
+        return record.asked is not None and mark in record.asked.last_user_text
+
+    async def refused(self, key: str) -> Record:
+        """Wait until the model's provider refused a key."""
+        return await self.openai.first(
+            lambda r: r.status == 401 and r.key == digest(key),  # noqa: PLR2004 - HTTP
+            SECONDS,
+        )
+
+    async def silence(self, question: str) -> bool:
+        """Say whether a message was neither asked of the model nor answered."""
+        return not (await self.seen(question)).parts and not await self.records(question)
+
+
+@asynccontextmanager
+async def scene(stage: Stage) -> AsyncIterator[Scene]:
+    """Open a scene in the next channel."""
+    async with (
+        DiscordControl(stage.discord.control_url) as discord,
+        OpenAIControl(stage.openai.control_url) as openai,
+    ):
+        world = await discord.world()
+        names = [channel.name for channel in world.channels if channel.guild_id]
+        yield Scene(stage, discord, openai, world, names[next(_places) % len(names)])

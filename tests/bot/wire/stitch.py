@@ -1,0 +1,37 @@
+"""Whether the messages on Discord are the model's text, told without the bot's own splitting.
+
+A message may have been given a fence's opening line at its start and a closing line at its end;
+Discord drops white space at both ends of a message. Everything else has to be the text, in order.
+"""
+
+import re
+from collections.abc import Sequence
+
+OPENING = re.compile(r"^```[\w+.#-]*\n")
+CLOSING = re.compile(r"\n?```$")
+
+
+def is_whole(parts: Sequence[str], text: str) -> bool:
+    """Say whether the parts, joined, are the text and nothing but it."""
+    return _fits(list(parts), text.strip())
+
+
+def _fits(parts: list[str], rest: str) -> bool:
+    if not parts:
+        return not rest.strip()
+    for form in _forms(parts[0]):
+        for bare in (form, form.strip()):
+            tail = rest if rest.startswith(bare) else rest.lstrip()
+            if bare and tail.startswith(bare) and _fits(parts[1:], tail[len(bare) :]):
+                return True
+    return False
+
+
+def _forms(part: str) -> list[str]:
+    heads = [part, OPENING.sub("", part)]
+    return list(dict.fromkeys([*heads, *(CLOSING.sub("", head) for head in heads)]))
+
+
+def balanced(part: str) -> bool:
+    """Say whether every fence that a message opens is closed in it."""
+    return part.count("```") % 2 == 0
