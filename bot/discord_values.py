@@ -32,7 +32,11 @@ def read(message: discord.Message) -> Message:
 def replied(message: discord.Message) -> Message | None:
     """Read the message that this one replies to, which Discord sends along."""
     resolved = message.reference.resolved if message.reference else None
-    return read(resolved) if isinstance(resolved, discord.Message) else None
+    if not isinstance(resolved, discord.Message):
+        return None
+    if resolved.type is discord.MessageType.reply and resolved.reference is None:
+        return None  # sent without what it replies to in turn: the chain would end there
+    return read(resolved)
 
 
 def _author(user: discord.User | discord.Member) -> Author:

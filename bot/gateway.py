@@ -82,7 +82,7 @@ class Gateway(discord.Client):
     async def on_message(self, message: discord.Message) -> None:
         """Hand a message on."""
         quoted = discord_values.replied(message)
-        if quoted is not None:
+        if quoted is not None and self._recall.get(quoted.id) is None:
             self._recall.put(quoted)
         self._desk.receive(discord_values.read(message), self.me)
 

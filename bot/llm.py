@@ -163,7 +163,8 @@ class OpenAIModel:
                     spoken.say(llm_errors.part(event, "delta"))
                 elif kind == "response.completed":
                     self._count_tokens(event, "response", "input_tokens", "output_tokens")
-                    return await _drain(events)
+                    await _drain(events)
+                    return
                 else:
                     llm_errors.raise_for_event(kind, event)
         raise CutShort("the stream ended without response.completed")
@@ -173,6 +174,7 @@ class OpenAIModel:
             "model": self._settings.model,
             "messages": [{"role": "system", "content": ask.instructions}, *_written(ask)],
             "max_tokens": self._settings.max_output_tokens,  # the name that most providers know
+            "stream_options": {"include_usage": True},
         }
         async with await _post(client, "/chat/completions", body) as chunks:
             async for chunk in chunks:
@@ -182,8 +184,9 @@ class OpenAIModel:
                     finished = llm_errors.part(choice, "finish_reason")
                     if finished:
                         llm_errors.raise_for_finish(finished)
-                        self._count_tokens(chunk, None, "prompt_tokens", "completion_tokens")
-                        return await _drain(chunks)
+                        for last in [chunk, *await _drain(chunks)]:
+                            self._count_tokens(last, None, "prompt_tokens", "completion_tokens")
+                        return
         raise CutShort("the stream ended without finish_reason")
 
     def _count_tokens(self, event: Any, inside: str | None, given: str, made: str) -> None:
@@ -227,8 +230,11 @@ async def _post(client: AsyncOpenAI, path: str, body: dict[str, Any]) -> AsyncSt
     )
 
 
-async def _drain(stream: Any) -> None:
+async def _drain(stream: Any) -> list[Any]:
+    """Read what still comes after the answer's end, if it comes at once."""
+    rest = []
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_DRAIN_SECONDS):
-            async for _ in stream:
-                pass
+            async for event in stream:
+                rest.append(event)  # noqa: PERF401  # kept although the time runs out
+    return rest
