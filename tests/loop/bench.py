@@ -14,15 +14,17 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from tests.loop import state
 from tests.loop.editions import Editions
+from tests.loop.explain import comes_true
 from tests.loop.intervals import production_intervals
 from tests.loop.load import messages, pod_figures
 from tests.loop.merge import ROOT
 from tests.loop.observe import Observer
+
+SECTIONS = ("deploy", "revert", "pod", "production")  # methods of Bench
 
 
 @dataclass
@@ -123,35 +125,34 @@ class Bench:
         ]
 
 
-async def _run(sections: list[str], runs: int | None) -> list[Row]:
+async def _measure(sections: list[str], runs: int | None) -> None:
     rows: list[Row] = []
-    async with Observer(str(state.KUBECONFIG)) as seen:
-        bench = Bench(seen, runs)
-        await bench.prepare()
-        table: dict[str, Callable[[], Awaitable[list[Row]]]] = {
-            "deploy": bench.deploy,
-            "revert": bench.revert,
-            "pod": bench.pod,
-            "production": bench.production,
-        }
-        for name in sections or list(table):
-            print(f"{name}:", flush=True)
-            rows += await table[name]()
-    return rows
+    try:
+        async with Observer(str(state.KUBECONFIG)) as seen:
+            bench = Bench(seen, runs)
+            await bench.prepare()
+            for name in sections:
+                print(f"{name}:", flush=True)
+                rows += await getattr(bench, name)()
+    finally:  # What was measured before something failed is shown as well.
+        print("\n" + HEADER, *rows, sep="\n")
 
 
 def main() -> int:
     """Bring the loop up, measure, print the table."""
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("sections", nargs="*", metavar="SECTION")
+    parser = argparse.ArgumentParser(
+        prog="make bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], metavar="SECTION")
     parser.add_argument("--runs", type=int, help="how often each is measured")
     arguments = parser.parse_args()
     up = subprocess.run([sys.executable, "-m", "tests.loop", "up"], cwd=ROOT, check=False)
     if up.returncode != 0:
         return up.returncode
-    rows = asyncio.run(_run(arguments.sections, arguments.runs))
-    print("\n" + HEADER, *rows, sep="\n")
-    return 0
+    measured = _measure(arguments.sections or list(SECTIONS), arguments.runs)
+    return 0 if comes_true("The bench", measured) else 1
 
 
 if __name__ == "__main__":

@@ -14,14 +14,13 @@ import time
 from tests.loop import state
 from tests.loop.discord_server.control import DiscordControl
 from tests.loop.editions import Editions
-from tests.loop.images import BuildFailed
-from tests.loop.merge import ROOT, GitFailed, Image
+from tests.loop.explain import comes_true
+from tests.loop.merge import ROOT, Image
 from tests.loop.observe import NotSeen, Observer
 from tests.loop.timeline import Timeline
 
 QUESTION = "Who are you?"
 _MINUTE = 60.0
-_LOG_LINES = 15
 
 
 class Demo:
@@ -110,14 +109,6 @@ class Demo:
         self._timeline.add("discord", f"the bot answers: {answer.content}")
 
 
-def _tail(part: str) -> str:
-    log = state.LOGS / f"{part}.log"
-    if not log.exists():
-        return ""
-    lines = log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
-    return "\n".join([f"\nThe last lines of {log}:", *lines])
-
-
 async def _play() -> None:
     state.load()  # or LoopDown with the remedy
     async with (
@@ -135,15 +126,7 @@ def main() -> int:
     up = subprocess.run([sys.executable, "-m", "tests.loop", "up"], cwd=ROOT, check=False)
     if up.returncode != 0:
         return up.returncode
-    failed = False
-    try:
-        asyncio.run(_play())
-    except* (NotSeen, GitFailed, BuildFailed, TimeoutError) as group:
-        for error in group.exceptions:
-            print(f"\nThe demo did not come true: {error}", _tail(getattr(error, "part", "")))
-        print("\nThe loop is still up: `make loop-status`, `make loop-logs`, `make loop-down`.")
-        failed = True
-    if failed:
+    if not comes_true("The demo", _play()):
         return 1
     print(_LOOK_AROUND.format(seconds=time.monotonic() - began, state=state.STATE))
     return 0

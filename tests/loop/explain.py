@@ -1,0 +1,33 @@
+"""Say what did not come true, with the last log lines of the part that should have done it."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from tests.loop import state
+from tests.loop.images import BuildFailed
+from tests.loop.merge import GitFailed
+from tests.loop.observe import NotSeen
+
+_LOG_LINES = 15
+
+
+def _tail(part: str) -> str:
+    log = state.LOGS / f"{part}.log"
+    if not log.exists():
+        return ""
+    lines = log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+    return "\n".join([f"\nThe last lines of {log}:", *lines])
+
+
+def comes_true(what: str, steps: Coroutine[Any, Any, None]) -> bool:
+    """Run STEPS; return whether all came true, and if not, print why WHAT did not."""
+    true = True
+    try:
+        asyncio.run(steps)
+    except* (NotSeen, GitFailed, BuildFailed, TimeoutError, OSError) as group:
+        true = False
+        for error in group.exceptions:
+            print(f"\n{what} did not come true: {error}", _tail(getattr(error, "part", "")))
+        print("\nThe loop is still up: `make loop-status`, `make loop-logs`, `make loop-down`.")
+    return true
