@@ -1,10 +1,14 @@
 """The stages of the stories: one bot for most of them, one on Chat Completions, and fresh ones."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
+
+from tests.loop.discord_server.control import DiscordControl
+from tests.loop.openai_server.control import OpenAIControl
 
 from .scene import Scene
 from .scene import scene as open_scene
@@ -14,11 +18,42 @@ from .stage import stage as set_stage
 FreshStage = Callable[..., Stage]
 
 
+LONG_ENOUGH = 12  # shorter texts are words that a log may have for reasons of its own
+
+
 def _clean(stage: Stage) -> None:
-    """Nothing that was said and no credential may be in the bot's log, whatever happened."""
+    """Whatever happened: no content and no credential in the log, nothing unknown asked for."""
     log = stage.bot.log.read_text()
     for secret in [*stage.token.all_values, *stage.api_key.all_values]:
         assert secret not in log, "a credential is in the bot's log"
+    for text in stage.said:
+        assert len(text) < LONG_ENOUGH or text not in log, "what people said is in the bot's log"
+    assert asyncio.run(_unknown(stage)) == {}
+
+
+async def _unknown(stage: Stage) -> dict[str, int]:
+    """Give what was asked of either server that it does not speak."""
+    async with (
+        DiscordControl(stage.discord.control_url) as discord,
+        OpenAIControl(stage.openai.control_url) as openai,
+    ):
+        asked = dict((await discord.counts()).unknown)
+        asked |= {r.path: 1 for r in await openai.requests() if r.endpoint == "unknown"}
+    return asked
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the three logs with a test that failed."""
+    report = yield
+    if report.failed and call.when == "call":
+        for value in item.funcargs.values():
+            stage = value.stage if isinstance(value, Scene) else value
+            if isinstance(stage, Stage):
+                report.sections.append(("logs of the stage", stage.logs()))
+    return report
 
 
 @pytest.fixture(scope="session")

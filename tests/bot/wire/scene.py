@@ -70,6 +70,7 @@ class Scene:
     ) -> str:
         """Say something; gives the message's id."""
         mark = f"(#{next(_marks)})"
+        self.stage.said.append(text)
         message = await self.discord.say(
             where or self.place, f"{text} {mark}", by, reply_to, mention_bot=mention, ping=False
         )
@@ -96,7 +97,7 @@ class Scene:
     async def until(
         self, question: str, enough: Callable[[Seen], bool], seconds: float = SECONDS
     ) -> Seen:
-        """Wait until the answer satisfies; the failure shows the answer and the logs."""
+        """Wait until the answer satisfies; a failure shows what there was."""
         seen = Seen(())
         try:
             async with asyncio.timeout(seconds), self.discord.events() as events:
@@ -106,7 +107,7 @@ class Scene:
                     seen = await self.seen(question)
         except TimeoutError:
             shown = [part.content for part in seen.parts]
-            raise AssertionError(f"{shown}\n{self.stage.logs()}") from None
+            raise AssertionError(f"Discord shows no more than {shown}") from None
         return seen
 
     async def answer(self, question: str, seconds: float = SECONDS) -> Seen:
@@ -119,7 +120,8 @@ class Scene:
         try:
             record = await self.openai.first(is_done, seconds)
         except TimeoutError:
-            raise AssertionError(f"no whole answer was asked for\n{self.stage.logs()}") from None
+            attempts = [(r.status, r.ending) for r in await self.records(question)]
+            raise AssertionError(f"the model completed no answer: {attempts}") from None
         return await self.until(question, lambda seen: seen.shows(record.text), seconds)
 
     async def records(self, question: str) -> list[Record]:

@@ -8,7 +8,7 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
@@ -107,6 +107,7 @@ class Stage:
     api_key: Mounted
     accepted_token: str
     accepted_key: str
+    said: list[str] = field(default_factory=list)
 
     def logs(self) -> str:
         """Give the ends of all three logs, for a failure's report."""

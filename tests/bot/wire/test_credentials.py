@@ -5,6 +5,7 @@ from tests.loop.openai_server.keys import digest
 from .conftest import FreshStage
 from .scene import Scene
 from .scene import scene as open_scene
+from .stage import new_token
 
 
 async def test_a_key_file_that_changes_is_used_from_the_next_request_on(
@@ -55,6 +56,24 @@ async def test_a_refused_token_is_waited_out_without_a_crash(fresh: FreshStage) 
 
         assert scene.bot.running
         assert (await scene.discord.counts()).identifies <= 2
+
+
+async def test_a_token_that_is_reset_while_the_bot_runs_is_exchanged(
+    chat_scene: Scene,
+) -> None:
+    before = await chat_scene.discord.counts()
+    pid = chat_scene.bot.pid
+    token = new_token()
+
+    await chat_scene.discord.accept_token(token)  # the old one's session is closed with 4004
+    await chat_scene.bot.probe("/readyz", 503)
+    chat_scene.stage.token.swap(token)
+    await chat_scene.bot.ready()
+    await chat_scene.answer(await chat_scene.call("with a new token"))
+
+    after = await chat_scene.discord.counts()
+    assert chat_scene.bot.pid == pid
+    assert after.identifies - before.identifies <= 2
 
 
 async def test_missing_credentials_are_waited_for(fresh: FreshStage) -> None:

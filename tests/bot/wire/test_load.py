@@ -35,25 +35,3 @@ async def test_fifty_questions_in_ten_seconds_are_answered_once_each(scene: Scen
         assert len(seen.parts) == (2 if number % 10 == 0 else 1)
         assert len({part.nonce for part in seen.parts}) == len(seen.parts)
     assert counts.nonce_repeats == 0
-
-
-async def test_the_bot_stays_within_discords_limits_and_speaks_only_what_both_sides_know(
-    scene: Scene,
-) -> None:
-    """After all stories so far, those that overran a channel with people's help included."""
-    await scene.answer(await scene.call("one more"))
-
-    discord = await scene.discord.counts()
-    openai = await scene.openai.counts()
-
-    assert discord.unknown == {}
-    assert discord.rate_limited == {}
-    assert discord.unauthorized == 0
-    assert openai.by_endpoint.get("unknown", 0) == 0
-    assert openai.by_status.get("400", 0) == await injected_refusals(scene)
-
-
-async def injected_refusals(scene: Scene) -> int:
-    """Count the 400s that a story asked for."""
-    records = await scene.openai.requests()
-    return sum(record.status == 400 and record.fault is not None for record in records)
