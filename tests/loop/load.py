@@ -62,7 +62,7 @@ async def messages(count: int = 200, per_second: float = 10) -> Outcome:
     ):
         world = await discord.world()
         channels = [c.id for c in world.channels if c.kind == _TEXT_CHANNEL][:_CHANNELS]
-        people = [user.name for user in world.users]
+        people = [user.name for user in world.users if not user.bot]
         began = time.monotonic()
         asked: dict[str, str] = {}
         answers = _Answers(asked)
