@@ -4,7 +4,7 @@ import argparse
 import shlex
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from release.errors import ReleaseError
@@ -13,7 +13,7 @@ from release.git import Git
 from release.history import Deployed, History
 from release.inputs import input_hash, source_tag
 from release.reading import history
-from release.record import Deployment, days_before, deployed_since, deployments
+from release.record import Deployment, deployed_since, deployments
 from release.tags import Tag
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def add_commands(commands: "Commands") -> None:
         "retain",
         help="lock what was deployed lately in Azure Container Registry",
         description=f"Lock every image that was deployed within {RETENTION} days against deletion, "
-        "by digest, by main-<n>-<sha7> and by src-<hash>, and unlock what is older. What is not "
-        "locked may then be purged. Prints each az command and runs it.",
+        "by digest, by main-<n>-<sha7> and by src-<hash>, and unlock what fell out of that time. "
+        "What is not locked may be purged. Prints each az command and runs it; for once a week.",
     )
     command.add_argument("--registry", required=True, help="the registry's name in Azure")
     command.add_argument("--repository", default="discordskybot", help="default: discordskybot")
@@ -59,9 +59,8 @@ def run_releases(git: Git, options: argparse.Namespace) -> int:
     head = ("when", "tag", "digest", "commit", "by", "carries", "")
     widths = [max(map(len, column)) for column in zip(head, *shown, strict=True)]
     for line in (head, *shown):
-        print(
-            "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        )
+        cells = (text.ljust(width) for text, width in zip(line, widths, strict=True))
+        print("  ".join(cells).rstrip())
     if len(shown) < len(rows):
         print(f"({len(rows) - len(shown)} older: --all)")
     for rollback in exclusion.rollbacks:
@@ -101,19 +100,11 @@ def subject(past: History, deployed: Deployed) -> str:
 def run_retain(git: Git, options: argparse.Namespace) -> int:
     """Lock and unlock, one az command each."""
     past = history(git, git.commit(options.commit))
-    since = days_before(datetime.now(UTC), options.days)
-    keep = [one for one in deployed_since(past, since) if _is_image(one)]
-    kept = {name for one in keep for name in references(git, past, one)}
-    every = {
-        name
-        for one in deployments(past)
-        if _is_image(one.deployed)
-        for name in references(git, past, one.deployed)
-    }
-    for name, locked in [
-        *((n, True) for n in sorted(kept)),
-        *((n, False) for n in sorted(every - kept)),
-    ]:
+    now, window = datetime.now(UTC), timedelta(days=options.days)
+    kept = names(git, past, now - window)
+    gone = names(git, past, now - 2 * window) - kept
+    for name in (*sorted(kept), *sorted(gone)):
+        locked = name in kept
         command = [
             "az", "acr", "repository", "update", "--name", options.registry, "--image",
             f"{options.repository}{name}", "--delete-enabled", "false" if locked else "true",
@@ -123,6 +114,12 @@ def run_retain(git: Git, options: argparse.Namespace) -> int:
         if not options.dry_run:
             _run(command, must_exist=locked)
     return 0
+
+
+def names(git: Git, past: History, since: datetime) -> set[str]:
+    """Everything that a rollback to what was deployed since then needs."""
+    images = [one for one in deployed_since(past, since) if _is_image(one)]
+    return {name for one in images for name in references(git, past, one)}
 
 
 def references(git: Git, past: History, deployed: Deployed) -> Iterator[str]:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Go back to an earlier image, and keep what came after it from being deployed again.
 
-One commit on the remote's main names the older tag and digest and excludes the numbers between, so the
-automation cannot write them again, not even for a second. Your working tree is not touched. You see the
-commit and what the next merge will carry, and are asked before it is pushed. A newer merge deploys by
-itself. TAG may also be newer than what runs: then it is deployed again.
+One commit on the remote's main names the older tag and digest and excludes the numbers between, so
+the automation cannot write them again, not even for a second. Your working tree is not touched. You
+see the commit and what the next merge will carry, and are asked before it is pushed. A newer merge
+deploys by itself. TAG may also be newer than what runs: then it is deployed again.
 """
 
 
@@ -56,9 +56,8 @@ def run(git: Git, options: argparse.Namespace) -> int:
         now = history(git, tip)
         to = target(now, options)
         commit = make(git, now, to)
-        print(
-            git.text("show", "--no-color", "--stat", "--patch", "--format=%an <%ae>%n%n%B", commit)
-        )
+        shape = ("--no-color", "--stat", "--patch", "--format=%an <%ae>%n%n%B")
+        print(git.text("show", *shape, commit))
         print("\n".join(next_merge(git, tip, to)))
         if options.dry_run:
             return 0
@@ -75,9 +74,7 @@ def run(git: Git, options: argparse.Namespace) -> int:
 def target(now: History, options: argparse.Namespace) -> Deployed:
     """What to deploy, from the command line and from what Git has had deployed."""
     if options.last:
-        exclusion = Exclusion.of(now)
-        out = {n for span in exclusion.spans for n in range(span.first, span.last + 1)}
-        before = previous(now, out)
+        before = previous(now)
         if before is None:
             raise ReleaseError("nothing was deployed before what is deployed now: merge a fix")
         return before.deployed
@@ -119,25 +116,15 @@ def make(git: Git, now: History, to: Deployed) -> str:
 def next_merge(git: Git, tip: str, to: Deployed) -> list[str]:
     """Say what main's code still has that the image does not: the next merge deploys it again."""
     tag = Tag.parse(to.tag)
-    built = (
-        git.attempt("rev-parse", "--verify", "--quiet", f"{tag.sha}^{{commit}}") if tag else None
-    )
-    if built is None or built.returncode != 0:
+    name = f"{tag.sha if tag else to.tag}^{{commit}}"
+    built = git.attempt("rev-parse", "--verify", "--quiet", name)
+    if built.returncode != 0:
         return [f"The commit that {to.tag} was built from is not in this clone; see what main has."]
     commit = built.stdout.decode().strip()
     if input_hash(git, commit) == input_hash(git, tip):
-        return [
-            f"main's code is what {to.tag} was built from: the next merge carries nothing else."
-        ]
-    carried = git.text(
-        "log",
-        "--first-parent",
-        "--no-color",
-        "--format=  %h %an: %s",
-        f"{commit}..{tip}",
-        "--",
-        *PATHS,
-    )
+        return [f"main's code is what {to.tag} was built from: nothing to revert before a merge."]
+    shape = ("--first-parent", "--no-color", "--format=  %h %an: %s")
+    carried = git.text("log", *shape, f"{commit}..{tip}", "--", *PATHS)
     return [
         "The next merge to main deploys main's code, and so carries this again:",
         carried or "  (changes from before that commit)",

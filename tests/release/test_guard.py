@@ -1,0 +1,192 @@
+"""The guard in real Git: what it commits, when it does not, and when others push meanwhile."""
+
+import re
+from pathlib import Path
+
+import pytest
+from release import cli
+from release.manifests import IMAGE_REPOSITORY
+from release.publish import Branch
+from release.reading import GUARD
+
+from tests.release.clone import Clone
+from tests.release.origin import Origin
+
+Said = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Origin:
+    return Origin.new(tmp_path)
+
+
+@pytest.fixture
+def reverted(origin: Origin) -> Origin:
+    """Main, where Ada reverted the automation's second bump."""
+    for subject in ("Greet people", "Greet nobody"):
+        bump = origin.bump(origin.merge(subject))
+    origin.revert(bump)
+    return origin
+
+
+def test_it_excludes_what_was_reverted_and_says_who_and_why(reverted: Origin) -> None:
+    assert reverted.release("guard") == 0
+
+    assert reverted.excluded == ["^main-0*(?:[3-6])-[0-9a-f]{7}$"]
+    show = Clone(reverted.path).git("show", "--name-only", "--format=%an <%ae>%n%B", "main")
+    assert show.startswith(f"{GUARD[0]} <{GUARD[1]}>\nKeep 3 to 6 out: Ada went back to main-2-")
+    line = r"- Ada in [0-9a-f]{7} \(Revert .*\): main-4-\S+ -> main-2-\S+; out: 3 to 6"
+    assert re.search(line, show)
+    assert show.endswith(f"\n{IMAGE_REPOSITORY}")
+
+
+def test_a_second_run_has_nothing_to_do_and_commits_nothing(reverted: Origin, capsys: Said) -> None:
+    reverted.release("guard")
+    tip = reverted.tip
+
+    assert reverted.release("guard") == 0
+
+    assert reverted.tip == tip
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_dry_run_shows_and_pushes_nothing(reverted: Origin, capsys: Said) -> None:
+    tip = reverted.tip
+
+    assert reverted.release("guard", "--dry-run") == 0
+
+    assert reverted.tip == tip
+    assert "+    - '^main-0*(?:[3-6])-[0-9a-f]{7}$'" in capsys.readouterr().out
+
+
+def test_the_automation_that_won_the_race_changes_nothing(reverted: Origin) -> None:
+    bad = Clone(reverted.path).git("rev-parse", "main~1")
+    reverted.bump("main-4-" + bad[:7])
+
+    reverted.release("guard")
+
+    assert reverted.excluded == ["^main-0*(?:[3-6])-[0-9a-f]{7}$"]
+
+
+def test_the_revert_of_the_revert_lifts_it(reverted: Origin) -> None:
+    rollback = reverted.tip
+    reverted.release("guard")
+
+    reverted.revert(rollback)
+    reverted.release("guard")
+
+    assert reverted.excluded == []
+    message = Clone(reverted.path).git("log", "-1", "--format=%B", "main")
+    assert message.startswith("Exclude no image any more")
+    assert "^main-0*(?:[3-6])-[0-9a-f]{7}$" in message
+
+
+def test_a_newer_merge_deploys_and_the_list_is_emptied(reverted: Origin) -> None:
+    reverted.release("guard")
+    tag = reverted.merge("Greet people again")
+    assert not any(re.search(one, tag) for one in reverted.excluded)
+
+    reverted.bump(tag)
+    reverted.release("guard")
+
+    assert reverted.excluded == []
+
+
+def test_a_person_who_picks_the_automations_commit_deploys_it(reverted: Origin) -> None:
+    """Its author is the automation, its committer is Ada: she put it there."""
+    reverted.release("guard")
+    reverted.ada.git("pull", "--quiet", "--rebase")
+    bump = reverted.ada.git("log", "--author=automation", "--format=%H", "-1")
+
+    reverted.ada.git("cherry-pick", bump)
+    reverted.ada.git("push", "--quiet", "origin", "main")
+    reverted.release("guard")
+
+    assert reverted.excluded == []
+
+
+def test_an_address_that_the_automation_had_before_still_counts_as_its_own(origin: Origin) -> None:
+    path = "clusters/production/images/image-update-automation.yaml"
+    for subject in ("Greet people", "Greet nobody"):
+        bump = origin.bump(origin.merge(subject))
+    origin.revert(bump)
+    text = (origin.ada.path / path).read_text()
+    origin.bump("main-4-" + bump[:7])
+    origin.ada.git("pull", "--quiet", "--rebase")
+    origin.ada.commit("Rename the robot", {path: text.replace("image-automation@", "robot@")})
+    origin.ada.git("push", "--quiet", "origin", "main")
+
+    origin.release("guard")
+
+    assert origin.excluded == ["^main-0*(?:[3-6])-[0-9a-f]{7}$"]
+
+
+def test_a_lost_race_is_computed_again_on_what_won(
+    reverted: Origin, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    """Ada pushes between the guard's fetch and its push, three times, once a newer merge."""
+    push = Branch.push
+    pushed: list[str] = []
+
+    def late(branch: Branch, commit: str) -> bool:
+        if len(pushed) < 3:
+            pushed.append(reverted.merge(f"Merge {len(pushed)}"))
+        return push(branch, commit)
+
+    monkeypatch.setattr(Branch, "push", late)
+
+    assert reverted.release("guard") == 0
+
+    assert capsys.readouterr().out.count("has moved on: computing again") == 3
+    assert reverted.excluded == ["^main-0*(?:[3-6])-[0-9a-f]{7}$"]
+    line = Clone(reverted.path).git("log", "--format=%an", "-4", "main").split("\n")
+    assert line == [GUARD[0], "Ada", "Ada", "Ada"]
+
+
+def test_a_branch_that_refuses_is_no_lost_race(reverted: Origin, capsys: Said) -> None:
+    hook = reverted.path / "hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'GH013: Repository rule violations found' >&2\nexit 1\n")
+    hook.chmod(0o755)
+
+    assert reverted.release("guard") == 1
+
+    assert "could not be pushed to origin" in capsys.readouterr().err
+
+
+def test_a_shallow_clone_is_refused(reverted: Origin, tmp_path: Path, capsys: Said) -> None:
+    shallow = tmp_path / "shallow"
+    reverted.ada.git("clone", "--quiet", "--depth=1", f"file://{reverted.path}", str(shallow))
+
+    assert cli.main(["-C", str(shallow), "guard"]) == 1
+
+    assert "fetch-depth: 0" in capsys.readouterr().err
+
+
+def test_without_the_automations_address_nothing_is_guessed(origin: Origin, capsys: Said) -> None:
+    origin.ada.git("rm", "--quiet", "clusters/production/images/image-update-automation.yaml")
+    origin.ada.commit("Move it", {})
+    origin.ada.git("push", "--quiet", "origin", "main")
+
+    assert origin.release("guard") == 1
+
+    assert "would be taken for a person's" in capsys.readouterr().err
+
+
+def test_going_back_to_before_the_first_image_is_warned_of(origin: Origin, capsys: Said) -> None:
+    origin.revert(origin.bump(origin.merge("Greet people")))
+
+    assert origin.release("guard") == 0
+
+    assert "went back to before the first image" in capsys.readouterr().err
+
+
+def test_the_working_tree_and_the_index_are_not_touched(reverted: Origin) -> None:
+    reverted.ada.write({"bot/__main__.py": "half done\n", "new.txt": "new\n"})
+    reverted.ada.git("add", "new.txt")
+    before = reverted.ada.git("status", "--porcelain"), reverted.ada.git("rev-parse", "HEAD")
+
+    reverted.release("guard")
+
+    after = reverted.ada.git("status", "--porcelain"), reverted.ada.git("rev-parse", "HEAD")
+    assert after == before

@@ -1,0 +1,203 @@
+"""The commands for people: rollback, releases, retain."""
+
+import io
+from pathlib import Path
+
+import pytest
+from release.git import Git
+from release.inputs import input_hash, source_tag
+from release.publish import Branch
+
+from tests.release.clone import Clone
+from tests.release.origin import Origin, digest_of
+
+Said = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Origin:
+    """Main with three deployments; the guard never runs here."""
+    origin = Origin.new(tmp_path)
+    for subject in ("Greet people", "Greet nobody", "Greet twice"):
+        origin.bump(origin.merge(subject))
+    origin.ada.git("pull", "--quiet", "--rebase")
+    return origin
+
+
+def tag_of(origin: Origin, number: int) -> str:
+    line = origin.ada.git("rev-list", "--first-parent", "--reverse", "origin/main").split()
+    return f"main-{number}-{line[number - 1][:7]}"
+
+
+def test_the_older_tag_and_the_exclusion_are_one_commit(origin: Origin, capsys: Said) -> None:
+    before = origin.tip
+    earlier = tag_of(origin, 2)
+
+    assert origin.release("rollback", earlier, "--yes") == 0
+
+    assert origin.deployed == earlier
+    assert origin.excluded == ["^main-0*(?:[3-8])-[0-9a-f]{7}$"]
+    assert Clone(origin.path).git("rev-parse", "main~1") == before
+    said = capsys.readouterr().out
+    assert f"+    newTag: {earlier}" in said
+    assert "Ada <ada@example.org>" in said
+
+
+def test_the_guard_finds_nothing_left_to_do(origin: Origin, capsys: Said) -> None:
+    origin.release("rollback", "--last", "--yes")
+
+    origin.release("guard")
+
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_last_goes_one_deployment_back_each_time(origin: Origin) -> None:
+    origin.release("rollback", "--last", "--yes")
+    assert origin.deployed == tag_of(origin, 4)
+
+    origin.release("rollback", "--last", "--yes")
+    assert origin.deployed == tag_of(origin, 2)
+
+    assert origin.release("rollback", "--last", "--yes") == 1
+
+
+def test_a_newer_tag_is_deployed_again(origin: Origin) -> None:
+    newest = tag_of(origin, 6)
+    origin.release("rollback", tag_of(origin, 2), "--yes")
+
+    assert origin.release("rollback", newest, "--yes") == 0
+
+    assert origin.deployed == newest
+    assert origin.excluded == []
+
+
+def test_it_says_what_the_next_merge_will_carry(origin: Origin, capsys: Said) -> None:
+    origin.release("rollback", tag_of(origin, 2), "--yes")
+
+    said = capsys.readouterr().out
+    assert "so carries this again" in said
+    assert "Greet nobody" in said
+    assert "Greet twice" in said
+    assert "Greet people" not in said
+
+
+def test_once_the_code_is_reverted_the_next_merge_carries_nothing(
+    origin: Origin, capsys: Said
+) -> None:
+    for subject in ("Greet twice", "Greet nobody"):
+        origin.revert(origin.ada.git("log", "--format=%H", f"--grep=^{subject}", "-1"))
+
+    origin.release("rollback", tag_of(origin, 2), "--dry-run")
+
+    assert "nothing to revert before a merge" in capsys.readouterr().out
+
+
+def test_without_a_yes_nothing_is_pushed(
+    origin: Origin, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    tip = origin.tip
+    monkeypatch.setattr("sys.stdin", person := io.StringIO("n\n"))
+    monkeypatch.setattr(person, "isatty", lambda: True)
+
+    assert origin.release("rollback", "--last") == 1
+
+    assert origin.tip == tip
+    said = capsys.readouterr().out
+    assert (
+        said.index("newTag") < said.index("Push this to main?") < said.index("nothing was pushed")
+    )
+
+
+def test_with_nobody_to_ask_nothing_is_pushed(
+    origin: Origin, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    tip = origin.tip
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+    assert origin.release("rollback", "--last") == 1
+
+    assert origin.tip == tip
+    assert "push with --yes" in capsys.readouterr().err
+
+
+def test_a_push_in_between_is_taken_in(origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
+    push = Branch.push
+    merged: list[str] = []
+
+    def late(branch: Branch, commit: str) -> bool:
+        if not merged:
+            merged.append(origin.merge("Meanwhile"))
+        return push(branch, commit)
+
+    monkeypatch.setattr(Branch, "push", late)
+
+    assert origin.release("rollback", "--last", "--yes") == 0
+
+    assert origin.excluded == ["^main-0*(?:[5-9])-[0-9a-f]{7}$"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "said"),
+    [
+        ("latest", "is not main-<n>-<sha7>"),
+        ("main-3-0a1b2c3", "was never deployed"),
+        ("main-6-", "is not main-<n>-<sha7>"),
+    ],
+)
+def test_a_tag_that_git_does_not_know_is_refused(
+    origin: Origin, capsys: Said, tag: str, said: str
+) -> None:
+    assert origin.release("rollback", tag, "--yes") == 1
+
+    assert said in capsys.readouterr().err
+
+
+def test_a_tag_that_was_never_deployed_needs_its_digest(origin: Origin) -> None:
+    digest = "sha256:" + "a" * 64
+
+    assert origin.release("rollback", tag_of(origin, 3), "--digest", digest, "--yes") == 0
+
+    assert digest in origin.file("apps/discord-sky/kustomization.yaml")
+
+
+def test_releases_tells_when_what_who_and_what_is_excluded(origin: Origin, capsys: Said) -> None:
+    origin.release("rollback", tag_of(origin, 2), "--yes")
+    capsys.readouterr()
+    origin.ada.git("pull", "--quiet")
+
+    assert origin.release("releases") == 0
+
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split() == ["when", "tag", "digest", "commit", "by", "carries"]
+    assert [row.split()[2] for row in rows[:4]] == [tag_of(origin, n) for n in (2, 6, 4, 2)]
+    assert "Ada" in rows[0]
+    assert rows[0].endswith("deployed now")
+    assert rows[1].endswith("excluded")
+    assert "automation" in rows[1]
+    assert "Greet twice" in rows[1]
+    assert rows[3].split("  ")[-1].strip() == "Greet people"
+    assert rows[-1].startswith("excluded: numbers 3 to 8; Ada went back from main-6-")
+
+
+def test_retain_locks_every_name_that_a_rollback_needs(origin: Origin, capsys: Said) -> None:
+    """The test's clock is in the past: only what is still deployed lies within 90 days."""
+    newest = tag_of(origin, 6)
+    git = Git(origin.ada.path)
+    source = source_tag(input_hash(git, git.commit(newest[-7:])))
+
+    assert origin.release("retain", "--registry", "sky", "--dry-run") == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    for name in (f":{newest}", f"@{digest_of(newest)}", f":{source}"):
+        command = f"az acr repository update --name sky --image discordskybot{name} "
+        assert any(line.startswith(command + "--delete-enabled false") for line in lines)
+
+
+def test_retain_unlocks_what_fell_out_of_the_time(origin: Origin, capsys: Said) -> None:
+    days = ["--days", str(365 * 60)]  # long enough for any clock
+    origin.release("retain", "--registry", "sky", "--dry-run", *days)
+    assert capsys.readouterr().out.count("--delete-enabled false") == 9
+
+    origin.release("retain", "--registry", "sky", "--dry-run", "--days", "0")
+    assert capsys.readouterr().out.count("--delete-enabled false") == 3
