@@ -42,15 +42,23 @@ class DiscordControl:
         self._url = url.rstrip("/")
         self._http: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> Self:
+    def open(self) -> None:
+        """Make the HTTP client; what `async with` does."""
         self._http = aiohttp.ClientSession()
+
+    async def close(self) -> None:
+        """Close the HTTP client."""
+        if self._http is not None:
+            await self._http.close()
+
+    async def __aenter__(self) -> Self:
+        self.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        if self._http is not None:
-            await self._http.close()
+        await self.close()
 
     @property
     def _session(self) -> aiohttp.ClientSession:
