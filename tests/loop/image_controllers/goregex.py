@@ -14,6 +14,7 @@ _GROUP = re.compile(r"\(\?(?::|P<[A-Za-z_][A-Za-z0-9_]*>)")
 _PERL = re.compile(r"\(\?(?:[=!>#(]|<[=!]|P[=>])")
 _REPEAT = re.compile(r"\{(\d+)(?:,(\d*))?\}")
 _QUANTIFIER = re.compile(r"(?:[*+?]|\{\d+(?:,\d*)?\})")
+_ANCHORS = frozenset({"^", "$", r"\b", r"\B", r"\A"})
 _LIMIT = 1000  # RE2's, for {n,m}
 
 
@@ -23,9 +24,12 @@ class InvalidRegexError(ValueError):
 
 def compile_go(pattern: str, path: str) -> re.Pattern[str]:
     """Compile a Go pattern. Raises InvalidRegexError, or Refused with the field's path."""
-    position = 0
+    position, before = 0, ""
     while position < len(pattern):
-        position = _step(pattern, position, path)
+        following = _step(pattern, position, path)
+        if before in _ANCHORS and _QUANTIFIER.match(pattern, position):
+            raise Refused(path, f"repeating {before} is not honoured here")
+        position, before = following, pattern[position:following]
     try:
         return re.compile(pattern, re.ASCII)
     except (re.error, OverflowError) as error:
@@ -81,7 +85,7 @@ def _escape(pattern: str, at: int, path: str) -> int:
         raise InvalidRegexError("trailing backslash")
     if following in _ESCAPES or not following.isalnum():
         return at + 2
-    if following.isdigit():
+    if re.match(r"[1-9](?![0-7])", pattern[at + 1 :], re.ASCII):  # more digits are an octal code
         raise InvalidRegexError(f"invalid escape sequence: \\{following}")
     raise Refused(path, f"the escape \\{following} is not honoured here")
 

@@ -11,7 +11,8 @@ from tests.loop.image_controllers.semver import Version, parse_range, parse_vers
 DEFAULT_EXCLUSIONS = (r"^.*\.sig$",)  # Flux's own; a list in the spec replaces it
 EXCLUSION_LIMIT = 25  # the CRD's maxItems
 
-_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_TEN = r"[0-9]+(?:_[0-9]+)*"  # Go lets one underscore stand between digits
+_DECIMAL = re.compile(rf"[+-]?(?:{_TEN}(?:\.(?:{_TEN})?)?|\.{_TEN})(?:[eE][+-]?{_TEN})?")
 _HEXADECIMAL = re.compile(
     r"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?[0-9]+"
 )
@@ -117,8 +118,8 @@ def _highest_version(text: str, values: list[str]) -> str:
 def parse_float(text: str) -> float:
     """Read a number where Go's strconv.ParseFloat(text, 64) does. Raises NoLatestError elsewhere.
 
-    Python's float() would also take spaces, underscores and other scripts' digits, and turn
-    1e999 into infinity.
+    Python's float() would also take spaces and other scripts' digits, and turn 1e999 into
+    infinity.
     """
     if _SPECIAL.fullmatch(text):
         return float(text)

@@ -70,6 +70,7 @@ def parse_range(text: str, path: str) -> Callable[[Version], bool]:
 
 def _all_of(text: str, path: str) -> Callable[[Version], bool]:
     tests: list[Callable[[Version], bool]] = []
+    prereleases = False  # one constraint that names one lets all of them see prereleases
     position = 0
     text = text.strip()
     while position < len(text):
@@ -77,12 +78,13 @@ def _all_of(text: str, path: str) -> Callable[[Version], bool]:
         if not found or re.match(r"[^\s,]", text[found.end() :]):
             raise Refused(path, f"{text!r} is not a range this stand-in reads")
         tests.append(_one(found, path))
+        prereleases = prereleases or bool(found[5])
         position = found.end()
         separator = re.match(r"[\s,]*", text[position:])
         position += separator.end() if separator else 0
     if not tests:
         raise Refused(path, "an empty range")
-    return lambda version: all(test(version) for test in tests)
+    return lambda version: (prereleases or not version.pre) and all(test(version) for test in tests)
 
 
 def _one(found: re.Match[str], path: str) -> Callable[[Version], bool]:
@@ -91,9 +93,7 @@ def _one(found: re.Match[str], path: str) -> Callable[[Version], bool]:
     pre = tuple(found[5].split(".")) if found[5] else ()
     if operator in {"=", "~", "^"}:
         low, high = _span(operator, numbers, pre)
-        return lambda version: bool(pre or not version.pre) and low <= version and (
-            high is None or version < high
-        )  # fmt: skip
+        return lambda version: low <= version and (high is None or version < high)
     if len(numbers) != _PARTS:
         raise Refused(path, f"{found[0]!r}: a partial version with {operator}")
     edge = Version((numbers[0], numbers[1], numbers[2]), pre, found[0])
@@ -104,8 +104,7 @@ def _one(found: re.Match[str], path: str) -> Callable[[Version], bool]:
         ">=": lambda version: version >= edge,
         "<=": lambda version: version <= edge,
     }
-    test = compare[operator]
-    return lambda version: bool(pre or not version.pre) and test(version)
+    return compare[operator]
 
 
 def _known_numbers(found: re.Match[str]) -> tuple[int, ...]:
@@ -123,8 +122,8 @@ def _span(
     """The half-open span of versions that =, ~ or ^ means."""
     low = [number or 0 for number, _ in zip_longest(numbers, range(_PARTS))]
     start = Version((low[0], low[1], low[2]), pre, "")
-    if not numbers:
-        return start, None
+    if not numbers or (operator == "~" and numbers == (0, 0, 0)):
+        return start, None  # Masterminds reads ~0.0.0 as "any"
     if operator == "=" and len(numbers) == _PARTS:
         # Nothing lies between 1.2.3-rc and 1.2.3-rc.0, so the span holds one version only.
         return start, Version(start.numbers, (*pre, "0"), "") if pre else _next(low, 2)

@@ -14,14 +14,15 @@ from itertools import pairwise
 
 import yaml
 
-from tests.loop.image_controllers.model import Json
+from tests.loop.image_controllers.model import Json, Refused
 
 MARKER = "$imagepolicy"
 TOKEN = f'"{MARKER}"'  # a file without it is not read any further, as in Flux
+_ANYWHERE = re.compile(r"(?:^|[ \t])#+([ \t]*\{[^\r\n]*\"\$imagepolicy\"[^\r\n]*)", re.MULTILINE)
 _COMMENT = re.compile(r"[ \t]+#+([^\r\n]*)")
 # Every value comes from an image reference, so no style of scalar needs an escape for it.
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@+-]*|")
-_LINE_ENDS = frozenset("\r\n\x85\u2028\u2029")
+_BLOCKS = frozenset("|>")  # they end on a line of their own
 
 
 class UpdateError(ValueError):
@@ -79,10 +80,12 @@ def setter_values(policies: list[Json]) -> dict[str, str]:
 def edit(text: str, values: Mapping[str, str]) -> Edited:
     """Set every marked scalar whose setter has a value.
 
-    Raises UpdateError when the text is not YAML; Flux leaves such a file alone.
+    Raises UpdateError when the text is not YAML; Flux leaves such a file alone. Raises Refused for
+    a setter comment that is not right behind a value: Flux has more places for it, and guesses.
     """
     try:
         marked = list(_marked(text))
+        _refuse_strays(text, len(marked))
         ids = _object_ids(text) if marked else []
     except yaml.YAMLError as error:
         raise UpdateError(f"not YAML: {error}") from error
@@ -103,16 +106,38 @@ def edit(text: str, values: Mapping[str, str]) -> Edited:
 
 
 def _marked(text: str) -> Iterator[tuple[yaml.ScalarToken, str]]:
-    """Find the scalars on one line that have a setter comment right behind them."""
+    """Find the scalars that have a setter comment right behind them, on their last line."""
     for before, token in pairwise(yaml.scan(text, Loader=yaml.SafeLoader)):
         if not isinstance(token, yaml.ScalarToken) or isinstance(before, yaml.KeyToken):
             continue
-        raw = text[token.start_mark.index : token.end_mark.index]
         comment = _COMMENT.match(text, token.end_mark.index)
-        if comment and not _LINE_ENDS & set(raw):
+        if comment and token.style not in _BLOCKS:
             setter = _setter_of(comment[1])
             if setter:
                 yield token, setter
+
+
+def _refuse_strays(text: str, marked: int) -> None:
+    scalars = [
+        # A block begins on the line below its mark, behind which a comment may stand.
+        (
+            text.find("\n", token.start_mark.index)
+            if token.style in _BLOCKS
+            else token.start_mark.index,
+            token.end_mark.index,
+        )
+        for token in yaml.scan(text, Loader=yaml.SafeLoader)
+        if isinstance(token, yaml.ScalarToken)
+    ]
+    comments = [
+        text.count("\n", 0, found.start(1)) + 1
+        for found in _ANYWHERE.finditer(text)
+        if _setter_of(found[1]) and not any(start < found.start(1) < end for start, end in scalars)
+    ]
+    if len(comments) > marked:
+        lines = ", ".join(map(str, comments))
+        why = f"{marked} of the setter comments on lines {lines} stand right behind a value"
+        raise Refused("setter comment", why)
 
 
 def _setter_of(comment: str) -> str | None:

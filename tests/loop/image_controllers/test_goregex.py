@@ -54,6 +54,8 @@ def test_what_go_does_not_compile_either(pattern: str) -> None:
         "(?i)a",
         "(?<n>a)",
         "[[:alpha:]]",
+        "^*",
+        r"\b?",
         "a{,2}",
         "{",
         r"[a&&b]",

@@ -117,6 +117,7 @@ def test_every_float_is_read_back(number: float) -> None:
         (".5", 0.5),
         ("5.", 5),
         ("1e3", 1000),
+        ("1_0.0_1e0_1", 100.1),
         ("0x1p4", 16),
         ("Inf", math.inf),
         ("-infinity", -math.inf),
@@ -128,7 +129,23 @@ def test_numbers_that_go_reads(text: str, number: float) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " 1", "1 ", "1_000", "\u0661", "0x10", "1e999", "0x1p99999", "+nan", "1,5", "--1", "1\n"],
+    [
+        "",
+        " 1",
+        "1 ",
+        "1_",
+        "_1",
+        "1__0",
+        "1_.5",
+        "\u0661",
+        "0x10",
+        "1e999",
+        "0x1p99999",
+        "+nan",
+        "1,5",
+        "--1",
+        "1\n",
+    ],
 )
 def test_numbers_that_go_does_not_read(text: str) -> None:
     with pytest.raises(NoLatestError):

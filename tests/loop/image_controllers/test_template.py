@@ -82,3 +82,16 @@ def test_what_is_not_known_is_refused_by_the_field_s_path(text: str) -> None:
 def test_fields_that_flux_removed_are_told_apart(text: str) -> None:
     with pytest.raises(RemovedFieldError, match="Please use"):
         parse(text).render(DATA)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ if not .Values.cluster }}{{ $c.NewValue }}{{ end }}",
+        "{{ range $c := .Changed.Changes }}{{ end }}{{ if eq 1 2 }}{{ $c }}{{ end }}",
+        "{{ /* said */ }}",
+    ],
+)
+def test_what_go_would_not_parse_is_refused_also_where_no_run_comes_by(text: str) -> None:
+    with pytest.raises(Refused):
+        parse(text)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.loop.image_controllers.model import Refused
 from tests.loop.image_controllers.setters import TOKEN, Change, ObjectId, UpdateError, edit
 from tests.loop.image_controllers.template_values import Changed
 
@@ -20,7 +21,10 @@ class Updated:
 
 
 def update(root: Path, path: str, values: Mapping[str, str]) -> Updated:
-    """Edit every YAML file below `path` that has a setter comment. Raises UpdateError."""
+    """Edit every YAML file below `path` that has a setter comment.
+
+    Raises UpdateError, and Refused with the file's name.
+    """
     start = _inside(root, path)
     changed: dict[str, Mapping[ObjectId, Sequence[Change]]] = {}
     files, remarks = [], []
@@ -31,6 +35,8 @@ def update(root: Path, path: str, values: Mapping[str, str]) -> Updated:
             continue
         try:
             edited = edit(content.decode(), values)
+        except Refused as error:
+            raise Refused(name, str(error)) from error
         except ValueError as error:  # not UTF-8, or not YAML: Flux passes over such a file too
             remarks.append(f"{name}: {error}")
             continue
