@@ -43,10 +43,10 @@ async def serving(
                 )
         return web.Response(text="Here are /livez, /readyz and /metrics.\n", status=404)
 
-    runner = web.ServerRunner(web.Server(handle, access_log=None))
+    runner = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=1)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, http.host, http.port, shutdown_timeout=1)
+        site = web.TCPSite(runner, http.host, http.port)
         try:
             await site.start()
         except OSError as error:

@@ -1,0 +1,98 @@
+"""Simple stand-ins at the bot's edges: values in, values out."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.llm import Ask
+    from bot.messages import Message
+
+
+class Archive:
+    """What Discord's REST API would find."""
+
+    def __init__(self, *messages: Message) -> None:
+        self.messages = {message.id: message for message in messages}
+        self.asked: list[tuple[int, int]] = []
+
+    async def fetch(self, channel_id: int, message_id: int) -> Message | None:
+        """Find a message."""
+        self.asked.append((channel_id, message_id))
+        return self.messages.get(message_id)
+
+
+class SilentArchive:
+    """A Discord that does not answer."""
+
+    async def fetch(self, channel_id: int, message_id: int) -> Message | None:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+        raise AssertionError((channel_id, message_id))
+
+
+@dataclass
+class FakeOutbox:
+    """Channels that keep what was said in them."""
+
+    messages: dict[int, str] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)  # send, edit, typing, in order
+    nonces: list[str] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)  # raised by the next calls
+    said: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def send(self, to: Message, text: str, nonce: str) -> int:
+        """Keep a new message."""
+        self._call("send")
+        self.nonces.append(nonce)
+        number = to.id * 1000 + len(self.messages)
+        self.messages[number] = text
+        self.said.set()
+        return number
+
+    async def edit(self, channel_id: int, message_id: int, text: str, *, patient: bool) -> None:
+        """Replace a message's text."""
+        del channel_id, patient
+        self._call("edit")
+        self.messages[message_id] = text
+
+    async def typing(self, channel_id: int) -> None:
+        """Note it."""
+        del channel_id
+        self._call("typing")
+
+    def _call(self, name: str) -> None:
+        self.log.append(name)
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+@dataclass
+class FakeModel:
+    """A model that says `text`, then waits for `released` if that is given, then fails or ends."""
+
+    text: str = "An answer."
+    failure: Exception | None = None
+    released: asyncio.Event | None = None
+    asked: list[Ask] = field(default_factory=list)
+    at_once: int = 0
+    most_at_once: int = 0
+
+    async def answer(self, ask: Ask, say: Callable[[str], object]) -> None:
+        """See bot.llm.Model."""
+        self.asked.append(ask)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            if self.text:
+                say(self.text)
+            if self.released is not None:
+                await self.released.wait()
+            if self.failure is not None:
+                raise self.failure
+        finally:
+            self.at_once -= 1

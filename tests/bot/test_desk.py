@@ -1,0 +1,194 @@
+"""Taking calls, many at once, and stopping."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bot.answering import Kit
+from bot.conversation import Recall
+from bot.desk import Desk
+from bot.errors import Interrupted, TooBusy, Unexpected
+from bot.messages import Author, Message
+from bot.metrics import Metrics
+from bot.pace import Pace
+from bot.settings import Reply, Settings, Work
+from tests.bot.fakes import Archive, FakeModel, FakeOutbox
+
+if TYPE_CHECKING:
+    import pytest
+
+ME = 7
+
+
+@dataclass
+class Bot:
+    """A desk with fakes around it."""
+
+    model: FakeModel = field(default_factory=FakeModel)
+    work: Work = field(default_factory=Work)
+    outbox: FakeOutbox = field(default_factory=FakeOutbox)
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def __post_init__(self) -> None:
+        settings = Settings(work=self.work, reply=Reply(first_words_seconds=0.01))
+        pace = Pace(0.02)
+        self.desk = Desk(
+            Kit(settings, Recall(), Archive(), self.model, self.outbox, pace, self.metrics)
+        )
+
+    def call(self, number: int, text: str = "hello", channel: int = 10) -> None:
+        """Say something to the bot in a DM."""
+        author = Author(1, "Ada")
+        self.desk.receive(Message(id=number, channel_id=channel, author=author, text=text), ME)
+
+    def count(self, series: str, **labels: str) -> float:
+        """Read a metric."""
+        return self.metrics.registry.get_sample_value(f"discord_sky_{series}", labels) or 0.0
+
+
+async def test_a_call_is_answered_and_counted() -> None:
+    bot = Bot()
+
+    bot.call(1)
+    await bot.desk.drain()
+
+    assert list(bot.outbox.messages.values()) == ["An answer."]
+    assert bot.count("answers_total", outcome="complete") == 1
+    assert bot.count("messages_total", decision="direct") == 1
+    assert bot.count("answers_in_flight") == 0
+
+
+async def test_a_message_that_discord_repeats_is_answered_once() -> None:
+    bot = Bot()
+
+    bot.call(1)
+    bot.call(1)
+    await bot.desk.drain()
+    assert len(bot.outbox.messages) == 1
+    assert bot.count("turned_away_total", reason="repeated") == 1
+
+
+async def test_nobody_waits_for_another_in_the_same_channel_or_elsewhere() -> None:
+    bot = Bot(FakeModel(released=asyncio.Event()))
+
+    for number in range(10):
+        bot.call(number, channel=number % 3)
+    await bot.outbox.said.wait()
+    assert bot.model.released
+    bot.model.released.set()
+    await bot.desk.drain()
+
+    assert bot.model.most_at_once == 10
+    assert len(bot.outbox.messages) == 10
+
+
+async def test_only_so_many_answers_are_written_at_once_and_the_rest_wait() -> None:
+    bot = Bot(FakeModel(released=asyncio.Event()), Work(in_flight=2, waiting=10))
+
+    for number in range(6):
+        bot.call(number)
+    await bot.outbox.said.wait()
+    waiting = bot.count("answers_waiting")
+    assert bot.model.released
+    bot.model.released.set()
+    await bot.desk.drain()
+
+    assert (waiting, bot.model.most_at_once, len(bot.outbox.messages)) == (4, 2, 6)
+
+
+async def test_who_is_turned_away_is_told() -> None:
+    bot = Bot(FakeModel(released=asyncio.Event()), Work(in_flight=1, waiting=0))
+
+    bot.call(1)
+    bot.call(2)
+    await bot.outbox.said.wait()
+    assert bot.model.released
+    bot.model.released.set()
+    await bot.desk.drain()
+
+    assert sorted(bot.outbox.messages.values()) == ["An answer.", TooBusy.sentence]
+    assert bot.count("turned_away_total", reason="too_busy") == 1
+
+
+async def test_a_flood_is_not_answered_by_a_flood() -> None:
+    bot = Bot(FakeModel(released=asyncio.Event()), Work(in_flight=1, waiting=0))
+
+    for number in range(200):
+        bot.call(number)
+    assert bot.model.released
+    bot.model.released.set()
+    await bot.desk.drain()
+
+    assert len(bot.outbox.messages) <= 9
+
+
+async def test_what_was_taken_is_finished_before_the_end_and_nothing_more_is_taken() -> None:
+    bot = Bot(FakeModel(released=asyncio.Event()))
+
+    bot.call(1)
+    await bot.outbox.said.wait()
+    ending = asyncio.create_task(bot.desk.drain())
+    await asyncio.sleep(0)
+    bot.call(2)
+    assert bot.model.released
+    bot.model.released.set()
+    await ending
+
+    assert list(bot.outbox.messages.values()) == ["An answer."]
+    assert bot.count("turned_away_total", reason="draining") == 1
+
+
+async def test_an_answer_that_does_not_end_in_time_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.desk._LAST_WORDS_SECONDS", 0.9)
+    bot = Bot(FakeModel(released=asyncio.Event()), Work(drain_seconds=1))
+
+    bot.call(1)
+    await bot.outbox.said.wait()
+    await bot.desk.drain()
+
+    assert list(bot.outbox.messages.values()) == [f"An answer.\n-# {Interrupted.sentence}"]
+
+
+async def test_a_defect_is_a_sentence_for_the_person_and_a_trace_for_the_operator(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bot = Bot(FakeModel(text="", failure=ZeroDivisionError()))
+
+    bot.call(1)
+    await bot.desk.drain()
+
+    assert list(bot.outbox.messages.values()) == [Unexpected.sentence]
+    assert any(record.exc_info for record in caplog.records)
+    assert bot.count("answers_total", outcome="unexpected") == 1
+
+
+async def test_the_model_reads_the_answer_that_a_person_replies_to() -> None:
+    bot = Bot()
+
+    bot.call(1, "first question")
+    await asyncio.wait(bot.desk._answering)
+    (answer,) = bot.outbox.messages
+    second = Message(
+        id=2, channel_id=10, author=Author(2, "Bram"), text="and then?", replies_to=answer
+    )
+    bot.desk.receive(second, ME)
+    await bot.desk.drain()
+
+    assert [(turn.role, turn.text) for turn in bot.model.asked[1].turns] == [
+        ("user", "Ada: first question"),
+        ("assistant", "An answer."),
+        ("user", "Bram: and then?"),
+    ]
+
+
+async def test_no_content_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    bot = Bot(FakeModel(text="the answer's secret"))
+
+    bot.call(1, "the question's secret")
+    await bot.desk.drain()
+
+    assert caplog.records
+    assert not any("secret" in str(vars(record)) for record in caplog.records)
