@@ -102,7 +102,7 @@ class Chat:
     def _concerns(self, event: Event, asked: Message) -> bool:
         if event.kind == "typing":
             return bool(event.data["channel_id"] == asked.channel_id and self._parts)
-        if event.kind not in ("message", "edit", "delete") or not event.data["bot"]:
+        if event.kind not in ("message", "edit", "delete") or not event.data["from_sky"]:
             return False
         # Later parts of a long answer may hang on its first part.
         return event.data["reply_to"] in (asked.id, *self._parts)

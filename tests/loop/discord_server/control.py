@@ -261,7 +261,9 @@ class DiscordControl:
             try:
                 return await stream.message(
                     lambda m: (
-                        m.bot and m.reply_to == message_id and (predicate is None or predicate(m))
+                        m.from_sky
+                        and m.reply_to == message_id
+                        and (predicate is None or predicate(m))
                     ),
                     timeout,
                 )

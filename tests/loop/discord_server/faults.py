@@ -2,9 +2,12 @@
 
 where      kinds
 rest       status, error, rate_limit, slow, black_hole, drop
-gateway    status, reconnect, invalid_session, close, black_hole, no_ack, slow
+cdn        status, slow, black_hole, drop
+gateway    status (of the handshake), reconnect, invalid_session, close (1006: the TCP connection is
+           reset), black_hole, no_ack, slow; `on`: now (whoever is connected), connect, identify,
+           resume, or always (now and at every connect)
 dispatch   duplicate, reorder, lose
-listener   refuse
+listener   refuse: nobody listens, and what is open is reset
 """
 
 import asyncio
@@ -17,6 +20,7 @@ from tests.loop.discord_server.errors import Json
 
 KINDS: Final = {
     "rest": ("status", "error", "rate_limit", "slow", "black_hole", "drop"),
+    "cdn": ("status", "slow", "black_hole", "drop"),
     "gateway": (
         "status",
         "reconnect",
@@ -29,7 +33,7 @@ KINDS: Final = {
     "dispatch": ("duplicate", "reorder", "lose"),
     "listener": ("refuse",),
 }
-MOMENTS: Final = ("now", "connect", "identify", "resume")
+MOMENTS: Final = ("now", "connect", "identify", "resume", "always")
 LONGEST: Final = 900.0
 
 
@@ -97,7 +101,8 @@ class Faults:
 
     def strike(self, where: str, subject: str, on: str = "now", by: str = "") -> Fault | None:
         """The first fault that applies, counted; `subject` is the route or the event's name."""
-        mine = [f for f in self.active.values() if f.where == where and f.on == on]
+        moments = (on, "always") if on == "connect" else (on,)
+        mine = [f for f in self.active.values() if f.where == where and f.on in moments]
         for fault in [f for f in mine if f.by in (None, by)]:
             if self._clock() >= fault.until:
                 self.end(fault)

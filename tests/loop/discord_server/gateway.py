@@ -21,6 +21,7 @@ from tests.loop.discord_server.members import chunk
 from tests.loop.discord_server.session import Session
 
 ENDS_SESSION: Final = frozenset({4004, 4007, 4009, 4010, 4011, 4012, 4013, 4014})
+RESET: Final = 1006  # never sent: a connection that ended without a close frame
 GOODBYE: Final = frozenset({1000, 1001})  # from the client
 GUILDS_WITHOUT_SHARDS: Final = 2500
 CLOSE_WAIT: Final = 2.0
@@ -210,6 +211,8 @@ class Gateway:
                 if not fault.resumable and conn.session_id:
                     self.desk.hub.sessions.pop(conn.session_id, None)
                 conn.send_op(connection.INVALID_SESSION, fault.resumable)
+            case "close" if fault.code == RESET:
+                conn.abort()
             case "close":
                 self._close(conn, fault.code or 4000, fault.message)
             case "black_hole":

@@ -64,6 +64,7 @@ class Message(_FromJson):
     author_id: str
     author: str
     bot: bool
+    from_sky: bool  # written by the bot under test
     content: str
     reply_to: str | None
     interaction_id: str | None

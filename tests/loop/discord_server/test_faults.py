@@ -150,3 +150,28 @@ async def test_a_fault_that_does_not_exist_is_refused(
 ) -> None:
     with pytest.raises(ControlError, match=r"expected|no such"):
         await people.fault(where, kind, **more)
+
+
+async def test_the_cdn_can_fail_by_itself(
+    people: DiscordControl, rest: Rest, http: aiohttp.ClientSession
+) -> None:
+    said = await people.say("general", "x", files=[("a.txt", "text/plain", b"a")])
+    await people.fault("cdn", "status", status=404)
+
+    async with http.get(said.attachments[0]["url"]) as response:
+        assert response.status == 404
+    assert (await rest("GET", "/users/@me"))[0] == 200
+
+
+async def test_always_is_now_and_at_every_connect(
+    server: DiscordServer, http: aiohttp.ClientSession, people: DiscordControl
+) -> None:
+    async with wired(server, http) as wire:
+        await people.fault("gateway", "close", code=1006, on="always", seconds=30)
+        assert await wire.close_code() == 1006
+    with pytest.raises((aiohttp.ClientError, TypeError)):
+        async with wired(server, http):
+            pass
+    await people.end_faults()
+    async with wired(server, http) as wire:
+        await wire.identify()

@@ -295,3 +295,12 @@ async def test_the_identifies_that_are_left_are_told(rest: Rest) -> None:
     assert status == 200
     assert body["session_start_limit"]["remaining"] == 1000
     assert body["session_start_limit"]["max_concurrency"] == 1
+
+
+async def test_a_body_of_an_odd_shape_is_refused_and_counted(
+    rest: Rest, channel: str, server: DiscordServer
+) -> None:
+    status, body = await rest("POST", f"/channels/{channel}/messages", {"embeds": ["text"]})
+
+    assert (status, body["code"]) == (400, 50109)
+    assert len(server.desk.counts.unknown) == 1

@@ -37,6 +37,7 @@ def message(desk: Desk, what: Message) -> Json:
         "author_id": str(what.author_id),
         "author": world.users[what.author_id].name,
         "bot": world.users[what.author_id].bot,
+        "from_sky": what.author_id == world.bot.id,
         "content": what.content,
         "reply_to": str(what.reference) if what.reference else None,
         "interaction_id": str(what.interaction_id) if what.interaction_id else None,

@@ -77,9 +77,9 @@ async def add_fault(request: web.Request) -> web.Response:
         desk.faults.active.pop(fault.id)
         await request.app[REFUSE](fault)
         fault.hits = 1
-    elif fault.where == "gateway" and fault.on == "now":
+    elif fault.where == "gateway" and fault.on in ("now", "always"):
         gateway = request.app[GATEWAY]
-        if fault.count is not None:
+        if fault.on == "now":
             desk.faults.active.pop(fault.id)
         for conn in list(gateway.connections):
             gateway.disturb(conn, fault)

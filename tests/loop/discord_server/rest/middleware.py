@@ -1,6 +1,7 @@
 """What every REST request passes: counting, faults, the token, the limits, Discord's headers."""
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -15,11 +16,14 @@ from tests.loop.discord_server.faults import Fault
 from tests.loop.discord_server.limits import EXEMPT_FROM_GLOBAL, RULES, Rule, Verdict
 from tests.loop.discord_server.rest.base import PREFIX, answer, desk_of
 
+log = logging.getLogger(__name__)
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # discord.py takes a 429 without Via for a ban by the proxy in front, and raises at once.
 VIA: Final = {"Via": "1.1 google"}
 _MAJOR: Final = ("channel_id", "guild_id", "webhook_id", "token")
+_FILES: Final = ("/attachments/", "/embed/")
 _WITHOUT_TOKEN: Final = ("/gateway", "/interactions/", "/webhooks/")
 _NO_RULE: Final = Rule("", 0, 0.0)
 _HTML: Final = "<html><head><title>{0}</title></head><body><h1>{0} {1}</h1></body></html>"
@@ -59,7 +63,15 @@ async def _elsewhere(
     if request.match_info.http_exception is not None:
         desk.counts.not_known(name)
         return answer(ApiError(*errors.NOT_FOUND).body(), 404)
-    return await handler(request)
+    is_file = request.path.startswith(_FILES)
+    fault = desk.faults.strike("cdn", name) if is_file else None
+    if fault is None:
+        return await handler(request)
+    desk.counts.faults[f"cdn {fault.kind}"] += 1
+    if fault.kind == "slow":
+        await asyncio.sleep(fault.delay)
+        return await handler(request)
+    return await _spoilt(desk, request, fault)
 
 
 async def _played(
@@ -117,6 +129,11 @@ async def _limited(
             response = await handler(request)
     except ApiError as refusal:
         response = answer(refusal.body(), refusal.status)
+    except (TypeError, ValueError, AttributeError, LookupError) as odd:
+        # A body of a shape that no route here has thought of: as loud as an unknown route.
+        log.exception("%s", name)
+        desk.counts.not_known(f"body of {name}: {odd!r}"[:200])
+        response = answer(ApiError(*errors.BAD_JSON).body(), 400)
     if verdict is not None and verdict.scope != "global":
         response.headers.update(_headers(verdict))
     return response
