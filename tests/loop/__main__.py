@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -37,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "status": status.status,
         "logs": lambda: status.logs(arguments.name, follow=arguments.follow),
     }
+    if arguments.command in {"status", "logs"}:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no error
     if command := commands.get(arguments.command):
         return command()
     try:

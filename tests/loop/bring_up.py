@@ -16,13 +16,14 @@ from tests.loop import (
     network,
     node,
     objects,
-    pause_image,
     pki,
     registry,
     stand_ins,
     state,
+    tiny_image,
 )
 from tests.loop.process import Child, Spec
+from tests.tools import tool
 
 Say = Callable[[str], None]
 ROOT = "root Kustomization"
@@ -121,9 +122,9 @@ def _steps(api: AsyncClient) -> list[Step]:
 
 async def _import_pause_image() -> None:
     archive = state.STATE / "node" / "pause.tar"
-    await asyncio.to_thread(pause_image.write, archive)
+    await asyncio.to_thread(tiny_image.write, archive, node.PAUSE_IMAGE, tool("pause"))
     process = await asyncio.create_subprocess_exec(
-        *pause_image.import_command(archive),
+        *tiny_image.import_command(archive),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )

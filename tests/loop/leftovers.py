@@ -8,9 +8,10 @@ compare it before and after.
 
 import json
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -26,6 +27,9 @@ FIXED = (
     Path("/run/containerd"),
 )
 CNI_NETWORK = "discord-sky"
+
+_LINE = 150
+_ID = re.compile(r"([0-9a-f]{8})(?:[0-9a-f]{56}|(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 
 @dataclass(frozen=True)
@@ -45,16 +49,21 @@ class Leftovers:
 
     def lines(self) -> list[str]:
         """One line for each kind of which something is there."""
-        said = []
-        for field in fields(self):
-            if found := getattr(self, field.name):
-                shown = [
-                    f"{item[0]} ({item[2]})" if isinstance(item, tuple) else item for item in found
-                ]
-                more = f" and {len(shown) - 6} more" if len(shown) > 6 else ""  # noqa: PLR2004 - fits a line or two
-                kind = field.name.replace("_", " ")
-                said.append(f"{len(found)} {kind}: {', '.join(shown[:6])}{more}")
-        return said
+        kinds = {field.name.replace("_", " "): getattr(self, field.name) for field in fields(self)}
+        return [_line(kind, found) for kind, found in kinds.items() if found]
+
+
+def _line(kind: str, found: Sequence[object]) -> str:
+    """Name as many of FOUND as fit a line or two, with the long ids of pods cut short."""
+    names = [f"{item[0]} {item[2]}" if isinstance(item, tuple) else str(item) for item in found]
+    shown: list[str] = []
+    for name in names:
+        short = _ID.sub(r"\1…", name)
+        if shown and len(", ".join([*shown, short])) > _LINE:
+            break
+        shown.append(short)
+    more = f", and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    return f"{len(names)} {kind if len(names) > 1 else kind[:-1]}: {', '.join(shown)}{more}"
 
 
 def find() -> Leftovers:

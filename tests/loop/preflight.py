@@ -51,7 +51,7 @@ def left_out(setting: str) -> tuple[frozenset[str], list[str]]:
     for name in names:
         if name not in state.STAND_INS:
             near = difflib.get_close_matches(name, state.STAND_INS, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = f" (did you mean {near[0]}?)" if near else ""
             problems.append(
                 f"LOOP_WITHOUT names {name!r}{hint}. Only these can be left out: "
                 f"{', '.join(state.STAND_INS)}."

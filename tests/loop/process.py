@@ -17,7 +17,6 @@ from tests.loop import state
 _BACKOFF_FIRST, _BACKOFF_LAST = 0.2, 10.0
 _STEADY = 30.0  # after so many seconds of life the backoff begins anew
 _POLL_FIRST, _POLL_LAST = 0.02, 0.25
-_TERM_PATIENCE = 5.0
 
 
 @dataclass(frozen=True)
@@ -36,21 +35,27 @@ class Spec:
 
 
 class Child:
-    """A process under supervision. `on_change` is called at each change of its state."""
+    """A process under supervision; its output goes to a file in LOGS.
+
+    `on_change` is called at each change of its state, with a reason in words.
+    """
 
     def __init__(
         self,
         spec: Spec,
         base: Mapping[str, str],
+        logs: Path,
         on_change: Callable[["Child", str], None],
     ) -> None:
         self.spec = spec
+        self.log = logs / f"{spec.name}.log"
         self.state = "stopped"
         self.pid = 0
         self.ticks = 0
         self.started = 0.0
-        self.restarts = 0
+        self.restarts = 0  # those nobody asked for
         self.last_exit = ""
+        self.patience = 5.0  # from TERM to KILL
         self._environment = {**base, **spec.environment}
         self._on_change = on_change
         self._wanted = asyncio.Event()
@@ -59,11 +64,6 @@ class Child:
         self._ended = asyncio.Event()
         self._ended.set()
         self._task: asyncio.Task[None] | None = None
-
-    @property
-    def log(self) -> Path:
-        """The file that takes its output."""
-        return state.LOGS / f"{self.spec.name}.log"
 
     def picture(self) -> state.Process:
         """What loop.json says of it."""
@@ -97,7 +97,8 @@ class Child:
             self.signal(signal.SIGTERM)
             self.signal(signal.SIGCONT)  # a frozen process does not hear the first
             try:
-                await asyncio.wait_for(self._ended.wait(), _TERM_PATIENCE)
+                async with asyncio.timeout(self.patience):
+                    await self._ended.wait()
             except TimeoutError:
                 self.signal(signal.SIGKILL)
                 await self._ended.wait()
@@ -107,6 +108,12 @@ class Child:
         if not self._ended.is_set():
             self.signal(signal.SIGKILL)
             await self._ended.wait()
+
+    async def close(self) -> None:
+        """Watch no longer. For a process that is stopped."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait({self._task})
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process itself, not to what it has started."""
@@ -127,21 +134,21 @@ class Child:
             self._change("crashed", f"{self.last_exit}; started again in {pause:.1f} s")
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+            if not self._wanted.is_set():
+                self._change("stopped", "stopped on request")
             pause = min(pause * 2, _BACKOFF_LAST)
 
     async def _run(self) -> None:
         """Start the process and return when it has ended."""
-        with self.log.open("ab") as log:
-            process = subprocess.Popen(  # noqa: ASYNC220 - forks at once, and never blocks on it
-                [str(word) for word in self.spec.argv],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=self._environment,
-                start_new_session=True,  # a Ctrl-C in the terminal is not for it
-            )
-        self.pid, self.started = process.pid, time.time()
+        self.started = time.time()
+        try:
+            process = self._launch()
+        except OSError as error:
+            self.last_exit = f"could not be started: {error.strerror} ({self.spec.argv[0]})"
+            return
+        self.pid = process.pid
         self.ticks = state.start_ticks(process.pid)
         self._ended.clear()
         self._change("starting", f"pid {process.pid}")
@@ -152,6 +159,17 @@ class Child:
         self.pid = self.ticks = 0
         self._ready.clear()
         self._ended.set()
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [str(word) for word in self.spec.argv],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,  # a Ctrl-C in the terminal is not for it
+            )
 
     async def _become_ready(self) -> None:
         """Ask until it serves. There is no event to wait for: a port opens without a word."""

@@ -71,7 +71,8 @@ def _context(tls: str) -> ssl.SSLContext | None:
 def _patiently(ask: Check) -> Check:
     async def once() -> bool:
         try:
-            return await asyncio.wait_for(ask(), _PATIENCE)
+            async with asyncio.timeout(_PATIENCE):
+                return await ask()
         except (OSError, TimeoutError):
             return False
 

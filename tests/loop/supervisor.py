@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.loop import bring_up, control, git_server, process, state
+from tests.loop import bring_up, control, git_server, network, process, state
 
 _PATIENCE = 240.0  # for the whole start; a loaded machine needs 40 s
 _CRASHES_ALLOWED = 2  # of one process, while the loop starts
@@ -76,11 +76,14 @@ class Supervisor:
 
     async def _bring_up(self) -> str:
         """Return the revision; empty when the loop is stopped meanwhile."""
-        bring_up.prepare()
-        git_server.seed(self._loop.checkout)
+        try:
+            bring_up.prepare()
+            git_server.seed(self._loop.checkout)
+        except (OSError, network.CommandFailed, git_server.SeedFailed) as error:
+            raise bring_up.StepFailed(f"while preparing: {error}") from error
         base = process.environment(self._loop.id)
         for spec in bring_up.specs(self._loop.left_out):
-            self.children[spec.name] = process.Child(spec, base, self._changed)
+            self.children[spec.name] = process.Child(spec, base, state.LOGS, self._changed)
         await control.serve(self.children)
         self._note()
         walk = asyncio.create_task(bring_up.walk(self.children, self.say))

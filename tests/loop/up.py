@@ -21,7 +21,7 @@ def up(without: str) -> int:
     left_out, problems = preflight.left_out(without)
     problems += [*preflight.root()]
     if problems:
-        return _refuse(problems)
+        return refuse(problems)
     try:
         held = lock.take()
     except lock.Held:
@@ -35,7 +35,7 @@ def up(without: str) -> int:
             *preflight.disk(),
         ]
         if problems:
-            return _refuse(problems)
+            return refuse(problems)
         if not _clean_old_loop():
             return 1
         problems = [
@@ -45,12 +45,13 @@ def up(without: str) -> int:
             *preflight.addresses(ports.needed(left_out)),
         ]
         if problems:
-            return _refuse(problems)
+            return refuse(problems)
         _mention(left_out)
         return _start(held, left_out, began)
 
 
-def _refuse(problems: list[str]) -> int:
+def refuse(problems: list[str]) -> int:
+    """Tell the problems and return the exit code."""
     for problem in problems:
         print(f"✗ {problem}", file=sys.stderr)
     print("Nothing was changed.", file=sys.stderr)
@@ -61,17 +62,17 @@ def _already(left_out: frozenset[str]) -> int:
     """Say who runs the loop; that is well only when it is this checkout's and as asked for."""
     loop = state.read()
     if loop is None or not loop.alive:
-        return _refuse(["Another `up` or `down` is at work on this machine: wait for its end."])
+        return refuse(["Another `up` or `down` is at work on this machine: wait for its end."])
     if loop.checkout != CHECKOUT:
         other = f"The loop of {loop.checkout} is {loop.phase} on this machine"
         remedy = f"run `make -C {loop.checkout} loop-down` first"
-        return _refuse([f"{other}, and there can be only one: {remedy}."])
+        return refuse([f"{other}, and there can be only one: {remedy}."])
     if loop.phase != "up":
-        return _refuse([f"The loop is {loop.phase}: `make loop-status` shows how far it is."])
+        return refuse([f"The loop is {loop.phase}: `make loop-status` shows how far it is."])
     if loop.left_out != left_out:
         now, asked = _names(loop.left_out), _names(left_out)
         sentence = f"The loop is up and leaves out {now}; you ask to leave out {asked}"
-        return _refuse([f"{sentence}: run `make loop-down` first."])
+        return refuse([f"{sentence}: run `make loop-down` first."])
     print("The loop is up already: `make loop-status` shows it.")
     return 0
 

@@ -1,6 +1,7 @@
-"""The image of a pod's sandbox: one static program on nothing, put together here.
+"""An image of one static program on nothing, put together here.
 
-There is no registry to pull the usual one from before the loop runs its own.
+A pod's sandbox needs one before there is a registry to pull from, and tests put their own
+programs into pods by it.
 """
 
 import hashlib
@@ -11,20 +12,20 @@ import tarfile
 from pathlib import Path
 
 from tests.loop import state
-from tests.loop.node import PAUSE_IMAGE
-from tests.tools import tool
+
+_NOBODY = "65532:65532"
 
 
-def write(archive: Path) -> None:
-    """Write the image as `docker save` would, for `ctr images import`."""
-    layer = _tar({"pause": tool("pause").read_bytes()}, mode=0o755)
+def write(archive: Path, name: str, program: Path) -> None:
+    """Write the image as `docker save` would; PROGRAM is its entry point, under its own name."""
+    layer = _tar({program.name: program.read_bytes()}, mode=0o755)
     config = {
         "architecture": _architecture(),
         "os": "linux",
-        "config": {"Entrypoint": ["/pause"], "User": "65535:65535"},
+        "config": {"Entrypoint": [f"/{program.name}"], "User": _NOBODY},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
     }
-    manifest = [{"Config": "config.json", "RepoTags": [PAUSE_IMAGE], "Layers": ["layer.tar"]}]
+    manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
     content = {
         "config.json": json.dumps(config).encode(),
         "layer.tar": layer,

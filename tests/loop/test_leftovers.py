@@ -1,0 +1,154 @@
+"""`down` leaves the machine as it was, whatever happened to the loop (these run last)."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.loop import cgroups, leftovers, state
+from tests.loop.fixtures import command, loop_is_up
+
+pytestmark = [pytest.mark.loop, pytest.mark.timeout(300)]
+
+# Where programs of a node like to leave something, whatever they are told.
+_PLACES = (
+    "/etc/cni",
+    "/opt/cni",
+    "/opt/containerd",
+    "/run/containerd",
+    "/run/kubernetes",
+    "/run/netns",
+    "/usr/libexec/kubernetes",
+    "/var/lib/cni",
+    "/var/lib/containerd",
+    "/var/lib/kubelet",
+    "/var/log/containers",
+    "/var/log/pods",
+)
+
+
+@pytest.fixture
+def no_loop(loop_was_up: bool) -> Iterator[None]:  # noqa: FBT001 - a fixture's value
+    """No loop, before and after. A person's own is not taken down for a test."""
+    if loop_was_up:
+        pytest.skip("a loop was up before the tests: `make loop-down` first to run this one")
+    command("down")
+    assert not leftovers.find()
+    yield
+    command("down")
+
+
+def _machine() -> dict[str, list[str]]:
+    """What a person would list before and after."""
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    sockets = Path("/proc/net/unix").read_text().splitlines()[1:]
+    paths = [line.split()[7] for line in sockets if len(line.split()) > 7]
+    return {
+        "mounts": sorted(line.split(" ", 3)[3] for line in mounts),
+        "namespaces": _output("lsns", "--noheadings", "--type=net", "--output=NS").split(),
+        "links": [link["ifname"] for link in json.loads(_output("ip", "-json", "link", "show"))],
+        "routes": _output("ip", "route", "show", "table", "all").splitlines(),
+        "tables": _output("nft", "list", "tables").splitlines(),
+        "cgroups": [str(item.folder) for item in cgroups.hierarchies() if item.folder.exists()],
+        "sockets": sorted(path for path in paths if "sky" in path or "containerd" in path),
+        "places": [str(path) for place in _PLACES for path in Path(place).rglob("*")],
+        "sysctls": [Path("/proc/sys/net/ipv4/ip_forward").read_text()],
+    }
+
+
+def _output(*words: str) -> str:
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+def _up() -> None:
+    started = command("up")
+    assert started.returncode == 0, started.stdout + started.stderr
+
+
+def _down() -> str:
+    ended = command("down")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def _kill_supervisor() -> None:
+    descriptor = os.pidfd_open(state.load().supervisor)
+    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+    select.select([descriptor], [], [], 10)
+    os.close(descriptor)
+
+
+@pytest.mark.usefixtures("no_loop")
+def test_down_leaves_nothing_behind() -> None:
+    before = _machine()
+    _up()
+
+    said = _down()
+
+    assert "Nothing is left" in said
+    assert not leftovers.find()
+    assert _machine() == before
+
+
+@pytest.mark.usefixtures("no_loop")
+def test_down_leaves_nothing_behind_after_the_supervisor_was_killed() -> None:
+    before = _machine()
+    _up()
+    _kill_supervisor()
+
+    said = _down()
+
+    assert "Nothing is left" in said
+    assert _machine() == before
+
+
+@pytest.mark.usefixtures("no_loop")
+def test_up_after_a_killed_supervisor_cleans_up_and_says_so() -> None:
+    _up()
+    first = state.load().id
+    _kill_supervisor()
+
+    again = command("up")
+
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "was killed and left something behind; cleaning up" in again.stdout
+    assert state.load().id != first
+
+
+@pytest.mark.usefixtures("no_loop")
+def test_down_in_the_middle_of_up_ends_both() -> None:
+    before = _machine()
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.loop", "up"], stdout=subprocess.PIPE, text=True
+    ) as starting:
+        assert starting.stdout
+        for line in starting.stdout:
+            if "etcd ready" in line:
+                break
+
+        _down()
+
+        assert starting.wait(20) == 1
+    assert not loop_is_up()
+    assert _machine() == before
+
+
+@pytest.mark.usefixtures("no_loop")
+def test_a_second_up_finds_the_first() -> None:
+    _up()
+
+    second = command("up")
+
+    assert second.returncode == 0
+    assert "The loop is up already" in second.stdout
+
+
+@pytest.mark.usefixtures("no_loop")
+def test_down_without_a_loop_says_so() -> None:
+    assert "nothing is left of one" in _down()
