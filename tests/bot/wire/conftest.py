@@ -12,6 +12,8 @@ from tests.loop.openai_server.control import OpenAIControl
 
 from .scene import Scene
 from .scene import scene as open_scene
+from .servers import Servers
+from .servers import servers as run_servers
 from .stage import Stage
 from .stage import stage as set_stage
 
@@ -34,8 +36,8 @@ def _clean(stage: Stage) -> None:
 async def _unknown(stage: Stage) -> dict[str, int]:
     """Give what was asked of either server that it does not speak."""
     async with (
-        DiscordControl(stage.discord.control_url) as discord,
-        OpenAIControl(stage.openai.control_url) as openai,
+        DiscordControl(stage.servers.discord.control_url) as discord,
+        OpenAIControl(stage.servers.openai.control_url) as openai,
     ):
         asked = dict((await discord.counts()).unknown)
         asked |= {r.path: 1 for r in await openai.requests() if r.endpoint == "unknown"}
@@ -59,7 +61,8 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="session")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The bot as most people run it."""
-    with set_stage(tmp_path_factory.mktemp("wire")) as started:
+    directory = tmp_path_factory.mktemp("wire")
+    with run_servers(directory) as both, set_stage(both, directory) as started:
         yield started
         _clean(started)
 
@@ -68,18 +71,26 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 def chat_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The bot on Chat Completions."""
     chat = {"SKY_OPENAI__API": "chat", "SKY_OPENAI__MODEL": "gpt-4o-mini"}
-    with set_stage(tmp_path_factory.mktemp("chat"), **chat) as started:
+    directory = tmp_path_factory.mktemp("chat")
+    with run_servers(directory) as both, set_stage(both, directory, **chat) as started:
         yield started
         _clean(started)
 
 
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """The servers of the stories that need a bot for themselves."""
+    with run_servers(tmp_path_factory.mktemp("fresh")) as both:
+        yield both
+
+
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[FreshStage]:
-    """A stage for one story alone: `fresh(token="…", SKY_…="…")`."""
+def fresh(servers: Servers, tmp_path: Path) -> Iterator[FreshStage]:
+    """A bot for one story alone: `fresh(token="…", SKY_…="…")`."""
     with ExitStack() as stack:
 
         def make(**options: str) -> Stage:
-            made: AbstractContextManager[Stage] = set_stage(tmp_path, **options)
+            made: AbstractContextManager[Stage] = set_stage(servers, tmp_path, **options)
             started = stack.enter_context(made)
             stack.callback(_clean, started)
             return started

@@ -159,8 +159,8 @@ class Scene:
 async def scene(stage: Stage) -> AsyncIterator[Scene]:
     """Open a scene in the next channel."""
     async with (
-        DiscordControl(stage.discord.control_url) as discord,
-        OpenAIControl(stage.openai.control_url) as openai,
+        DiscordControl(stage.servers.discord.control_url) as discord,
+        OpenAIControl(stage.servers.openai.control_url) as openai,
     ):
         world = await discord.world()
         names = [channel.name for channel in world.channels if channel.guild_id]

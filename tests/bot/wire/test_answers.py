@@ -30,7 +30,7 @@ async def test_a_long_answer_keeps_its_code_in_fences(scene: Scene) -> None:
 
 
 async def test_the_first_words_are_there_while_the_model_still_writes(scene: Scene) -> None:
-    question = await scene.call("slowly [[length=600 chunks=40 delay=0.1]]")
+    question = await scene.call("slowly [[length=600 chunks=25 delay=0.08]]")
 
     early = await scene.until(question, lambda seen: bool(seen.parts))
     still = await scene.record(question)

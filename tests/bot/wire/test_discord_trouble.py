@@ -51,6 +51,7 @@ async def test_a_channel_without_permission_to_write_harms_nobody(chat_scene: Sc
     await chat_scene.bot.logged("answer unsaid")
     assert await chat_scene.bot.metric("answers_total", outcome="may_not_speak") == unsaid + 1
     assert (await chat_scene.seen(question)).parts == ()
+    await chat_scene.discord.remove_channel(closed.name)
     await chat_scene.answer(await chat_scene.call("but here you can"))
 
 

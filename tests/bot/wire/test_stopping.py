@@ -8,7 +8,7 @@ async def test_an_answer_that_was_begun_is_finished(fresh: FreshStage) -> None:
     stage = fresh()
     async with open_scene(stage) as scene:
         await scene.bot.ready()
-        slow = await scene.call("slow to the end [[length=900 chunks=30 delay=0.08]]")
+        slow = await scene.call("slow to the end [[length=900 chunks=20 delay=0.08]]")
         await scene.until(slow, lambda seen: bool(seen.parts))
 
         scene.bot.terminate()

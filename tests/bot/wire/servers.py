@@ -1,0 +1,83 @@
+"""Discord's and OpenAI's stand-ins as processes, on free ports of this machine."""
+
+import os
+import secrets
+import subprocess
+import sys
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.loop.openai_server.launch import Running as OpenAIRunning
+from tests.loop.openai_server.launch import running as openai_running
+
+from .process import LOOK, REPOSITORY, free_port
+
+START_SECONDS = 15
+_BOT_ID = 1_456_000_000_000_000_001
+
+
+def new_token() -> str:
+    """Make up a token of Discord's form."""
+    head = urlsafe_b64encode(str(_BOT_ID).encode()).decode().rstrip("=")
+    return f"{head}.{secrets.token_urlsafe(5)[:6]}.{secrets.token_urlsafe(29)[:38]}"
+
+
+@dataclass(frozen=True)
+class DiscordRunning:
+    """Where Discord's stand-in is."""
+
+    api_url: str
+    gateway_url: str
+    control_url: str
+    log: Path
+
+
+@contextmanager
+def discord_running(directory: Path, token: str) -> Iterator[DiscordRunning]:
+    """Run Discord's stand-in with a seeded world; stops it at the end."""
+    token_file = directory / "accepted-token"
+    token_file.write_text(token)
+    listen, control = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    addresses = ["--listen", listen, "--control", control, "--token-file", str(token_file)]
+    log = directory / "discord.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.loop.discord_server", "--seed", *addresses],
+            cwd=REPOSITORY,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while "control:" not in log.read_text():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"Discord's stand-in did not start: {log.read_text()}")
+            time.sleep(LOOK)
+        gateway = f"ws://{listen}/gateway"
+        yield DiscordRunning(f"http://{listen}/api/v10", gateway, f"http://{control}", log)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Both, and the credentials that they accept."""
+
+    discord: DiscordRunning
+    openai: OpenAIRunning
+    token: str
+    key: str
+
+
+@contextmanager
+def servers(directory: Path) -> Iterator[Servers]:
+    """Run both; stops them at the end."""
+    token = new_token()
+    with discord_running(directory, token) as discord, openai_running(directory) as openai:
+        yield Servers(discord, openai, token, openai.key_file.read_text().strip())
