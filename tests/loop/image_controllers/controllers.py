@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import httpx2
+
 from tests.loop.image_controllers import (
     log,
     reconcile_automation,
@@ -91,12 +93,15 @@ class Controllers:
             return await self._reconcile_object(wake)
         except Exception as error:  # noqa: BLE001 - the edge of a task: one object must not end the others
             facts = {"kind": wake.kind, "object": wake.key, "did": "break", "error": repr(error)}
-            log.error(facts, trace=True)
+            # What the API or the network said needs no trace; what we did not foresee does.
+            log.error(facts, trace=not isinstance(error, httpx2.HTTPError))
             return Outcome({}, retry=True)
 
     async def _reconcile_object(self, wake: Wake) -> Outcome | None:
         obj = await self._cluster.get(wake.kind, wake.key)
         if obj is None:
+            # Should the API only have seemed to have lost it, the next list brings it back as new.
+            self._known[wake.kind].pop(wake.key, None)
             return None
         if "deletionTimestamp" in obj["metadata"]:
             await self._cluster.release(wake.kind, obj)

@@ -127,14 +127,7 @@ async def api_server(folder: Path) -> AsyncIterator[Path]:
     """Run etcd and kube-apiserver, alone; yields a kubeconfig file."""
     client, peer, port = free_port(), free_port(), free_port()
     etcd_url, url = f"http://127.0.0.1:{client}", f"https://127.0.0.1:{port}"
-    key = folder / "service-account.key"
-    key.write_bytes(
-        rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.TraditionalOpenSSL,
-            serialization.NoEncryption(),
-        )
-    )
+    key = _service_account_key(folder)
     tokens = folder / "tokens.csv"
     tokens.write_text(f'{_TOKEN},admin,admin,"system:masters"\n')
     etcd = (
@@ -168,6 +161,18 @@ async def api_server(folder: Path) -> AsyncIterator[Path]:
         program(*server, answers=f"{url}/readyz"),
     ):
         yield _kubeconfig(folder, url)
+
+
+def _service_account_key(folder: Path) -> Path:
+    key = folder / "service-account.key"
+    key.write_bytes(
+        rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.NoEncryption(),
+        )
+    )
+    return key
 
 
 def _kubeconfig(folder: Path, url: str) -> Path:

@@ -50,6 +50,7 @@ def names(kind: str, old: Json | None, new: Json | None) -> set[str]:
         (None, obj(), True),
         (obj(), None, True),
         (obj(generation=1), obj(generation=2), True),
+        (obj(), {"metadata": {**obj()["metadata"], "uid": "another"}}, True),
         (obj(), obj(asked="now"), True),
         (obj(asked="now"), obj(asked="later"), True),
         (obj(asked="now"), obj(asked="now"), False),

@@ -40,7 +40,7 @@ def woken(kind: str, old: Json | None, new: Json | None, known: Known) -> Iterat
 
 def _own(old: Json | None, new: Json | None) -> bool:
     """Its own creation, deletion, spec, or a person's request; never its status."""
-    if old is None or new is None:
+    if old is None or new is None or old["metadata"].get("uid") != new["metadata"].get("uid"):
         return True
     if _generation(old) != _generation(new) or _deleting(old) != _deleting(new):
         return True
