@@ -4,6 +4,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 
 from tests.loop import cgroups, leftovers, state
 from tests.loop.fixtures import command, loop_is_up
+from tests.tools import tool
 
 pytestmark = [pytest.mark.loop, pytest.mark.timeout(300)]
 
@@ -147,6 +149,44 @@ def test_a_second_up_finds_the_first() -> None:
 
     assert second.returncode == 0
     assert "The loop is up already" in second.stdout
+
+
+@pytest.mark.usefixtures("no_loop")
+def test_a_taken_port_stops_up_before_anything_is_changed() -> None:
+    before = _machine()
+    host, _, port = state.ETCD.rpartition(":")
+    with socket.create_server((host, int(port))):
+        refused = command("up")
+
+    assert refused.returncode == 1
+    assert f"{state.ETCD}, which etcd needs, is taken by" in refused.stderr
+    assert refused.stderr.endswith("Nothing was changed.\n")
+    assert _machine() == before
+
+
+@pytest.mark.usefixtures("no_loop")
+def test_a_program_that_crashes_while_starting_is_said_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tools' folder is replaced by one whose etcd is broken."""
+    before = _machine()
+    for entry in tool("etcd").parents[2].iterdir():
+        (tmp_path / "tools").mkdir(exist_ok=True)
+        (tmp_path / "tools" / entry.name).symlink_to(entry)
+    folder = tmp_path / "tools" / tool("etcd").parents[1].name
+    folder.unlink()
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "etcd").write_text("#!/bin/sh\necho the disk is broken\nexit 3\n")
+    (folder / "bin" / "etcd").chmod(0o755)
+    monkeypatch.setenv("SKY_CACHE", str(tmp_path))
+
+    failed = command("up")
+
+    assert failed.returncode == 1
+    assert "The loop did not come up: etcd ended with 3" in failed.stdout
+    assert "    the disk is broken" in failed.stdout
+    assert (state.LAST_LOGS / "etcd.log").read_text().startswith("the disk is broken")
+    assert _machine() == before
 
 
 @pytest.mark.usefixtures("no_loop")

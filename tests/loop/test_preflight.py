@@ -14,12 +14,9 @@ from tests.tools import packages
 
 
 def test_a_user_who_is_not_root_is_told_to_use_sudo() -> None:
-    assert list(preflight.root(user=1000)) == [
-        (
-            "The loop needs root, for containers, a bridge and nft tables: run the same command with "
-            "sudo, or as root."
-        )
-    ]
+    (said,) = preflight.root(user=1000)
+
+    assert said.endswith("run the same command with sudo, or as root.")
     assert list(preflight.root(user=0)) == []
 
 
@@ -206,3 +203,32 @@ def test_two_at_once_do_not_meet(monkeypatch: pytest.MonkeyPatch) -> None:
         lock.take()
 
     lock.take().close()
+
+
+def _running(checkout: Path, left_out: frozenset[str] = frozenset()) -> state.Loop:
+    pid = os.getpid()
+    return state.Loop(
+        "id", checkout, "up", pid, state.start_ticks(pid), 0.0, left_out, processes={}
+    )
+
+
+def test_the_loop_of_another_checkout_is_named_with_the_command_that_ends_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert up.already(_running(Path("/home/other/sky")), frozenset()) == 1
+
+    assert "run `make -C /home/other/sky loop-down` first" in capsys.readouterr().err
+
+
+def test_this_checkout_s_own_loop_is_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert up.already(_running(up.CHECKOUT), frozenset()) == 0
+
+    assert "is up already" in capsys.readouterr().out
+
+
+def test_a_loop_that_leaves_out_something_else_is_not_what_was_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert up.already(_running(up.CHECKOUT, frozenset({"openai"})), frozenset()) == 1
+
+    assert "leaves out openai; you ask to leave out nothing" in capsys.readouterr().err

@@ -25,7 +25,7 @@ def up(without: str) -> int:
     try:
         held = lock.take()
     except lock.Held:
-        return _already(left_out)
+        return already(state.read(), left_out)
     with held:
         problems = [
             *preflight.tools(),
@@ -58,9 +58,8 @@ def refuse(problems: list[str]) -> int:
     return 1
 
 
-def _already(left_out: frozenset[str]) -> int:
+def already(loop: state.Loop | None, left_out: frozenset[str]) -> int:
     """Say who runs the loop; that is well only when it is this checkout's and as asked for."""
-    loop = state.read()
     if loop is None or not loop.alive:
         return refuse(["Another `up` or `down` is at work on this machine: wait for its end."])
     if loop.checkout != CHECKOUT:
