@@ -5,13 +5,17 @@ number, because the OpenAI stand-in answers that question with the persona's fir
 """
 
 import asyncio
+import datetime
 import re
 from pathlib import Path
 
+import lightkube
+from lightkube.types import PatchType
+
 from tests.loop import state
 from tests.loop.images import Say
-from tests.loop.merge import Clone, Image, ImageWorkflow
-from tests.loop.observe import NotSeen, Observer
+from tests.loop.merge import Builds, Clone, Image, ImageWorkflow
+from tests.loop.observe import BOT, FLUX, ImageRepository, NotSeen, Observer
 
 PERSONA = "bot/personas.py"
 _EDITION = re.compile(r"You are Sky(?: \(edition (\d+)\))?")
@@ -33,9 +37,9 @@ def edition(text: str) -> int:
 class Editions:
     """A developer who merges editions, and the image workflow that follows each merge."""
 
-    def __init__(self, seen: Observer, say: Say = _silent) -> None:
+    def __init__(self, seen: Observer, say: Say = _silent, builder: Builds | None = None) -> None:
         self.clone = Clone(state.GIT_URL, state.STATE / "workspace")
-        self.workflow = ImageWorkflow(self.clone, state.REGISTRY, say)
+        self.workflow = ImageWorkflow(self.clone, state.REGISTRY, say, builder)
         self._seen = seen
 
     async def prepare(self) -> None:
@@ -60,7 +64,23 @@ class Editions:
 
     async def run(self, commit: str, *, tag: bool = True) -> Image:
         """Run the image workflow for COMMIT; with tag=False, all of it but the tag."""
-        return await asyncio.to_thread(lambda: self.workflow.run(commit, tag=tag))
+        image = await asyncio.to_thread(lambda: self.workflow.run(commit, tag=tag))
+        if tag and not self._seen.now.tag:
+            await self._scan_now()
+        return image
+
+    async def _scan_now(self) -> None:
+        """Do what `flux reconcile image repository` does.
+
+        Until the first image is pushed, a scan of the registry fails, and Flux waits longer and
+        longer between its tries (up to 15 minutes).
+        """
+        config = lightkube.KubeConfig.from_file(str(state.KUBECONFIG))
+        client = lightkube.AsyncClient(config, namespace=FLUX, trust_env=False)
+        now = datetime.datetime.now(datetime.UTC).isoformat()
+        wish = {"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": now}}}
+        await client.patch(ImageRepository, BOT, wish, patch_type=PatchType.MERGE)
+        await client.close()
 
     async def build(self, commit: str) -> Image:
         """Put COMMIT's image into the registry without the tag that deploys it."""
