@@ -1,0 +1,43 @@
+"""The end-to-end scenarios' Git server: what Flux and people do to it."""
+
+import threading
+from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from e2e import servers
+
+from tests.release.clone import Clone
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(servers, "STATE", tmp_path)
+    monkeypatch.setattr(servers.GitHandler, "log_message", lambda *_: None)
+    servers._seed_git()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), servers.GitHandler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/discord-sky.git"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_it_is_cloned_from_and_pushed_to(tmp_path: Path, url: str) -> None:
+    one, two = Clone(tmp_path / "one"), Clone(tmp_path / "two")
+    for clone in (one, two):
+        Clone(tmp_path).git("clone", "--quiet", url, str(clone.path))
+
+    commit = one.commit("A change", {"changed.txt": "x" * 100_000})
+    one.git("push", "--quiet", "origin", "main")
+    two.git("pull", "--quiet")
+
+    assert two.git("rev-parse", "HEAD") == commit
+    assert (two.path / "apps/discord-sky/kustomization.yaml").exists()
+
+
+def test_what_is_not_there_is_a_404(tmp_path: Path, url: str) -> None:
+    with pytest.raises(AssertionError, match=r"not found|404"):
+        Clone(tmp_path).git("clone", "--quiet", url.replace("discord-sky", "other"), "x")
