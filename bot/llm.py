@@ -76,17 +76,20 @@ class OpenAIModel:
 
     def _make(self) -> AsyncOpenAI:
         import httpx2  # noqa: PLC0415  # see warm
-        from openai import AsyncOpenAI  # noqa: PLC0415
+        from openai import AsyncOpenAI, DefaultAioHttpClient  # noqa: PLC0415
 
         async def key() -> str:
             return self._key.value
 
-        seconds = self._settings.silence_seconds
+        settings = self._settings
+        timeout = httpx2.Timeout(settings.silence_seconds, connect=settings.connect_seconds)
         return AsyncOpenAI(
             api_key=key,
-            base_url=self._settings.base_url,
+            base_url=settings.base_url,
             max_retries=0,  # ours know about spent money, rotated keys and what was said already
-            timeout=httpx2.Timeout(seconds, connect=self._settings.connect_seconds),
+            timeout=timeout,
+            # The same client on aiohttp's parser, which is in C: half the CPU for each event.
+            http_client=DefaultAioHttpClient(timeout=timeout),
         )
 
     async def close(self) -> None:

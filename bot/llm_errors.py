@@ -7,6 +7,8 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
+
 from bot.errors import (
     CutShort,
     Filtered,
@@ -62,6 +64,8 @@ def mapped() -> Iterator[None]:
     try:
         yield
     except openai.APITimeoutError as error:
+        if _broke(error):
+            raise ModelDown("the connection broke") from error
         raise ModelSlow("no answer in time") from error
     except openai.APIConnectionError as error:
         raise ModelDown("no connection") from error
@@ -71,6 +75,14 @@ def mapped() -> Iterator[None]:
         raise by_code(error.code) from error
     except json.JSONDecodeError as error:
         raise ModelDown("an event that is not JSON") from error
+
+
+def _broke(error: BaseException) -> bool:
+    """Whether a "timeout" was none: the library names aiohttp's broken connections so as well."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, aiohttp.ClientError):
+        cause = cause.__cause__
+    return cause is not None and not isinstance(cause, TimeoutError)
 
 
 def _status(error: openai.APIStatusError) -> SkyError:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 _CHANNEL_GAP = 1.25  # seconds between edits in one channel: 4 of the 5 per 5 s
 _EDITS_PER_SECOND = 20  # of the 50 requests; the rest is for messages, typing and reading
-_REQUESTS_PER_SECOND = 45
-_BURST = 10
+_REQUESTS_PER_SECOND = 40
+_BURST = 8  # 48 in the fullest second
+_BEHIND = 0.5  # seconds to wait: from here on edits in between are left out
 
 
 class Pace:
@@ -62,6 +63,11 @@ class Gate:
         now = self._clock()
         self._next = max(self._next + self._step, now - _BURST * self._step)
         return max(0.0, self._next - now)
+
+    @property
+    def behind(self) -> bool:
+        """Whether so much is waiting that what can be left out should be."""
+        return self._next - self._clock() > _BEHIND
 
     async def __call__(self) -> None:
         """Wait for a place."""

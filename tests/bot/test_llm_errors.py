@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import aiohttp
 import httpx2
 import openai
 import pytest
@@ -135,3 +136,25 @@ def test_events_that_are_no_end_are_passed_over() -> None:
 def test_a_finish_that_is_no_end_has_one_meaning(reason: str, meaning: type[SkyError]) -> None:
     with pytest.raises(meaning):
         raise_for_finish(reason)
+
+
+@pytest.mark.parametrize(
+    ("cause", "meaning"),
+    [
+        (aiohttp.ServerDisconnectedError(), ModelDown),
+        (aiohttp.ClientOSError(), ModelDown),
+        (aiohttp.SocketTimeoutError(), ModelSlow),
+        (aiohttp.ConnectionTimeoutError(), ModelSlow),
+    ],
+)
+def test_a_connection_that_broke_is_not_called_slow(
+    cause: Exception, meaning: type[SkyError]
+) -> None:
+    """The library raises its timeout error for both; what lies below tells them apart."""
+    transport = httpx2.ConnectTimeout("")
+    transport.__cause__ = cause
+    error = openai.APITimeoutError(REQUEST)
+    error.__cause__ = transport
+
+    with pytest.raises(meaning), mapped():
+        raise error
