@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.loop import state
 from tests.loop.images import BuildFailed
-from tests.loop.merge import GitFailed
+from tests.loop.merge import GitFailed, ReleaseFailed
 from tests.loop.observe import NotSeen
 
 _LOG_LINES = 15
@@ -25,7 +25,7 @@ def comes_true(what: str, steps: Coroutine[Any, Any, None]) -> bool:
     true = True
     try:
         asyncio.run(steps)
-    except* (NotSeen, GitFailed, BuildFailed, TimeoutError, OSError) as group:
+    except* (NotSeen, GitFailed, ReleaseFailed, BuildFailed, TimeoutError, OSError) as group:
         true = False
         for error in group.exceptions:
             print(f"\n{what} did not come true: {error}", _tail(getattr(error, "part", "")))

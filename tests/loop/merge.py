@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from tests.loop.images import Builder, Say
 from tests.tools import tool
@@ -27,17 +28,45 @@ class GitFailed(Exception):
     """A git command ended with an error; the message is what it said."""
 
 
-def _git(folder: Path, *arguments: str) -> str:
+class ReleaseFailed(Exception):
+    """A release program refused or failed; the message is what it said."""
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment in which Git takes whoever commits for the person."""
     name, email = PERSON
     identity = {
         f"GIT_{role}_{what}": value
         for role in ("AUTHOR", "COMMITTER")
         for what, value in (("NAME", name), ("EMAIL", email))
     }
+    return {**os.environ, **identity, "GIT_TERMINAL_PROMPT": "0"}
+
+
+def release(clone: Path, *arguments: str) -> str:
+    """Run one of the release programs in a clone, as the workflows do; return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "release", *arguments],
+        cwd=clone,
+        env={
+            **_environment(),
+            "PYTHONPATH": str(ROOT / ".github" / "scripts"),
+            "CRANE": str(tool("crane")),
+        },
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        raise ReleaseFailed(f"release {arguments[0]}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def _git(folder: Path, *arguments: str) -> str:
     done = subprocess.run(
         ["git", *arguments],
         cwd=folder,
-        env={**os.environ, **identity, "GIT_TERMINAL_PROMPT": "0"},
+        env=_environment(),
         check=False,
         capture_output=True,
         text=True,
@@ -70,25 +99,46 @@ class Clone:
         """Commit what EDIT does on a branch, merge it, push; return the merge commit."""
 
         def change() -> None:
-            _git(self.folder, "checkout", "--quiet", "-B", "topic", "origin/main")
-            edit(self.folder)
-            _git(self.folder, "add", "--all")
-            _git(self.folder, "commit", "--quiet", "-m", title)
-            _git(self.folder, "checkout", "--quiet", "-B", "main", "origin/main")
+            self._switch("topic")
+            self._commit(title, edit)
+            self._switch("main")
             _git(self.folder, "merge", "--quiet", "--no-ff", "-m", f"Merge: {title}", "topic")
 
         return self._push(change)
 
+    def edit(self, title: str, edit: Callable[[Path], None]) -> str:
+        """Commit what EDIT does on main itself, push; return the commit."""
+
+        def change() -> None:
+            self._switch("main")
+            self._commit(title, edit)
+
+        return self._push(change)
+
     def revert(self, commit: str) -> str:
-        """`git revert` COMMIT (a merge by its first parent), push; return the new commit."""
+        """`git revert` COMMIT (a merge by its first parent), push; return the new commit.
+
+        What conflicts is resolved its way: as it was before COMMIT.
+        """
+        _git(self.folder, "fetch", "--quiet", "origin")
         _, *parents = _git(self.folder, "rev-list", "--parents", "-1", commit).split()
         mainline = ["--mainline", "1"] if len(parents) > 1 else []
 
         def change() -> None:
-            _git(self.folder, "checkout", "--quiet", "-B", "main", "origin/main")
-            _git(self.folder, "revert", "--no-edit", *mainline, commit)
+            self._switch("main")
+            how = ("--no-edit", "--strategy-option", "theirs", *mainline)
+            _git(self.folder, "revert", *how, commit)
 
         return self._push(change)
+
+    def _switch(self, branch: str) -> None:
+        """Begin anew from the server's main, whatever an earlier attempt left behind."""
+        _git(self.folder, "checkout", "--quiet", "--force", "-B", branch, "origin/main")
+
+    def _commit(self, title: str, edit: Callable[[Path], None]) -> None:
+        edit(self.folder)
+        _git(self.folder, "add", "--all")
+        _git(self.folder, "commit", "--quiet", "-m", title)
 
     def _push(self, change: Callable[[], None]) -> str:
         for left in reversed(range(_TRIES)):
@@ -113,28 +163,29 @@ class Image:
     built: bool
 
 
+class Builds(Protocol):
+    """What makes an image where none is found."""
+
+    def prepare(self) -> None:
+        """Make what the first build needs."""
+
+    def build(self, context: Path, reference: str, revision: str) -> str:
+        """Push the image of the tree CONTEXT as REFERENCE; return its digest."""
+        ...
+
+
 class ImageWorkflow:
     """The `image` workflow on this machine: find by inputs, or build; then tag."""
 
-    def __init__(self, clone: Clone, registry: str, say: Say) -> None:
+    def __init__(
+        self, clone: Clone, registry: str, say: Say, builder: Builds | None = None
+    ) -> None:
         self._clone = clone
         self._repository = f"{registry}/discordskybot"
-        self._say = say
-        self._builder = Builder(say)
+        self._builder = builder or Builder(say)
 
     def _release(self, *arguments: str) -> str:
-        scripts = str(ROOT / ".github" / "scripts")
-        done = subprocess.run(
-            [sys.executable, "-m", "release", *arguments],
-            cwd=self._clone.folder,
-            env={**os.environ, "PYTHONPATH": scripts, "CRANE": str(tool("crane"))},
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode != 0:
-            raise GitFailed(f"release {arguments[0]}: {done.stderr.strip()}")
-        return done.stdout.strip()
+        return release(self._clone.folder, *arguments)
 
     def prepare(self) -> None:
         """Make what the first build needs: the base image."""
@@ -152,7 +203,8 @@ class ImageWorkflow:
             digest = self._build(commit)
         name = self._release("tag-name", "--commit", commit)
         if tag:
-            self._release("tag", "--digest", digest, *to)
+            self._clone.head()  # so that origin/main is main as it is now, as in the workflow
+            self._release("tag", "--digest", digest, "--branch", "origin/main", *to)
         return Image(name, digest, built)
 
     def _build(self, commit: str) -> str:

@@ -65,6 +65,7 @@ class Seen:
     """The cluster at one moment, as far as a deploy is concerned."""
 
     scan_interval: str = ""  # how often the registry is asked
+    excluded: tuple[str, ...] = ()  # expressions of the tags that the last scan left out
     tag: str = ""  # the image policy's latest tag
     pushed: str = ""  # the newest commit of the image update automation
     revision: str = ""  # the commit that source-controller has fetched
@@ -194,7 +195,8 @@ class Observer:
 
     async def _repositories(self) -> None:
         async for repository in self._objects(ImageRepository):
-            await self._update(scan_interval=repository.spec["interval"])
+            excluded = (repository.status or {}).get("observedExclusionList") or ()
+            await self._update(scan_interval=repository.spec["interval"], excluded=tuple(excluded))
 
     async def _policies(self) -> None:
         async for policy in self._objects(ImagePolicy):
