@@ -14,7 +14,8 @@ from tests.loop import cgroups, leftovers, network, state
 
 Say = Callable[[str], None]
 
-_TERM_PATIENCE, _KILL_PATIENCE = 5.0, 5.0
+# Nothing is lost by a KILL: all that these processes keep is about to be removed.
+_TERM_PATIENCE, _KILL_PATIENCE = 1.0, 10.0
 _MNT_DETACH = 2
 _ROUNDS = 4  # what ends may, while ending, start or leave something
 
@@ -44,8 +45,8 @@ def clean(say: Say) -> leftovers.Leftovers:
     return leftovers.find()
 
 
-def end(processes: Iterable[tuple[int, int]]) -> None:
-    """End processes (pid, start ticks): TERM, and KILL for those that do not listen."""
+def end(processes: Iterable[tuple[int, int]], patience: float = _TERM_PATIENCE) -> None:
+    """End processes (pid, start ticks): TERM, and after PATIENCE seconds KILL."""
     held = {}
     for pid, ticks in processes:
         try:
@@ -59,14 +60,11 @@ def end(processes: Iterable[tuple[int, int]]) -> None:
             os.close(descriptor)
     try:
         alive = set(held)
-        for number, patience in (
-            (signal.SIGTERM, _TERM_PATIENCE),
-            (signal.SIGKILL, _KILL_PATIENCE),
-        ):
+        for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, _KILL_PATIENCE)):
             for descriptor in alive:
                 _signal(descriptor, number)
                 _signal(descriptor, signal.SIGCONT)
-            alive = _wait(alive, patience)
+            alive = _wait(alive, seconds)
     finally:
         for descriptor in held:
             os.close(descriptor)

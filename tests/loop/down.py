@@ -5,7 +5,7 @@ import time
 
 from tests.loop import cleanup, leftovers, lock, preflight, state, up
 
-_PATIENCE = 30.0
+_PATIENCE = 30.0  # for the supervisor to end what it runs, and for the lock
 
 
 def down() -> int:
@@ -24,7 +24,7 @@ def down() -> int:
         return 1
     if loop and loop.alive:
         print(f"Ending the supervisor (pid {loop.supervisor}) and what it runs …", flush=True)
-        cleanup.end([(loop.supervisor, loop.supervisor_ticks)])
+        cleanup.end([(loop.supervisor, loop.supervisor_ticks)], _PATIENCE)
     elif not leftovers.find():
         print("No loop runs on this machine, and nothing is left of one.")
         return 0

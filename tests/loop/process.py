@@ -55,7 +55,7 @@ class Child:
         self.started = 0.0
         self.restarts = 0  # those nobody asked for
         self.last_exit = ""
-        self.patience = 5.0  # from TERM to KILL
+        self.patience = 5.0  # seconds from TERM to KILL
         self._environment = {**base, **spec.environment}
         self._on_change = on_change
         self._wanted = asyncio.Event()

@@ -22,6 +22,7 @@ from tests.loop import bring_up, control, git_server, network, process, state
 _PATIENCE = 240.0  # for the whole start; a loaded machine needs 40 s
 _CRASHES_ALLOWED = 2  # of one process, while the loop starts
 _LOG_LINES = 15
+_LAST_PATIENCE = 2.0  # from TERM to KILL when all goes down: nothing has to be saved
 
 
 class Crashing(RuntimeError):
@@ -137,6 +138,8 @@ class Supervisor:
     async def _take_down(self) -> None:
         """End every process; etcd last, so the others can still end in order."""
         self._note(phase="stopping")
+        for child in self.children.values():
+            child.patience = _LAST_PATIENCE
         others = [child for name, child in self.children.items() if name != "etcd"]
         await asyncio.gather(*(child.stop() for child in others))
         if "etcd" in self.children:

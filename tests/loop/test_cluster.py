@@ -1,6 +1,7 @@
 """The cluster of the loop does what a cluster does."""
 
 import asyncio
+import secrets
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,15 +19,14 @@ from tests.tools import tool
 
 pytestmark = [pytest.mark.loop, pytest.mark.timeout(120)]
 
-_NAMESPACE = "loop-test"
-
 
 @pytest.fixture
 async def namespace(api: AsyncClient) -> AsyncIterator[str]:
-    await api.apply(Namespace(metadata=ObjectMeta(name=_NAMESPACE)))
-    await kube.until(api, ServiceAccount, "default", lambda _: True, _NAMESPACE)
-    yield _NAMESPACE
-    await api.delete(Namespace, _NAMESPACE, grace_period=0)
+    name = f"loop-test-{secrets.token_hex(4)}"
+    await api.create(Namespace(metadata=ObjectMeta(name=name)))
+    await kube.until(api, ServiceAccount, "default", lambda _: True, name)
+    yield name
+    await api.delete(Namespace, name)
 
 
 @pytest.fixture
@@ -42,12 +42,12 @@ def kubectl_image(loop: state.Loop, tmp_path: Path) -> str:
     return name
 
 
-def _pod(name: str, image: str, *arguments: str) -> Any:
+def _pod(name: str, namespace: str, image: str, *arguments: str) -> Any:
     return from_dict(
         {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": name, "namespace": _NAMESPACE},
+            "metadata": {"name": name, "namespace": namespace},
             "spec": {
                 "restartPolicy": "Never",
                 "containers": [{"name": "main", "image": image, "args": list(arguments)}],
@@ -60,8 +60,8 @@ def _ended(pod: Pod) -> bool:
     return pod.status is not None and pod.status.phase in {"Succeeded", "Failed"}
 
 
-async def _log(api: AsyncClient, name: str) -> str:
-    return "".join([line async for line in api.log(name, namespace=_NAMESPACE)])
+async def _log(api: AsyncClient, name: str, namespace: str) -> str:
+    return "".join([line async for line in api.log(name, namespace=namespace)])
 
 
 async def test_the_node_is_ready(api: AsyncClient) -> None:
@@ -74,11 +74,11 @@ async def test_a_pod_pulls_from_the_registry_and_reaches_the_api_by_its_service_
     api: AsyncClient, namespace: str, kubectl_image: str
 ) -> None:
     """In a pod kubectl uses KUBERNETES_SERVICE_HOST, which is 10.0.0.1, and its ServiceAccount."""
-    await api.create(_pod("asks", kubectl_image, "auth", "whoami", "-o", "name", "-v=6"))
+    await api.create(_pod("asks", namespace, kubectl_image, "auth", "whoami", "-o", "name", "-v=6"))
 
     pod = await kube.until(api, Pod, "asks", _ended, namespace)
 
-    said = await _log(api, "asks")
+    said = await _log(api, "asks", namespace)
     assert pod.status.phase == "Succeeded", said
     assert f"https://{state.KUBERNETES_SERVICE}:443/" in said
 
