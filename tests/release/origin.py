@@ -68,6 +68,13 @@ class Origin:
         git = Git(self.ada.path)
         return str(Tag.of(git, git.commit("HEAD")))
 
+    def merge_with_patience(self, subject: str) -> None:
+        """Let Ada merge while others push."""
+        self.ada.git("pull", "--quiet", "--rebase")
+        self.ada.commit(subject, {"bot/__main__.py": f"# {subject}\n"})
+        while Git(self.ada.path).attempt("push", "--quiet", "origin", "main").returncode:
+            self.ada.git("pull", "--quiet", "--rebase")
+
     def bump(self, tag: str) -> str:
         """Let the automation deploy a tag; return its commit."""
         self.robot.git("pull", "--quiet", "--rebase")

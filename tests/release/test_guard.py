@@ -1,6 +1,7 @@
 """The guard in real Git: what it commits, when it does not, and when others push meanwhile."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -190,3 +191,25 @@ def test_the_working_tree_and_the_index_are_not_touched(reverted: Origin) -> Non
 
     after = reverted.ada.git("status", "--porcelain"), reverted.ada.git("rev-parse", "HEAD")
     assert after == before
+
+
+def test_guards_and_merges_at_the_same_time_all_get_through(
+    reverted: Origin, tmp_path: Path
+) -> None:
+    """Three guards in their own clones while Ada merges: nothing is lost, nothing doubled."""
+    clones = [tmp_path / f"guard-{n}" for n in range(3)]
+    for path in clones:
+        reverted.ada.git("clone", "--quiet", str(reverted.path), str(path))
+
+    with ThreadPoolExecutor() as pool:
+        guards = [pool.submit(cli.main, ["-C", str(path), "guard"]) for path in clones]
+        for merge in range(3):
+            reverted.merge_with_patience(f"Merge {merge}")
+        codes = [guard.result() for guard in guards]
+
+    assert codes == [0, 0, 0]
+    assert reverted.release("guard") == 0
+    assert reverted.excluded == ["^main-0*(?:[3-6])-[0-9a-f]{7}$"]
+    authors = Clone(reverted.path).git("log", "--format=%an", "main").split("\n")
+    assert authors.count(GUARD[0]) == 1
+    assert authors.count("Ada") == 3 + 4

@@ -3,14 +3,14 @@
 import argparse
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from release.errors import ReleaseError
 from release.exclusion import Exclusion
 from release.git import Git
-from release.history import Deployed, History
+from release.history import Commit, Deployed, History
 from release.inputs import input_hash, source_tag
 from release.reading import history
 from release.record import Deployment, deployed_since, deployments
@@ -54,15 +54,16 @@ def run_releases(git: Git, options: argparse.Namespace) -> int:
     past = history(git, git.commit(options.commit))
     exclusion = Exclusion.of(past)
     listed = deployments(past)[::-1]
-    rows = [row(past, exclusion, one, runs=one is listed[0]) for one in listed]
-    shown = rows if options.all else rows[:20]
+    chosen = listed if options.all else listed[:20]
+    built = built_for(past)
+    shown = [row(exclusion, one, built, runs=one is listed[0]) for one in chosen]
     head = ("when", "tag", "digest", "commit", "by", "carries", "")
     widths = [max(map(len, column)) for column in zip(head, *shown, strict=True)]
     for line in (head, *shown):
         cells = (text.ljust(width) for text, width in zip(line, widths, strict=True))
         print("  ".join(cells).rstrip())
-    if len(shown) < len(rows):
-        print(f"({len(rows) - len(shown)} older: --all)")
+    if len(chosen) < len(listed):
+        print(f"({len(listed) - len(chosen)} older: --all)")
     for rollback in exclusion.rollbacks:
         said = rollback.said
         print(
@@ -73,7 +74,7 @@ def run_releases(git: Git, options: argparse.Namespace) -> int:
 
 
 def row(
-    past: History, exclusion: Exclusion, one: Deployment, *, runs: bool
+    exclusion: Exclusion, one: Deployment, built: Mapping[str, Commit], *, runs: bool
 ) -> tuple[str, str, str, str, str, str, str]:
     """Tell one deployment in words."""
     notes = ["deployed now"] if runs else []
@@ -85,16 +86,20 @@ def row(
         one.deployed.digest.removeprefix("sha256:")[:12],
         one.commit.id[:7],
         "automation" if one.commit.automated else one.commit.author,
-        subject(past, one.deployed),
+        commit.subject[:60] if (commit := commit_of(one.deployed, built)) else "",
         ", ".join(notes),
     )
 
 
-def subject(past: History, deployed: Deployed) -> str:
-    """The subject of the commit that an image was built for."""
+def built_for(past: History) -> dict[str, Commit]:
+    """Every commit by the seven digits that its image's tag has."""
+    return {name[:7]: commit for name, commit in past.commits.items()}
+
+
+def commit_of(deployed: Deployed, built: Mapping[str, Commit]) -> Commit | None:
+    """Find the commit that an image was named for; None where history does not have it."""
     tag = Tag.parse(deployed.tag)
-    found = (c for c in past.commits.values() if tag and c.id.startswith(tag.sha))
-    return next((commit.subject[:60] for commit in found), "")
+    return built.get(tag.sha) if tag else None
 
 
 def run_retain(git: Git, options: argparse.Namespace) -> int:
@@ -119,15 +124,14 @@ def run_retain(git: Git, options: argparse.Namespace) -> int:
 def names(git: Git, past: History, since: datetime) -> set[str]:
     """Everything that a rollback to what was deployed since then needs."""
     images = [one for one in deployed_since(past, since) if _is_image(one)]
-    return {name for one in images for name in references(git, past, one)}
+    built = built_for(past)
+    return {name for one in images for name in references(git, one, commit_of(one, built))}
 
 
-def references(git: Git, past: History, deployed: Deployed) -> Iterator[str]:
+def references(git: Git, deployed: Deployed, commit: Commit | None) -> Iterator[str]:
     """Every name of an image that a rollback needs: Flux's tag, the digest, and the inputs' tag."""
     yield f":{deployed.tag}"
     yield f"@{deployed.digest}"
-    tag = Tag.parse(deployed.tag)
-    commit = next((c for c in past.commits.values() if tag and c.id.startswith(tag.sha)), None)
     if commit:
         yield f":{source_tag(input_hash(git, commit.id))}"
 

@@ -1,0 +1,48 @@
+"""What the guard writes goes through Flux: substitution, YAML, and Go's regular expressions."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import yaml
+from release.manifests import DEFAULT, IMAGE_REPOSITORY, with_excluded
+from release.spans import Span, expression
+from release.tags import LARGEST
+
+from tests.loop.image_controllers.goregex import compile_go
+from tests.tools import tool
+
+ROOT = Path(__file__).parents[2]
+SPANS = [Span(3, 3), Span(17, 1234), Span(5000, LARGEST)]
+
+
+def test_substitution_leaves_the_expression_as_it_is() -> None:
+    """It ends in a dollar sign, and `postBuild` substitutes what begins with one."""
+    wanted = expression(SPANS)
+    text = with_excluded((ROOT / IMAGE_REPOSITORY).read_text(), wanted)
+
+    done = subprocess.run(
+        [tool("flux"), "envsubst", "--strict"],
+        input=text,
+        env={"PATH": os.environ["PATH"], "ACR_LOGIN_SERVER": "registry.example"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    spec = yaml.safe_load(done.stdout)["spec"]
+    assert spec["image"] == "registry.example/discordskybot"
+    assert spec["exclusionList"][0] == DEFAULT
+    assert spec["exclusionList"][-1] == wanted
+
+
+def test_it_is_in_gos_language() -> None:
+    text = expression(SPANS)
+    assert text is not None
+
+    compiled = compile_go(text, "the guard's entry")
+
+    assert compiled.search("main-18-0a1b2c3")
+    assert not compiled.search("main-4-0a1b2c3")
+    assert max(map(int, re.findall(r"{(\d+)}", text))) < 1000
