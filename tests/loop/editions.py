@@ -14,7 +14,7 @@ from lightkube.types import PatchType
 
 from tests.loop import state
 from tests.loop.images import Say
-from tests.loop.merge import Builds, Clone, Image, ImageWorkflow
+from tests.loop.merge import Clone, Image, ImageWorkflow
 from tests.loop.observe import BOT, FLUX, ImageRepository, NotSeen, Observer
 
 PERSONA = "bot/personas.py"
@@ -37,9 +37,9 @@ def edition(text: str) -> int:
 class Editions:
     """A developer who merges editions, and the image workflow that follows each merge."""
 
-    def __init__(self, seen: Observer, say: Say = _silent, builder: Builds | None = None) -> None:
+    def __init__(self, seen: Observer, say: Say = _silent) -> None:
         self.clone = Clone(state.GIT_URL, state.STATE / "workspace")
-        self.workflow = ImageWorkflow(self.clone, state.REGISTRY, say, builder)
+        self.workflow = ImageWorkflow(self.clone, state.REGISTRY, say)
         self._seen = seen
 
     async def prepare(self) -> None:
