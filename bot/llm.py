@@ -32,6 +32,10 @@ log = logging.getLogger(__name__)
 
 _OTHER_KEY_SECONDS = 2.0  # a rotated key is in the file sooner; a person is waiting
 _LONGEST_PAUSE = 8.0
+_LENGTH = "max_tokens"  # the name that most providers of Chat Completions know
+_LENGTH_OF_REASONING_MODELS = (
+    "max_completion_tokens"  # OpenAI's; others refuse what they don't know
+)
 _DRAIN_SECONDS = 0.25  # the rest of a completed stream, so that its connection is used again
 
 
@@ -60,6 +64,7 @@ class OpenAIModel:
         self._client: AsyncOpenAI | None = None
         self._warming: asyncio.Task[AsyncOpenAI] | None = None
         self._once = self._responses if settings.api == "responses" else self._chat
+        self._length = _LENGTH
 
     @property
     def loaded(self) -> bool:
@@ -173,13 +178,7 @@ class OpenAIModel:
         raise CutShort("the stream ended without response.completed")
 
     async def _chat(self, client: AsyncOpenAI, ask: Ask, spoken: _Spoken) -> None:
-        body = {
-            "model": self._settings.model,
-            "messages": [{"role": "system", "content": ask.instructions}, *_written(ask)],
-            "max_tokens": self._settings.max_output_tokens,  # the name that most providers know
-            "stream_options": {"include_usage": True},
-        }
-        async with await _post(client, "/chat/completions", body) as chunks:
+        async with await self._chat_stream(client, ask) as chunks:
             async for chunk in chunks:
                 for choice in llm_errors.part(chunk, "choices") or ():
                     delta = llm_errors.part(choice, "delta") or {}
@@ -191,6 +190,27 @@ class OpenAIModel:
                             self._count_tokens(last, None, "prompt_tokens", "completion_tokens")
                         return
         raise CutShort("the stream ended without finish_reason")
+
+    async def _chat_stream(self, client: AsyncOpenAI, ask: Ask) -> AsyncStream[Any]:
+        """Ask with the length under the name that the provider takes; the wrong one costs once."""
+        from openai import BadRequestError  # noqa: PLC0415  # see warm
+
+        path, body = (
+            "/chat/completions",
+            {
+                "model": self._settings.model,
+                "messages": [{"role": "system", "content": ask.instructions}, *_written(ask)],
+                "stream_options": {"include_usage": True},
+            },
+        )
+        name, length = self._length, self._settings.max_output_tokens
+        try:
+            return await _post(client, path, {**body, name: length})
+        except BadRequestError as error:
+            if name != _LENGTH or error.param != name:
+                raise
+        self._length = _LENGTH_OF_REASONING_MODELS
+        return await _post(client, path, {**body, self._length: length})
 
     def _count_tokens(self, event: Any, inside: str | None, given: str, made: str) -> None:
         holder = llm_errors.part(event, inside) if inside else event

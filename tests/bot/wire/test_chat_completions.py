@@ -4,7 +4,9 @@ import asyncio
 
 from bot import errors
 
+from .conftest import FreshStage
 from .scene import Scene
+from .scene import scene as open_scene
 
 
 async def test_a_call_is_answered_over_chat_completions(chat_scene: Scene) -> None:
@@ -43,6 +45,20 @@ async def test_a_stream_without_a_finish_reason_is_owned_up_to(chat_scene: Scene
 
     for fault, text in zip(cases, texts, strict=True):
         assert text.count(cases[fault].sentence) == 1
+
+
+async def test_a_reasoning_model_is_given_the_length_under_the_name_it_takes(
+    fresh: FreshStage,
+) -> None:
+    stage = fresh(SKY_OPENAI__API="chat", SKY_OPENAI__MODEL="gpt-5-mini")
+    async with open_scene(stage) as scene:
+        await scene.bot.ready()
+        first = await scene.call("think about owls")
+        await scene.answer(first)
+        second = await scene.call("and about gulls")
+        await scene.answer(second)
+
+        assert [record.status for record in await scene.records(second)] == [200]
 
 
 async def test_tokens_are_counted_over_chat_completions(chat_scene: Scene) -> None:
