@@ -6,7 +6,7 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from e2e import servers
+from e2e import person, servers
 
 from tests.release.clone import Clone
 
@@ -41,3 +41,24 @@ def test_it_is_cloned_from_and_pushed_to(tmp_path: Path, url: str) -> None:
 def test_what_is_not_there_is_a_404(tmp_path: Path, url: str) -> None:
     with pytest.raises(AssertionError, match=r"not found|404"):
         Clone(tmp_path).git("clone", "--quiet", url.replace("discord-sky", "other"), "x")
+
+
+def test_a_person_merges_reverts_and_guards(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scenarios' edits still find what they edit, and the release programs run in the clone."""
+    monkeypatch.setattr(person, "STATE", tmp_path)
+    monkeypatch.setattr(person, "GIT_URL", url)
+    ada = person.Person()
+    inputs = ada.release("hash", "--commit", "origin/main")
+
+    merge = ada.edition(1)
+    assert "You are Sky (edition 1)" in (ada.clone / person.PERSONA).read_text()
+    assert ada.release("tag-name").endswith(f"-{merge[:7]}")
+    ada.crash()
+    assert (ada.clone / "bot/__main__.py").read_text().startswith("raise SystemExit")
+    for commit in (ada.git("rev-parse", "HEAD"), merge):
+        ada.revert(commit)
+
+    assert ada.release("hash") == inputs
+    assert "nothing to do" in ada.release("guard")

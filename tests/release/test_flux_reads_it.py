@@ -5,13 +5,14 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 from release.manifests import DEFAULT, IMAGE_REPOSITORY, with_excluded
 from release.spans import Span, expression
 from release.tags import LARGEST
 
 from tests.loop.image_controllers.goregex import compile_go
-from tests.tools import tool
+from tests.tools import ToolMissing, tool
 
 ROOT = Path(__file__).parents[2]
 SPANS = [Span(3, 3), Span(17, 1234), Span(5000, LARGEST)]
@@ -19,11 +20,16 @@ SPANS = [Span(3, 3), Span(17, 1234), Span(5000, LARGEST)]
 
 def test_substitution_leaves_the_expression_as_it_is() -> None:
     """It ends in a dollar sign, and `postBuild` substitutes what begins with one."""
+    try:
+        flux = tool("flux")
+    except ToolMissing:
+        pytest.skip("`make test-release` builds no flux; `make test` does")
     wanted = expression(SPANS)
+    assert wanted is not None
     text = with_excluded((ROOT / IMAGE_REPOSITORY).read_text(), wanted)
 
     done = subprocess.run(
-        [tool("flux"), "envsubst", "--strict"],
+        [flux, "envsubst", "--strict"],
         input=text,
         env={"PATH": os.environ["PATH"], "ACR_LOGIN_SERVER": "registry.example"},
         check=True,
