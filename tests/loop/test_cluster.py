@@ -142,6 +142,47 @@ async def test_the_cluster_survives_the_crash_of_its_memory_and_of_its_api(
     assert found.metadata.name == namespace
 
 
+async def test_a_pod_runs_on_while_the_node_s_programs_crash(
+    api: AsyncClient, namespace: str, kubectl_image: str
+) -> None:
+    """Containers are not the children of kubelet and containerd, as on any node."""
+    await api.create(_pod("stays", namespace, kubectl_image, "proxy"))
+    pod = await kube.until(
+        api, Pod, "stays", lambda item: kube.condition(item) == "True", namespace
+    )
+
+    for name in ("kubelet", "containerd", "kube-proxy"):
+        await asyncio.to_thread(control.kill, name)
+        await asyncio.to_thread(control.wait, name)
+
+    after: Any = await api.get(Pod, "stays", namespace=namespace)
+    assert after.status.containerStatuses[0].restartCount == 0
+    assert after.status.podIP == pod.status.podIP
+
+
+async def test_a_command_can_be_run_in_a_pod(
+    api: AsyncClient, namespace: str, kubectl_image: str
+) -> None:
+    await api.create(_pod("stays", namespace, kubectl_image, "proxy"))
+    await kube.until(api, Pod, "stays", lambda item: kube.condition(item) == "True", namespace)
+
+    said = await asyncio.to_thread(
+        _kubectl, "--namespace", namespace, "exec", "stays", "--", "/kubectl", "version", "--client"
+    )
+
+    assert "Client Version: v1." in said
+
+
+def _kubectl(*arguments: str) -> str:
+    done = subprocess.run(
+        [tool("kubectl"), "--kubeconfig", state.KUBECONFIG, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout + done.stderr
+
+
 async def test_flux_may_not_do_more_than_it_does_elsewhere(loop: state.Loop) -> None:
     assert loop.alive
     config = state.STATE / "pki" / "source-controller.kubeconfig"

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -123,22 +124,72 @@ def test_up_after_a_killed_supervisor_cleans_up_and_says_so() -> None:
     assert state.load().id != first
 
 
-@pytest.mark.usefixtures("no_loop")
-def test_down_in_the_middle_of_up_ends_both() -> None:
-    before = _machine()
+@contextmanager
+def _half_up() -> Iterator["subprocess.Popen[str]"]:
+    """Yield an `up` whose etcd serves and whose API server does not yet."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.loop", "up"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.loop", "up"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as starting:
         assert starting.stdout
         for line in starting.stdout:
             if "etcd ready" in line:
                 break
+        yield starting
 
+
+@pytest.mark.usefixtures("no_loop")
+def test_up_cleans_up_when_its_supervisor_is_killed_in_the_middle() -> None:
+    before = _machine()
+    with _half_up() as starting:
+        loop = state.read()
+        assert loop
+
+        os.kill(loop.supervisor, signal.SIGKILL)
+
+        assert starting.wait(20) == 1
+        assert "Everything was taken down again" in (starting.stdout or sys.stdin).read()
+    assert _machine() == before
+
+
+@pytest.mark.usefixtures("no_loop")
+def test_a_ctrl_c_leaves_the_loop_starting_and_down_ends_it() -> None:
+    before = _machine()
+    with _half_up() as starting:
+        starting.send_signal(signal.SIGINT)
+
+        assert starting.wait(20) == 130
+        assert "The loop goes on starting" in (starting.stdout or sys.stdin).read()
+    loop = state.read()
+    assert loop
+    assert loop.alive
+    _down()
+    assert _machine() == before
+
+
+@pytest.mark.usefixtures("no_loop")
+def test_down_in_the_middle_of_up_ends_both() -> None:
+    before = _machine()
+    with _half_up() as starting:
         _down()
 
         assert starting.wait(20) == 1
     assert not loop_is_up()
     assert _machine() == before
+
+
+@pytest.mark.usefixtures("no_loop")
+def test_what_is_left_out_is_not_started_and_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOP_WITHOUT", "discord,openai,image-controllers")
+    _up()
+
+    said = command("status")
+
+    assert said.returncode == 0
+    assert "left out: discord, image-controllers, openai" in said.stdout
+    assert not {"discord", "openai", "image-controllers"} & set(state.load().processes)
 
 
 @pytest.mark.usefixtures("no_loop")
