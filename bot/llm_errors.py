@@ -20,6 +20,7 @@ from bot.errors import (
     OutOfRoom,
     QuotaSpent,
     RequestRefused,
+    Retried,
     SkyError,
     TooMuchText,
 )
@@ -91,8 +92,8 @@ def _status(error: openai.APIStatusError) -> SkyError:
     if kind is None:
         kind = ModelDown if status >= _SERVER_ERRORS else RequestRefused
     message = f"status {status}, code {_plain(error.code)}"
-    if kind is ModelBusy:
-        return ModelBusy(message, after=_seconds(error.response.headers.get("retry-after")))
+    if issubclass(kind, Retried):
+        return kind(message, after=_seconds(error.response.headers.get("retry-after")))
     return kind(message)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from bot import errors
+from tests.loop.openai_server.control import Fault, FaultKind, Record
 
 from .answers import Seen
 from .scene import Scene
@@ -130,3 +131,18 @@ def test_what_may_pass_is_tried_again_and_what_may_not_is_not(
     for case in CASES:
         retried = issubclass(case.told, errors.Retried) and case.told is not errors.KeyRefused
         assert come_true(outcomes[case.fault]).requests == (2 if retried else 1), case.fault
+
+
+async def test_a_provider_that_says_when_to_come_back_is_taken_at_its_word(scene: Scene) -> None:
+    async def overloaded(kind: FaultKind, place: str) -> list[Record]:
+        words = f"come back after {kind}"
+        await scene.openai.inject(Fault(kind=kind, match=words, count=1, retry_after=1.2))
+        question = await scene.call(words, where=place)
+        await scene.answer(question)
+        return await scene.records(question)
+
+    kinds = (FaultKind.RATE_LIMIT, FaultKind.UNAVAILABLE)
+    for records in await asyncio.gather(*map(overloaded, kinds, scene.elsewhere(len(kinds)))):
+        refused, answered = records
+        assert refused.ended_at is not None
+        assert answered.received_at - refused.ended_at >= 1.15  # unasked it would be 1 at most
