@@ -3,6 +3,9 @@
 discord.py resumes by itself after most breaks. What it does not do is done here: a first connection
 that fails, a REST API that cannot be reached at login, a token that is refused, a gateway that is
 closed for good, and a break that lasts so long that its pauses have grown to minutes.
+
+A refused token is asked about again at long pauses even if the file stays as it is: that costs a
+REST call and no identify, and the refusal may have been Discord's mistake.
 """
 
 from __future__ import annotations

@@ -1,0 +1,50 @@
+"""The command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.__main__ import main
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+
+    said = capsys.readouterr().out
+    assert ended.value.code == 0
+    for word in ("check-config", "SKY_DISCORD__TOKEN_FILE", "SKY_OPENAI__API_KEY_FILE", "/readyz"):
+        assert word in said
+    assert max(len(line) for line in said.splitlines()) <= 100
+
+
+def test_a_good_file_is_said_to_be_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[openai]\nmodel = "gpt-5-mini"\n')
+
+    assert main(["check-config", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path}: good\n"
+
+
+def test_an_unknown_key_is_refused_with_the_nearest_known_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[openai]\nmodle = "gpt-5-mini"\n')
+
+    assert main(["check-config", str(path)]) == 2
+    assert "Did you mean 'openai.model'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--config", "none.toml"], ["run", "--config", "none.toml"]])
+def test_settings_that_cannot_be_used_end_it_with_a_sentence_and_code_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+
+    said = capsys.readouterr().err
+    assert said == (
+        "settings: none.toml: there is no such file. Create it, or name another with --config.\n"
+    )
