@@ -58,6 +58,8 @@ def missing_controllers() -> set[str]:
 def create() -> None:
     """Make our folder in every hierarchy and move this process, and so its children, into it."""
     for hierarchy in hierarchies():
+        if hierarchy.unified:
+            delegate(hierarchy)
         hierarchy.folder.mkdir(exist_ok=True)
         for name in ("cpuset.cpus", "cpuset.mems"):  # v1: a new cpuset is empty and admits nobody
             file = hierarchy.folder / name
@@ -66,6 +68,21 @@ def create() -> None:
     own = _home() / _OWN
     own.mkdir(exist_ok=True)
     (own / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def delegate(hierarchy: Hierarchy) -> None:
+    """Let folders at the root of a v2 hierarchy use what the kubelet asks for.
+
+    systemd enables a controller when a unit first needs it, the kubelet asks before it creates
+    anything. It stays enabled after `down`: another may have begun to rely on it.
+    """
+    offered = set((hierarchy.mount / "cgroup.controllers").read_text().split())
+    control = hierarchy.mount / "cgroup.subtree_control"
+    wanted = ({"cpu", "cpuset", "hugetlb", "io", "memory", "pids"} & offered) - set(
+        control.read_text().split()
+    )
+    if wanted:
+        control.write_text(" ".join(f"+{name}" for name in sorted(wanted)))
 
 
 def _home() -> Path:

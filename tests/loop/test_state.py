@@ -84,6 +84,17 @@ def test_cgroups_of_both_versions_are_found() -> None:
     assert second.folder == Path("/sys/fs/cgroup/unified/discord-sky-loop")
 
 
+def test_controllers_that_are_not_yet_enabled_are(tmp_path: Path) -> None:
+    """On v2 the kubelet refuses a cgroup root without them."""
+    (tmp_path / "cgroup.controllers").write_text("cpuset cpu io memory pids rdma\n")
+    control = tmp_path / "cgroup.subtree_control"
+    control.write_text("cpu memory\n")
+
+    cgroups.delegate(cgroups.Hierarchy(tmp_path, unified=True, options=frozenset()))
+
+    assert control.read_text() == "+cpuset +io +pids"
+
+
 def test_what_is_left_is_told_in_a_line_for_each_kind() -> None:
     pod = "9b80638a284fb2bc71551b19dc772a469ba5687629a0cac382e09101649b05d2"
     left = leftovers.Leftovers(
