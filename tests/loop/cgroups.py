@@ -29,9 +29,12 @@ class Hierarchy:
 
 
 def hierarchies(mountinfo: str | None = None) -> list[Hierarchy]:
-    """List the mounted hierarchies, as MOUNTINFO (the kernel's by default) has them."""
+    """List the mounted hierarchies, as MOUNTINFO (the kernel's by default) has them.
+
+    One that is mounted at several places (into somebody's chroot) counts once.
+    """
     text = Path("/proc/self/mountinfo").read_text() if mountinfo is None else mountinfo
-    found = {}
+    found: dict[str, Hierarchy] = {}
     for line in text.splitlines():
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
@@ -39,7 +42,7 @@ def hierarchies(mountinfo: str | None = None) -> list[Hierarchy]:
             mount = Path(before.split()[4])
             unified = kind == "cgroup2"
             names = frozenset() if unified else frozenset(options.split(","))
-            found[mount] = Hierarchy(mount, unified, names)
+            found.setdefault(before.split()[2], Hierarchy(mount, unified, names))
     return list(found.values())
 
 
@@ -77,6 +80,8 @@ def delegate(hierarchy: Hierarchy) -> None:
     anything. It stays enabled after `down`: another may have begun to rely on it.
     """
     offered = set((hierarchy.mount / "cgroup.controllers").read_text().split())
+    if "memory" not in offered:  # the kubelet works with v1 here
+        return
     control = hierarchy.mount / "cgroup.subtree_control"
     wanted = ({"cpu", "cpuset", "hugetlb", "io", "memory", "pids"} & offered) - set(
         control.read_text().split()

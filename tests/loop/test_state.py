@@ -74,6 +74,7 @@ def test_cgroups_of_both_versions_are_found() -> None:
         "1 0 0:1 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct",
         "2 0 0:2 / /sys/fs/cgroup/unified rw shared:4 - cgroup2 cgroup2 rw",
         "3 0 0:3 / /tmp rw - tmpfs tmpfs rw",
+        "4 0 0:2 / /tmp/chroot/sys/fs/cgroup/unified rw shared:4 - cgroup2 cgroup2 rw",
     ]
 
     first, second = cgroups.hierarchies("\n".join(lines))
