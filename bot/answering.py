@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bot import personas
 from bot.conversation import gather
 from bot.errors import SkyError, Unexpected, Unsaid
-from bot.llm import Ask
+from bot.llm_streams import Ask
 from bot.messages import Author
 from bot.reply import Reply
 

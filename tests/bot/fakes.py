@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.llm import Ask
+    from bot.llm_streams import Ask
     from bot.messages import Message
 
 
