@@ -46,6 +46,7 @@ PACKAGES = (
         "connects pods to the bridge",
     ),
     Package("iptables", ("iptables",), "is what the portmap plugin calls"),
+    Package("mount", ("mount", "umount"), "is what kubelet calls; the smallest Debian has none"),
     Package("iproute2", ("ip",), "makes the bridge and its addresses"),
     Package("nftables", ("nft",), "carries kube-proxy's rules"),
     Package("conntrack", ("conntrack",), "lets kube-proxy drop stale connections"),
