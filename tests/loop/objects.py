@@ -72,7 +72,7 @@ async def create_sync(api: AsyncClient) -> str:
         "metadata": meta,
         "spec": {
             # A new revision wakes it at once; the interval only mends what was changed by hand.
-            "interval": "2s",
+            "interval": "30s",
             "retryInterval": "2s",
             "path": "./clusters/local",
             "prune": True,
