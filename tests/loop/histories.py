@@ -122,8 +122,8 @@ class History:
             self._tell(f"image {image.tag} arrives")
 
     async def automation_wins(self) -> None:
-        """Revert, and let the automation run before any guard does."""
-        await self.undo_the_last()
+        """Go back, and let the automation run before Flux or any guard knows of it."""
+        await self._pick([self.undo_the_last, self.roll_back])()
         await nudge.automate(self._on.api)
         self._tell(f"the automation runs first: {(await self._on.said()).deployed.tag}")
 
