@@ -22,7 +22,7 @@ FAILED = "HealthCheckFailed"  # Flux's reason, of the condition and of the Event
 
 _DEADLINE = "progressDeadlineSeconds:"
 _MANIFEST = Path("apps/discord-sky/deployment.yaml")
-_MAIN = Path("bot/__main__.py")
+_PACKAGE = Path("bot/__init__.py")
 _CRASH = "raise SystemExit('a merge that should not have been')\n"
 _MOST = 1000  # messages; they end when the fix is Ready
 _PATIENCE = 60.0
@@ -41,17 +41,19 @@ async def crash_under_messages(releases: Releases, per_second: float = 2) -> Cra
     """Merge what crashes at its start, and then its revert, while people go on asking the bot."""
 
     def broken(tree: Path) -> None:
-        file = tree / _MAIN
-        file.write_text(_CRASH + file.read_text())
+        with (tree / _PACKAGE).open("a") as file:
+            file.write(_CRASH)
 
     enough = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         load = group.create_task(messages(_MOST, per_second, enough=enough))
         merge = await asyncio.to_thread(releases.clone.merge, "Crash at the start", broken)
-        bad = await releases.run(merge, Builder(lambda _: None))
-        await waiting(releases, bad.tag, CRASHES)
-        seen = time.monotonic()
-        fix = await releases.revert(merge)
+        try:
+            bad = await releases.run(merge, Builder(lambda _: None))
+            await waiting(releases, bad.tag, CRASHES)
+        finally:  # main is mended, whatever was seen
+            seen = time.monotonic()
+            fix = await releases.revert(merge)
         await releases.run(fix, tag=False)
         tagged = time.monotonic()
         ready = await releases.running((await releases.run(fix)).tag)

@@ -4,6 +4,8 @@
 
 Sections: deploy (tag pushed to new pod Ready, loop's intervals), production (the same at the
 intervals of clusters/production), revert (git revert of a merge pushed to the old image Ready),
+revert-stays (git revert of the automation's commit, five minutes), histories (random ones of merges
+and reverts; LOOP_SEED repeats them), crash (an image that crashes, under messages, and its fix),
 pod (container start to Ready, memory and CPU). Without a name, all of them. These machines are
 shared and noisy: quote medians. Nothing here fails for being slow.
 """
@@ -16,15 +18,20 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from tests.loop import state
+from tests.loop import histories, state
+from tests.loop.bad_images import crash_under_messages
 from tests.loop.editions import Editions
 from tests.loop.explain import comes_true
 from tests.loop.intervals import production_intervals
 from tests.loop.load import messages, pod_figures
 from tests.loop.merge import ROOT
 from tests.loop.observe import Observer
+from tests.loop.releases import start
+from tests.loop.stays import revert_stays
 
-SECTIONS = ("deploy", "revert", "pod", "production")  # methods of Bench
+# Methods of Bench, where a hyphen is an underscore.
+SECTIONS = ("deploy", "revert", "revert-stays", "histories", "crash", "pod", "production")
+_WATCHED = 300.0  # seconds
 
 
 @dataclass
@@ -105,6 +112,43 @@ class Bench:
             await self._editions.settled()
         return [row]
 
+    async def revert_stays(self) -> list[Row]:
+        """`git revert` of the automation's commit, through restarts and five minutes."""
+        async with start() as releases:
+            stayed = await revert_stays(releases, _WATCHED)
+        return [
+            Row("git revert of a bump pushed to old image Ready", "s", "", [stayed.reverted]),
+            Row("  reverted tag seen nowhere, for", "s", "≥ 300", [stayed.quiet]),
+            Row("  then the next merge: tag pushed to Ready", "s", "", [stayed.newer]),
+        ]
+
+    async def histories(self) -> list[Row]:
+        """Random histories, each of which ends in what people asked for, or the bench fails."""
+        row = Row("random histories that ended in what people asked for", "s", "20 runs")
+        seed = histories.new_seed()
+        for number in range(seed, seed + (self._runs or 20)):
+            async with start() as releases:
+                began = time.monotonic()
+                history = await histories.live(releases, number)
+                row.figures.append(time.monotonic() - began)
+            steps = f"{len(history.told)} steps, {history.told[-1]}"
+            print(f"  LOOP_SEED={number}: {steps}, {row.figures[-1]:.0f} s", flush=True)
+        return [row]
+
+    async def crash(self) -> list[Row]:
+        """An image that crashes, under two messages a second, and the merge that mends it."""
+        fixed = Row("crashing image: the fix's tag pushed to Ready", "s", "≤ 15")
+        asked = Row("  messages meanwhile", "")
+        silent = Row("  of them without an answer", "", "0")
+        for _ in range(self._runs or 3):
+            async with start() as releases:
+                crash = await crash_under_messages(releases)
+            fixed.figures.append(crash.fixed)
+            asked.figures.append(crash.load.asked)
+            silent.figures.append(crash.load.asked - crash.load.answered)
+            print(f"  {crash.fixed:.2f} s; {crash.load}", flush=True)
+        return [fixed, asked, silent]
+
     async def pod(self) -> list[Row]:
         """Memory and CPU of the bot in its pod: idle, and under 200 messages at 10 a second."""
         idle = await pod_figures(self._seen)
@@ -133,7 +177,7 @@ async def _measure(sections: list[str], runs: int | None) -> None:
             await bench.prepare()
             for name in sections:
                 print(f"{name}:", flush=True)
-                rows += await getattr(bench, name)()
+                rows += await getattr(bench, name.replace("-", "_"))()
     finally:  # What was measured before something failed is shown as well.
         print("\n" + HEADER, *rows, sep="\n")
 

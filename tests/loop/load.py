@@ -48,9 +48,12 @@ class Figures:
     cpu_seconds: float
 
 
-async def messages(count: int = 200, per_second: float = 10) -> Outcome:
+async def messages(
+    count: int = 200, per_second: float = 10, *, enough: asyncio.Event | None = None
+) -> Outcome:
     """Send COUNT messages to the bot over 25 channels and wait until each has its answer.
 
+    Once ENOUGH is set no more are sent.
     An answer counts as exact if its messages are word for word what the OpenAI stand-in sent for
     it, well-formed, whole, and nothing twice.
     """
@@ -69,6 +72,8 @@ async def messages(count: int = 200, per_second: float = 10) -> Outcome:
         watching = asyncio.create_task(answers.watch(events))
         for number in range(count):
             await asyncio.sleep(max(0.0, began + number / per_second - time.monotonic()))
+            if enough is not None and enough.is_set():
+                break
             name = f"{mark}-{number:03}"
             pace = _LONG if number % _LONG_EVERY == 0 else _SHORT
             sent = await discord.say(

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-from lightkube import AsyncClient
+from lightkube import ApiError, AsyncClient
 from release.history import Deployed
 from release.manifests import IMAGE_REPOSITORY, KUSTOMIZATION, deployed, excluded, with_deployed
 
@@ -20,7 +20,7 @@ from tests.loop import git_server, kube, nudge, state
 from tests.loop.editions import Editions
 from tests.loop.guard import Guard
 from tests.loop.merge import Builds, Clone, Image, ImageWorkflow
-from tests.loop.observe import NotSeen, Observer
+from tests.loop.observe import BOT, NotSeen, Observer
 from tests.loop.relabel import NoBuild, Relabel
 
 REPOSITORY = f"{state.REGISTRY}/discordskybot"
@@ -173,14 +173,20 @@ class Releases:
         raise NotSeen(f"quiet after {_ROUNDS} runs of the guard", "image-controllers", 0)
 
 
+async def _selected(api: AsyncClient) -> bool:
+    """Whether an image was ever selected: on a new loop nothing is in the registry."""
+    try:
+        policy = await api.get(kube.ImagePolicy, BOT, namespace=state.FLUX_NAMESPACE)
+    except ApiError:
+        return False  # a loop so new that Flux has not applied it yet
+    return "latestRef" in (policy.status or {})
+
+
 @asynccontextmanager
 async def start() -> AsyncIterator[Releases]:
     """Watch the loop; see that an image runs which was built, and that everything agrees."""
     async with Observer(str(state.KUBECONFIG)) as seen, kube.async_client() as api:
-        await seen.until(
-            "Flux has fetched main", "source-controller", lambda now: bool(now.revision)
-        )
-        if not seen.now.tag:
+        if not await _selected(api):
             editions = Editions(seen)
             await editions.prepare()
             await editions.ready((await editions.run(await editions.merge())).tag)
