@@ -31,7 +31,7 @@ class Guard:
 
     def __init__(self, url: str = state.GIT_URL, folder: Path = state.STATE / "guard") -> None:
         self._folder = folder
-        self._turn = asyncio.Lock()  # the workflow's concurrency group
+        self._turn = asyncio.Lock()  # runs in one clone would share FETCH_HEAD
         if not (folder / ".git").exists():
             shutil.rmtree(folder, ignore_errors=True)
             clone = ["git", "clone", "--quiet", "--no-checkout", url, str(folder)]

@@ -24,9 +24,11 @@ DESCRIPTION = """\
 Go back to an earlier image, and keep what came after it from being deployed again.
 
 One commit on the remote's main names the older tag and digest and excludes the numbers between, so
-the automation cannot write them again, not even for a second. Your working tree is not touched. You
-see the commit and what the next merge will carry, and are asked before it is pushed. A newer merge
-deploys by itself. TAG may also be newer than what runs: then it is deployed again.
+nothing is left for the automation to write again. (Should its controller restart in the seconds
+before Flux has read the commit, it does, and puts the older tag back by itself.) Your working tree
+is not touched. You see the commit and what the next merge will carry, and are asked before it is
+pushed. A newer merge deploys by itself. TAG may also be newer than what runs: then it is deployed
+again.
 """
 
 
