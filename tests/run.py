@@ -100,7 +100,7 @@ def main(arguments: list[str]) -> int:
     if name in commands:
         return commands[name]()
     if name in LAYERS:
-        chosen = _not_elsewhere() if name == "loop" else ["-m", "not loop"]
+        chosen = _not_elsewhere() if name == "loop" else []
         return _pytest(*LAYERS[name], *chosen, *arguments[1:])
     _say(__doc__ or "")
     return 0 if name in {"-h", "--help"} else 2
