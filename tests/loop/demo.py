@@ -74,6 +74,9 @@ class Demo:
         await self._editions.ready(image.tag)
         pod = self._seen.now.running(image.tag)
         line.add("pod", f"{pod.name if pod else ''} is Ready")
+        # Until then two versions listen, and either of them may answer.
+        await self._editions.settled()
+        line.add("pod", "the old one has finished what it took, and left")
         await self._answered(await self._editions.number())
 
     def _say_image(self, image: Image, *, expect_build: bool) -> None:
