@@ -58,8 +58,8 @@ test-gitops: tools  ## The manifests as Flux renders them, against schemas and a
 test-loop: tools  ## The one-machine loop and the bot in its pod (root)
 	@$(PY) -m tests.run loop
 
-bench: tools  ## Measure the promises and print a table (root, about 20 minutes)
-	@$(PY) -m tests.loop.bench
+bench: tools  ## Measure the promises and print a table (root, about 40 minutes); SECTIONS="deploy pod" for some
+	@PYTHONPATH=.github/scripts $(PY) -m tests.loop.bench $(SECTIONS)
 
 ##@ Release
 .PHONY: releases rollback

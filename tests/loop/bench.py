@@ -1,6 +1,6 @@
 """`make bench`: measure the promises on the one-machine loop and print a table.
 
-    python -m tests.loop.bench [SECTION ...] [--runs N]
+    make bench [SECTIONS="deploy pod"]
 
 Sections: deploy (tag pushed to new pod Ready, loop's intervals), production (the same at the
 intervals of clusters/production), revert (git revert of a merge pushed to the old image Ready),
