@@ -62,6 +62,14 @@ class Discord(Section):
     )
 
 
+class Credentials(Section):
+    """Where a credential is asked for when its file is refused or missing."""
+
+    keyvault_url: HttpUrl | None = Field(
+        default=None, description="The Azure Key Vault to ask; without it only the files count"
+    )
+
+
 class OpenAI(Section):
     """The language model's provider: OpenAI, or anyone who speaks its protocol."""
 
@@ -165,6 +173,7 @@ class Settings(BaseSettings):
     )
 
     discord: Discord = Discord()
+    credentials: Credentials = Credentials()
     openai: OpenAI = OpenAI()
     conversation: Conversation = Conversation()
     reply: Reply = Reply()
