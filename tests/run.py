@@ -21,7 +21,12 @@ VENV_BIN = Path(sys.executable).parent
 
 # Where each layer's tests lie. Together they are all of tests/ (asserted by test_run.py).
 LAYERS: dict[str, list[str]] = {
-    "bot": ["tests/bot", "tests/loop/discord_server", "tests/loop/openai_server"],
+    "bot": [
+        "tests/bot",
+        "tests/loop/discord_server",
+        "tests/loop/openai_server",
+        "tests/loop/vault_server",
+    ],
     "release": ["tests/release", "tests/tools", "tests/test_run.py"],
     "gitops": ["tests/gitops", "tests/loop/image_controllers"],
     "loop": ["tests/loop"],

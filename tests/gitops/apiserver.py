@@ -92,7 +92,7 @@ def api_server() -> Iterator[ApiServer]:
 def _install_crds(server: ApiServer) -> None:
     for arguments in (
         ("wait", "--for=create", "namespace/default", "--timeout=30s"),
-        ("apply", "--server-side", "-f", str(share("crds"))),
+        ("apply", "--server-side", "-f", str(share("crds")), "-f", str(share("csi-crds"))),
         ("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"),
         ("create", "namespace", "flux-system"),
     ):

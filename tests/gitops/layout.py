@@ -62,6 +62,8 @@ def _check_documents(where: str, path: Path, documents: list[KubeObject]) -> Ite
         problem = f"fields are in the order {', '.join(fields)}"
         yield Finding(where, problem, f"Order them {', '.join(ORDER)}.")
     kind = str(documents[0].get("kind", ""))
+    if path.name == "kustomization.yaml" and kind == "Component":
+        return  # kustomize looks for this name only
     stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", kind).lower()
     if not (path.stem == stem or path.stem.startswith(f"{stem}-")):
         remedy = f"Name it {stem}.yaml, or {stem}-<name>.yaml where there are several."

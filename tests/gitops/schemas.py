@@ -35,7 +35,7 @@ Schema = dict[str, Any]
 def schema_folder() -> Path:
     """The folder of schemas for the pinned modules; made when it is not there yet."""
     swagger = next(share("openapi").rglob("swagger.json"))
-    crds = sorted(share("crds").rglob("*.yaml"))
+    crds = sorted([*share("crds").rglob("*.yaml"), *share("csi-crds").rglob("*.yaml")])
     digest = hashlib.sha256(Path(__file__).read_bytes())
     for path in (swagger, *crds):
         digest.update(path.name.encode() + path.read_bytes())

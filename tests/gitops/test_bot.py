@@ -105,9 +105,8 @@ def test_settings_and_secrets_are_mounted_where_the_bot_looks(
 
     for name, file in files.items():
         assert mounted[name]["mountPath"] == str(file.parent)
-        assert volumes[name]["secret"] == {
-            "secretName": "discord-sky-secrets",
-            "items": [{"key": file.name, "path": file.name}],
+        assert volumes[name]["csi"]["volumeAttributes"] == {
+            "secretProviderClass": f"discord-sky-secrets-{name}"
         }
     assert Path(container["args"][-1]).parent == Path(mounted["config"]["mountPath"])
     assert f"ConfigMap/{volumes['config']['configMap']['name']}" in objects

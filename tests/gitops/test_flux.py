@@ -131,11 +131,17 @@ def test_local_addresses_are_those_of_the_loop(renders: dict[str, list[Render]])
         for container in item["spec"]["template"]["spec"]["containers"]
     )
 
-    assert {entry["name"]: entry["value"] for entry in variables} == {
-        "SKY_DISCORD__API_URL": state.DISCORD_API_URL,
-        "SKY_DISCORD__GATEWAY_URL": state.DISCORD_GATEWAY_URL,
-        "SKY_OPENAI__BASE_URL": state.OPENAI_URL,
-    }
+    found = {entry["name"]: entry["value"] for entry in variables}
+    assert (
+        found.items()
+        >= {
+            "SKY_DISCORD__API_URL": state.DISCORD_API_URL,
+            "SKY_DISCORD__GATEWAY_URL": state.DISCORD_GATEWAY_URL,
+            "SKY_OPENAI__BASE_URL": state.OPENAI_URL,
+            "HTTPS_PROXY": f"http://{state.VAULT_PROXY}",
+        }.items()
+    )
+    assert {state.HOST, state.KUBERNETES_SERVICE} <= set(found["NO_PROXY"].split(","))
 
 
 def test_settings_of_the_checks_are_those_that_the_loop_writes() -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ def test_root_renders_two_children_and_they_render_the_rest(
         }
 
 
-@pytest.mark.parametrize("name", ["ACR_LOGIN_SERVER"])
+@pytest.mark.parametrize(
+    "name", ["ACR_LOGIN_SERVER", "KEYVAULT_NAME", "AZURE_TENANT_ID", "BOT_CLIENT_ID"]
+)
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_a_setting_that_a_child_uses_and_nobody_set_fails_the_render_by_name(
     cluster: str, name: str
@@ -56,9 +59,7 @@ def test_a_setting_that_the_flux_instance_uses_and_nobody_set_fails_by_name(name
 
 
 def test_the_two_tests_above_cover_every_setting_that_is_used() -> None:
-    named = {"ACR_LOGIN_SERVER", "AZURE_TENANT_ID", "IMAGE_REFLECTOR_CLIENT_ID"}
-
-    assert used("production") == named
+    assert used("production") == set(made_up_settings("production"))
 
 
 def test_the_root_is_plain_and_its_children_substitute_even_from_an_empty_map(
@@ -114,10 +115,26 @@ def test_local_differs_from_production_only_in_intervals_and_addresses(
     }
 
     image, bot = "ImageRepository flux-system/discord-sky", "Deployment discord-sky/discord-sky-bot"
-    container = f"{bot}.spec.template.spec.containers.0"
-    variables = {f"{container}.env.{n}.{field}" for n in range(3) for field in ("name", "value")}
-    policy = "ValidatingAdmissionPolicy discord-sky-images.spec.variables.2.expression"
-    assert changed - {key for key in changed if ".spec.patches." in key} == variables | {
+    template = f"{bot}.spec.template.spec"
+    container = f"{template}.containers.bot"
+    addresses = ("SKY_DISCORD__API_URL", "SKY_DISCORD__GATEWAY_URL", "SKY_OPENAI__BASE_URL")
+    azure = ("HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+    variables = {
+        f"{container}.env.{name}.{field}"
+        for name in (*addresses, *azure)
+        for field in ("name", "value")
+    }
+    authority = {
+        *(
+            f"{container}.volumeMounts./etc/discord-sky-loop.{field}"
+            for field in ("name", "mountPath", "readOnly")
+        ),
+        f"{template}.volumes.loop-authority.name",
+        f"{template}.volumes.loop-authority.configMap.name",
+    }
+    policy = "ValidatingAdmissionPolicy discord-sky-images.spec.variables.repository.expression"
+    changed -= {key for key in changed if ".spec.patches." in key}
+    assert changed == variables | authority | {
         f"{image}.spec.image",
         f"{image}.spec.interval",
         f"{image}.spec.insecure",
@@ -141,7 +158,7 @@ def flat(renders: list[Render]) -> dict[str, Any]:
     leaves: dict[str, Any] = {}
 
     def walk(where: str, value: Any) -> None:
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        pairs = value.items() if isinstance(value, dict) else named(value)
         for key, below in pairs:
             if isinstance(below, (dict, list)) and below:
                 walk(f"{where}.{key}", below)
@@ -152,3 +169,10 @@ def flat(renders: list[Render]) -> dict[str, Any]:
         for item in render.objects:
             walk(identity(item), item)
     return leaves
+
+
+def named(items: list[Any]) -> Iterator[tuple[object, Any]]:
+    """Each item of a list with what tells it from the others, or else its place."""
+    for place, item in enumerate(items):
+        known = item if isinstance(item, dict) else {}
+        yield known.get("mountPath") or known.get("name") or place, item

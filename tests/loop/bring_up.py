@@ -18,6 +18,7 @@ from tests.loop import (
     objects,
     pki,
     registry,
+    secrets_store,
     stand_ins,
     state,
     tiny_image,
@@ -27,6 +28,7 @@ from tests.tools import tool
 
 Say = Callable[[str], None]
 ROOT = "root Kustomization"
+CSI = "csi registration"
 
 
 class StepFailed(RuntimeError):
@@ -48,7 +50,7 @@ def prepare() -> None:
         (state.STATE / name).mkdir()
     pki.create()
     stand_ins.write_credentials()
-    for part in (node, registry, git_server):
+    for part in (node, secrets_store, registry, git_server):
         part.write_configuration()
     cgroups.create()
     network.create()
@@ -71,6 +73,10 @@ def specs(left_out: frozenset[str]) -> list[Spec]:
         flux.image_controllers(),
         stand_ins.discord(),
         stand_ins.openai(),
+        stand_ins.vault(),
+        secrets_store.azure_provider(),
+        secrets_store.csi_driver(),
+        secrets_store.csi_registrar(),
     ]
     return [spec for spec in table if spec.name not in left_out]
 
@@ -80,6 +86,9 @@ async def walk(children: Mapping[str, Child], say: Say) -> str:
     began = time.monotonic()
     async with kube.async_client() as api:
         steps = [*_steps(api), *map(_start, children.values())]
+        if "csi-registrar" in children:
+            needs = ("csi-registrar", "node")
+            steps.append(Step(CSI, needs, lambda: objects.csi_registered(api)))
         done = {step.name: asyncio.Event() for step in steps}
         results: dict[str, object] = {}
 
@@ -114,7 +123,7 @@ def _steps(api: AsyncClient) -> list[Step]:
         Step("node", ("kubelet",), lambda: objects.node_ready(api)),
         Step(
             ROOT,
-            ("source-controller", "kustomize-controller", "git", "crds"),
+            ("source-controller", "kustomize-controller", "git", "crds", CSI, "vault"),
             lambda: objects.create_sync(api),
         ),
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 from lightkube import AsyncClient, Client, KubeConfig
-from lightkube.generic_resource import create_namespaced_resource
+from lightkube.generic_resource import create_global_resource, create_namespaced_resource
 
 from tests.loop import state
 
@@ -29,6 +29,11 @@ ImagePolicy = create_namespaced_resource(
 )
 ImageUpdateAutomation = create_namespaced_resource(
     "image.toolkit.fluxcd.io", "v1", "ImageUpdateAutomation", "imageupdateautomations"
+)
+# Not lightkube's own: it cannot read a node that has no driver yet (`drivers: null`).
+CSINode = create_global_resource("storage.k8s.io", "v1", "CSINode", "csinodes")
+SecretProviderClass = create_namespaced_resource(
+    "secrets-store.csi.x-k8s.io", "v1", "SecretProviderClass", "secretproviderclasses"
 )
 
 

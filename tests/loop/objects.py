@@ -9,20 +9,17 @@ from lightkube.codecs import from_dict
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.core_v1 import Node
 
-from tests.loop import git_server, kube, state
+from tests.loop import git_server, kube, rights, secrets_store, state
 from tests.tools import share
 
 # libyaml's, where it is there, reads the CRDs' megabyte in a tenth of the time.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_SECRET = "discord-sky-secrets"  # noqa: S105 - the object's name
-_READ = ["get", "list", "watch"]
-_WRITE = [*_READ, "create", "update", "patch", "delete"]
 
 CLUSTER_SETTINGS = {
     "ACR_LOGIN_SERVER": state.REGISTRY,
-    "KEYVAULT_NAME": "loop-vault",
-    "AZURE_TENANT_ID": "00000000-0000-0000-0000-000000000001",
-    "BOT_CLIENT_ID": "00000000-0000-0000-0000-000000000002",
+    "KEYVAULT_NAME": state.VAULT_NAME,
+    "AZURE_TENANT_ID": state.TENANT,
+    "BOT_CLIENT_ID": state.BOT_CLIENT,
     "IMAGE_REFLECTOR_CLIENT_ID": "00000000-0000-0000-0000-000000000003",
 }
 
@@ -33,7 +30,7 @@ async def apply(api: AsyncClient, document: dict[str, Any]) -> None:
 
 
 async def install_crds(api: AsyncClient) -> None:
-    """Create every CRD of the pinned Flux and wait until each is Established."""
+    """Create every CRD of the pinned Flux and CSI driver; wait until each is Established."""
 
     async def install(text: str) -> None:
         document = yaml.load(text, Loader=_LOADER)  # noqa: S506 - both loaders are safe ones
@@ -45,16 +42,17 @@ async def install_crds(api: AsyncClient) -> None:
             lambda item: kube.condition(item, "Established") == "True",
         )
 
-    files = sorted(share("crds").glob("*.yaml"))
+    files = sorted([*share("crds").glob("*.yaml"), *share("csi-crds").glob("*.yaml")])
     await asyncio.gather(*(install(file.read_text()) for file in files))
 
 
 async def create(api: AsyncClient) -> None:
-    """Create namespaces, the controllers' rights, cluster-settings and the bot's Secret."""
+    """Create namespaces, the controllers' rights, cluster-settings and the CSI driver's object."""
     await apply(api, _namespace(state.FLUX_NAMESPACE))
     own = git_server.show("apps/discord-sky/namespace.yaml")
     await apply(api, yaml.safe_load(own) if own else _namespace(state.BOT_NAMESPACE))
-    await asyncio.gather(*(apply(api, item) for item in (*_rights(), _settings(), _secret())))
+    items = [*rights.flux(), *secrets_store.objects(), _settings()]
+    await asyncio.gather(*(apply(api, item) for item in items))
 
 
 async def create_sync(api: AsyncClient) -> str:
@@ -96,6 +94,18 @@ async def node_ready(api: AsyncClient) -> None:
     await kube.until(api, Node, state.NODE, lambda item: kube.condition(item) == "True")
 
 
+async def csi_registered(api: AsyncClient) -> None:
+    """Wait until the kubelet knows the CSI driver; earlier, it would refuse the bot's pod."""
+    await kube.until(
+        api,
+        kube.CSINode,
+        state.NODE,
+        lambda item: any(
+            one["name"] == secrets_store.DRIVER for one in item["spec"]["drivers"] or ()
+        ),
+    )
+
+
 def _namespace(name: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
@@ -103,68 +113,3 @@ def _namespace(name: str) -> dict[str, Any]:
 def _settings() -> dict[str, Any]:
     meta = {"name": "cluster-settings", "namespace": state.FLUX_NAMESPACE}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": CLUSTER_SETTINGS}
-
-
-def _secret() -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": _SECRET, "namespace": state.BOT_NAMESPACE},
-        "type": "Opaque",
-        "stringData": {
-            "discord-token": state.DISCORD_TOKEN_FILE.read_text(),
-            "openai-api-key": state.OPENAI_KEY_FILE.read_text(),
-        },
-    }
-
-
-def _rights() -> list[dict[str, Any]]:
-    """Return the rights of Flux's controllers; kustomize-controller's are upstream's, all."""
-    toolkit = "toolkit.fluxcd.io"
-    events = {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]}
-    source = [
-        {"apiGroups": [f"source.{toolkit}"], "resources": ["*"], "verbs": _WRITE},
-        {
-            "apiGroups": [""],
-            "resources": ["namespaces", "secrets", "configmaps", "serviceaccounts"],
-            "verbs": _READ,
-        },
-        events,
-    ]
-    image = [
-        {
-            "apiGroups": [f"image.{toolkit}"],
-            "resources": ["*"],
-            "verbs": [*_READ, "update", "patch"],
-        },
-        {"apiGroups": [f"source.{toolkit}"], "resources": ["gitrepositories"], "verbs": _READ},
-        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
-        events,
-    ]
-    return [
-        _role("flux:source-controller", source),
-        _role("flux:image-controllers", image),
-        _binding("flux:source-controller", "flux:source-controller"),
-        _binding("flux:image-controllers", "flux:image-controllers"),
-        _binding("flux:kustomize-controller", "cluster-admin"),
-    ]
-
-
-def _role(name: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": name},
-        "rules": rules,
-    }
-
-
-def _binding(user: str, role: str) -> dict[str, Any]:
-    group = "rbac.authorization.k8s.io"
-    return {
-        "apiVersion": f"{group}/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": user},
-        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
-        "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
-    }

@@ -53,6 +53,7 @@ CLIENTS = {
     "source-controller": ("flux:source-controller", ""),
     "kustomize-controller": ("flux:kustomize-controller", ""),
     "image-controllers": ("flux:image-controllers", ""),
+    "secrets-store-csi-driver": ("csi:secrets-store-driver", ""),
 }
 
 
@@ -68,6 +69,7 @@ def create() -> None:
         [state.HOST, state.KUBERNETES_SERVICE, "127.0.0.1"],
     )
     authority.serve("kubelet-serving", [state.NODE], [state.HOST])
+    authority.serve("azure", ["login.microsoftonline.com", "*.vault.azure.net"], [])
     for name, (user, group) in CLIENTS.items():
         authority.client(name, user, group)
         _write(kubeconfig(name), _kubeconfig(name).encode())

@@ -33,6 +33,11 @@ def needed(left_out: frozenset[str]) -> dict[str, str]:
         state.DISCORD_CONTROL: "discord",
         state.OPENAI_LISTEN: "openai",
         state.OPENAI_CONTROL: "openai",
+        state.VAULT_PROXY: "vault",
+        state.VAULT_CONTROL: "vault",
+        state.CSI_METRICS: "secrets-store-csi-driver",
+        f"0.0.0.0:{state.PROVIDER_HEALTH_PORT}": "azure-provider",
+        f"0.0.0.0:{state.PROVIDER_METRICS_PORT}": "azure-provider",
     }
     return {address: name for address, name in table.items() if name not in left_out}
 

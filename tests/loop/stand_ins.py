@@ -1,16 +1,17 @@
-"""The servers that stand in for Discord and OpenAI, and the credentials that they accept."""
+"""The servers that stand in for Discord, OpenAI and Azure, and the credentials they accept."""
 
 import base64
+import json
 import secrets
 
-from tests.loop import readiness, state
+from tests.loop import pki, readiness, state
 from tests.loop.process import Spec, python
 
 _BOT_ID = 1_000_000_000_000_000_001
 
 
 def write_credentials() -> None:
-    """Make a token of Discord's form and a key of OpenAI's; both are new at each `up`."""
+    """Make a token of Discord's form, a key of OpenAI's, an operator's; new at each `up`."""
     user = base64.urlsafe_b64encode(str(_BOT_ID).encode()).decode().rstrip("=")
     token = f"{user}.{secrets.token_urlsafe(5)[:6]}.{secrets.token_urlsafe(29)[:38]}"
     state.DISCORD_TOKEN_FILE.parent.mkdir(mode=0o700)
@@ -20,6 +21,36 @@ def write_credentials() -> None:
     ):
         path.touch(mode=0o600)
         path.write_text(value)
+    state.TENANT_FILE.touch(mode=0o600)
+    state.TENANT_FILE.write_text(json.dumps(_tenant(), indent=1) + "\n")
+
+
+def _tenant() -> dict[str, object]:
+    """Return who is in Azure: the bot reads by its ServiceAccount, a person writes."""
+    subject = f"system:serviceaccount:{state.BOT_NAMESPACE}:discord-sky-bot"
+    federation = {"issuer": "https://kubernetes.default.svc", "subject": subject}
+    bot = {
+        "name": "bot",
+        "client_id": state.BOT_CLIENT,
+        "roles": ["Key Vault Secrets User"],
+        "federations": [federation],
+    }
+    operator = {
+        "name": "operator",
+        "client_id": state.OPERATOR_CLIENT,
+        "roles": ["Key Vault Secrets Officer"],
+        "client_secret": secrets.token_urlsafe(30),
+    }
+    files = {
+        "discord-token": str(state.DISCORD_TOKEN_FILE),
+        "openai-api-key": str(state.OPENAI_KEY_FILE),
+    }
+    return {
+        "tenant": state.TENANT,
+        "vault": state.VAULT_NAME,
+        "identities": [bot, operator],
+        "secrets": files,
+    }
 
 
 def discord() -> Spec:
@@ -48,4 +79,24 @@ def openai() -> Spec:
             *("--key-file", state.OPENAI_KEY_FILE),
         ),
         readiness.tcp(state.OPENAI_LISTEN, state.OPENAI_CONTROL),
+    )
+
+
+def vault() -> Spec:
+    """Key Vault and Entra's token endpoint."""
+    certificate = pki.pair("azure")
+    return Spec(
+        "vault",
+        python(
+            "tests.loop.vault_server",
+            *("--listen", state.VAULT_PROXY),
+            *("--control", state.VAULT_CONTROL),
+            *("--tenant", state.TENANT_FILE),
+            *("--folder", state.STATE / "vault"),
+            *("--certificate", certificate.certificate),
+            *("--key", certificate.key),
+            *("--issuer-keys", f"{state.API_URL}/openid/v1/jwks"),
+            *("--authority", pki.CA),
+        ),
+        readiness.tcp(state.VAULT_PROXY, state.VAULT_CONTROL),
     )

@@ -21,6 +21,7 @@ CONTROL_SOCKET = RUN / "supervisor.sock"
 GIT_REPOSITORY = STATE / "git" / "discord-sky.git"
 DISCORD_TOKEN_FILE = STATE / "credentials" / "discord-token"
 OPENAI_KEY_FILE = STATE / "credentials" / "openai-api-key"
+TENANT_FILE = STATE / "credentials" / "tenant.json"  # who may do what in the vault
 
 # Everything the supervisor starts inherits this variable, so `down` can tell its own by it.
 MARKER = "DISCORD_SKY_LOOP"
@@ -41,6 +42,7 @@ REGISTRY_PORT = 5000
 GIT_PORT = 8081
 DISCORD_PORT = 7101
 OPENAI_PORT = 7102
+VAULT_PORT = 7103
 
 API_URL = f"https://{HOST}:{API_PORT}"
 REGISTRY = f"{HOST}:{REGISTRY_PORT}"
@@ -52,6 +54,14 @@ DISCORD_CONTROL = "127.0.0.1:7111"
 OPENAI_LISTEN = f"{HOST}:{OPENAI_PORT}"
 OPENAI_URL = f"http://{OPENAI_LISTEN}/v1"
 OPENAI_CONTROL = "127.0.0.1:7112"
+# The way to Azure: a proxy that leads login.microsoftonline.com and the vault to the stand-in.
+VAULT_PROXY = f"{HOST}:{VAULT_PORT}"
+VAULT_CONTROL = "127.0.0.1:7113"
+VAULT_NAME = "loop-vault"
+VAULT_URL = f"https://{VAULT_NAME}.vault.azure.net"
+TENANT = "00000000-0000-0000-0000-000000000001"
+BOT_CLIENT = "00000000-0000-0000-0000-000000000002"
+OPERATOR_CLIENT = "00000000-0000-0000-0000-000000000004"
 ETCD = "127.0.0.1:12379"
 ETCD_PEER = "127.0.0.1:12380"
 SOURCE_STORAGE = "127.0.0.1:9790"
@@ -65,6 +75,10 @@ KUBE_PROXY_HEALTH_PORT = 12256
 KUBE_PROXY_METRICS_PORT = 12249
 SOURCE_HEALTH = "127.0.0.1:12440"
 KUSTOMIZE_HEALTH = "127.0.0.1:12441"
+CSI_METRICS = "127.0.0.1:12095"
+# The provider listens at every address with these two; they have no setting for that.
+PROVIDER_HEALTH_PORT = 12989
+PROVIDER_METRICS_PORT = 12898
 
 CONTAINERD_SOCKET = RUN / "containerd" / "containerd.sock"
 
@@ -72,7 +86,15 @@ FLUX_NAMESPACE = "flux-system"
 BOT_NAMESPACE = "discord-sky"
 
 # What can be left out, by LOOP_WITHOUT, so that another program takes its place.
-STAND_INS = ("image-controllers", "discord", "openai")
+REPLACEABLE = (
+    "image-controllers",
+    "discord",
+    "openai",
+    "vault",
+    "azure-provider",
+    "secrets-store-csi-driver",
+    "csi-registrar",
+)
 
 
 class LoopDown(RuntimeError):

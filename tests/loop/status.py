@@ -67,6 +67,8 @@ def _print_addresses(loop: state.Loop) -> None:
         ("OpenAI stand-in", state.OPENAI_URL),
         ("  its control", f"http://{state.OPENAI_CONTROL}"),
         ("  its key", state.OPENAI_KEY_FILE),
+        ("Key Vault stand-in", f"{state.VAULT_URL} by the proxy http://{state.VAULT_PROXY}"),
+        ("  its control", f"http://{state.VAULT_CONTROL}"),
         ("etcd", f"http://{state.ETCD}"),
         ("Flux's artifacts", f"http://{state.SOURCE_STORAGE}"),
         ("containerd", state.CONTAINERD_SOCKET),

@@ -82,7 +82,21 @@ def objects() -> list[dict[str, Any]]:
         ),
         _object(
             "kustomize.toolkit.fluxcd.io/v1", "Kustomization", FLUX, "flux-system",
-            spec={"interval": "1m", "path": "./clusters/local", "prune": True, "sourceRef": source},
+            spec={
+                "interval": "1m",
+                "path": "./clusters/local",
+                "prune": True,
+                "sourceRef": source,
+                # There is no Key Vault here: the credentials come from the Secret above.
+                "patches": [
+                    {
+                        "target": {"kind": "Kustomization", "name": "discord-sky"},
+                        "patch": json.dumps(
+                            [{"op": "add", "path": "/spec/components", "value": ["plain-secret"]}]
+                        ),
+                    }
+                ],
+            },
         ),
     ]  # fmt: skip
 

@@ -251,7 +251,7 @@ async def test_what_the_stand_in_does_not_know_is_an_error(operator: SecretClien
 
 
 async def test_another_host_is_not_led_anywhere(azure: Harness) -> None:
-    other = "https://other-vault.vault.azure.net"
+    other = "https://test-other.vault.azure.net"
     async with (
         _officer(azure) as credential,
         SecretClient(other, credential, retry_total=0, **azure.trust) as client,
