@@ -25,7 +25,7 @@ chat: setup  ## Talk to the running bot from this terminal
 	@$(PY) -m tests.loop.chat
 
 ##@ The one-machine loop
-.PHONY: loop-up loop-status loop-logs loop-down
+.PHONY: loop-up loop-status loop-logs loop-down secret
 loop-up: tools  ## Start Kubernetes, Flux, registry, Git and the stand-ins as processes (root)
 	@$(PY) -m tests.loop up
 
@@ -37,6 +37,9 @@ loop-logs: setup  ## List the logs, or show one: make loop-logs NAME=kubelet
 
 loop-down: setup  ## Stop the loop and remove everything it made
 	@$(PY) -m tests.loop down
+
+secret: setup  ## Set a new version of a secret in the loop's vault: make secret NAME=openai-api-key
+	@$(PY) -m tests.loop.secret $(NAME) $(VALUE) $(ARGS)
 
 ##@ Test
 .PHONY: test check test-bot test-release test-gitops test-loop bench
@@ -79,7 +82,7 @@ tools: setup  ## Build the pinned Go tools into the cache; install missing Debia
 	@$(PY) -m tests.tools build
 
 tools-check: setup
-	@$(PY) -m tests.tools build actionlint crane kubeconform registry
+	@$(PY) -m tests.tools build actionlint crane crds csi-crds flux kubeconform openapi registry
 
 lock: setup  ## Renew the locks with hashes from pyproject.toml
 	@$(VENV)/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
