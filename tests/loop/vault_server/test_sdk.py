@@ -1,5 +1,6 @@
 """Azure's own libraries against the stand-ins, with production addresses and all checks on."""
 
+import asyncio
 import datetime
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -232,6 +233,33 @@ async def test_unreachable_refuses_old_and_new_connections_until_cleared(
     await azure.control.clear()
 
     assert (await bot.get_secret("discord-token")).value == "first"
+
+
+async def test_a_vault_that_hangs_says_nothing_until_it_is_cleared(
+    azure: Harness, bot: SecretClient
+) -> None:
+    await azure.control.begin(Fault(kind=FaultKind.HANG, identity="bot"))
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1):
+            await bot.get_secret("discord-token")
+    await azure.control.clear()
+
+    assert (await bot.get_secret("discord-token")).value == "first"
+
+
+async def test_an_access_token_that_has_expired_is_refused(
+    azure: Harness, operator: SecretClient
+) -> None:
+    """The library holds on to it: by its own clock it is still good."""
+    await operator.get_secret("discord-token")
+
+    await azure.control.clock(2 * 3600)
+
+    with pytest.raises(HttpResponseError):
+        await operator.get_secret("discord-token")
+    refused = (await azure.control.requests())[-1]
+    assert (refused.operation, refused.status) == ("get", 401)
 
 
 async def test_only_the_versions_of_the_api_that_are_used_are_known(azure: Harness) -> None:
