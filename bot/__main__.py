@@ -98,7 +98,7 @@ def _run(loaded: Loaded) -> int:
 
     log.configure(loaded.settings.log.level)
     try:
-        asyncio.run(app.run(loaded))
+        asyncio.run(app.run(loaded, os.environ))
     except BadSettings:
         raise
     except Exception as error:  # the last edge: whoever reads the log gets a line, not a trace

@@ -8,7 +8,8 @@ import logging
 import signal
 from typing import TYPE_CHECKING
 
-from bot import credentials, gateway, health
+from bot import credential_files, gateway, health
+from bot.access import Access
 from bot.answering import Kit
 from bot.channels import Channels
 from bot.connection import Connection
@@ -20,6 +21,8 @@ from bot.pace import Gate, Pace
 from bot.pulse import Pulse, sample_every_second
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bot.settings_file import Loaded
 
 log = logging.getLogger(__name__)
@@ -30,18 +33,17 @@ _WARM_AFTER = 10.0  # seconds; sooner if Discord is there sooner
 class App:
     """Every object of the bot, put together."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: Loaded, environ: Mapping[str, str]) -> None:
         settings = self.settings = loaded.settings
         self.metrics = metrics = Metrics()
         metrics.build.labels(settings.revision).set(1)
         metrics.unknown_settings.set(len(loaded.unknown))
-        self.token = credentials.Credential("discord", settings.discord.token_file, metrics)
-        self.key = credentials.Credential("openai", settings.openai.api_key_file, metrics)
+        self.access = access = Access(settings, environ, metrics)
         self.pulse = Pulse(metrics)
-        self.model = OpenAIModel(settings.openai, self.key, metrics)
+        self.model = OpenAIModel(settings.openai, access.key, metrics)
         recall = Recall()
         self.connection = Connection(
-            lambda: gateway.Gateway(self.desk, recall, self.pulse), self.token, self.pulse
+            lambda: gateway.Gateway(self.desk, recall, self.pulse), access.token, self.pulse
         )
         channels = Channels(self.connection.client, metrics, Gate())
         pace = Pace(settings.reply.edit_seconds)
@@ -53,7 +55,7 @@ class App:
         """Why the bot could not answer a message now; None if it could."""
         if self.stopping.is_set():
             return "stopping"
-        if not self.key.usable:
+        if not self.access.key.usable:
             return "there is no usable key for the language model"
         closed = self.pulse.not_ready(self.settings.http.heartbeat_seconds)
         if closed is None and not self.model.loaded:
@@ -67,7 +69,8 @@ class App:
             log.info("started", extra={"revision": self.settings.revision, "port": port})
             async with asyncio.TaskGroup() as tasks:
                 running = [
-                    tasks.create_task(credentials.watch([self.token, self.key])),
+                    tasks.create_task(credential_files.watch(self.access.files)),
+                    *(tasks.create_task(keeper.run()) for keeper in self.access.keepers),
                     tasks.create_task(
                         sample_every_second(self.pulse, self.connection.latency, self.metrics)
                     ),
@@ -79,6 +82,7 @@ class App:
                 for task in running:
                     task.cancel()
             await self.model.close()
+            await self.access.close()
         log.info("stopped")
 
     async def _warm(self) -> None:
@@ -89,11 +93,11 @@ class App:
         await self.model.warm()
 
 
-async def run(loaded: Loaded) -> None:
+async def run(loaded: Loaded, environ: Mapping[str, str]) -> None:
     """Run the bot until SIGTERM or SIGINT. Raises BadSettings if the port cannot be had."""
     for sentence in loaded.unknown:
         log.warning("unknown setting", extra={"problem": sentence})
-    app = App(loaded)
+    app = App(loaded, environ)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, app.stopping.set)

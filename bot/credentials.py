@@ -1,152 +1,237 @@
-"""Credentials from mounted files, as they are now.
+"""A credential: its value now, where that came from, and what its service said of it.
 
-Kubernetes swaps a link in the mounted directory when a value changes, so the directory is watched,
-not the file (a watch on the file sees the first change only); a slow compare finds what the watch
-missed. White space around a value is dropped: a trailing newline is the commonest mistake, and it
-makes the HTTP libraries fail in ways that hide it.
+It is read from a mounted file; Key Vault is asked when there is no value or its service refused it;
+last comes an environment variable, for a laptop. White space around a value is dropped: a trailing
+newline is the commonest mistake, and it makes the HTTP libraries fail in ways that hide it.
 
-A value that its service refused is remembered, so that nobody waits for the same one again.
+A refused value is never taken again from a file that has not changed since, and one that worked
+before stays at hand: where the new one is refused and the old one is not, the old one goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
-from typing import TYPE_CHECKING
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
+from bot.credential_forms import digest, no_form
+from bot.credential_gauges import CredentialGauges
 from bot.errors import CredentialMissing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
+    from bot.keyvault import Version
     from bot.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-COMPARE_SECONDS = 10.0
-_STEP_MS = (
-    100  # watchfiles wakes a thread this often: 50 would find a change sooner and cost double
-)
+Source = Literal["file", "keyvault", "environment"]
+
+_FILE_LAG = 600.0  # seconds: a file that names a value refused so recently is behind the times
+_VAULT_AGAIN = 30.0  # seconds: a new key may be refused until its provider knows it everywhere
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A value, where it came from, and what Key Vault says of it, as far as that is known."""
+
+    value: str = field(repr=False)
+    source: Source
+    version: Version | None = None
+    taken: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    at: float
+    version: str | None
 
 
 class Credential:
-    """One credential: its value now, and whether that was refused."""
+    """One credential. `wrong` says what is wrong with a value at first sight, or None."""
 
-    def __init__(self, name: str, path: Path, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        metrics: Metrics,
+        *,
+        environment: str = "",
+        wrong: Callable[[str], str | None] = no_form,
+        patient: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.name = name
         self.path = path
-        self._metrics = metrics
-        self._value: str | None = None
-        self._refused: str | None = None
-        self._changed = asyncio.Event()
-        metrics.credential.labels(name).set(0)
+        self.patient = patient  # whether somebody is asked for another while it is refused
+        self._environment = environment.strip()
+        self._wrong = wrong
+        self._clock = clock
+        self._gauges = CredentialGauges(name, metrics)
+        self._held: Held | None = None
+        self._worked: Held | None = None
+        self._refused: dict[str, _Refusal] = {}
+        self._in_file: str | None = None
+        self._needed_since = clock()
+        self._news = asyncio.Event()
         self.refresh()
 
     @property
     def value(self) -> str:
-        """The value as last read; raises CredentialMissing while there is none."""
-        if self._value is None:
+        """The value now; raises CredentialMissing while there is none."""
+        if self._held is None:
             remedy = "The file must exist, be readable and not be empty."
             raise CredentialMissing(f"{self.path}: no value for the {self.name}. {remedy}")
-        return self._value
+        return self._held.value
+
+    @property
+    def held(self) -> Held | None:
+        """The value now, with all that is known of it."""
+        return self._held
 
     @property
     def usable(self) -> bool:
         """Whether there is a value that was not refused."""
-        return self._value is not None and self._value != self._refused
+        return self._held is not None and digest(self._held.value) not in self._refused
+
+    @property
+    def needed_for(self) -> float:
+        """Seconds since there is no usable value; 0 while there is one."""
+        return 0.0 if self.usable else self._clock() - self._needed_since
 
     def refuse(self, value: str) -> None:
-        """Note that the service refused `value`."""
-        self._metrics.credential_refused.labels(self.name).inc()
-        if value == self._value:
-            self._refused = value
-            log.error("credential refused", extra=self._what())
+        """Note that the service refused `value`; another one that worked is used again, if any."""
+        self._gauges.refused()
+        held, now = self._held, self._clock()
+        is_ours = held is not None and held.value == value
+        if is_ours and self.usable:
+            self._needed_since = now
+        version = held.version.id if is_ours and held and held.version else None
+        self._refused[digest(value)] = _Refusal(now, version)
+        if self._worked is not None and self._worked.value == value:
+            self._worked = None
+        if not is_ours:
+            return
+        log.error("credential refused", extra=self._what())
+        if self._worked is not None:
+            log.warning("going back to the value that worked", extra=self._what(self._worked))
+            self._take(self._worked)
+        self._tell()
 
     def accept(self, value: str) -> None:
         """Note that the service accepted `value`, so an earlier refusal was not about it."""
-        if value == self._refused:
-            self._refused = None
+        again = self._refused.pop(digest(value), None)
+        if self._held is not None and self._held.value == value:
+            self._worked = self._held
+        if again is not None:
+            self._tell()
 
     async def another(self, than: str | None, timeout: float) -> bool:  # noqa: ASYNC109  # part of the contract
         """Wait until there is a value, and one that is not `than`; False if none came in time."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                while self._value is None or self._value == than:
-                    self._changed.clear()
-                    await self._changed.wait()
-        return self._value is not None and self._value != than
+                await self.until(lambda: self._held is not None and self._held.value != than)
+        return self._held is not None and self._held.value != than
+
+    async def current(self) -> str:
+        """See `value`; for those to whom a key may also be a token that is fetched."""
+        return self.value
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Wait until `true()`, which is looked at whenever something about this changes."""
+        while not true():
+            self._news.clear()
+            await self._news.wait()
 
     def refresh(self) -> None:
-        """Read the file again. What cannot be read leaves the value that was there."""
-        try:
-            value = self.path.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            log.debug(
-                "credential unreadable", extra={**self._what(), "error": type(error).__name__}
+        """Read the file again. What cannot be read, or used, leaves the value that was there."""
+        value = self._read()
+        if value is None or value == self._in_file:
+            return
+        self._in_file = value
+        if self._is_wrong(value, "file") or (self._held and self._held.value == value):
+            return
+        refusal = self._refused.get(digest(value))
+        if refusal and self.usable and self._clock() - refusal.at < _FILE_LAG:
+            log.info("the file is behind: its value was refused", extra=self._what())
+            return
+        self._take(Held(value, "file"))
+
+    def offer(self, value: str, version: Version) -> bool:
+        """Take what Key Vault holds if that helps; says whether it was taken."""
+        value = value.strip()
+        if self.usable or self._is_wrong(value, "keyvault"):
+            return False
+        if self._held is not None and self._held.value == value:
+            return False
+        refusal = self._refused.get(digest(value))
+        if refusal and refusal.version in {None, version.id}:
+            if self._clock() - refusal.at < _VAULT_AGAIN:
+                return False
+            del self._refused[digest(value)]
+        self._take(Held(value, "keyvault", version))
+        return True
+
+    def fall_back(self) -> None:
+        """Take the environment variable's value if there is one and nothing better."""
+        if self.usable or not self._environment or digest(self._environment) in self._refused:
+            return
+        if not self._is_wrong(self._environment, "environment"):
+            self._take(Held(self._environment, "environment"))
+
+    def describe(self, version: Version) -> None:
+        """Note what Key Vault says of its newest version, if that is the one in use.
+
+        A file does not name its version: a version that is younger than the value is another one.
+        """
+        held = self._held
+        if held is None:
+            return
+        if held.version.id != version.id if held.version else version.created > held.taken:
+            log.warning(
+                "the vault has a newer version", extra={**self._what(), "newer": version.id}
             )
             return
-        if not value or value == self._value:
-            return
-        self._value = value
-        self._changed.set()
-        self._metrics.credential.labels(self.name).set(1)
-        self._metrics.credential_changes.labels(self.name).inc()
+        self._held = replace(held, version=version)
+        if self._worked is not None and self._worked.value == held.value:
+            self._worked = self._held
+        self._gauges.show(self._held)
+
+    def _read(self) -> str | None:
+        try:
+            return self.path.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            extra = {**self._what(), "error": type(error).__name__}
+            log.debug("credential unreadable", extra=extra)
+            return None
+
+    def _is_wrong(self, value: str, source: Source) -> bool:
+        problem = self._wrong(value) if value else "it is empty"
+        if problem:
+            extra = {"credential": self.name, "source": source, "problem": problem}
+            log.error("credential not taken", extra=extra)
+            self._gauges.rejected()
+        return bool(problem)
+
+    def _take(self, held: Held) -> None:
+        self._held = held
+        self._gauges.taken(held)
         log.info("credential read", extra=self._what())
+        self._tell()
 
-    def _what(self) -> dict[str, str]:
+    def _tell(self) -> None:
+        self._news.set()
+
+    def _what(self, held: Held | None = None) -> dict[str, str]:
         """Name and digest for the log: enough to tell two values apart, too little to guess one."""
-        digest = hashlib.sha256((self._value or "").encode()).hexdigest()[:8]
-        return {"credential": self.name, "sha256": digest if self._value else ""}
-
-
-async def watch(
-    credentials: list[Credential],
-    changes: Callable[[set[Path]], AsyncIterator[object]] | None = None,
-    compare_seconds: float = COMPARE_SECONDS,
-) -> None:
-    """Keep `credentials` as their files are, until cancelled."""
-    follow = changes or _directory_changes
-
-    def refresh() -> None:
-        for credential in credentials:
-            credential.refresh()
-
-    async def compare() -> None:
-        while True:
-            await asyncio.sleep(compare_seconds)
-            refresh()
-
-    async def notice() -> None:
-        while True:
-            directories = {credential.path.parent for credential in credentials}
-            present = {path for path in directories if path.is_dir()}
-            try:
-                async for _ in follow(present):
-                    refresh()
-            except OSError as error:  # too many watches, a directory that went away
-                log.warning("directory watch ended", extra={"error": type(error).__name__})
-            await asyncio.sleep(compare_seconds)
-
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(compare())
-        tasks.create_task(notice())
-
-
-async def _directory_changes(directories: set[Path]) -> AsyncIterator[object]:
-    """Yield at each change directly inside one of `directories`."""
-    if not directories:
-        return
-    from watchfiles import awatch  # noqa: PLC0415  # a compiled library: not for a mere import
-
-    async for change in awatch(
-        *directories, watch_filter=None, recursive=False, step=_STEP_MS, debounce=2 * _STEP_MS
-    ):
-        yield change
-
-
-def from_files(paths: Mapping[str, Path], metrics: Metrics) -> dict[str, Credential]:
-    """Make a credential of each file, by name."""
-    return {name: Credential(name, path, metrics) for name, path in paths.items()}
+        held = held or self._held
+        if held is None:
+            return {"credential": self.name, "sha256": ""}
+        version = held.version.id if held.version else ""
+        what = {"credential": self.name, "sha256": digest(held.value), "source": held.source}
+        return what | ({"version": version} if version else {})

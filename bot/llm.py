@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from openai import AsyncOpenAI
 
-    from bot.credentials import Credential
     from bot.llm_streams import Ask
     from bot.metrics import Metrics
     from bot.settings import OpenAI
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _OTHER_KEY_SECONDS = 2.0  # a rotated key is in the file sooner; a person is waiting
+_ROTATION_SECONDS = 150.0  # since the first refusal, where Key Vault is asked for another
+_EXCHANGES = 5  # of keys, for one question
 _LONGEST_PAUSE = 8.0
 
 
@@ -40,10 +41,34 @@ class Model(Protocol):
         """Hand each piece of text to `say`; return when that is all, raise if something misses."""
 
 
+class Key(Protocol):
+    """What the provider is shown: credentials.Credential, or a token of Entra's."""
+
+    @property
+    def patient(self) -> bool:
+        """Whether somebody is asked for another while it is refused."""
+
+    @property
+    def needed_for(self) -> float:
+        """Seconds since there is no usable value."""
+
+    async def current(self) -> str:
+        """Give the value now; raises CredentialMissing."""
+
+    def accept(self, value: str) -> None:
+        """Note that the provider accepted `value`."""
+
+    def refuse(self, value: str) -> None:
+        """Note that the provider refused `value`."""
+
+    async def another(self, than: str | None, timeout: float) -> bool:  # noqa: ASYNC109  # see Credential
+        """Wait until there is a value, and one that is not `than`; False if none came in time."""
+
+
 class OpenAIModel:
     """A provider that speaks OpenAI's protocol, through one client for the life of the process."""
 
-    def __init__(self, settings: OpenAI, key: Credential, metrics: Metrics) -> None:
+    def __init__(self, settings: OpenAI, key: Key, metrics: Metrics) -> None:
         self._settings = settings
         self._key = key
         self._metrics = metrics
@@ -68,18 +93,18 @@ class OpenAIModel:
         import httpx2  # noqa: PLC0415  # see warm
         from openai import AsyncOpenAI, DefaultAioHttpClient  # noqa: PLC0415
 
-        async def key() -> str:
-            return self._key.value
-
         settings = self._settings
         timeout = httpx2.Timeout(settings.silence_seconds, connect=settings.connect_seconds)
         return AsyncOpenAI(
-            api_key=key,
+            api_key="each request carries its own",
             base_url=settings.base_url,
             max_retries=0,  # ours know about spent money, rotated keys and what was said already
             timeout=timeout,
-            # The same client on aiohttp's parser, which is in C: half the CPU for each event.
-            http_client=DefaultAioHttpClient(timeout=timeout),
+            # The same client on aiohttp's parser, which is in C: half the CPU for each event. It
+            # goes direct, as discord.py does: HTTPS_PROXY is for Azure. SSL_CERT_FILE counts.
+            http_client=DefaultAioHttpClient(
+                timeout=timeout, trust_env=False, verify=httpx2.create_ssl_context()
+            ),
         )
 
     async def close(self) -> None:
@@ -99,12 +124,13 @@ class OpenAIModel:
 
     async def _try(self, ask: Ask, spoken: _Spoken) -> None:
         client = await self.warm()
-        for attempt in range(1, self._settings.attempts + 1):
+        attempt = exchanges = 0  # a key that is exchanged costs no attempt
+        while True:
             used, began = "", time.monotonic()
             try:
-                used = self._key.value
+                used = await self._key.current()
                 with llm_errors.mapped():
-                    tokens = await self._api.answer(client, ask, spoken.say)
+                    tokens = await self._api.answer(client, used, ask, spoken.say)
             except CredentialMissing as error:
                 failed: SkyError = KeyRefused(str(error))
             except SkyError as error:
@@ -120,18 +146,29 @@ class OpenAIModel:
                 raise failed
             if spoken.since:
                 raise CutShort(failed.label) from failed
+            if isinstance(failed, KeyRefused) and exchanges < _EXCHANGES:
+                exchanges += 1
+                await self._exchange(failed, used)
+                continue
+            attempt += 1
             if attempt == self._settings.attempts:
                 raise failed
-            await self._pause(failed, attempt, used)
+            await self._pause(failed, attempt)
 
-    async def _pause(self, failed: Retried, attempt: int, used: str) -> None:
+    async def _exchange(self, failed: KeyRefused, used: str) -> None:
+        """Wait for another key than the one that was refused; raises `failed` if none comes.
+
+        Whoever asks while a key is being rotated is answered, a little later; when a key has long
+        been dead, nobody waits for it any more.
+        """
+        if used:
+            self._key.refuse(used)
+        patience = _ROTATION_SECONDS - self._key.needed_for if self._key.patient else 0.0
+        if not await self._key.another(used or None, max(patience, _OTHER_KEY_SECONDS)):
+            raise failed
+
+    async def _pause(self, failed: Retried, attempt: int) -> None:
         """Wait as long as makes sense before the next attempt; raises `failed` if none does."""
-        if isinstance(failed, KeyRefused):
-            if used:
-                self._key.refuse(used)
-            if not await self._key.another(used or None, _OTHER_KEY_SECONDS):
-                raise failed
-            return
         pause = failed.after or random.uniform(0.5, 1) * 0.5 * 2**attempt  # noqa: S311  # jitter
         if pause > _LONGEST_PAUSE:
             raise failed

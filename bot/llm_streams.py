@@ -47,7 +47,9 @@ class Tokens:
 class Api(Protocol):
     """One of the provider's two ways of being asked."""
 
-    async def answer(self, client: AsyncOpenAI, ask: Ask, say: Callable[[str], object]) -> Tokens:
+    async def answer(
+        self, client: AsyncOpenAI, key: str, ask: Ask, say: Callable[[str], object]
+    ) -> Tokens:
         """Hand each piece of text to `say` until the answer is complete; raises if it is not."""
 
 
@@ -57,7 +59,9 @@ class Responses:
     def __init__(self, settings: OpenAI) -> None:
         self._settings = settings
 
-    async def answer(self, client: AsyncOpenAI, ask: Ask, say: Callable[[str], object]) -> Tokens:
+    async def answer(
+        self, client: AsyncOpenAI, key: str, ask: Ask, say: Callable[[str], object]
+    ) -> Tokens:
         """See Api."""
         body = {
             "model": self._settings.model,
@@ -66,7 +70,7 @@ class Responses:
             "max_output_tokens": self._settings.max_output_tokens,
             "store": False,  # conversations are not kept at the provider for us
         }
-        async with await _post(client, "/responses", body) as events:
+        async with await _post(client, key, "/responses", body) as events:
             async for event in events:
                 kind = llm_errors.part(event, "type")
                 if kind in {"response.output_text.delta", "response.refusal.delta"}:
@@ -87,9 +91,11 @@ class Chat:
         self._settings = settings
         self._length = _LENGTH
 
-    async def answer(self, client: AsyncOpenAI, ask: Ask, say: Callable[[str], object]) -> Tokens:
+    async def answer(
+        self, client: AsyncOpenAI, key: str, ask: Ask, say: Callable[[str], object]
+    ) -> Tokens:
         """See Api."""
-        async with await self._ask(client, ask) as chunks:
+        async with await self._ask(client, key, ask) as chunks:
             async for chunk in chunks:
                 for choice in llm_errors.part(chunk, "choices") or ():
                     delta = llm_errors.part(choice, "delta") or {}
@@ -102,7 +108,7 @@ class Chat:
                         return _tokens(usage, "prompt_tokens", "completion_tokens")
         raise CutShort("the stream ended without finish_reason")
 
-    async def _ask(self, client: AsyncOpenAI, ask: Ask) -> AsyncStream[Any]:
+    async def _ask(self, client: AsyncOpenAI, key: str, ask: Ask) -> AsyncStream[Any]:
         """Ask with the length under the name that the provider takes; the wrong one costs once."""
         from openai import BadRequestError  # noqa: PLC0415  # see llm.py
 
@@ -116,12 +122,12 @@ class Chat:
         )
         name, length = self._length, self._settings.max_output_tokens
         try:
-            return await _post(client, path, {**body, name: length})
+            return await _post(client, key, path, {**body, name: length})
         except BadRequestError as error:
             if name != _LENGTH or error.param != name:
                 raise
         self._length = _LENGTH_OF_REASONING_MODELS
-        return await _post(client, path, {**body, self._length: length})
+        return await _post(client, key, path, {**body, self._length: length})
 
 
 def _written(ask: Ask) -> list[dict[str, str]]:
@@ -133,12 +139,13 @@ def _tokens(usage: Any, given: str, made: str) -> Tokens:
     return Tokens(llm_errors.part(found, given) or 0, llm_errors.part(found, made) or 0)
 
 
-async def _post(client: AsyncOpenAI, path: str, body: dict[str, Any]) -> AsyncStream[Any]:
+async def _post(client: AsyncOpenAI, key: str, path: str, body: dict[str, Any]) -> AsyncStream[Any]:
     from openai import AsyncStream  # noqa: PLC0415  # see llm.py
 
     return await client.post(
         path,
         body={**body, "stream": True},
+        options={"headers": {"Authorization": f"Bearer {key}"}},
         cast_to=object,
         stream=True,
         stream_cls=AsyncStream[object],

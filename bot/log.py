@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 # Libraries below warning say what they send and receive: content and credentials.
-_LIBRARIES = ("discord", "openai", "httpx2", "httpcore2", "aiohttp", "asyncio", "watchfiles")
+_LIBRARIES = (
+    *("discord", "openai", "httpx2", "httpcore2", "aiohttp", "asyncio", "watchfiles"),
+    *("azure", "msal", "urllib3"),
+)
 
 
 def configure(level: str, stream: TextIO = sys.stdout) -> None:

@@ -42,6 +42,24 @@ class Metrics:
         self.credential = self._gauge("credential_present", "1 when there is a value", "name")
         self.credential_changes = self._counter("credential_changes", "New values seen", "name")
         self.credential_refused = self._counter("credential_refused", "Values refused", "name")
+        self.credential_rejected = self._counter(
+            "credential_rejected", "Values not even tried: empty, or of another service", "name"
+        )
+        self.credential_refusal = self._gauge(
+            "credential_last_refusal_timestamp_seconds", "When its service refused a value", "name"
+        )
+        self.credential_info = self._gauge(
+            "credential_info", "The value in use", "name", "source", "sha256", "version"
+        )
+        self.credential_age = self._gauge(
+            "credential_age_seconds", "Since the value was taken", "name"
+        )
+        self.credential_expiry = self._gauge(
+            "credential_expiry_seconds", "To the expiry that Key Vault tells", "name"
+        )
+        self.vault = self._counter(
+            "keyvault_requests", "Questions to Key Vault", "secret", "operation", "outcome"
+        )
 
     def render(self) -> bytes:
         """Write everything in Prometheus' text format."""

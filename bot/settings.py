@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "SKY_"
@@ -33,6 +33,7 @@ def _address(*schemes: str) -> AfterValidator:
 HttpUrl = Annotated[str, _address("http", "https")]
 SocketUrl = Annotated[str, _address("ws", "wss")]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+SecretName = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,127}$")]  # as Key Vault has it
 
 
 class Section(BaseModel):
@@ -68,6 +69,18 @@ class Credentials(Section):
     keyvault_url: HttpUrl | None = Field(
         default=None, description="The Azure Key Vault to ask; without it only the files count"
     )
+    discord_secret: SecretName = Field(
+        default="discord-token", description="The name in the vault of the bot's token"
+    )
+    openai_secret: SecretName = Field(
+        default="openai-api-key", description="The name in the vault of the provider's key"
+    )
+
+    @field_validator("keyvault_url", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        """Let an empty variable mean no vault."""
+        return None if value == "" else value
 
 
 class OpenAI(Section):
@@ -77,6 +90,15 @@ class OpenAI(Section):
     api_key_file: Path = Field(
         default=Path("/secrets/openai/openai-api-key"),
         description="The file that holds the provider's key",
+    )
+    auth: Literal["key", "entra"] = Field(
+        default="key",
+        description="`key`, or `entra` for a token of the pod's Azure identity instead of a key",
+    )
+    entra_scope: str = Field(
+        default="https://cognitiveservices.azure.com/.default",
+        pattern=r"^\S+$",
+        description="What an Entra token is asked for; this one is Azure OpenAI's",
     )
     api: Literal["responses", "chat"] = Field(
         default="responses",

@@ -146,7 +146,7 @@ async def test_a_refused_token_waits_for_another_and_does_not_spend_logins(line:
 
 
 async def test_a_missing_token_is_waited_for(line: Line) -> None:
-    line.token._value = None
+    line.token._held = line.token._in_file = None
 
     async with running(line):
         await asyncio.sleep(0.01)

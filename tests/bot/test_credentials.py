@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.credentials import Credential, watch
+from bot.credential_files import watch
+from bot.credentials import Credential
 from bot.errors import CredentialMissing
 from bot.metrics import Metrics
 
@@ -76,16 +77,16 @@ async def test_a_value_outlives_the_loss_of_its_file(mount: Mount) -> None:
 
 async def test_every_swap_of_the_mounted_link_is_seen(mount: Mount) -> None:
     """The second and third as well: a watch on the file itself would see the first only."""
-    mount.put("version 0")
+    mount.put("version-0")
     credential = made(mount)
     watching = asyncio.create_task(watch([credential], compare_seconds=NEVER))
     await asyncio.sleep(0.3)
 
     for number in range(1, 4):
         before = credential.value
-        mount.put(f"version {number}")
+        mount.put(f"version-{number}")
         assert await credential.another(before, timeout=5)
-        assert credential.value == f"version {number}"
+        assert credential.value == f"version-{number}"
     watching.cancel()
 
 

@@ -185,10 +185,10 @@ async def test_the_model_reads_the_answer_that_a_person_replies_to() -> None:
 
 async def test_no_content_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
-    bot = Bot(FakeModel(text="the answer's secret"))
+    bot = Bot(FakeModel(text="the answer's marmalade"))
 
-    bot.call(1, "the question's secret")
+    bot.call(1, "the question's marmalade")
     await bot.desk.drain()
 
     assert caplog.records
-    assert not any("secret" in str(vars(record)) for record in caplog.records)
+    assert not any("marmalade" in str(vars(record)) for record in caplog.records)

@@ -46,13 +46,13 @@ def test_a_trace_names_types_and_places_but_no_text(lines: io.StringIO) -> None:
     """What an exception says may quote a message or a key."""
     try:
         try:
-            int("sk-secret")
+            int("sk-marmalade")
         except ValueError as error:
-            raise ExceptionGroup("secret group", [KeyError("sk-secret")]) from error
+            raise ExceptionGroup("marmalade group", [KeyError("sk-marmalade")]) from error
     except ExceptionGroup:
         logging.getLogger("bot.x").exception("it broke")
 
-    assert "secret" not in lines.getvalue()
+    assert "marmalade" not in lines.getvalue()
     trace = last(lines)["trace"]
     assert "ExceptionGroup" in trace
     assert "ValueError" in trace
