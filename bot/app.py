@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bot import credential_files, gateway, health
 from bot.access import Access
 from bot.answering import Kit
+from bot.catchup import CatchUp
 from bot.channels import Channels
 from bot.connection import Connection
 from bot.conversation import Recall
@@ -43,12 +44,17 @@ class App:
         self.model = OpenAIModel(settings.openai, access.key, metrics)
         recall = Recall()
         self.connection = Connection(
-            lambda: gateway.Gateway(self.desk, recall, self.pulse), access.token, self.pulse
+            lambda: gateway.Gateway(self.desk, recall, self.pulse, catchup),
+            access.token,
+            self.pulse,
         )
-        channels = Channels(self.connection.client, metrics, Gate())
+        gate = Gate()
+        connection = self.connection
+        channels = Channels(connection.client, metrics, gate, connection.logged_in)
         pace = Pace(settings.reply.edit_seconds)
         kit = Kit(settings, recall, channels, self.model, channels, pace, metrics)
         self.desk = Desk(kit)
+        catchup = CatchUp(self.desk, gate, metrics)
         self.stopping = asyncio.Event()
 
     def not_ready(self) -> str | None:

@@ -35,10 +35,14 @@ _INNER = {
 class AzureVault:
     """One vault, asked as the identity that entra.py finds. See keyvault.Vault."""
 
-    def __init__(self, url: str, environ: Mapping[str, str], seconds: float = _SECONDS) -> None:
+    def __init__(
+        self, url: str, environ: Mapping[str, str], seconds: float = _SECONDS, **options: Any
+    ) -> None:
+        """Give `options` to Azure's libraries as well: tests name their authority so."""
         self.url = url
         self._environ = environ
         self._seconds = seconds
+        self._options = options
         self._client: SecretClient | None = None
         self._identity: Any = None
 
@@ -93,7 +97,7 @@ class AzureVault:
             async with asyncio.timeout(self._seconds):
                 if self._client is None:
                     await asyncio.to_thread(load)
-                    self._identity = entra.credential(self._environ)
+                    self._identity = entra.credential(self._environ, **self._options)
                     self._client = self._made()
                 yield self._client
         except Exception as error:
@@ -114,6 +118,7 @@ class AzureVault:
             retry_total=0,  # whoever asks asks again, and knows how soon
             connection_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
+            **self._options,
         )
 
 

@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 _ATTEMPT_SECONDS = 30.0  # longer than the longest wait for a place in a channel's limit
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+_LOGIN_SECONDS = 900.0  # a person sets a new token; after that the words are stale
 _SILENT = discord.AllowedMentions.none()
 
 
@@ -48,11 +49,16 @@ class Channels:
     """Discord's channels, through whichever client is logged in now."""
 
     def __init__(
-        self, client: Callable[[], discord.Client | None], metrics: Metrics, gate: Gate
+        self,
+        client: Callable[[], discord.Client | None],
+        metrics: Metrics,
+        gate: Gate,
+        logged_in: Callable[[], Awaitable[object]],
     ) -> None:
         self._client = client
         self._metrics = metrics
         self._gate = gate
+        self._logged_in = logged_in
 
     async def send(self, to: Message, text: str, nonce: str) -> int:
         """See Outbox."""
@@ -116,6 +122,8 @@ class Channels:
     ) -> T:
         """Call with the present client, again after each of `pauses` while it may still succeed."""
         for pause in (*pauses, None):
+            if pauses:
+                await self._wait_for_login()
             await self._gate()
             try:
                 result = await self._once(call)
@@ -128,6 +136,12 @@ class Channels:
                 self._metrics.calls.labels(name, "ok").inc()
                 return result
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _wait_for_login(self) -> None:
+        """Keep what is to be said while the token is exchanged: its answer is already paid."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOGIN_SECONDS):
+                await self._logged_in()
 
     async def _once(self, call: Callable[[discord.Client], Awaitable[T]]) -> T:
         client = self._client()

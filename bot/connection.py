@@ -56,10 +56,15 @@ class Connection:
         self._token = token
         self._pulse = pulse
         self._client: Gateway | None = None
+        self._up = asyncio.Event()
 
     def client(self) -> Gateway | None:
         """The client that is logged in, or trying to."""
         return self._client
+
+    async def logged_in(self) -> None:
+        """Wait until there is a client whose token Discord accepted."""
+        await self._up.wait()
 
     def latency(self) -> float:
         """The present client's latency; infinite without one."""
@@ -107,6 +112,7 @@ class Connection:
         try:
             await client.login(token)
             self._token.accept(token)
+            self._up.set()
             await client.connect()
         except discord.LoginFailure as error:
             self._token.refuse(token)
@@ -126,6 +132,7 @@ class Connection:
                 raise
             raise aiohttp.ClientConnectionError("the gateway cannot be reached") from error
         finally:
+            self._up.clear()
             watchdog.cancel()
             with contextlib.suppress(*_TRANSIENT):
                 async with asyncio.timeout(_CLOSE_SECONDS):

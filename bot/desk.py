@@ -50,6 +50,13 @@ class Desk:
         else:
             self._take(Call(message, decision.prompt, me, time.monotonic()))
 
+    def missed(self, message: Message, me: int) -> bool:
+        """Receive a message that was not heard when it was written; says whether it was taken."""
+        if message.id in self._taken or message.author.bot:
+            return False
+        self.receive(message, me)
+        return message.id in self._taken
+
     def _turn_away(self, message: Message, reason: str) -> None:
         self._kit.metrics.turned_away.labels(reason).inc()
         log.info("not taken", extra={"message_id": message.id, "reason": reason})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,13 +17,15 @@ def is_workload(environ: Mapping[str, str]) -> bool:
     return all(environ.get(name) for name in _WORKLOAD)
 
 
-def credential(environ: Mapping[str, str]) -> WorkloadIdentityCredential | AzureCliCredential:
+def credential(
+    environ: Mapping[str, str], **options: Any
+) -> WorkloadIdentityCredential | AzureCliCredential:
     """Make the credential that the environment asks for; loads Azure's libraries."""
     from azure.identity import aio  # noqa: PLC0415  # 16 MiB that most bots never need
 
     if is_workload(environ):
         client, tenant, file = (environ[name] for name in _WORKLOAD)
         return aio.WorkloadIdentityCredential(
-            client_id=client, tenant_id=tenant, token_file_path=file, retry_total=0
+            client_id=client, tenant_id=tenant, token_file_path=file, retry_total=0, **options
         )
     return aio.AzureCliCredential()

@@ -12,6 +12,7 @@ from discord.gateway import DiscordWebSocket
 from bot import discord_values
 
 if TYPE_CHECKING:
+    from bot.catchup import CatchUp
     from bot.conversation import Recall
     from bot.desk import Desk
     from bot.pulse import Pulse
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _HEARTBEAT_SECONDS = 60.0  # silence after which discord.py reconnects; beats are 41 s apart
-_GUILD_SECONDS = 0.5  # discord.py waits this long after the last guild; nothing here waits for it
+_GUILD_SECONDS = 0.5  # discord.py waits this long after the last guild; catching up waits for it
 
 
 def point_at(settings: Discord) -> None:
@@ -44,7 +45,7 @@ def intents() -> discord.Intents:
 class Gateway(discord.Client):
     """One login. It caches no messages and no members: what is needed of them is in the recall."""
 
-    def __init__(self, desk: Desk, recall: Recall, pulse: Pulse) -> None:
+    def __init__(self, desk: Desk, recall: Recall, pulse: Pulse, catchup: CatchUp) -> None:
         super().__init__(
             intents=intents(),
             max_messages=None,
@@ -57,6 +58,7 @@ class Gateway(discord.Client):
         self._desk = desk
         self._recall = recall
         self._pulse = pulse
+        self._catchup = catchup
 
     @property
     def me(self) -> int:
@@ -67,24 +69,33 @@ class Gateway(discord.Client):
         """READY was received: events come from here on."""
         log.info("gateway ready", extra={"guilds": len(self.guilds), "user_id": self.me})
         self._pulse.opened("ready")
+        self._catchup.gap()
+
+    async def on_ready(self) -> None:
+        """Ask for what was missed, now that the servers and their channels are known."""
+        await self._catchup.run(self)
 
     async def on_resumed(self) -> None:
         """RESUMED: what was missed has been sent."""
         log.info("gateway resumed")
         self._pulse.opened("resumed")
+        self._catchup.resumed()
 
     async def on_disconnect(self) -> None:
         """Note that the connection broke or could not be made; discord.py goes on trying."""
         if self._pulse.open:
             log.warning("gateway disconnected")
         self._pulse.closed("disconnected")
+        self._catchup.gap()
 
     async def on_message(self, message: discord.Message) -> None:
         """Hand a message on."""
         quoted = discord_values.replied(message)
         if quoted is not None and self._recall.get(quoted.id) is None:
             self._recall.put(quoted)
-        self._desk.receive(discord_values.read(message), self.me)
+        read = discord_values.read(message)
+        self._catchup.heard(read.id, read.channel_id if read.direct else None)
+        self._desk.receive(read, self.me)
 
     async def on_raw_message_edit(self, event: discord.RawMessageUpdateEvent) -> None:
         """Remember the new words of a message; embeds that Discord adds are no new words."""

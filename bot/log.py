@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 # Libraries below warning say what they send and receive: content and credentials.
-_LIBRARIES = (
-    *("discord", "openai", "httpx2", "httpcore2", "aiohttp", "asyncio", "watchfiles"),
-    *("azure", "msal", "urllib3"),
-)
+_LIBRARIES = ("discord", "openai", "httpx2", "httpcore2", "aiohttp", "asyncio", "watchfiles")
+_SILENT = ("azure", "msal", "urllib3")  # their warnings quote answers; ours say what they mean
 
 
 def configure(level: str, stream: TextIO = sys.stdout) -> None:
@@ -32,6 +30,8 @@ def configure(level: str, stream: TextIO = sys.stdout) -> None:
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for name in _LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.root.level))
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 class JsonLines(logging.Formatter):

@@ -19,6 +19,7 @@ class Metrics:
         self.unknown_settings = self._gauge("settings_unknown", "Keys that nothing reads")
 
         self.messages = self._counter("messages", "Messages seen, by decision", "decision")
+        self.caught_up = self._counter("caught_up", "Calls that were missed and taken later")
         self.turned_away = self._counter("turned_away", "Calls not taken, by reason", "reason")
         self.in_flight = self._gauge("answers_in_flight", "Answers being written")
         self.waiting = self._gauge("answers_waiting", "Calls that wait for a place")

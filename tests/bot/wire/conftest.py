@@ -9,6 +9,8 @@ import pytest
 
 from tests.loop.discord_server.control import DiscordControl
 from tests.loop.openai_server.control import OpenAIControl
+from tests.loop.vault_server.harness import Harness
+from tests.loop.vault_server.harness import running as running_vault
 
 from .scene import Scene
 from .scene import scene as open_scene
@@ -103,6 +105,15 @@ def fresh(servers: Servers, tmp_path: Path) -> Iterator[FreshStage]:
             return started
 
         yield make
+
+
+@pytest.fixture
+async def azure(servers: Servers, tmp_path: Path) -> AsyncIterator[Harness]:
+    """A vault with the two credentials that the servers accept."""
+    (tmp_path / "azure").mkdir()
+    secrets = {"discord-token": servers.token, "openai-api-key": servers.key}
+    async with running_vault(tmp_path / "azure", secrets) as harness:
+        yield harness
 
 
 @pytest.fixture
