@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.errors import BadSettings
+from bot.secrets_command import arguments
 from bot.settings_file import Loaded, load
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ _MORE = f"""\
 It needs two files, each with one credential in it: the bot's token (SKY_DISCORD__TOKEN_FILE) and
 the key of the model's provider (SKY_OPENAI__API_KEY_FILE). Both may change while it runs.
 
+With an Azure Key Vault it asks there itself when one is refused or missing: `secrets --help` says
+how to set and rotate them. On a laptop DISCORD_TOKEN and OPENAI_API_KEY will do.
+
 Settings come from a TOML file ({_DEFAULT_FILE}, if it is there) and from
 environment variables, which win: SKY_, the section, two underscores, the key, as in
 SKY_OPENAI__MODEL=gpt-5-mini. All of them are listed in bot/README.md.
@@ -38,12 +43,14 @@ Try it on your machine, with the two files in the present directory:
 """
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(line: list[str] | None = None) -> int:
     """Do what the command line says; returns the exit code."""
-    chosen = _parser().parse_args(arguments)
+    chosen = _parser().parse_args(line)
     try:
         if chosen.command == "check-config":
             return _check(chosen.file, os.environ)
+        if chosen.command == "secrets":
+            return _secrets(chosen, load(_config(chosen.config), os.environ))
         return _run(load(_config(chosen.config), os.environ))
     except BadSettings as error:
         for problem in error.problems:
@@ -72,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("file", type=Path, metavar="FILE")
     check.set_defaults(command="check-config")
+    arguments.add(commands)
     return parser
 
 
@@ -88,6 +96,26 @@ def _check(path: Path, environ: Mapping[str, str]) -> int:
         raise BadSettings(loaded.unknown)
     print(f"{path}: good")
     return _OK
+
+
+def _secrets(chosen: argparse.Namespace, loaded: Loaded) -> int:
+    import asyncio  # noqa: PLC0415  # see _run
+    import logging  # noqa: PLC0415
+
+    from bot.secrets_command import command  # noqa: PLC0415
+    from bot.secrets_command.desk import Person  # noqa: PLC0415
+
+    logging.disable()  # what Azure's libraries have to say is said in our words
+    person = Person(print, _type_unseen)
+    well = asyncio.run(command.run(chosen, loaded.settings, os.environ, person))
+    return _OK if well else _FAILED
+
+
+def _type_unseen(prompt: str) -> str:
+    """Let a person type a secret; what is piped in is read as it is."""
+    if sys.stdin.isatty():
+        return getpass.getpass(prompt)
+    return sys.stdin.readline()
 
 
 def _run(loaded: Loaded) -> int:

@@ -7,7 +7,9 @@ Discord's and OpenAI's clients they honour HTTPS_PROXY, NO_PROXY and SSL_CERT_FI
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 10.0  # for one question, a token for it included
 _CONNECT_SECONDS, _READ_SECONDS = 3, 9
+_SCOPE = "https://vault.azure.net/.default"
 _FORBIDDEN, _CONFLICT, _TOO_MANY, _SERVER_ERROR = 403, 409, 429, 500
 _INNER = {
     "SecretDisabled": "disabled",
@@ -82,6 +85,14 @@ class AzureVault:
             )
             return _version(made.properties)
 
+    async def who(self) -> str:
+        """Name the identity that asks, as its access token does: a person or an application."""
+        async with self._asking():
+            token = await self._identity.get_token(_SCOPE)
+        claims = _claims(token.token)
+        person = claims.get("upn") or claims.get("unique_name")
+        return str(person or f"application {claims.get('appid', 'unknown')}")
+
     async def close(self) -> None:
         """Close the connections; the next question makes new ones."""
         client, identity, self._client, self._identity = self._client, self._identity, None, None
@@ -135,6 +146,16 @@ def _version(properties: SecretProperties) -> Version:
         expires=properties.expires_on.timestamp() if properties.expires_on else None,
         enabled=properties.enabled is not False,
     )
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """Read what a JWT says, unverified: it is shown to the person whose token it is."""
+    try:
+        payload = token.split(".")[1]
+        found = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def trouble_of(error: Exception) -> VaultTrouble | None:  # noqa: PLR0911  # a table

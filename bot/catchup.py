@@ -5,7 +5,7 @@ REST API is asked, only in channels whose last message is newer than the last on
 Direct messages are looked for in those channels that this process has heard from: Discord lists
 none to a bot.
 
-Ids tell the time here, by Discord's own clock: nothing is compared with this machine's.
+Ids tell the time here, by Discord's own clock, which need not be this machine's.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -34,6 +35,7 @@ _MOST = 200  # messages that are read in one channel
 _AT_ONCE = 4  # channels that are read at once
 _DIRECT_CHANNELS = 200  # remembered
 _ATTEMPTS = 3
+_CLOCKS_DIFFER = timedelta(seconds=60)
 _TRANSIENT = (aiohttp.ClientError, OSError, TimeoutError, discord.HTTPException)
 
 
@@ -45,6 +47,7 @@ class CatchUp:
         self._gate = gate
         self._metrics = metrics
         self._heard: int | None = None
+        self._began: int | None = None
         self._owed: int | None = None  # the mark from which on something may have been missed
         self._direct: OrderedDict[int, None] = OrderedDict()
 
@@ -60,7 +63,15 @@ class CatchUp:
     def gap(self) -> None:
         """Note that from now on messages may be missed."""
         if self._owed is None:
-            self._owed = self._heard
+            self._owed = self._began if self._heard is None else self._heard
+
+    def opened(self) -> None:
+        """Note a new session. What was said before the first one is not for this process.
+
+        Until the servers are known, the mark of the first one is this machine's clock, with room.
+        """
+        self.gap()
+        self._began = discord.utils.time_snowflake(discord.utils.utcnow() - _CLOCKS_DIFFER)
 
     def resumed(self) -> None:
         """Note that Discord has sent again what was missed."""

@@ -69,7 +69,7 @@ class Gateway(discord.Client):
         """READY was received: events come from here on."""
         log.info("gateway ready", extra={"guilds": len(self.guilds), "user_id": self.me})
         self._pulse.opened("ready")
-        self._catchup.gap()
+        self._catchup.opened()
 
     async def on_ready(self) -> None:
         """Ask for what was missed, now that the servers and their channels are known."""

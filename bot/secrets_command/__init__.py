@@ -1,0 +1,1 @@
+"""`python -m bot secrets`: look at the secrets in Key Vault, set, rotate, and take a step back."""

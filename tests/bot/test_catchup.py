@@ -1,0 +1,270 @@
+"""After a gap: who is asked what was missed, and what is taken of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import discord
+import pytest
+
+from bot.catchup import CatchUp
+from bot.metrics import Metrics
+from bot.pace import Gate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bot.messages import Message
+
+ME = 7
+
+
+def at(second: int, number: int = 0) -> int:
+    """Make an id of that second of Discord's clock."""
+    return (second * 1000 << 22) + number
+
+
+@dataclass
+class Author:
+    """Somebody."""
+
+    id: int = 1
+    display_name: str = "Ada"
+    bot: bool = False
+
+
+@dataclass
+class Said:
+    """A message as discord.py gives it, as far as it is read."""
+
+    id: int
+    channel: Any
+    author: Author = field(default_factory=Author)
+    content: str = "hello"
+    reference: Any = None
+    type: discord.MessageType = discord.MessageType.default
+    guild: Any = None
+    mentions: tuple[Author, ...] = ()
+
+
+@dataclass
+class Channel:
+    """A channel with a history, which may fail first."""
+
+    id: int
+    messages: list[Said] = field(default_factory=list)
+    troubles: list[Exception] = field(default_factory=list)
+    readable: bool = True
+    asked: list[int] = field(default_factory=list)
+    guild_id: int | None = None
+
+    @property
+    def last_message_id(self) -> int | None:
+        """The newest."""
+        return self.messages[-1].id if self.messages else None
+
+    def permissions_for(self, _: object) -> SimpleNamespace:
+        """Whether it may be read."""
+        return SimpleNamespace(read_message_history=self.readable)
+
+    def say(self, number: int, **more: Any) -> None:
+        """Add a message."""
+        self.messages.append(Said(number, self, **more))
+
+    async def history(self, limit: int, after: discord.Object) -> AsyncIterator[Said]:
+        """Give what is newer."""
+        self.asked.append(after.id)
+        if self.troubles:
+            raise self.troubles.pop(0)
+        for message in [each for each in self.messages if each.id > after.id][:limit]:
+            yield message
+
+
+class FakeDesk:
+    """Takes everything that it has not seen."""
+
+    def __init__(self) -> None:
+        self.taken: list[int] = []
+
+    def missed(self, message: Message, me: int) -> bool:
+        """Take it."""
+        assert me == ME
+        self.taken.append(message.id)
+        return True
+
+
+@dataclass
+class World:
+    """Channels of one server, direct ones, and the catching up under test."""
+
+    channels: list[Channel]
+    direct: list[Channel] = field(default_factory=list)
+    desk: FakeDesk = field(default_factory=FakeDesk)
+    metrics: Metrics = field(default_factory=Metrics)
+    closed: bool = False
+
+    def __post_init__(self) -> None:
+        self.catchup = CatchUp(self.desk, Gate(), self.metrics)  # type: ignore[arg-type]  # as much of it as is used
+        self.user = SimpleNamespace(id=ME)
+
+    @property
+    def guilds(self) -> list[SimpleNamespace]:
+        """The server."""
+        return [SimpleNamespace(id=99, me=None, channels=self.channels, threads=[])]
+
+    def is_closed(self) -> bool:
+        """Whether the client was closed."""
+        return self.closed
+
+    def get_partial_messageable(self, channel_id: int, guild_id: int | None = None) -> Channel:
+        """Find a channel."""
+        del guild_id
+        return next(each for each in [*self.channels, *self.direct] if each.id == channel_id)
+
+    async def ready(self) -> None:
+        """A new session whose servers are known."""
+        self.catchup.opened()
+        await self.catchup.run(self)  # type: ignore[arg-type]  # as much of a client as is used
+
+    async def first(self, mark: int = at(100)) -> None:
+        """The first session, in which a message was heard."""
+        await self.ready()
+        self.catchup.heard(mark, None)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def no_time(_: float) -> None:
+        return
+
+    monkeypatch.setattr(asyncio, "sleep", no_time)
+
+
+async def test_the_first_session_asks_for_nothing() -> None:
+    world = World([Channel(1)])
+    world.channels[0].say(at(100))
+
+    await world.ready()
+
+    assert world.desk.taken == []
+    assert world.channels[0].asked == []
+
+
+async def test_only_channels_with_news_are_asked() -> None:
+    world = World([Channel(1), Channel(2)])
+    world.channels[1].say(at(50))
+    await world.first()
+    world.catchup.gap()
+    world.channels[0].say(at(200))
+
+    await world.ready()
+
+    assert world.desk.taken == [at(200)]
+    assert world.channels[1].asked == []
+
+
+async def test_what_has_an_answer_is_left_alone() -> None:
+    world = World([Channel(1)])
+    await world.first()
+    world.channels[0].say(at(200))
+    world.channels[0].say(at(201))
+    sky = Author(ME, "Sky", bot=True)
+    world.channels[0].say(
+        at(202),
+        author=sky,
+        reference=SimpleNamespace(message_id=at(200), channel_id=1, resolved=None),
+    )
+
+    await world.ready()
+
+    assert at(200) not in world.desk.taken
+    assert at(201) in world.desk.taken
+
+
+async def test_direct_messages_are_looked_for_where_they_were_heard_before() -> None:
+    direct = Channel(5)
+    world = World([], [direct])
+    await world.ready()
+    world.catchup.heard(at(100), 5)
+    direct.say(at(200))
+
+    await world.ready()
+
+    assert world.desk.taken == [at(200)]
+
+
+async def test_a_resumed_session_has_missed_nothing() -> None:
+    world = World([Channel(1)])
+    await world.first()
+    world.catchup.gap()
+    world.catchup.resumed()
+    world.catchup.heard(at(300), None)
+    world.channels[0].say(at(200))
+
+    await world.ready()
+
+    assert world.desk.taken == []
+
+
+async def test_a_reset_before_the_servers_were_known_loses_nothing() -> None:
+    world = World([Channel(1)])
+    world.catchup.opened()
+    world.catchup.gap()
+    world.channels[0].say(discord.utils.time_snowflake(discord.utils.utcnow()))
+
+    await world.ready()
+
+    assert len(world.desk.taken) == 1
+
+
+def answer(status: int) -> Any:
+    """As much of an HTTP answer as discord.py reads for its error."""
+    return SimpleNamespace(status=status, reason="")
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [TimeoutError(), OSError(), discord.DiscordServerError(answer(503), None)],
+    ids=["slow", "unreachable", "503"],
+)
+async def test_trouble_is_outlasted_or_owed(trouble: Exception) -> None:
+    world = World([Channel(1)])
+    await world.first()
+    world.channels[0].say(at(200))
+    world.channels[0].troubles = [trouble] * 4
+
+    await world.ready()
+    taken_before = list(world.desk.taken)
+    await world.ready()
+
+    assert taken_before == []
+    assert world.desk.taken == [at(200)]
+
+
+async def test_a_channel_that_may_not_be_read_is_passed_over() -> None:
+    world = World([Channel(1), Channel(2, readable=False)])
+    await world.first()
+    for channel in world.channels:
+        channel.say(at(200))
+    world.channels[0].troubles = [discord.Forbidden(answer(403), None)]
+
+    await world.ready()
+
+    assert world.desk.taken == []
+    assert world.channels[1].asked == []
+
+
+async def test_a_client_that_is_closed_meanwhile_leaves_it_to_the_next() -> None:
+    world = World([Channel(1)])
+    await world.first()
+    world.channels[0].say(at(200))
+    world.channels[0].troubles = [RuntimeError("Session is closed")]
+    world.closed = True
+
+    await world.ready()
+    await world.ready()
+
+    assert world.desk.taken == [at(200)]
