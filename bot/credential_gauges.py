@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from bot.credential_forms import digest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bot.credentials import Held
     from bot.metrics import Metrics
 
@@ -15,11 +17,12 @@ if TYPE_CHECKING:
 class CredentialGauges:
     """The series of one credential."""
 
-    def __init__(self, name: str, metrics: Metrics) -> None:
+    def __init__(self, name: str, metrics: Metrics, usable: Callable[[], bool]) -> None:
         self._name = name
         self._metrics = metrics
         self._labels: tuple[str, ...] | None = None
         metrics.credential.labels(name).set(0)
+        metrics.credential_usable.labels(name).set_function(lambda: float(usable()))
 
     def taken(self, held: Held) -> None:
         """Show a value that was taken now."""

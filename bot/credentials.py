@@ -72,7 +72,7 @@ class Credential:
         self._environment = environment.strip()
         self._wrong = wrong
         self._clock = clock
-        self._gauges = CredentialGauges(name, metrics)
+        self._gauges = CredentialGauges(name, metrics, lambda: self.usable)
         self._held: Held | None = None
         self._worked: Held | None = None
         self._refused: dict[str, _Refusal] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot import azure_vault, entra
 from bot.credential_forms import digest
@@ -31,12 +31,13 @@ class EntraKey:
     usable = True  # a token is fetched when it is needed
     needed_for = 0.0
 
-    def __init__(self, scope: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, scope: str, environ: Mapping[str, str], **options: Any) -> None:
         self._scope = scope
+        self._options = options
         self._environ = environ
         self._identity: WorkloadIdentityCredential | AzureCliCredential | None = None
         self._token: AccessToken | None = None
-        self._renewed = 0.0
+        self._renewed = -_RENEWED_SECONDS
         self._one = asyncio.Lock()
 
     async def current(self) -> str:
@@ -76,7 +77,7 @@ class EntraKey:
         try:
             async with asyncio.timeout(_SECONDS):
                 if self._identity is None:
-                    self._identity = entra.credential(self._environ)
+                    self._identity = entra.credential(self._environ, **self._options)
                 token = await self._identity.get_token(self._scope)
         except Exception as error:
             trouble = azure_vault.trouble_of(error)

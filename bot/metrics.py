@@ -41,6 +41,9 @@ class Metrics:
         self.loop_lag = self._gauge("event_loop_lag_seconds", "How late the event loop woke last")
 
         self.credential = self._gauge("credential_present", "1 when there is a value", "name")
+        self.credential_usable = self._gauge(
+            "credential_usable", "1 when there is a value that was not refused", "name"
+        )
         self.credential_changes = self._counter("credential_changes", "New values seen", "name")
         self.credential_refused = self._counter("credential_refused", "Values refused", "name")
         self.credential_rejected = self._counter(
