@@ -65,7 +65,7 @@ def add(commands: Any) -> None:
 
 def _common() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--vault", metavar="URL", help="https://NAME.vault.azure.net")
+    common.add_argument("--vault", metavar="URL", help="https://my-vault.vault.azure.net")
     common.add_argument(
         "--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="the settings file"
     )

@@ -276,7 +276,7 @@ def test_without_a_vault_it_says_how_to_name_one(
 
     assert main(["secrets", "check"]) == 2
 
-    assert "--vault https://NAME.vault.azure.net" in capsys.readouterr().err
+    assert "--vault https://my-vault.vault.azure.net" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("line", [["secrets"], ["secrets", "rotate"]])
