@@ -85,7 +85,7 @@ class Credential:
     def value(self) -> str:
         """The value now; raises CredentialMissing while there is none."""
         if self._held is None:
-            remedy = "The file must exist, be readable and not be empty."
+            remedy = "The file must exist, be readable and not be empty; or a Key Vault has it."
             raise CredentialMissing(f"{self.path}: no value for the {self.name}. {remedy}")
         return self._held.value
 
