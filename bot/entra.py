@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from azure.identity.aio import AzureCliCredential, WorkloadIdentityCredential
 
+_AZ_SECONDS = 30  # `az` is slow to start
 _WORKLOAD = ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE")
 
 
@@ -28,4 +29,4 @@ def credential(
         return aio.WorkloadIdentityCredential(
             client_id=client, tenant_id=tenant, token_file_path=file, retry_total=0, **options
         )
-    return aio.AzureCliCredential()
+    return aio.AzureCliCredential(process_timeout=_AZ_SECONDS)

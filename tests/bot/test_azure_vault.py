@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -172,3 +173,38 @@ async def test_no_token_of_entra_is_told_like_a_missing_key(azure: Harness) -> N
 
     assert await key.another(None, 1.0)
     await key.close()
+
+
+async def test_whoever_is_logged_in_with_az_is_who_asks(
+    azure: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token is what `az account get-access-token` prints."""
+    token = azure.server.directory.issue(harness.OPERATOR, "https://vault.azure.net")
+    answer = {"accessToken": token["access_token"], "expires_on": 4_000_000_000}
+    program = azure.folder / "bin" / "az"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho '{json.dumps(answer)}'\n")
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    vault = AzureVault(VAULT_URL, {}, 10.0, **azure.trust)
+
+    made = await vault.put(TOKEN, "second", expires=None, content_type="text/plain")
+    who = await vault.who()
+    await vault.close()
+
+    assert azure.server.store.get(TOKEN).newest.id == made.id
+    assert harness.OPERATOR.client_id in who
+
+
+async def test_az_without_a_login_says_to_log_in(
+    azure: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = azure.folder / "bin" / "az"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho \"ERROR: Please run 'az login'\" >&2\nexit 1\n")
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    vault = AzureVault(VAULT_URL, {}, 10.0, **azure.trust)
+
+    assert (await trouble(vault)).label == "no_identity"
+    await vault.close()
