@@ -34,8 +34,8 @@ async def run(
     """Do what `chosen` says; returns whether all is well. Raises BadSettings without a vault."""
     url = chosen.vault or settings.credentials.keyvault_url
     if not url:
-        remedy = "Name it with --vault https://my-vault.vault.azure.net or credentials.keyvault_url."
-        raise BadSettings([f"no Key Vault is named. {remedy}"])
+        where = "--vault https://my-vault.vault.azure.net or credentials.keyvault_url"
+        raise BadSettings([f"no Key Vault is named. Name it with {where}."])
     vault = AzureVault(url, environ, _PATIENCE, **azure)
     desk = Desk(person, settings, vault, _options(chosen))
     every = kinds(settings)
