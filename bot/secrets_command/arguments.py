@@ -35,7 +35,7 @@ Examples:
   pass show openai | python -m bot secrets set openai-api-key --no-bot
 
 The same by hand, without the trying and the waiting:
-  az keyvault secret set --vault-name my-vault --name discord-token --file FILE --expires 2027-01-31
+  az keyvault secret set --vault-name my-vault --name discord-token --file FILE --encoding utf-8
 Exit codes: 0 all is well, 1 something is not, 2 for settings that cannot be used.
 """
 _DEFAULT_DAYS, _DEFAULT_WAIT = 90, 300.0

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bot.secrets_command.desk import Desk
     from bot.secrets_command.kinds import Kind
 
+_CONTENT_TYPE = "text/plain"
 _LOOK_SECONDS = 1.0
 _PATIENCE_SAID = 10.0  # seconds until the person is told what is waited for
 _MOST_OLDER = 10  # versions that are looked through for an earlier value
@@ -108,9 +109,7 @@ async def _try(desk: Desk, kind: Kind, value: str) -> None:
 
 async def _set(desk: Desk, kind: Kind, value: str, expires: datetime | None = None) -> bool:
     expires = expires or _expiry(desk)
-    version = await desk.vault.put(
-        kind.name, value, expires=expires, content_type=kind.content_type
-    )
+    version = await desk.vault.put(kind.name, value, expires=expires, content_type=_CONTENT_TYPE)
     until = f", expires {expires:%Y-%m-%d}" if expires else ", without an expiry"
     desk.person.say(f"Set: {kind.name}, version {version.id}, {digest(value)}{until}.")
     if not desk.options.watch:

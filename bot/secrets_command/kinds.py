@@ -32,7 +32,6 @@ class Kind:
     name: str
     credential: str
     service: str
-    content_type: str
     steps: str
     overlap: bool  # whether the old value goes on working beside the new one
     wrong: Callable[[str], str | None]
@@ -45,7 +44,6 @@ def kinds(settings: Settings) -> dict[str, Kind]:
         name=settings.credentials.discord_secret,
         credential="discord",
         service="Discord",
-        content_type="application/x-discord-bot-token",
         steps=_DISCORD_STEPS,
         overlap=False,
         wrong=not_discord,
@@ -55,7 +53,6 @@ def kinds(settings: Settings) -> dict[str, Kind]:
         name=settings.credentials.openai_secret,
         credential="openai",
         service="the model's provider",
-        content_type="application/x-api-key",
         steps=_OPENAI_STEPS,
         overlap=True,
         wrong=not_openai,

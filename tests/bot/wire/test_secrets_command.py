@@ -146,7 +146,7 @@ async def test_rotate_of_the_openai_key_step_by_step(person: Sitting) -> None:
     version = story.azure.server.store.get(KEY).newest
     assert well
     assert version.value == new
-    assert version.content_type == "application/x-api-key"
+    assert version.content_type == "text/plain"
     assert version.expires is not None
     assert "platform.openai.com" in person.text
     assert f"{digest(new)}: the model's provider accepts it" in person.text
