@@ -173,11 +173,11 @@ class HistoryFailed(NotSeen):
     """A history did not end in what people asked for; the seed repeats it."""
 
 
-async def live(releases: Releases, seed: int) -> History:
+async def live(releases: Releases, seed: int, steps: int = STEPS) -> History:
     """Live one history. Raises HistoryFailed with its seed and what happened in it."""
     history = History(releases, seed)
     try:
-        await history.live()
+        await history.live(steps)
     except (AssertionError, NotSeen, GitFailed, ReleaseFailed, TimeoutError) as error:
         told = "\n  ".join(["", *history.told])
         what = f"what people asked for (LOOP_SEED={seed}): {error}{told}"
