@@ -110,7 +110,7 @@ async def test_a_random_history_ends_in_what_people_asked_for(
 ) -> None:
     """`LOOP_SEED` repeats a run; what happened is in the message of a failure.
 
-    Six steps instead of the bench's ten, so that three take two minutes.
+    Six steps instead of the ten of `make bench`, to be quicker.
     """
     seed = histories.new_seed() + number
 
