@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bot.messages import Message
     from bot.metrics import Metrics
     from bot.pace import Pace
+    from bot.personas import Persona
     from bot.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -30,12 +31,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A message that the bot answers, the words in it, the bot's own id, and when it was taken."""
+    """A message that the bot answers, the words in it, the bot's own id, and when it was taken.
+
+    `persona` is who answers; `image` says that a picture is asked for.
+    """
 
     message: Message
     prompt: str
     me: int
     taken: float
+    persona: Persona = personas.DEFAULT
+    image: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,7 @@ class Answering:
                 history=kit.history,
                 limits=kit.settings.conversation,
             )
-            ask = Ask(personas.instructions(personas.DEFAULT), conversation.turns)
+            ask = Ask(personas.instructions(call.persona), conversation.turns)
             await kit.model.answer(ask, self._reply.say)
         except SkyError:
             raise
@@ -120,7 +126,7 @@ class Answering:
         answer = replace(
             message,
             id=sent[0] if sent else 0,
-            author=Author(self._call.me, personas.DEFAULT.name, bot=True),
+            author=Author(self._call.me, self._call.persona.name, bot=True),
             text=self._reply.text,
             replies_to=message.id,
             replies_in=message.channel_id,

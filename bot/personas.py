@@ -7,10 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """A voice. `instructions` begin with one sentence that says who the bot is."""
+    """A voice. `instructions` begin with one sentence that says who the bot is.
+
+    None and empty mean what the settings say: `model`, `temperature` (0 to 2), `effort` (of
+    reasoning: minimal, low, medium or high), `tools` (web_search, image_generation). `greeting` is
+    said to who calls without a word.
+    """
 
     name: str
     instructions: str
+    model: str | None = None
+    temperature: float | None = None
+    effort: str | None = None
+    tools: tuple[str, ...] = ()
+    greeting: str | None = None
 
 
 DEFAULT = Persona(
