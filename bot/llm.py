@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
     from bot.llm_streams import Ask
+    from bot.messages import Picture
     from bot.metrics import Metrics
     from bot.settings import OpenAI
+    from bot.usage import Usage
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +36,24 @@ _EXCHANGES = 5  # of keys, for one question
 _LONGEST_PAUSE = 8.0
 
 
+def unseen(picture: Picture) -> None:
+    """Drop a picture: whoever asks for none is shown none."""
+    del picture
+
+
 class Model(Protocol):
     """The face of every provider."""
 
-    async def answer(self, ask: Ask, say: Callable[[str], object]) -> None:
-        """Hand each piece of text to `say`; return when that is all, raise if something misses."""
+    async def answer(
+        self,
+        ask: Ask,
+        say: Callable[[str], object],
+        show: Callable[[Picture], object] = unseen,
+    ) -> Usage:
+        """Hand each piece of text to `say`, each picture to `show`; return what that used up.
+
+        Raises if something misses: the error's `usage` is then what is known.
+        """
 
 
 class Key(Protocol):
@@ -112,17 +127,23 @@ class OpenAIModel:
         if self._client is not None:
             await self._client.close()
 
-    async def answer(self, ask: Ask, say: Callable[[str], object]) -> None:
+    async def answer(
+        self,
+        ask: Ask,
+        say: Callable[[str], object],
+        show: Callable[[Picture], object] = unseen,
+    ) -> Usage:
         """See Model. Raises the errors of the tree's Retried and Told branches."""
+        del show
         spoken = _Spoken(say)
         try:
             async with asyncio.timeout(self._settings.answer_seconds):
-                await self._try(ask, spoken)
+                return await self._try(ask, spoken)
         except TimeoutError:
             self._metrics.model.labels("too_long").inc()
             raise CutShort if spoken.since else ModelSlow from None
 
-    async def _try(self, ask: Ask, spoken: _Spoken) -> None:
+    async def _try(self, ask: Ask, spoken: _Spoken) -> Usage:
         client = await self.warm()
         attempt = exchanges = 0  # a key that is exchanged costs no attempt
         while True:
@@ -130,17 +151,17 @@ class OpenAIModel:
             try:
                 used = await self._key.current()
                 with llm_errors.mapped():
-                    tokens = await self._api.answer(client, used, ask, spoken.say)
+                    usage = await self._api.answer(client, used, ask, spoken.say)
             except CredentialMissing as error:
                 failed: SkyError = KeyRefused(str(error))
             except SkyError as error:
                 failed = error
             else:
                 self._count("complete", spoken, began)
-                self._metrics.tokens.labels("input").inc(tokens.input)
-                self._metrics.tokens.labels("output").inc(tokens.output)
+                self._metrics.tokens.labels("input").inc(usage.input)
+                self._metrics.tokens.labels("output").inc(usage.output)
                 self._key.accept(used)
-                return
+                return usage
             self._count(failed.label, spoken, began)
             if not isinstance(failed, Retried):
                 raise failed

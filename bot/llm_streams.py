@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bot import llm_errors
 from bot.errors import CutShort
+from bot.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,18 +31,19 @@ _DRAIN_SECONDS = 0.25  # the rest of a completed stream, so that its connection 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What the model is asked: who it is, and what was said so far."""
+    """What the model is asked: who it is, what was said so far, and what differs from the settings.
+
+    `effort` is a reasoning model's, `tools` are those that the provider hosts, `image` asks for a
+    picture as the answer.
+    """
 
     instructions: str
     turns: tuple[Turn, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """What an answer used up, as the provider counts it; 0 where it does not say."""
-
-    input: int = 0
-    output: int = 0
+    model: str | None = None
+    temperature: float | None = None
+    effort: str | None = None
+    tools: tuple[str, ...] = ()
+    image: bool = False
 
 
 class Api(Protocol):
@@ -49,7 +51,7 @@ class Api(Protocol):
 
     async def answer(
         self, client: AsyncOpenAI, key: str, ask: Ask, say: Callable[[str], object]
-    ) -> Tokens:
+    ) -> Usage:
         """Hand each piece of text to `say` until the answer is complete; raises if it is not."""
 
 
@@ -61,10 +63,10 @@ class Responses:
 
     async def answer(
         self, client: AsyncOpenAI, key: str, ask: Ask, say: Callable[[str], object]
-    ) -> Tokens:
+    ) -> Usage:
         """See Api."""
-        body = {
-            "model": self._settings.model,
+        body: dict[str, Any] = {
+            "model": ask.model or self._settings.model,
             "instructions": ask.instructions,
             "input": _written(ask),
             "max_output_tokens": self._settings.max_output_tokens,
@@ -78,7 +80,7 @@ class Responses:
                 elif kind == "response.completed":
                     await _drain(events)
                     usage = llm_errors.part(llm_errors.part(event, "response"), "usage")
-                    return _tokens(usage, "input_tokens", "output_tokens")
+                    return _usage(body["model"], usage, "input")
                 else:
                     llm_errors.raise_for_event(kind, event)
         raise CutShort("the stream ended without response.completed")
@@ -93,7 +95,7 @@ class Chat:
 
     async def answer(
         self, client: AsyncOpenAI, key: str, ask: Ask, say: Callable[[str], object]
-    ) -> Tokens:
+    ) -> Usage:
         """See Api."""
         async with await self._ask(client, key, ask) as chunks:
             async for chunk in chunks:
@@ -105,7 +107,7 @@ class Chat:
                         llm_errors.raise_for_finish(finished)
                         usages = [each.get("usage") for each in [chunk, *await _drain(chunks)]]
                         usage = next(filter(None, usages), None)
-                        return _tokens(usage, "prompt_tokens", "completion_tokens")
+                        return _usage(ask.model or self._settings.model, usage, "prompt")
         raise CutShort("the stream ended without finish_reason")
 
     async def _ask(self, client: AsyncOpenAI, key: str, ask: Ask) -> AsyncStream[Any]:
@@ -115,7 +117,7 @@ class Chat:
         path, body = (
             "/chat/completions",
             {
-                "model": self._settings.model,
+                "model": ask.model or self._settings.model,
                 "messages": [{"role": "system", "content": ask.instructions}, *_written(ask)],
                 "stream_options": {"include_usage": True},
             },
@@ -134,9 +136,17 @@ def _written(ask: Ask) -> list[dict[str, str]]:
     return [{"role": turn.role, "content": turn.text} for turn in ask.turns]
 
 
-def _tokens(usage: Any, given: str, made: str) -> Tokens:
-    found = usage or {}
-    return Tokens(llm_errors.part(found, given) or 0, llm_errors.part(found, made) or 0)
+def _usage(model: str, told: Any, given: str) -> Usage:
+    """Read what the provider tells; `given` is its word for what it was given."""
+    made = "output" if given == "input" else "completion"
+    found = told or {}
+    details = llm_errors.part(found, f"{given}_tokens_details") or {}
+    return Usage(
+        model,
+        input=llm_errors.part(found, f"{given}_tokens") or 0,
+        cached_input=llm_errors.part(details, "cached_tokens") or 0,
+        output=llm_errors.part(found, f"{made}_tokens") or 0,
+    )
 
 
 async def _post(client: AsyncOpenAI, key: str, path: str, body: dict[str, Any]) -> AsyncStream[Any]:

@@ -15,6 +15,14 @@ class Author:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that the model made; `name` is a file name whose ending fits the data."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """A message as Discord reported it, with what the bot needs of it and nothing else.
 

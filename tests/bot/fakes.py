@@ -6,11 +6,14 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bot.llm import unseen
+from bot.usage import Usage
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.llm_streams import Ask
-    from bot.messages import Message
+    from bot.messages import Message, Picture
 
 
 class Archive:
@@ -78,11 +81,18 @@ class FakeModel:
     text: str = "An answer."
     failure: Exception | None = None
     released: asyncio.Event | None = None
+    usage: Usage = field(default_factory=lambda: Usage("a-model", input=10, output=5))
+    pictures: tuple[Picture, ...] = ()
     asked: list[Ask] = field(default_factory=list)
     at_once: int = 0
     most_at_once: int = 0
 
-    async def answer(self, ask: Ask, say: Callable[[str], object]) -> None:
+    async def answer(
+        self,
+        ask: Ask,
+        say: Callable[[str], object],
+        show: Callable[[Picture], object] = unseen,
+    ) -> Usage:
         """See bot.llm.Model."""
         self.asked.append(ask)
         self.at_once += 1
@@ -90,9 +100,12 @@ class FakeModel:
         try:
             if self.text:
                 say(self.text)
+            for picture in self.pictures:
+                show(picture)
             if self.released is not None:
                 await self.released.wait()
             if self.failure is not None:
                 raise self.failure
+            return self.usage
         finally:
             self.at_once -= 1
