@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from bot.channels import Outbox
-    from bot.conversation import History, Recall
+    from bot.conversation import Conversation, History, Recall
     from bot.llm import Model
     from bot.messages import Message
     from bot.metrics import Metrics
@@ -111,12 +111,23 @@ class Answering:
                 history=kit.history,
                 limits=kit.settings.conversation,
             )
-            ask = Ask(personas.instructions(call.persona), conversation.turns)
-            await kit.model.answer(ask, self._reply.say)
+            await kit.model.answer(self._ask(conversation), self._reply.say)
         except SkyError:
             raise
         except Exception as error:  # a defect of ours: somebody is waiting and is told
             raise Unexpected(type(error).__name__) from error
+
+    def _ask(self, conversation: Conversation) -> Ask:
+        persona = self._call.persona
+        return Ask(
+            personas.instructions(persona),
+            conversation.turns,
+            model=persona.model,
+            temperature=persona.temperature,
+            effort=persona.effort,
+            tools=persona.tools,
+            image=self._call.image,
+        )
 
     def _first_words(self) -> None:
         self._kit.metrics.first_words.observe(time.monotonic() - self._call.taken)
