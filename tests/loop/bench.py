@@ -6,19 +6,21 @@ Sections: deploy (tag pushed to new pod Ready, loop's intervals), production (th
 intervals of clusters/production), revert (git revert of a merge pushed to the old image Ready),
 revert-stays (git revert of the automation's commit, five minutes), histories (random ones of merges
 and reverts; LOOP_SEED repeats them), crash (an image that crashes, under messages, and its fix),
-pod (container start to Ready, memory and CPU). Without a name, all of them. These machines are
+pod (container start to Ready, memory and CPU), rotation (the OpenAI key and the Discord token
+exchanged under messages, the file stale or the vault away), rotation-late (a token whose new
+version comes ten minutes after its reset). Without a name, all of them. These machines are
 shared and noisy: quote medians. Nothing here fails for being slow.
 """
 
 import argparse
 import asyncio
-import statistics
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
 
-from tests.loop import histories, state
+from lightkube import AsyncClient
+
+from tests.loop import bench_rotation, histories, kube, state
 from tests.loop.bad_images import crash_under_messages
 from tests.loop.editions import Editions
 from tests.loop.explain import comes_true
@@ -28,35 +30,22 @@ from tests.loop.merge import ROOT
 from tests.loop.observe import Observer
 from tests.loop.releases import start
 from tests.loop.stays import revert_stays
+from tests.loop.table import HEADER, Row
 
 # Methods of Bench, where a hyphen is an underscore.
-SECTIONS = ("deploy", "revert", "revert-stays", "histories", "crash", "pod", "production")
+SECTIONS = (
+    *("deploy", "revert", "revert-stays", "histories", "crash", "pod", "production"),
+    *("rotation", "rotation-late"),
+)
 _WATCHED = 300.0  # seconds
-
-
-@dataclass
-class Row:
-    """One line of the table: figures in UNIT, as measured, and the bar if there is one."""
-
-    what: str
-    unit: str
-    bar: str = ""
-    figures: list[float] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        numbers = (min(self.figures), statistics.median(self.figures), max(self.figures))
-        figures = " ".join(f"{number:9.2f}" for number in numbers)
-        return f"{self.what:52} {len(self.figures):4} {figures}  {self.unit:4} {self.bar}"
-
-
-HEADER = f"{'':52} {'runs':>4} {'minimum':>9} {'median':>9} {'maximum':>9}"
 
 
 class Bench:
     """The sections; each returns its rows."""
 
-    def __init__(self, seen: Observer, runs: int | None) -> None:
+    def __init__(self, seen: Observer, api: AsyncClient, runs: int | None) -> None:
         self._seen = seen
+        self._api = api
         self._runs = runs
         self._editions = Editions(seen)
 
@@ -168,12 +157,20 @@ class Bench:
             Row("answered of 200, each once, word for word", "", "200", [count.exact]),
         ]
 
+    async def rotation(self) -> list[Row]:
+        """Credentials rotated under messages, with the file stale and with the vault away."""
+        return await bench_rotation.rows(self._seen, self._api, self._runs)
+
+    async def rotation_late(self) -> list[Row]:
+        """A Discord token whose new version comes ten minutes after its reset."""
+        return await bench_rotation.late_rows(self._seen)
+
 
 async def _measure(sections: list[str], runs: int | None) -> None:
     rows: list[Row] = []
     try:
-        async with Observer(str(state.KUBECONFIG)) as seen:
-            bench = Bench(seen, runs)
+        async with Observer(str(state.KUBECONFIG)) as seen, kube.async_client() as api:
+            bench = Bench(seen, api, runs)
             await bench.prepare()
             for name in sections:
                 print(f"{name}:", flush=True)

@@ -5,6 +5,7 @@ number, because the OpenAI stand-in answers that question with the persona's fir
 """
 
 import asyncio
+import contextlib
 import datetime
 import re
 from pathlib import Path
@@ -15,11 +16,12 @@ from lightkube.types import PatchType
 from tests.loop import state
 from tests.loop.images import Say
 from tests.loop.merge import Clone, Image, ImageWorkflow
-from tests.loop.observe import BOT, FLUX, ImageRepository, NotSeen, Observer
+from tests.loop.observe import BOT, FLUX, ImageRepository, NotSeen, Observer, PodSeen
 
 PERSONA = "bot/personas.py"
 _EDITION = re.compile(r"You are Sky(?: \(edition (\d+)\))?")
 _LONG = 120.0
+_FIRST_LOOK = 3.0  # seconds until the watches have told what there is
 
 
 def _silent(_text: str) -> None:
@@ -116,3 +118,15 @@ class Editions:
             lambda now: len(now.pods) == 1 and not now.failure,
             _LONG,
         )
+
+
+async def deployed(seen: Observer) -> PodSeen:
+    """Return the one Ready pod that runs main's image; merge an edition if none runs yet."""
+    editions = Editions(seen)
+    with contextlib.suppress(NotSeen):
+        await seen.until("a Ready pod", "kubelet", lambda now: bool(now.ready), _FIRST_LOOK)
+    if not seen.now.ready:
+        await editions.prepare()
+        await editions.ready((await editions.run(await editions.merge())).tag)
+    await editions.settled()
+    return seen.now.ready[0]

@@ -171,7 +171,7 @@ async def metrics(address: str) -> dict[str, float]:
 
 async def pod_figures(seen: Observer) -> Figures:
     """Read memory and CPU from the one Ready pod's metrics."""
-    pod = next((pod for pod in seen.now.pods.values() if pod.ready and not pod.leaving), None)
+    pod = next(iter(seen.now.ready), None)
     if pod is None:
         raise NotSeen("a Ready pod of the bot", "kubelet", 0)
     found = await metrics(pod.address)

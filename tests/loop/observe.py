@@ -58,6 +58,9 @@ class PodSeen:
     ready: bool = False
     leaving: bool = False
     waiting: str = ""
+    uid: str = ""
+    restarts: int = 0  # of the container in this pod
+    ended: str = ""  # why the container's last run ended
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,11 @@ class Seen:
     applied: str = ""  # the commit whose bot manifests were applied and became Ready
     failure: str = ""  # why the bot's Kustomization is not Ready
     pods: dict[str, PodSeen] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> list[PodSeen]:
+        """The pods that are Ready and stay."""
+        return [pod for pod in self.pods.values() if pod.ready and not pod.leaving]
 
     def running(self, tag: str) -> PodSeen | None:
         """Return a Ready pod that runs TAG and is not on its way out."""
@@ -96,6 +104,7 @@ def _pod(pod: Pod) -> PodSeen:
     assert pod.spec is not None
     statuses = (pod.status.containerStatuses if pod.status else None) or []
     state = statuses[0].state if statuses else None
+    last = statuses[0].lastState if statuses else None
     return PodSeen(
         name=pod.metadata.name,
         image=pod.spec.containers[0].image or "",
@@ -105,6 +114,9 @@ def _pod(pod: Pod) -> PodSeen:
         ready=bool(statuses and statuses[0].ready),
         leaving=pod.metadata.deletionTimestamp is not None,
         waiting=(state.waiting.reason or "") if state and state.waiting else "",
+        uid=pod.metadata.uid or "",
+        restarts=statuses[0].restartCount if statuses else 0,
+        ended=(last.terminated.reason or "") if last and last.terminated else "",
     )
 
 

@@ -10,14 +10,23 @@ from tests.loop.process import Spec, python
 _BOT_ID = 1_000_000_000_000_000_001
 
 
-def write_credentials() -> None:
-    """Make a token of Discord's form, a key of OpenAI's, an operator's; new at each `up`."""
+def new_token() -> str:
+    """Make a token of Discord's form."""
     user = base64.urlsafe_b64encode(str(_BOT_ID).encode()).decode().rstrip("=")
-    token = f"{user}.{secrets.token_urlsafe(5)[:6]}.{secrets.token_urlsafe(29)[:38]}"
+    return f"{user}.{secrets.token_urlsafe(5)[:6]}.{secrets.token_urlsafe(29)[:38]}"
+
+
+def new_key() -> str:
+    """Make a key of OpenAI's form."""
+    return f"sk-loop-{secrets.token_urlsafe(32)}"
+
+
+def write_credentials() -> None:
+    """Make a token, a key, and an operator's secret; new at each `up`."""
     state.DISCORD_TOKEN_FILE.parent.mkdir(mode=0o700)
     for path, value in (
-        (state.DISCORD_TOKEN_FILE, token),
-        (state.OPENAI_KEY_FILE, f"sk-loop-{secrets.token_urlsafe(32)}"),
+        (state.DISCORD_TOKEN_FILE, new_token()),
+        (state.OPENAI_KEY_FILE, new_key()),
     ):
         path.touch(mode=0o600)
         path.write_text(value)

@@ -1,12 +1,11 @@
 """The bot in its pod, deployed as a merge deploys it: what a user of a server would notice."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
-from tests.loop import load, state
-from tests.loop.editions import Editions
+from tests.loop import load, pod_process, state
+from tests.loop.editions import deployed
 from tests.loop.observe import Observer, PodSeen
 
 pytestmark = [pytest.mark.loop, pytest.mark.usefixtures("loop"), pytest.mark.timeout(240)]
@@ -15,17 +14,8 @@ _BOT_USER = "65532"  # the number that the Dockerfile and the Deployment name
 
 
 async def _deployed() -> PodSeen:
-    """Return the Ready pod that runs main's image; merge one if none was deployed yet."""
     async with Observer(str(state.KUBECONFIG)) as seen:
-        editions = Editions(seen)
-        ready = [pod for pod in seen.now.pods.values() if pod.ready and not pod.leaving]
-        if not ready:
-            await editions.prepare()
-            image = await editions.run(await editions.merge())
-            await editions.ready(image.tag)
-            await editions.settled()
-            ready = [pod for pod in seen.now.pods.values() if pod.ready and not pod.leaving]
-        return ready[0]
+        return await deployed(seen)
 
 
 @pytest.fixture(scope="module")
@@ -33,18 +23,6 @@ def pod(loop: state.Loop) -> PodSeen:
     """The bot's pod, Ready."""
     assert loop.alive
     return asyncio.run(_deployed())
-
-
-def _process_of(pod: PodSeen) -> Path:
-    """Return the /proc folder of the bot's process: the one in a namespace with the pod's name."""
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            variables = environ.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"HOSTNAME=" + pod.name.encode() in variables and b"SKY_REVISION" in b"".join(variables):
-            return environ.parent
-    pytest.fail(f"no process of {pod.name} on this machine")
 
 
 async def test_two_hundred_messages_are_answered_once_each_and_word_for_word(pod: PodSeen) -> None:
@@ -66,7 +44,7 @@ async def test_the_load_fits_the_memory_that_the_pod_asks_for(pod: PodSeen) -> N
 
 def test_the_bot_is_nobody_on_the_node_and_cannot_write_to_its_image(pod: PodSeen) -> None:
     """Non-root, no capability, no way to gain one, and a read-only root file system."""
-    process = _process_of(pod)
+    process = pod_process.of(pod).folder
     fields = dict(
         line.split(":\t", 1)
         for line in (process / "status").read_text().splitlines()
@@ -88,7 +66,7 @@ def test_the_bot_is_nobody_on_the_node_and_cannot_write_to_its_image(pod: PodSee
 
 def test_no_credential_is_in_the_environment_of_the_process(pod: PodSeen) -> None:
     """They are files, mounted read-only, so that a new one needs no restart."""
-    environment = (_process_of(pod) / "environ").read_bytes()
+    environment = (pod_process.of(pod).folder / "environ").read_bytes()
 
     for secret in (state.DISCORD_TOKEN_FILE, state.OPENAI_KEY_FILE):
         assert secret.read_bytes().strip() not in environment
