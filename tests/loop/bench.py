@@ -8,8 +8,9 @@ revert-stays (git revert of the automation's commit, five minutes), histories (r
 and reverts; LOOP_SEED repeats them), crash (an image that crashes, under messages, and its fix),
 pod (container start to Ready, memory and CPU), rotation (the OpenAI key and the Discord token
 exchanged under messages, the file stale or the vault away), rotation-late (a token whose new
-version comes ten minutes after its reset). Without a name, all of them. These machines are
-shared and noisy: quote medians. Nothing here fails for being slow.
+version comes ten minutes after its reset), rollouts (50 in a row under messages), kills (of the
+process, of the pod, and a minute without the API server). Without a name, all of them.
+These machines are shared and noisy: quote medians. Nothing here fails for being slow.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import time
 
 from lightkube import AsyncClient
 
-from tests.loop import bench_rotation, histories, kube, state
+from tests.loop import bench_once, bench_rotation, histories, kube, state
 from tests.loop.bad_images import crash_under_messages
 from tests.loop.editions import Editions
 from tests.loop.explain import comes_true
@@ -35,7 +36,7 @@ from tests.loop.table import HEADER, Row
 # Methods of Bench, where a hyphen is an underscore.
 SECTIONS = (
     *("deploy", "revert", "revert-stays", "histories", "crash", "pod", "production"),
-    *("rotation", "rotation-late"),
+    *("rotation", "rotation-late", "rollouts", "kills"),
 )
 _WATCHED = 300.0  # seconds
 
@@ -164,6 +165,15 @@ class Bench:
     async def rotation_late(self) -> list[Row]:
         """A Discord token whose new version comes ten minutes after its reset."""
         return await bench_rotation.late_rows(self._seen)
+
+    async def rollouts(self) -> list[Row]:
+        """Rollouts in a row under messages: what is lost, doubled or late."""
+        async with start() as releases:
+            return await bench_once.rollouts(releases, self._runs)
+
+    async def kills(self) -> list[Row]:
+        """The process killed, the pod deleted, the API server away, under messages."""
+        return await bench_once.kills(self._seen, self._api, self._runs)
 
 
 async def _measure(sections: list[str], runs: int | None) -> None:

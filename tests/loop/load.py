@@ -17,7 +17,7 @@ from tests.loop import state
 from tests.loop.discord_server.control import DiscordControl
 from tests.loop.discord_server.records import Message
 from tests.loop.discord_server.stream import Stream
-from tests.loop.observe import NotSeen, Observer
+from tests.loop.observe import Observer
 from tests.loop.openai_server.control import OpenAIControl
 
 _CHANNELS = 25
@@ -171,10 +171,7 @@ async def metrics(address: str) -> dict[str, float]:
 
 async def pod_figures(seen: Observer) -> Figures:
     """Read memory and CPU from the one Ready pod's metrics."""
-    pod = next(iter(seen.now.ready), None)
-    if pod is None:
-        raise NotSeen("a Ready pod of the bot", "kubelet", 0)
-    found = await metrics(pod.address)
+    found = await metrics(seen.pod().address)
     return Figures(
         resident_mib=found["process_resident_memory_bytes"] / _MIB,
         cpu_seconds=found["process_cpu_seconds_total"],

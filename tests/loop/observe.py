@@ -159,6 +159,12 @@ class Observer:
             task.cancel()
         await self._exit.__aexit__(kind, error, trace)
 
+    def pod(self) -> PodSeen:
+        """Return the Ready pod; of several the one that was seen first. Raises NotSeen."""
+        if not self.now.ready:
+            raise NotSeen("a Ready pod of the bot", "kubelet", 0)
+        return self.now.ready[0]
+
     async def until(
         self,
         what: str,

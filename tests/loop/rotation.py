@@ -58,13 +58,6 @@ class VaultAway:
     recovered: float  # the vault's return, to an answer
 
 
-def the_pod(seen: Observer) -> PodSeen:
-    """Return the Ready pod. Raises NotSeen."""
-    if not seen.now.ready:
-        raise NotSeen("a Ready pod of the bot", "kubelet", 0)
-    return seen.now.ready[0]
-
-
 def mounted(pod: PodSeen, name: str) -> str:
     """Read a credential's file as the pod sees it, from the node."""
     volumes = state.STATE / "kubelet" / "pods" / pod.uid / "volumes" / "kubernetes.io~csi"
@@ -120,7 +113,7 @@ async def keys_under_load(
     seen: Observer, count: int = 200, per_second: float = 10, rotations: int = 3
 ) -> KeyRotations:
     """Rotate the OpenAI key ROTATIONS times, evenly, while COUNT messages are asked."""
-    pod, process = the_pod(seen), pod_process.of(the_pod(seen))
+    pod, process = seen.pod(), pod_process.of(seen.pod())
     async with watching() as load, asyncio.TaskGroup() as group:
         before = (await load.openai.counts()).by_status
         asking = group.create_task(messages(count, per_second))
@@ -129,7 +122,7 @@ async def keys_under_load(
             await rotate_key(load)
         outcome = await asking
         after = (await load.openai.counts()).by_status
-    now = the_pod(seen)
+    now = seen.pod()
     return KeyRotations(
         load=outcome,
         rotations=rotations,
@@ -141,7 +134,7 @@ async def keys_under_load(
 
 async def token_reset(seen: Observer, wait: float, asked: int = 5) -> TokenReset:
     """Reset the token, ask ASKED questions meanwhile, set the new version WAIT seconds later."""
-    pod, process = the_pod(seen), pod_process.of(the_pod(seen))
+    pod, process = seen.pod(), pod_process.of(seen.pod())
     async with watching() as load:
         world = await load.discord.world()
         places = [channel.id for channel in world.channels if channel.guild_id]
@@ -211,7 +204,7 @@ async def away_at_rotation(name: str, seconds: float, per_second: float = 1.0) -
 async def away_at_first_start(seen: Observer, api: AsyncClient, seconds: float) -> VaultAway:
     """Let a pod start that finds no vault: its volumes cannot be mounted until it is back."""
     async with watching() as load, vault_away(seconds) as away:
-        await blows.delete_pod(api, the_pod(seen))
+        await blows.delete_pod(api, seen.pod())
         await asyncio.sleep(max(0.0, away - time.time()))
         place = next(c.id for c in (await load.discord.world()).channels if c.guild_id)
         asked = await load.ask(place, "Ada")

@@ -250,11 +250,14 @@ class Steady:
 
 
 @asynccontextmanager
-async def watching() -> AsyncIterator[Steady]:
+async def watching(
+    discord_url: str = f"http://{state.DISCORD_CONTROL}",
+    openai_url: str = f"http://{state.OPENAI_CONTROL}",
+) -> AsyncIterator[Steady]:
     """Watch Discord and the model within the block; `ask` by yourself."""
     async with (
-        DiscordControl(f"http://{state.DISCORD_CONTROL}") as discord,
-        OpenAIControl(f"http://{state.OPENAI_CONTROL}") as openai,
+        DiscordControl(discord_url) as discord,
+        OpenAIControl(openai_url) as openai,
         asyncio.TaskGroup() as group,
     ):
         load = Steady(discord, openai)

@@ -1,0 +1,74 @@
+"""The bench's sections on "exactly once"; what happens is in once.py."""
+
+import secrets
+
+from lightkube import AsyncClient
+
+from tests.loop import once
+from tests.loop.observe import Observer
+from tests.loop.once import Blows, Course
+from tests.loop.releases import Releases
+from tests.loop.steady import Tally
+from tests.loop.table import Row, say, say_each
+
+ROLLOUTS, KILLS, DELETIONS = 50, 5, 20
+
+
+def _counted(tally: Tally) -> list[Row]:
+    say(str(tally))
+    say_each(tally.wrong())
+    return [
+        Row("  questions asked meanwhile", "", "", [len(tally.fates)]),
+        Row("  of them lost", "", "0", [len(tally.lost)]),
+        Row("  of them doubled", "", "0", [len(tally.doubled)]),
+        Row("  of them told of a failure instead", "", "", [sum(tally.told.values())]),
+    ]
+
+
+def _delayed(course: Course) -> list[Row]:
+    return [
+        Row("  later than usual by, every answer", "s", "≤ 2", course.extra),
+        Row("  the slowest of the same load undisturbed, by", "s", "", [course.usual_worst]),
+    ]
+
+
+async def rollouts(releases: Releases, runs: int | None) -> list[Row]:
+    """Rollouts in a row under five questions a second."""
+    found = await once.rollouts(releases, runs or ROLLOUTS)
+    row = Row("rollout under 5 questions a second, merge to agreement", "s", "", found.seconds)
+    return [row, *_counted(found.course.after), *_delayed(found.course)]
+
+
+def _struck(what: str, bar: str, found: Blows) -> list[Row]:
+    return [Row(f"{what}: back after", "s", bar, found.back), *_counted(found.tally)]
+
+
+async def kills(seen: Observer, api: AsyncClient, runs: int | None) -> list[Row]:
+    """Processes killed, pods deleted by force, and a minute without the API server."""
+    seed = secrets.randbits(32)
+    say(f"seed {seed}")
+    deletion = once.forced_deletion(api)
+    rows = []
+    for _ in range(runs or KILLS):  # each in a pod of its own: the kubelet backs off otherwise
+        await deletion(seen.pod())
+        found = await once.blow_by_blow(seen, once.kill_nine, 1, seed, "kill -9")
+        rows.append(_struck("speaking process killed", "≤ 25", found))
+        seed += 1
+    deleted = await once.blow_by_blow(seen, deletion, runs or DELETIONS, seed, "forced deletion")
+    away = await once.without_api_server()
+    return [
+        *_merged(rows),
+        *_struck("pod deleted by force", "≤ 90", deleted),
+        Row("a minute without the API server, of usual answers", "s", "", [away.usual]),
+        *_counted(away.after),
+        *_delayed(away),
+    ]
+
+
+def _merged(runs: list[list[Row]]) -> list[Row]:
+    """Put the figures of several runs into one set of rows."""
+    first, *others = runs
+    for other in others:
+        for row, more in zip(first, other, strict=True):
+            row.figures += more.figures
+    return first

@@ -1,0 +1,131 @@
+"""Exactly once: rollouts, crashes and a missing API server under a steady load.
+
+What must hold is counted over all questions at the end: none lost, none doubled. How long the bot
+was away is seen by the next whole answer to a question that was asked after the blow.
+"""
+
+import asyncio
+import random
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from lightkube import AsyncClient
+
+from tests.loop import blows, control
+from tests.loop.observe import Observer, PodSeen
+from tests.loop.releases import Releases
+from tests.loop.steady import Steady, Tally, steady
+from tests.loop.table import say
+
+PER_SECOND = 5.0
+QUIET = 40.0  # seconds of the same load before anything happens
+_PATIENCE = 150.0
+_LONGEST_ANSWER = 5.0  # an answer takes two seconds: by then those of before are through
+
+
+@dataclass(frozen=True)
+class Course:
+    """A load before and after something began to happen."""
+
+    before: Tally
+    after: Tally
+
+    @property
+    def usual(self) -> float:
+        """The median delay while nothing happened."""
+        return statistics.median(self.before.delays)
+
+    @property
+    def extra(self) -> list[float]:
+        """How much later than usual each answer was whole, once something happened."""
+        return [delay - self.usual for delay in self.after.delays]
+
+    @property
+    def usual_worst(self) -> float:
+        """The same of the slowest answer while nothing happened."""
+        return max(self.before.delays) - self.usual
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """Many rollouts; seconds of each from the merge to the moment when everything agrees."""
+
+    course: Course
+    seconds: list[float]
+
+
+@dataclass(frozen=True)
+class Blows:
+    """Many blows of one kind; for each the seconds to the next whole answer."""
+
+    tally: Tally
+    back: list[float]
+
+
+async def _course(load: Steady, began: float) -> Course:
+    load.stop()
+    tally = await load.settled(quiet=60)
+    return Course(tally.since(0, began - _LONGEST_ANSWER), tally.since(began - _LONGEST_ANSWER))
+
+
+async def rollouts(releases: Releases, count: int) -> Rollouts:
+    """Merge COUNT times in a row, each a new tag and digest through Git and Flux."""
+    seconds = []
+    async with steady(PER_SECOND) as load:
+        await asyncio.sleep(QUIET)
+        first = began = time.time()
+        for number in range(1, count + 1):
+            deployed = await releases.deploy()
+            now = time.time()
+            seconds.append(now - began)
+            say(f"rollout {number} of {count}, {deployed.tag}: {now - began:.1f} s")
+            began = now
+        return Rollouts(await _course(load, first), seconds)
+
+
+Blow = Callable[[PodSeen], Awaitable[float]]
+
+
+async def blow_by_blow(seen: Observer, blow: Blow, count: int, seed: int, what: str) -> Blows:
+    """Strike the speaking pod COUNT times, each at a random moment after it was back."""
+    chance = random.Random(seed)
+    back = []
+    async with steady(PER_SECOND) as load:
+        await asyncio.sleep(_LONGEST_ANSWER)
+        for number in range(1, count + 1):
+            await asyncio.sleep(chance.uniform(2, 12))
+            await seen.until("a Ready pod", "kubelet", lambda now: bool(now.ready), _PATIENCE)
+            struck = await blow(seen.pod())
+            answered = await load.answered(struck, _PATIENCE)
+            back.append(answered - struck)
+            say(f"{what} {number} of {count}: back after {back[-1]:.1f} s")
+        load.stop()
+        return Blows(await load.settled(quiet=60), back)
+
+
+async def kill_nine(pod: PodSeen) -> float:
+    """Kill -9 the speaking process in its container."""
+    return blows.kill_process(pod)
+
+
+def forced_deletion(api: AsyncClient) -> Blow:
+    """Delete the pod by force."""
+
+    async def delete(pod: PodSeen) -> float:
+        return await blows.delete_pod(api, pod)
+
+    return delete
+
+
+async def without_api_server(seconds: float = 60.0) -> Course:
+    """Let the API server be away; the bot must not mind."""
+    async with steady(PER_SECOND) as load:
+        await asyncio.sleep(QUIET)
+        began = time.time()
+        await asyncio.to_thread(control.stop, "kube-apiserver")
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(control.start, "kube-apiserver")
+        await asyncio.sleep(_LONGEST_ANSWER)
+        return await _course(load, began)
