@@ -17,6 +17,7 @@ from bot.reply import Reply
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from bot.allowance import Allowance
     from bot.channels import Outbox
     from bot.conversation import Conversation, History, Recall
     from bot.llm import Model
@@ -55,6 +56,7 @@ class Kit:
     outbox: Outbox
     pace: Pace
     metrics: Metrics
+    allowance: Allowance
 
 
 class Answering:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bot import credential_files, gateway, health
 from bot.access import Access
+from bot.allowance import Allowance
 from bot.answering import Kit
 from bot.catchup import CatchUp
 from bot.channels import Channels
@@ -52,7 +53,8 @@ class App:
         connection = self.connection
         channels = Channels(connection.client, metrics, gate, connection.logged_in)
         pace = Pace(settings.reply.edit_seconds)
-        kit = Kit(settings, recall, channels, self.model, channels, pace, metrics)
+        allowance = Allowance(settings, metrics)
+        kit = Kit(settings, recall, channels, self.model, channels, pace, metrics, allowance)
         self.desk = Desk(kit)
         catchup = CatchUp(self.desk, gate, metrics)
         self.stopping = asyncio.Event()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bot.answering import Answering, Call, Kit
 from bot.decision import Answer, decide
-from bot.errors import TooBusy
+from bot.errors import OverLimit, SkyError, TooBusy
 
 if TYPE_CHECKING:
     from bot.messages import Message
@@ -73,15 +73,24 @@ class Desk:
         answering = Answering(call, self._kit)
         if len(self._answering) >= self._work.in_flight + self._work.waiting:
             self._turn_away(call.message, "too_busy")
-            if len(self._apologies) < _APOLOGIES:
-                sorry = asyncio.create_task(answering.apologise(TooBusy()))
-                self._apologies.add(sorry)
-                sorry.add_done_callback(self._apologies.discard)
+            self._apologise(answering, TooBusy())
+            return
+        over = self._kit.allowance.admit(call.message, unasked=call.unasked)
+        if over is not None:
+            self._turn_away(call.message, f"over_limit_{over.scope}")
+            if over.tell:
+                self._apologise(answering, OverLimit(over.scope, over.until))
             return
         task = asyncio.create_task(self._answer(answering), name=f"answer {call.message.id}")
         self._answering[task] = answering
         task.add_done_callback(self._done)
         self._count()
+
+    def _apologise(self, answering: Answering, error: SkyError) -> None:
+        if len(self._apologies) < _APOLOGIES:
+            sorry = asyncio.create_task(answering.apologise(error))
+            self._apologies.add(sorry)
+            sorry.add_done_callback(self._apologies.discard)
 
     async def _answer(self, answering: Answering) -> None:
         async with self._places:

@@ -16,6 +16,7 @@
     │   ├── OutOfRoom            the answer reached the configured length
     │   ├── NothingSaid          a complete answer without a word in it
     │   ├── TooBusy              more is waiting than the bot takes on
+    │   ├── OverLimit            a limit per hour, or the budget, is reached; says until when
     │   ├── Interrupted          the bot is stopping
     │   └── Unexpected           a defect of ours
     ├── Unsaid                   nobody can be told, for Discord refuses the words
@@ -34,7 +35,8 @@ People read its class's sentence.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from bot.usage import Usage
@@ -163,6 +165,23 @@ class TooBusy(Told):
     sentence = (
         "So many people are asking at once that I can't keep up. Please try again in a minute."
     )
+
+
+class OverLimit(Told):
+    """A limit per hour, or the budget, is reached. `until` is in seconds since 1970."""
+
+    label = "over_limit"
+    _BECAUSE: ClassVar[dict[str, str]] = {
+        "user": "You have asked me all that I answer one person in an hour.",
+        "channel": "This channel has asked me all that I answer it in an hour.",
+        "server": "This server has asked me all that I answer it in an hour.",
+        "day": "What I may spend in a day is spent.",
+        "month": "What I may spend in a month is spent.",
+    }
+
+    def __init__(self, scope: str, until: float) -> None:
+        super().__init__(scope)
+        self.sentence = f"{self._BECAUSE[scope]} I am back <t:{math.ceil(until)}:R>."
 
 
 class Interrupted(Told):

@@ -33,6 +33,14 @@ class Metrics:
         self.first_text = self._waits("model_first_text_seconds", "From request to first text")
         self.tokens = self._counter("model_tokens", "Tokens, as the provider counts them", "kind")
 
+        self.limited = self._counter("limited", "Calls over a limit, by which", "scope")
+        self.spent = self._gauge("spent", "Money spent in the present day and month", "period")
+        self.budget = self._gauge("budget", "Money that may be spent; 0 is no bound", "period")
+        self.spent_total = self._counter("spent_money", "Money spent since the start", "model")
+        self.unpriced = self._counter(
+            "unpriced_answers", "Answers of a model that is not in the price table", "model"
+        )
+
         self.calls = self._counter("discord_calls", "Discord REST calls", "call", "outcome")
         self.gateway_open = self._gauge("gateway_open", "1 while a session is open")
         self.gateway = self._counter("gateway_events", "What happened to the session", "event")

@@ -9,37 +9,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bot.settings_base import HttpUrl, Seconds, SecretName, Section, SocketUrl
+from bot.settings_limits import Budget, Limits
 
 PREFIX = "SKY_"
 SEPARATOR = "__"
-
-
-def _address(*schemes: str) -> AfterValidator:
-    """Require an absolute URL of one of `schemes`, and drop a slash at its end."""
-
-    def check(value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in schemes or not parts.hostname:
-            raise ValueError(f"must be an address that begins with {schemes[-1]}://")
-        return value.rstrip("/")
-
-    return AfterValidator(check)
-
-
-HttpUrl = Annotated[str, _address("http", "https")]
-SocketUrl = Annotated[str, _address("ws", "wss")]
-Seconds = Annotated[float, Field(gt=0, le=3600)]
-SecretName = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,127}$")]  # as Key Vault has it
-
-
-class Section(BaseModel):
-    """One table of the file."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", validate_default=True)
 
 
 class Discord(Section):
@@ -134,7 +112,7 @@ class Conversation(Section):
 
 
 class Reply(Section):
-    """The pace of an answer that is still being written."""
+    """How an answer looks while it is written, and when it is done."""
 
     first_words_seconds: Annotated[float, Field(ge=0, le=10)] = Field(
         default=0.6,
@@ -143,6 +121,28 @@ class Reply(Section):
     )
     edit_seconds: Annotated[float, Field(ge=1, le=60)] = Field(
         default=1.3, description="The shortest time between two edits of an answer"
+    )
+    buttons: bool = Field(
+        default=True,
+        description="Whether an answer has a Stop button while it is written and an Again button "
+        "after that, for the one who asked",
+    )
+    long: Literal["parts", "file", "thread"] = Field(
+        default="parts",
+        description="Where a long answer goes: on in `parts`, further messages; into a `file` that "
+        "holds all of it; or on in a `thread`. Where the bot may not do that, parts",
+    )
+    long_from: int = Field(
+        default=3,
+        ge=2,
+        le=50,
+        description="How many messages make an answer a long one, for `file` and `thread`",
+    )
+    previews: int = Field(
+        default=3,
+        ge=0,
+        le=100,
+        description="An answer with more links than this is shown without their previews",
     )
 
 
@@ -200,6 +200,8 @@ class Settings(BaseSettings):
     conversation: Conversation = Conversation()
     reply: Reply = Reply()
     work: Work = Work()
+    limits: Limits = Limits()
+    budget: Budget = Budget()
     http: Http = Http()
     log: Log = Log()
     revision: str = Field(default="unknown", description="The commit that runs; the image sets it")

@@ -1,0 +1,141 @@
+"""What answers cost, and whether there is money left. Pure but for the metrics.
+
+Counted from what the provider says an answer used up, at the prices of the settings. Days and
+months are UTC's. What this process counts for a shard is kept in the shard's Lease (memory.py), so
+it outlives the pod; the total is the sum over all shards, as far as their Leases were read.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from bot.limits import Caller, Over, Told
+from bot.settings_limits import Price
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from bot.metrics import Metrics
+    from bot.settings_limits import Budget
+    from bot.usage import Usage
+
+log = logging.getLogger(__name__)
+
+_MILLION = 1_000_000
+_DAYS, _MONTHS = "%Y-%m-%d", "%Y-%m"
+
+Period = Literal["day", "month"]
+_FORMS: dict[Period, str] = {"day": _DAYS, "month": _MONTHS}
+
+
+def price_of(model: str, prices: Mapping[str, Price]) -> Price | None:
+    """Look up a model: by its name, or as a dated version of the longest name that fits."""
+    names = [name for name in prices if model == name or model.startswith(f"{name}-20")]
+    return prices[max(names, key=len)] if names else None
+
+
+def dearest(prices: Mapping[str, Price]) -> Price:
+    """The safe side for a model without a price: the highest of each kind."""
+    rows = list(prices.values())
+    return Price(
+        input=max((row.input for row in rows), default=0),
+        output=max((row.output for row in rows), default=0),
+    )
+
+
+def cost(usage: Usage, budget: Budget) -> float:
+    """The money for what one answer used up."""
+    price = price_of(usage.model, budget.prices) or dearest(budget.prices)
+    cached = price.input if price.cached_input is None else price.cached_input
+    fresh = max(usage.input - usage.cached_input, 0)
+    tokens = fresh * price.input + usage.cached_input * cached + usage.output * price.output
+    return tokens / _MILLION + usage.images * budget.image + usage.searches * budget.search
+
+
+class Purse:
+    """Knows what was spent today and this month, and says when that is enough.
+
+    A Keepsake (memory.py): `dump` and `load` carry a shard's sums from pod to pod.
+    """
+
+    name = "money"
+
+    def __init__(self, budget: Budget, metrics: Metrics, clock: Callable[[], float]) -> None:
+        self._budget = budget
+        self._metrics = metrics
+        self._clock = clock
+        self._sums: dict[int, dict[str, float]] = {}
+        self._told = Told()
+        metrics.budget.labels("day").set(budget.daily)
+        metrics.budget.labels("month").set(budget.monthly)
+        self._show()
+
+    def charge(self, usage: Usage, shard: int = 0) -> float:
+        """Count what an answer of `shard` used up; returns its cost."""
+        money = cost(usage, self._budget)
+        sums = self._sums.setdefault(shard, {})
+        for period in self._periods().values():
+            sums[period] = sums.get(period, 0.0) + money
+        known = price_of(usage.model, self._budget.prices) is not None
+        self._metrics.spent_total.labels(usage.model).inc(money)
+        if not known:
+            self._metrics.unpriced.labels(usage.model).inc()
+        self._show()
+        return money
+
+    def spent(self, period: Period) -> float:
+        """What was spent in the present day or month, by all shards that are known of."""
+        return sum(sums.get(self._periods()[period], 0.0) for sums in self._sums.values())
+
+    def admit(self, caller: Caller) -> Over | None:
+        """Let a call in while there is money for it, or say when there will be some again."""
+        below = 1 - self._budget.reserve if caller.unasked else 1.0
+        for period, most, until in self._bounds():
+            if self.spent(period) >= most * below:
+                now = self._clock()
+                tell = not caller.unasked and self._told.first(
+                    period, caller.channel_id, until, now
+                )
+                return Over(period, until, tell)
+        return None
+
+    def dump(self, shard: int) -> str:
+        """See Keepsake: the sums of the present day and month."""
+        sums, now = self._sums.get(shard, {}), self._periods().values()
+        return json.dumps({period: round(sums[period], 6) for period in now if period in sums})
+
+    def load(self, shard: int, text: str) -> None:
+        """See Keepsake. Sums only grow, so the higher of what is known is true."""
+        try:
+            found = {str(period): float(money) for period, money in json.loads(text).items()}
+        except (ValueError, TypeError, AttributeError):
+            log.warning("kept money cannot be read", extra={"shard": shard})
+            return
+        sums = self._sums.setdefault(shard, {})
+        for period in self._periods().values():
+            sums[period] = max(sums.get(period, 0.0), found.get(period, 0.0))
+        self._show()
+
+    def _bounds(self) -> Iterator[tuple[Period, float, float]]:
+        """Each bound that there is, the later end first: who waits is told the true one."""
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        if self._budget.monthly:
+            following = (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+            yield "month", self._budget.monthly, following.timestamp()
+        if self._budget.daily:
+            yield "day", self._budget.daily, (midnight + timedelta(days=1)).timestamp()
+
+    def _periods(self) -> dict[Period, str]:
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        return {period: now.strftime(form) for period, form in _FORMS.items()}
+
+    def _show(self) -> None:
+        for sums in self._sums.values():  # what is over is over
+            for old in set(sums) - set(self._periods().values()):
+                del sums[old]
+        for period in _FORMS:
+            self._metrics.spent.labels(period).set(self.spent(period))
