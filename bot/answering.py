@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from bot.conversation import gather
 from bot.errors import SkyError, Unexpected, Unsaid
 from bot.llm_streams import Ask
 from bot.messages import Author
+from bot.money import reckoned
 from bot.reply import Reply
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ log = logging.getLogger(__name__)
 class Call:
     """A message that the bot answers, the words in it, the bot's own id, and when it was taken.
 
-    `persona` is who answers; `image` says that a picture is asked for.
+    `persona` is who answers; `image` says that a picture is asked for, `unasked` that the bot joins
+    in by itself.
     """
 
     message: Message
@@ -43,6 +46,7 @@ class Call:
     taken: float
     persona: Persona = personas.DEFAULT
     image: bool = False
+    unasked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +117,25 @@ class Answering:
                 history=kit.history,
                 limits=kit.settings.conversation,
             )
-            await kit.model.answer(self._ask(conversation), self._reply.say)
+            await self._think(self._ask(conversation))
         except SkyError:
             raise
         except Exception as error:  # a defect of ours: somebody is waiting and is told
             raise Unexpected(type(error).__name__) from error
+
+    async def _think(self, ask: Ask) -> None:
+        """Let the model answer, and count the money for it, however that ends."""
+        purse = self._kit.allowance.purse
+        try:
+            purse.charge(await self._kit.model.answer(ask, self._reply.say))
+        except SkyError as error:
+            if error.usage is not None:
+                purse.charge(error.usage)
+            raise
+        except asyncio.CancelledError:  # stopped half-way: the provider tells nothing then
+            model = ask.model or self._kit.settings.openai.model
+            purse.charge(reckoned(model, ask, self._reply.text))
+            raise
 
     def _ask(self, conversation: Conversation) -> Ask:
         persona = self._call.persona

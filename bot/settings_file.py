@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import json
 import textwrap
 import tomllib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import EnvSettingsSource, SettingsError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
+
+_SEVERAL = (dict, list, tuple, set, frozenset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     source.env_vars = {name.lower(): value for name, value in environ.items()}
     try:
         values = _merged(written, source())
-    except SettingsError as error:
-        raise BadSettings([f"environment: {error}. Write a plain value, not JSON."]) from None
+    except SettingsError:
+        raise BadSettings(list(_not_json(environ))) from None
     unknown = [*_unknown_keys(written, path), *_unknown_variables(environ)]
     try:
         return Loaded(Settings.model_validate(values), unknown)
@@ -63,6 +66,28 @@ def _read(path: Path) -> dict[str, Any]:
         raise BadSettings([f"{path}: is not UTF-8 text. Save it as UTF-8."]) from None
     except tomllib.TOMLDecodeError as error:
         raise BadSettings([f"{path}: is not TOML: {error}. Mend that line."]) from None
+
+
+def _not_json(environ: Mapping[str, str]) -> Iterator[str]:
+    """Name the variables for a table or a list that hold neither."""
+    for name, value in environ.items():
+        try:
+            json.loads(value)
+        except ValueError:
+            if name.upper().startswith(PREFIX) and _holds_several(name):
+                yield (
+                    f"environment variable {name}: is not JSON, which a table or a list in a "
+                    "variable has to be. Write it as JSON, or into the file."
+                )
+
+
+def _holds_several(variable: str) -> bool:
+    section, _, key = variable.upper().removeprefix(PREFIX).lower().partition(SEPARATOR.lower())
+    kind = Settings.model_fields[section].annotation if section in Settings.model_fields else None
+    fields = getattr(kind, "model_fields", {})
+    if not key:
+        return bool(fields) or get_origin(kind) in _SEVERAL
+    return key in fields and get_origin(fields[key].annotation) in _SEVERAL
 
 
 def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bot.allowance import Allowance
 from bot.answering import Kit
 from bot.conversation import Recall
 from bot.desk import Desk
@@ -35,7 +36,16 @@ class Bot:
         settings = Settings(work=self.work, reply=Reply(first_words_seconds=0.01))
         pace = Pace(0.02)
         self.desk = Desk(
-            Kit(settings, Recall(), Archive(), self.model, self.outbox, pace, self.metrics)
+            Kit(
+                settings,
+                Recall(),
+                Archive(),
+                self.model,
+                self.outbox,
+                pace,
+                self.metrics,
+                Allowance(settings, self.metrics),
+            )
         )
 
     def call(self, number: int, text: str = "hello", channel: int = 10) -> None:

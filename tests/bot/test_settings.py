@@ -84,6 +84,16 @@ def test_an_unknown_variable_is_named_with_the_nearest_known_one() -> None:
     )
 
 
+def test_a_price_table_may_be_a_variable_and_a_broken_one_is_named() -> None:
+    prices = '{"my-model": {"input": 1, "output": 2}}'
+
+    loaded = load(None, {"SKY_BUDGET__PRICES": prices})
+    with pytest.raises(BadSettings, match="SKY_BUDGET__PRICES: is not JSON"):
+        load(None, {"SKY_BUDGET__PRICES": "cheap", "SKY_OPENAI__MODEL": "cheap"})
+
+    assert loaded.settings.budget.prices["my-model"].output == 2
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
@@ -104,7 +114,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence(
 
 
 def test_a_section_that_is_given_as_broken_json_is_one_sentence() -> None:
-    with pytest.raises(BadSettings, match="openai"):
+    with pytest.raises(BadSettings, match="SKY_OPENAI: is not JSON"):
         load(None, {"SKY_OPENAI": "{"})
 
 

@@ -1,0 +1,164 @@
+"""What answers cost, and when the money is spent."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.limits import Caller, Over
+from bot.metrics import Metrics
+from bot.money import Purse, cost
+from bot.settings_limits import Budget, Price
+from bot.usage import Usage
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
+MIDNIGHT = datetime(2026, 11, 25, tzinfo=UTC).timestamp()
+DECEMBER = datetime(2026, 12, 1, tzinfo=UTC).timestamp()
+ADA = Caller(user_id=1, channel_id=10, guild_id=100)
+PRICES = {
+    "small": Price(input=1, cached_input=0.1, output=4),
+    "small-fast": Price(input=2, output=3),
+}
+
+
+@dataclass
+class Bank:
+    """A purse with a clock that stands until it is moved."""
+
+    budget: Budget
+    now: float = NOON
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def __post_init__(self) -> None:
+        self.purse = Purse(self.budget, self.metrics, lambda: self.now)
+
+    def shown(self, series: str, **labels: str) -> float:
+        """Read a metric."""
+        return self.metrics.registry.get_sample_value(f"discord_sky_{series}", labels) or 0.0
+
+
+def budget(**more: float) -> Budget:
+    return Budget(prices=PRICES, **more)  # type: ignore[arg-type]  # numbers, all of them
+
+
+@pytest.mark.parametrize(
+    ("usage", "money"),
+    [
+        (Usage("small", input=1_000_000), 1),
+        (Usage("small", input=1_000_000, cached_input=400_000), 0.6 + 0.04),
+        (Usage("small", output=500_000), 2),
+        (Usage("small-fast", input=500_000, cached_input=500_000), 1),
+        (Usage("small-2026-08-07", output=1_000_000), 4),
+        (Usage("small-fast-2026-08-07", output=1_000_000), 3),
+        (Usage("unheard-of", input=1_000_000, output=1_000_000), 2 + 4),
+        (Usage("small", images=2, searches=3), 2 * 0.5 + 3 * 0.25),
+    ],
+    ids=[
+        "input",
+        "cached",
+        "output",
+        "no price for cached",
+        "dated",
+        "longest",
+        "dearest",
+        "tools",
+    ],
+)
+def test_an_answer_costs_what_the_price_table_says(usage: Usage, money: float) -> None:
+    assert cost(usage, budget(image=0.5, search=0.25)) == pytest.approx(money)
+
+
+def test_without_a_bound_money_is_counted_and_nobody_is_stopped() -> None:
+    bank = Bank(budget())
+
+    bank.purse.charge(Usage("small", output=1_000_000_000))
+
+    assert bank.purse.admit(ADA) is None
+    assert bank.shown("spent", period="day") == bank.shown("spent", period="month") == 4000
+
+
+def test_a_spent_day_is_told_once_in_a_place_and_ends_at_midnight_utc() -> None:
+    bank = Bank(budget(daily=4))
+    bank.purse.charge(Usage("small", output=1_000_000))
+
+    assert bank.purse.admit(ADA) == Over("day", MIDNIGHT, tell=True)
+    assert bank.purse.admit(Caller(2, 10, 100)) == Over("day", MIDNIGHT, tell=False)
+    assert bank.purse.admit(Caller(2, 11, 100)) == Over("day", MIDNIGHT, tell=True)
+
+    bank.now = MIDNIGHT
+    assert bank.purse.admit(ADA) is None
+    assert bank.purse.spent("month") == 4
+
+
+def test_a_spent_month_ends_with_the_month_even_if_the_day_is_spent_too() -> None:
+    bank = Bank(budget(daily=4, monthly=4))
+    bank.purse.charge(Usage("small", output=1_000_000))
+
+    assert bank.purse.admit(ADA) == Over("month", DECEMBER, tell=True)
+
+    bank.now = DECEMBER
+    assert bank.purse.admit(ADA) is None
+
+
+def test_joining_in_unasked_stops_first_and_says_nothing() -> None:
+    bank = Bank(budget(daily=10, reserve=0.5))
+    bank.purse.charge(Usage("small", output=1_500_000))
+
+    assert bank.purse.admit(Caller(1, 10, 100, unasked=True)) == Over("day", MIDNIGHT, tell=False)
+    assert bank.purse.admit(ADA) is None
+
+
+def test_a_model_without_a_price_shows_in_a_metric() -> None:
+    bank = Bank(budget())
+
+    bank.purse.charge(Usage("unheard-of", output=1_000_000))
+
+    assert bank.shown("unpriced_answers_total", model="unheard-of") == 1
+    assert bank.shown("spent_money_total", model="unheard-of") == 4
+
+
+def test_the_next_pod_takes_up_what_was_spent_and_the_shards_add_up() -> None:
+    before, after = Bank(budget(daily=10)), Bank(budget(daily=10))
+    before.purse.charge(Usage("small", output=1_000_000), shard=0)
+    before.purse.charge(Usage("small", output=500_000), shard=1)
+
+    for shard in (0, 1, 1):  # read again and again, it counts once
+        after.purse.load(shard, before.purse.dump(shard))
+    after.purse.charge(Usage("small", output=1_000_000), shard=1)
+
+    assert after.purse.spent("day") == 10
+    assert after.purse.admit(ADA) is not None
+    assert json.loads(after.purse.dump(1)) == {"2026-11-24": 6, "2026-11": 6}
+
+
+def test_yesterdays_money_is_not_todays() -> None:
+    before = Bank(budget(daily=4))
+    before.purse.charge(Usage("small", output=1_000_000))
+    after = Bank(budget(daily=4), now=MIDNIGHT)
+
+    after.purse.load(0, before.purse.dump(0))
+
+    assert (after.purse.spent("day"), after.purse.spent("month")) == (0, 4)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "7", '{"2026-11-24": "much"}', '{"2026-11": null}']
+)
+def test_what_cannot_be_read_is_passed_over(text: str) -> None:
+    bank = Bank(budget(daily=4))
+
+    bank.purse.load(0, text)
+
+    assert bank.purse.spent("day") == 0
+
+
+def test_what_is_kept_is_small() -> None:
+    bank = Bank(budget())
+    for day in range(400):
+        bank.now = NOON + day * 86_400
+        bank.purse.charge(Usage("small", output=123_456))
+
+    assert len(bank.purse.dump(0)) < 100
