@@ -42,7 +42,7 @@ secret: setup  ## Set a new version of a secret in the loop's vault: make secret
 	@$(PY) -m tests.loop.secret $(NAME) $(VALUE) $(ARGS)
 
 ##@ Test
-.PHONY: test check test-bot test-release test-gitops test-loop bench
+.PHONY: test check test-bot test-release test-azure test-gitops test-loop bench
 test: tools  ## Everything that must hold, from a bare machine (root; what CI runs)
 	@$(PY) -m tests.run all
 
@@ -54,6 +54,9 @@ test-bot: setup  ## The bot alone, over real sockets
 
 test-release: tools-check  ## The release programs and the rollback guard
 	@$(PY) -m tests.run release
+
+test-azure: tools-check  ## The set-up in Azure and the doctor, without Azure
+	@$(PY) -m tests.run azure
 
 test-gitops: tools  ## The manifests as Flux renders them, against schemas and a real API server
 	@$(PY) -m tests.run gitops
@@ -71,6 +74,11 @@ releases: setup  ## What was deployed when, by whom, and what is excluded
 
 rollback: setup  ## Go back: make rollback TO=main-12-abc1234 (or TO=--last); shows the commit before pushing
 	@$(RELEASE) rollback $(or $(TO),--last)
+
+##@ On Azure
+.PHONY: doctor
+doctor: setup  ## Walk from the cluster to the answer, name the first broken link: make doctor ARGS=--json
+	@$(PY) -m clusters.azure.doctor $(ARGS)
 
 ##@ Set up
 .PHONY: setup tools tools-check lock fmt clean help

@@ -3,6 +3,7 @@
 check    ruff, mypy, actionlint, zizmor, and the manifests offline: seconds
 bot      the bot, in-process and over real sockets against the stand-in servers
 release  the release programs and the rollback guard, against a real registry and real Git
+azure    what sets a cluster up in Azure, and the doctor, against stand-ins
 gitops   the manifests as Flux renders them, against schemas and a real API server
 loop     the one-machine loop, and the bot in its pod
 all      each of them, and the tests of the tools
@@ -28,6 +29,7 @@ LAYERS: dict[str, list[str]] = {
         "tests/loop/vault_server",
     ],
     "release": ["tests/release", "tests/tools", "tests/test_run.py"],
+    "azure": ["tests/azure"],
     "gitops": ["tests/gitops", "tests/loop/image_controllers"],
     "loop": ["tests/loop"],
 }
@@ -50,7 +52,7 @@ def _checks() -> Iterator[tuple[str, list[str]]]:
     workflows = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(".github/workflows/*.yaml"))
     yield "ruff", [str(VENV_BIN / "ruff"), "check", "--quiet", "."]
     yield "ruff format", [str(VENV_BIN / "ruff"), "format", "--check", "--quiet", "."]
-    yield "mypy", [str(VENV_BIN / "mypy"), "bot", "tests", ".github/scripts"]
+    yield "mypy", [str(VENV_BIN / "mypy"), "bot", "clusters", "tests", ".github/scripts"]
     yield "actionlint", [str(tool("actionlint")), *workflows]
     zizmor = [str(VENV_BIN / "zizmor"), "--offline", "--quiet", "--no-progress", ".github"]
     yield "zizmor", zizmor

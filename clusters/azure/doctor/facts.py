@@ -1,0 +1,121 @@
+"""What was seen of a cluster: small frozen values, as JSON in and out, without any credential.
+
+`--facts FILE` writes them, so that what the doctor saw can be shown to somebody else.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+FLUX = "flux-system"  # Flux's namespace, and the name of its own objects
+BOT = "discord-sky"  # the bot's namespace, and the name of its Flux objects
+ACCOUNT = "discord-sky-bot"  # its Deployment and its ServiceAccount
+REFLECTOR = "image-reflector-controller"
+SETTINGS = (
+    "ACR_LOGIN_SERVER",
+    "KEYVAULT_NAME",
+    "AZURE_TENANT_ID",
+    "BOT_CLIENT_ID",
+    "IMAGE_REFLECTOR_CLIENT_ID",
+)
+
+
+class Value(BaseModel):
+    """A frozen value that refuses fields it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FluxObject(Value):
+    """One object of Flux's, and its condition Ready; `ready` is "" where it has none yet."""
+
+    kind: str
+    name: str
+    ready: str = ""
+    reason: str = ""
+    message: str = ""
+    suspended: bool = False
+    about: str = ""  # its address, image or pattern
+
+
+class Pod(Value):
+    """One pod: how far its one container is, in the kubelet's words."""
+
+    name: str
+    image: str = ""
+    ready: bool = False
+    leaving: bool = False
+    age: float = 0.0  # seconds
+    waiting: str = ""  # a reason: ErrImagePull, CrashLoopBackOff
+    said: str = ""  # what the kubelet says about that
+    exit_code: int | None = None  # of the last container that ended
+    mount: str = ""  # why a volume cannot be mounted, newest word
+    stuck: str = ""  # why it cannot be scheduled
+
+
+class Bot(Value):
+    """What the bot in one pod says of itself; an empty `readyz` means that it was not heard."""
+
+    pod: str
+    readyz: str = ""
+    metrics: dict[str, float] = {}
+    login: str = ""  # label of the last failed login: token_refused, gateway_refused
+    login_code: int | None = None
+    login_remedy: str = ""
+    problem: str = ""  # what it said last before it ended
+
+
+class SecretLook(Value):
+    """One secret of the vault, asked for as the bot: `label` is "ok" or one of bot.keyvault's."""
+
+    name: str
+    label: str
+    detail: str = ""
+
+
+class Identity(Value):
+    """A managed identity as az shows it. None where az could not say."""
+
+    name: str
+    group: str
+    trusts: tuple[tuple[str, str], ...] | None = None  # issuer and subject
+    roles: tuple[str, ...] | None = None  # on what it needs
+
+
+class Azure(Value):
+    """What az says; None means that it could not be asked."""
+
+    bot: Identity | None = None
+    reflector: Identity | None = None
+    unknown_clients: tuple[str, ...] = ()  # settings whose id no identity of the subscription has
+    vault: bool | None = None  # whether the vault is there
+
+
+class Facts(Value):
+    """Everything that the chain is told from."""
+
+    unreachable: str = ""  # why kubectl could not be used
+    issuer: str = ""  # who signs the cluster's ServiceAccount tokens
+    settings: dict[str, str] | None = None  # cluster-settings
+    key_vault: bool = True  # False with the component plain-secret
+    flux: tuple[FluxObject, ...] = ()
+    controllers: tuple[Pod, ...] = ()  # Flux's; none where they are no pods
+    pods: tuple[Pod, ...] = ()  # the bot's, newest first
+    bot: Bot | None = None
+    secrets: tuple[SecretLook, ...] = ()
+    vault_resolves: bool | None = None  # whether the vault's name is in DNS, as seen from here
+    azure: Azure | None = None
+    unseen: tuple[str, ...] = ()  # sentences: what could not be looked at, and why
+
+    def object(self, kind: str, name: str) -> FluxObject | None:
+        """Return one of Flux's objects."""
+        return next((o for o in self.flux if (o.kind, o.name) == (kind, name)), None)
+
+    def setting(self, name: str) -> str:
+        """Return a cluster setting, or its name in braces where it is not set."""
+        return (self.settings or {}).get(name) or f"<{name}>"
+
+    @property
+    def newest(self) -> Pod | None:
+        """The bot's newest pod that is not on its way out."""
+        return next((pod for pod in self.pods if not pod.leaving), None)

@@ -1,0 +1,74 @@
+"""Ask the cluster, by the kubectl that the person uses: same context, same rights."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+_SECONDS = 20
+_FORWARD_SECONDS = 10.0
+_FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
+
+
+class Unanswered(Exception):
+    """kubectl did not do it; the message is its last line, or why it could not be started."""
+
+
+class Kubectl:
+    """One context of a kubeconfig; the current one if none is named."""
+
+    def __init__(self, context: str = "") -> None:
+        self._command = ["kubectl", *([f"--context={context}"] if context else [])]
+
+    def text(self, *arguments: str) -> str:
+        """Run it and return what it printed. Raises Unanswered."""
+        try:
+            done = subprocess.run(
+                [*self._command, f"--request-timeout={_SECONDS}s", *arguments],
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=2 * _SECONDS,
+            )
+        except FileNotFoundError:
+            raise Unanswered("there is no kubectl in PATH") from None
+        except subprocess.TimeoutExpired:
+            raise Unanswered(f"kubectl said nothing for {2 * _SECONDS} s") from None
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            raise Unanswered(lines[-1].strip())
+        return done.stdout
+
+    def items(self, kind: str, namespace: str, *arguments: str) -> list[dict[str, Any]]:
+        """Return all objects of KIND in NAMESPACE. Raises Unanswered."""
+        found = self.text("get", kind, f"--namespace={namespace}", "--output=json", *arguments)
+        items: list[dict[str, Any]] = json.loads(found)["items"]
+        return items
+
+    @contextlib.contextmanager
+    def forwarded(self, pod: str, namespace: str, port: int) -> Iterator[str]:
+        """Lead a port of this machine to the pod's: by the kubelet, past any NetworkPolicy.
+
+        Yields the address. Raises Unanswered.
+        """
+        command = [*self._command, f"--namespace={namespace}", "port-forward", pod, f":{port}"]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            late = threading.Timer(_FORWARD_SECONDS, process.terminate)
+            late.start()
+            try:
+                assert process.stdout is not None
+                line = process.stdout.readline()
+                late.cancel()
+                if not (found := _FORWARDING.search(line)):
+                    raise Unanswered(line.strip() or "kubectl port-forward ended")
+                yield f"http://127.0.0.1:{found[1]}"
+            finally:
+                late.cancel()
+                process.terminate()

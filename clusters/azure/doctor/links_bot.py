@@ -1,0 +1,218 @@
+"""The links from the node to the answer: mount, pull, start, Discord, OpenAI, ready. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from clusters.azure.doctor.facts import ACCOUNT, BOT, Bot, Facts, Pod
+from clusters.azure.doctor.verdict import Verdict, broken, ok, unseen
+from clusters.azure.doctor.voices import against
+
+_PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
+_UNAUTHORIZED = re.compile(r"401|403|unauthorized|authentication required|denied", re.IGNORECASE)
+_GONE = re.compile(r"not found|404|manifest unknown|NotFound", re.IGNORECASE)
+_PLACEHOLDER = "main-0-0000000"
+_BAD_SETTINGS = 2  # the bot's exit code
+_INTENTS = 4014  # Discord's close code
+_DESCRIBE = f"kubectl --namespace {BOT} describe pod"
+_WRITE = "ask the bot something in Discord"
+
+
+def pod_there(facts: Facts) -> Verdict:
+    """Whether there is a pod, on a node."""
+    pod = facts.newest
+    if pod is None:
+        return broken(
+            f"There is no pod of the bot in {BOT}.",
+            "The Deployment and its ReplicaSet say why.",
+            f"kubectl --namespace {BOT} describe deployment,replicaset",
+        )
+    if pod.stuck:
+        return broken(
+            f"No node has room for pod {pod.name}: {pod.stuck}",
+            "A rollout needs room for two pods of the bot; add a node, or take a larger one.",
+            "kubectl describe nodes",
+            "az aks scale --resource-group GROUP --name CLUSTER --node-count 2",
+        )
+    return ok(f"{pod.name} is on a node")
+
+
+def mount(facts: Facts) -> Verdict:
+    """Whether the node brings the files into the pod."""
+    if found := against(facts, "mount"):
+        return found
+    pod = facts.newest
+    if pod and pod.mount:
+        remedy = "The message is the provider's own; its log has more."
+        log = "kubectl --namespace kube-system logs --selector app=secrets-store-provider-azure"
+        said = f"Pod {pod.name} waits for its files: {pod.mount}"
+        return broken(said, remedy, f"{_DESCRIBE} {pod.name}", log)
+    return ok("the pod has its files")
+
+
+def pull(facts: Facts) -> Verdict:
+    """Whether the node can pull the image."""
+    pod = facts.newest
+    if pod is None or pod.waiting not in _PULL:
+        return ok(f"the node has {pod.image}" if pod else "")
+    said = f"The node cannot pull {pod.image}: {pod.said}"
+    server, _, rest = pod.image.partition("/")
+    registry = server.partition(".")[0]
+    if _PLACEHOLDER in pod.image:
+        return broken(
+            f"Git still names the placeholder {_PLACEHOLDER}: no image was deployed yet.",
+            "Run the image workflow; the automation writes the tag.",
+            "gh workflow run image.yaml --ref main",
+        )
+    if _UNAUTHORIZED.search(pod.said):
+        return broken(
+            said,
+            "The cluster's kubelet identity needs AcrPull on the registry.",
+            f"az aks update --resource-group GROUP --name CLUSTER --attach-acr {registry}",
+            f"az aks check-acr --resource-group GROUP --name CLUSTER --acr {server}",
+        )
+    remedy = "Go back to an image that is whole: the older tag runs, the guard excludes this one."
+    if not _GONE.search(pod.said):
+        remedy = "See whether the registry can be reached, and whether the image is whole in it."
+    repository = re.split(r"[:@]", rest)[0]
+    return broken(
+        said,
+        remedy,
+        f"az acr manifest list-metadata --registry {registry} --name {repository}",
+        "make rollback TO=--last",
+    )
+
+
+def start(facts: Facts) -> Verdict:
+    """Whether the container starts and stays."""
+    pod = facts.newest
+    if pod is None or pod.waiting not in {"CrashLoopBackOff", "RunContainerError", "Error"}:
+        if pod and pod.waiting and pod.waiting not in {"ContainerCreating", "PodInitializing"}:
+            said = f"Pod {pod.name} waits: {pod.waiting} {pod.said}"
+            return broken(said, "Its description says more.", f"{_DESCRIBE} {pod.name}")
+        return ok("the container runs")
+    problem = facts.bot.problem if facts.bot else ""
+    logs = f"kubectl --namespace {BOT} logs {pod.name} --previous"
+    if pod.exit_code == _BAD_SETTINGS:
+        return broken(
+            f"The bot refuses its settings: {problem or 'its log names them'}",
+            "Mend apps/discord-sky/config.toml, and merge.",
+            "python -m bot check-config apps/discord-sky/config.toml",
+            logs,
+        )
+    said = f"The bot ends with code {pod.exit_code}: {problem or pod.said}"
+    return broken(said, "Its log says why. Go back meanwhile.", logs, "make rollback TO=--last")
+
+
+def token(facts: Facts) -> Verdict:
+    """Whether Discord accepts the token."""
+    bot = facts.bot
+    if bot is None or not bot.metrics:
+        return _unheard(facts)
+    usable = bot.metrics.get('credential_usable{name="discord"}')
+    if usable == 0:
+        what = "has no Discord token"
+        if bot.metrics.get('credential_present{name="discord"}'):
+            what = "shows Discord a token that it refuses"
+        return broken(
+            f"The bot {what}.",
+            "Reset the token in Discord's developer portal (Bot, Reset Token), and set it at once.",
+            _rotate(facts, "discord-token"),
+        )
+    return ok("Discord accepts the token" if _open(bot) else "there is one that was not refused")
+
+
+def gateway(facts: Facts) -> Verdict:
+    """Whether Discord lets the bot in, with the intents that it needs."""
+    bot = facts.bot
+    if bot is None or not bot.metrics:
+        return _unheard(facts)
+    if _open(bot):
+        return ok("a gateway session is open")
+    if bot.login_code == _INTENTS:
+        return broken(
+            "Discord closes the gateway with 4014: the Message Content Intent is off.",
+            "Switch it on: https://discord.com/developers/applications, the application, Bot, "
+            "Privileged Gateway Intents. The bot tries again within ten minutes, or at once so:",
+            f"kubectl --namespace {BOT} rollout restart deployment {ACCOUNT}",
+        )
+    if bot.login == "gateway_refused":
+        said = f"Discord closes the gateway for good, with {bot.login_code}: {bot.login_remedy}"
+        restart = f"kubectl --namespace {BOT} rollout restart deployment {ACCOUNT}"
+        return broken(said, "Do what it says, then start the bot anew.", restart)
+    said = bot.readyz or "no gateway session is open"
+    return broken(
+        f"The bot is not connected to Discord: {said}.",
+        "It tries again by itself. Its log says what it meets; https://discordstatus.com says "
+        "whether it is Discord.",
+        f"kubectl --namespace {BOT} logs {bot.pod} --tail 20",
+    )
+
+
+def key(facts: Facts) -> Verdict:
+    """Whether the model's provider accepts the key."""
+    bot = facts.bot
+    if bot is None or not bot.metrics:
+        return _unheard(facts)
+    if bot.metrics.get('credential_usable{name="openai"}') == 0:
+        present = bot.metrics.get('credential_present{name="openai"}')
+        refused = "The model's provider refuses the bot's key."
+        return broken(
+            refused if present else "The bot has no key for the model's provider.",
+            "Make a new key (https://platform.openai.com/api-keys), and set it.",
+            _rotate(facts, "openai-api-key"),
+        )
+    answered = bot.metrics.get('model_requests_total{outcome="ok"}', 0)
+    if answered:
+        return ok(f"{answered:.0f} requests were answered")
+    check = f"python -m bot secrets check --vault https://{facts.setting('KEYVAULT_NAME')}"
+    return unseen(
+        "nobody has asked the bot since it started, so the key was not tried",
+        f"To try it, {_WRITE}, or:",
+        f"{check}.vault.azure.net",
+    )
+
+
+def ready(facts: Facts) -> Verdict:
+    """Whether the newest pod is Ready, and Flux content."""
+    pod, bot = facts.newest, facts.bot
+    if pod is None:
+        return _unheard(facts)
+    if not pod.ready:
+        why = bot.readyz if bot and bot.readyz else "its readiness probe does not say"
+        return broken(
+            f"Pod {pod.name} is not Ready after {pod.age:.0f} s: {why}.",
+            "A pod that has just started needs about five seconds; watch it, or read its log.",
+            f"kubectl --namespace {BOT} rollout status deployment {ACCOUNT}",
+            f"kubectl --namespace {BOT} logs {pod.name} --tail 20",
+        )
+    found = facts.object("Kustomization", BOT)
+    if found and found.ready == "False":
+        return broken(
+            f"Flux gave the last rollout up: {found.message}",
+            "If the pod is well by now, let Flux look again.",
+            f"flux reconcile kustomization {BOT}",
+        )
+    return ok(f"{pod.name} is Ready")
+
+
+def _open(bot: Bot) -> bool:
+    return bot.metrics.get("gateway_open") == 1
+
+
+def _rotate(facts: Facts, secret: str) -> str:
+    if not facts.key_vault:
+        return "kubectl apply --filename apps/discord-sky/plain-secret/secret.yaml"
+    vault = f"https://{facts.setting('KEYVAULT_NAME')}.vault.azure.net"
+    return f"python -m bot secrets rotate {secret} --vault {vault}"
+
+
+def _unheard(facts: Facts) -> Verdict:
+    pod: Pod | None = facts.newest
+    if pod is None:
+        return unseen("there is no pod to ask")
+    return unseen(f"pod {pod.name} could not be asked", "Its log may tell.", _log(pod))
+
+
+def _log(pod: Pod) -> str:
+    return f"kubectl --namespace {BOT} logs {pod.name} --tail 20"

@@ -1,0 +1,67 @@
+"""The command as a person runs it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from clusters.azure.doctor import show
+from clusters.azure.doctor.chain import CHAIN, diagnose
+from clusters.azure.doctor.command import main
+from tests.azure.doctor.healthy import facts, looks
+from tests.tools import tool
+
+
+@pytest.fixture(autouse=True)
+def _no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubectl is the real one, its cluster is not there, and az is not either."""
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    (tmp_path / "kubectl").symlink_to(tool("kubectl"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+def test_without_a_cluster_it_says_so_and_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main([])
+
+    said = capsys.readouterr().out
+    assert code == 1
+    assert said.startswith("✗ kubectl reaches the cluster")
+    assert said.count("not reached") == len(CHAIN) - 1
+    assert "\n  az aks get-credentials --resource-group GROUP --name CLUSTER\n" in said
+
+
+def test_without_kubectl_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+
+    code = main(["--json"])
+
+    said = json.loads(capsys.readouterr().out)
+    assert code == 1
+    assert said["broken"] == "cluster"
+    assert "no kubectl in PATH" in said["links"][0]["said"]
+
+
+def test_what_was_seen_can_be_written_down(tmp_path: Path) -> None:
+    main(["--facts", str(tmp_path / "facts.json")])
+
+    assert json.loads((tmp_path / "facts.json").read_text())["unreachable"]
+
+
+def test_the_first_broken_link_is_told_at_the_end_with_its_remedy() -> None:
+    seen = facts(secrets=looks("disabled"), unseen=("az: there is no az in PATH",))
+
+    lines = show.as_text(diagnose(seen), seen).splitlines()
+
+    assert "Broken: the secrets are there and enabled." in lines
+    assert any(line.startswith("  python -m bot secrets set discord-token") for line in lines)
+    assert lines[-1] == "  az: there is no az in PATH"
+
+
+def test_help_says_that_nothing_is_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+
+    assert ended.value.code == 0
+    assert "It changes nothing." in capsys.readouterr().out
