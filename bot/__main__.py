@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bot import persona_files
 from bot.errors import BadSettings
 from bot.secrets_command import arguments
 from bot.settings_file import Loaded, load
@@ -92,9 +93,11 @@ def _config(chosen: Path | None) -> Path | None:
 
 def _check(path: Path, environ: Mapping[str, str]) -> int:
     loaded = load(path, environ)
-    if loaded.unknown:
-        raise BadSettings(loaded.unknown)
+    cast, mistaken = persona_files.of(loaded)
+    if problems := [*loaded.unknown, *mistaken]:
+        raise BadSettings(problems)
     print(f"{path}: good")
+    print(f"personas: {', '.join(key for key, _ in cast)}")
     return _OK
 
 

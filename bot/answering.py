@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bot import personas
+from bot.cast import Cast, only_sky
 from bot.conversation import gather
 from bot.errors import SkyError, Unexpected, Unsaid
 from bot.llm_streams import Ask
@@ -37,7 +38,7 @@ class Call:
     """A message that the bot answers, the words in it, the bot's own id, and when it was taken.
 
     `persona` is who answers; `image` says that a picture is asked for, `unasked` that the bot joins
-    in by itself.
+    in by itself. `refused` is what is told instead of an answer.
     """
 
     message: Message
@@ -47,6 +48,12 @@ class Call:
     persona: Persona = personas.DEFAULT
     image: bool = False
     unasked: bool = False
+    refused: SkyError | None = None
+
+    @property
+    def wordless(self) -> bool:
+        """Whether nothing was asked: no words, and no other message that is meant."""
+        return not self.prompt and self.message.replies_to is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,7 @@ class Kit:
     pace: Pace
     metrics: Metrics
     allowance: Allowance
+    cast: Cast = field(default_factory=only_sky)
 
 
 class Answering:
@@ -108,6 +116,11 @@ class Answering:
 
     async def _write(self) -> None:
         kit, call = self._kit, self._call
+        if call.refused is not None:
+            raise call.refused
+        if call.persona.greeting and call.wordless:
+            self._reply.say(call.persona.greeting)
+            return
         try:
             conversation = await gather(
                 call.message,
@@ -140,7 +153,7 @@ class Answering:
     def _ask(self, conversation: Conversation) -> Ask:
         persona = self._call.persona
         return Ask(
-            personas.instructions(persona),
+            personas.instructions(persona, joining_in=self._call.unasked),
             conversation.turns,
             model=persona.model,
             temperature=persona.temperature,

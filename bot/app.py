@@ -8,7 +8,7 @@ import logging
 import signal
 from typing import TYPE_CHECKING
 
-from bot import credential_files, gateway, health
+from bot import credential_files, gateway, health, persona_files
 from bot.access import Access
 from bot.allowance import Allowance
 from bot.answering import Kit
@@ -40,6 +40,10 @@ class App:
         self.metrics = metrics = Metrics()
         metrics.build.labels(settings.revision).set(1)
         metrics.unknown_settings.set(len(loaded.unknown))
+        self.cast, refused = persona_files.of(loaded)
+        metrics.persona_problems.set(len(refused))
+        for sentence in refused:
+            log.warning("persona refused", extra={"problem": sentence})
         self.access = access = Access(settings, environ, metrics)
         self.pulse = Pulse(metrics)
         self.model = OpenAIModel(settings.openai, access.key, metrics)
@@ -54,7 +58,9 @@ class App:
         channels = Channels(connection.client, metrics, gate, connection.logged_in)
         pace = Pace(settings.reply.edit_seconds)
         allowance = Allowance(settings, metrics)
-        kit = Kit(settings, recall, channels, self.model, channels, pace, metrics, allowance)
+        kit = Kit(
+            settings, recall, channels, self.model, channels, pace, metrics, allowance, self.cast
+        )
         self.desk = Desk(kit)
         catchup = CatchUp(self.desk, gate, metrics)
         self.stopping = asyncio.Event()

@@ -6,19 +6,30 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from bot.lists import Barred
+
 if TYPE_CHECKING:
+    from bot.lists import Lists
     from bot.messages import Message
 
-How = Literal["mention", "reply", "direct", "command"]
-Why = Literal["self", "bot", "system", "not_called"]
+How = Literal["mention", "reply", "direct", "command", "ambient", "slash", "menu"]
+Why = Literal["self", "system", "not_called", "bots_in_a_row"] | Barred
+
+_IMAGE = "image"
+_OPTIONS = re.compile(r"\(([^()\n]{0,100})\)")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The bot was called: in which way, and the words that are left without the call itself."""
+    """The bot was called: in which way, and the words that are left without the call itself.
+
+    `persona` is who was asked for by name, `image` whether a picture was.
+    """
 
     how: How
     prompt: str
+    persona: str | None = None
+    image: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +39,33 @@ class Ignore:
     reason: Why
 
 
-def decide(message: Message, *, me: int, command: str) -> Answer | Ignore:
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the settings say about calling."""
+
+    command: str
+    lists: Lists
+
+
+def decide(message: Message, *, me: int, rules: Rules) -> Answer | Ignore:
     """Say whether the bot, whose user id is `me`, answers `message`.
 
-    Bots are never answered, so two of them cannot talk each other into a loop. An explicit command
-    wins over the other ways of calling, because it says best what is meant.
+    An explicit command wins over the other ways of calling, because it says best what is meant.
     """
     if message.author.id == me:
         return Ignore("self")
-    if message.author.bot:
-        return Ignore("bot")
     if not message.ordinary:
         return Ignore("system")
-    return _called(message, me, command) or Ignore("not_called")
+    barred = rules.lists.bars(message.author, message.place, direct=message.direct)
+    if barred is not None:
+        return Ignore(barred)
+    return _called(message, me, rules.command) or Ignore("not_called")
 
 
 def _called(message: Message, me: int, command: str) -> Answer | None:
-    topic = after_command(message.text, command)
-    if topic is not None:
-        return Answer("command", topic)
+    asked = after_command(message.text, command)
+    if asked is not None:
+        return asked
     prompt = without_mention(message.text, me)
     if message.direct:
         return Answer("direct", prompt)
@@ -55,15 +74,26 @@ def _called(message: Message, me: int, command: str) -> Answer | None:
     return Answer("mention", prompt) if me in message.names else None
 
 
-def after_command(text: str, command: str) -> str | None:
-    """What follows the command at the start of `text` (maybe nothing); None without a command."""
+def after_command(text: str, command: str) -> Answer | None:
+    """Read `!sky`, `!sky topic`, `!sky(persona) topic`, `!sky(image) topic` or `!sky(a, b) topic`.
+
+    None where `text` does not begin with the command.
+    """
     words = text.lstrip()
     if words[: len(command)].casefold() != command.casefold():
         return None
     rest = words[len(command) :]
-    if rest and not rest[0].isspace():
+    persona, image = None, False
+    if options := _OPTIONS.match(rest):
+        rest = " " + rest[options.end() :]
+        for option in filter(None, map(str.strip, options[1].split(","))):
+            if option.casefold() == _IMAGE:
+                image = True
+            else:
+                persona = option
+    if rest and not rest[0].isspace() and rest[0] != "(":
         return None  # another word that only begins alike: !skyline
-    return rest.strip()
+    return Answer("command", rest.strip(), persona, image)
 
 
 def without_mention(text: str, me: int) -> str:

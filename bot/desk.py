@@ -6,13 +6,17 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.answering import Answering, Call, Kit
-from bot.decision import Answer, decide
-from bot.errors import OverLimit, SkyError, TooBusy
+from bot.decision import Answer, Rules, decide
+from bot.errors import OverLimit, TooBusy, UnknownPersona
+from bot.lists import Lists
+from bot.temper import Temper
 
 if TYPE_CHECKING:
+    from bot.errors import SkyError
     from bot.messages import Message
 
 log = logging.getLogger(__name__)
@@ -33,10 +37,17 @@ class Desk:
         self._apologies: set[asyncio.Task[None]] = set()
         self._taken: OrderedDict[int, None] = OrderedDict()
         self._open = True
+        settings = kit.settings
+        self._rules = Rules(settings.discord.command, Lists(settings.access))
+        self._temper = Temper(settings.access, settings.ambient)
 
     def receive(self, message: Message, me: int) -> None:
         """Look at a message, and take it if it calls the bot, whose user id is `me`."""
-        decision = decide(message, me=me, command=self._kit.settings.discord.command)
+        self._hear(message, me, late=False)
+
+    def _hear(self, message: Message, me: int, *, late: bool) -> None:
+        decision = decide(message, me=me, rules=self._rules)
+        decision = self._temper.judge(message, decision, late=late)
         if message.author.id != me:
             self._kit.recall.put(message)
         if not isinstance(decision, Answer):
@@ -48,13 +59,30 @@ class Desk:
         elif self._seen(message.id):
             self._turn_away(message, "repeated")
         else:
-            self._take(Call(message, decision.prompt, me, time.monotonic()))
+            self._answer_to(message, decision, me)
+
+    def _answer_to(self, message: Message, decision: Answer, me: int) -> None:
+        call = Call(
+            message,
+            decision.prompt,
+            me,
+            time.monotonic(),
+            persona=self._kit.cast.at(message.place),
+            image=decision.image,
+            unasked=decision.how == "ambient",
+        )
+        if decision.persona is not None:
+            try:
+                call = replace(call, persona=self._kit.cast.named(decision.persona))
+            except UnknownPersona as error:
+                call = replace(call, refused=error)  # told like an answer: limits count it
+        self._take(call)
 
     def missed(self, message: Message, me: int) -> bool:
         """Receive a message that was not heard when it was written; says whether it was taken."""
         if message.id in self._taken or message.author.bot:
             return False
-        self.receive(message, me)
+        self._hear(message, me, late=True)
         return message.id in self._taken
 
     def _turn_away(self, message: Message, reason: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import discord
 
-from bot.messages import Author, Message
+from bot.messages import Author, Message, Place
 
 _ORDINARY = frozenset({discord.MessageType.default, discord.MessageType.reply})
 
@@ -19,13 +19,14 @@ def read(message: discord.Message) -> Message:
         id=message.id,
         channel_id=message.channel.id,
         guild_id=getattr(message.guild, "id", None) or getattr(message.channel, "guild_id", None),
-        author=_author(message.author),
+        author=author(message.author),
         text=message.content,
         ordinary=message.type in _ORDINARY,
         replies_to=reference.message_id if reference and is_reply else None,
         replies_in=reference.channel_id if reference and is_reply else None,
         replied_author_id=replied.author.id if isinstance(replied, discord.Message) else None,
         names={user.id: user.display_name for user in message.mentions},
+        place=place(message.channel, message.guild),
     )
 
 
@@ -39,5 +40,30 @@ def replied(message: discord.Message) -> Message | None:
     return read(resolved)
 
 
-def _author(user: discord.User | discord.Member) -> Author:
-    return Author(user.id, user.display_name, user.bot)
+def place(channel: object, guild: discord.Guild | None) -> Place:
+    """Say how settings may name this channel: by ids alone where Discord did not tell the names."""
+    if guild is None:
+        return Place()
+    known = guild.get_channel_or_thread(getattr(channel, "id", 0))
+    if known is None:
+        return Place(_named(guild), (str(getattr(channel, "id", 0)),))
+    parent = known.parent if isinstance(known, discord.Thread) else None
+    home = parent if isinstance(known, discord.Thread) else known
+    category = home.category if home else None
+    return Place(
+        servers=_named(guild),
+        channels=_named(known) + (_named(parent) if parent else ()),
+        categories=_named(category) if category else (),
+    )
+
+
+def _named(thing: discord.Guild | discord.abc.GuildChannel | discord.Thread) -> tuple[str, str]:
+    return str(thing.id), thing.name.casefold()
+
+
+def author(user: discord.User | discord.Member) -> Author:
+    """Take from a user what the bot needs of them."""
+    roles: tuple[str, ...] | None = None
+    if isinstance(user, discord.Member):
+        roles = tuple(each for role in user.roles for each in (str(role.id), role.name.casefold()))
+    return Author(user.id, user.display_name, user.bot, roles)

@@ -17,6 +17,7 @@
     │   ├── NothingSaid          a complete answer without a word in it
     │   ├── TooBusy              more is waiting than the bot takes on
     │   ├── OverLimit            a limit per hour, or the budget, is reached; says until when
+    │   ├── UnknownPersona       nobody has the name that was asked for
     │   ├── Interrupted          the bot is stopping
     │   └── Unexpected           a defect of ours
     ├── Unsaid                   nobody can be told, for Discord refuses the words
@@ -182,6 +183,18 @@ class OverLimit(Told):
     def __init__(self, scope: str, until: float) -> None:
         super().__init__(scope)
         self.sentence = f"{self._BECAUSE[scope]} I am back <t:{math.ceil(until)}:R>."
+
+
+class UnknownPersona(Told):
+    """Nobody has the name that a person asked for; the sentence offers `near` ones."""
+
+    label = "unknown_persona"
+    sentence = "I know nobody of that name."
+
+    def __init__(self, near: list[str]) -> None:
+        super().__init__()
+        meant = " or ".join(f"**{name}**" for name in near)
+        self.sentence = f"I know nobody of that name. Did you mean {meant}?"
 
 
 class Interrupted(Told):

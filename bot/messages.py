@@ -7,11 +7,28 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who wrote a message. `name` is the one that people see in that place."""
+    """Who wrote a message. `name` is the one that people see in that place.
+
+    `roles` are the ids and names of their roles there; None where Discord did not say.
+    """
 
     id: int
     name: str
     bot: bool = False
+    roles: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message was written, as settings name it: ids and names, without upper case.
+
+    The `channels` of a thread are its own id and name, then those of its parent. All are empty in a
+    direct message.
+    """
+
+    servers: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +58,7 @@ class Message:
     replies_in: int | None = None
     replied_author_id: int | None = None
     names: dict[int, str] = field(default_factory=dict)
+    place: Place = Place()
 
     @property
     def direct(self) -> bool:

@@ -18,6 +18,10 @@ class Metrics:
         self.build = self._gauge("build_info", "The commit that runs", "revision")
         self.unknown_settings = self._gauge("settings_unknown", "Keys that nothing reads")
 
+        self.persona_problems = self._gauge(
+            "persona_problems", "Mistakes in the personas' files and in the choice of them"
+        )
+
         self.messages = self._counter("messages", "Messages seen, by decision", "decision")
         self.caught_up = self._counter("caught_up", "Calls that were missed and taken later")
         self.turned_away = self._counter("turned_away", "Calls not taken, by reason", "reason")

@@ -10,8 +10,8 @@ class Persona:
     """A voice. `instructions` begin with one sentence that says who the bot is.
 
     None and empty mean what the settings say: `model`, `temperature` (0 to 2), `effort` (of
-    reasoning: minimal, low, medium or high), `tools` (web_search, image_generation). `greeting` is
-    said to who calls without a word.
+    reasoning: none, minimal, low, medium, high or xhigh), `tools` (web_search, image_generation).
+    `greeting` is said to who calls without a word. Their files are read in persona_files.py.
     """
 
     name: str
@@ -23,6 +23,7 @@ class Persona:
     greeting: str | None = None
 
 
+DEFAULT_KEY = "sky"  # a file of this name takes her part
 DEFAULT = Persona(
     name="Sky",
     instructions=(
@@ -41,6 +42,14 @@ _READING = (
 )
 
 
-def instructions(persona: Persona) -> str:
+# When it was not called at all: see temper.py.
+_JOINING_IN = (
+    "Nobody called you this time: you join in by yourself. Say one short thing that adds to what "
+    "was said last, and ask nothing in return."
+)
+
+
+def instructions(persona: Persona, *, joining_in: bool = False) -> str:
     """What the model is told before the conversation."""
-    return f"{persona.instructions}\n\n{_READING}"
+    parts = [persona.instructions, _READING, *([_JOINING_IN] if joining_in else [])]
+    return "\n\n".join(parts)

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.settings_base import HttpUrl, Seconds, SecretName, Section, SocketUrl
+from bot.settings_calling import Access, Ambient, Personas
 from bot.settings_limits import Budget, Limits
 
 PREFIX = "SKY_"
@@ -197,6 +198,9 @@ class Settings(BaseSettings):
     discord: Discord = Discord()
     credentials: Credentials = Credentials()
     openai: OpenAI = OpenAI()
+    access: Access = Access()
+    personas: Personas = Personas()
+    ambient: Ambient = Ambient()
     conversation: Conversation = Conversation()
     reply: Reply = Reply()
     work: Work = Work()

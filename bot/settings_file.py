@@ -34,6 +34,7 @@ class Loaded:
 
     settings: Settings
     unknown: list[str]
+    path: Path | None = None
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
@@ -47,7 +48,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
         raise BadSettings(list(_not_json(environ))) from None
     unknown = [*_unknown_keys(written, path), *_unknown_variables(environ)]
     try:
-        return Loaded(Settings.model_validate(values), unknown)
+        return Loaded(Settings.model_validate(values), unknown, path)
     except ValidationError as error:
         problems = [_sentence(detail, environ, path) for detail in error.errors()]
         raise BadSettings([*problems, *unknown]) from None

@@ -34,6 +34,8 @@ def _rows(model: type[BaseModel], section: str) -> list[str]:
 
 
 def _shown(value: Any) -> str:
+    if value in ((), {}):
+        return "empty"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 

@@ -8,13 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.decision import Answer, Ignore, after_command, decide
-from bot.messages import Author, Message
+from bot.decision import Answer, Ignore, Rules, after_command, decide
+from bot.lists import Lists
+from bot.messages import Author, Message, Place
+from bot.settings_calling import Access
 
 ME = 7
 ADA = Author(1, "Ada")
 PLAIN = Message(id=100, channel_id=10, guild_id=5, author=ADA, text="good morning")
 CALLED = {ME: "Sky"}
+RULES = Rules("!sky", Lists(Access()))
 
 
 @pytest.mark.parametrize(
@@ -37,6 +40,17 @@ CALLED = {ME: "Sky"}
         (replace(PLAIN, text=" !SKY\ntides\n"), Answer("command", "tides")),
         (replace(PLAIN, text="!sky"), Answer("command", "")),
         (replace(PLAIN, text="!skyline"), Ignore("not_called")),
+        (replace(PLAIN, text="!sky(pirate) ahoy"), Answer("command", "ahoy", "pirate")),
+        (replace(PLAIN, text="!sky( Mad Hatter )tea"), Answer("command", "tea", "Mad Hatter")),
+        (replace(PLAIN, text="!Sky(IMAGE) a kite"), Answer("command", "a kite", image=True)),
+        (
+            replace(PLAIN, text="!sky(pirate, image) a ship"),
+            Answer("command", "a ship", "pirate", image=True),
+        ),
+        (replace(PLAIN, text="!sky(pirate)"), Answer("command", "", "pirate")),
+        (replace(PLAIN, text="!sky()"), Answer("command", "")),
+        (replace(PLAIN, text="!sky(pirate what"), Answer("command", "(pirate what")),
+        (replace(PLAIN, text="!sky (why) tides"), Answer("command", "(why) tides")),
         (replace(PLAIN, text="say !sky tides"), Ignore("not_called")),
         (replace(PLAIN, text="!sky tides", guild_id=None), Answer("command", "tides")),
         (
@@ -56,7 +70,7 @@ CALLED = {ME: "Sky"}
 def test_a_message_is_answered_when_it_calls_the_bot(
     message: Message, decision: Answer | Ignore
 ) -> None:
-    assert decide(message, me=ME, command="!sky") == decision
+    assert decide(message, me=ME, rules=RULES) == decision
 
 
 @given(
@@ -75,9 +89,41 @@ def test_no_bot_is_ever_answered(
         names=names,
     )
 
-    assert decide(message, me=ME, command="!sky") == Ignore("bot")
+    assert decide(message, me=ME, rules=RULES) == Ignore("bot")
 
 
-@given(st.text(max_size=60))
+@given(st.text(max_size=60).filter(lambda topic: not topic.startswith("(")))
 def test_what_follows_the_command_comes_without_white_space_around_it(topic: str) -> None:
-    assert after_command(f"!sky {topic}", "!sky") == topic.strip()
+    assert after_command(f"!sky {topic}", "!sky") == Answer("command", topic.strip())
+
+
+@given(st.text(max_size=60), st.sampled_from(["!sky", "!"]))
+def test_any_text_is_a_command_or_none_and_no_word_of_the_topic_is_lost(
+    text: str, command: str
+) -> None:
+    asked = after_command(command + text, command)
+
+    if asked is not None:
+        assert (command + text).rstrip().endswith(asked.prompt)
+        kept = asked.prompt + (asked.persona or "") + ("image" if asked.image else "")
+        assert set("".join(text.casefold().split())) <= set(kept.casefold()) | set("(),")
+
+
+@given(st.text(max_size=40), st.sampled_from(["1", "9"]), st.sampled_from([{}, CALLED]))
+def test_a_bot_is_answered_only_where_the_list_names_it(
+    text: str, listed: str, names: dict[int, str]
+) -> None:
+    other = Author(9, "Other", bot=True)
+    message = Message(1, 2, other, text, guild_id=3, names=names)
+    rules = Rules("!sky", Lists(Access(allow_bots=(listed,))))
+
+    decision = decide(message, me=ME, rules=rules)
+
+    assert (decision == Ignore("bot")) == (listed == "1")
+
+
+def test_what_is_barred_is_not_answered_however_it_is_called() -> None:
+    rules = Rules("!sky", Lists(Access(block_channels=("quiet",))))
+    message = replace(PLAIN, text="!sky", place=Place(("5",), ("10", "quiet")))
+
+    assert decide(message, me=ME, rules=rules) == Ignore("place")

@@ -25,7 +25,7 @@ def test_a_good_file_is_said_to_be_good(tmp_path: Path, capsys: pytest.CaptureFi
     path.write_text('[openai]\nmodel = "gpt-5-mini"\n')
 
     assert main(["check-config", str(path)]) == 0
-    assert capsys.readouterr().out == f"{path}: good\n"
+    assert capsys.readouterr().out == f"{path}: good\npersonas: sky\n"
 
 
 def test_an_unknown_key_is_refused_with_the_nearest_known_one(

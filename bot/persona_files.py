@@ -1,0 +1,153 @@
+"""Personas as files: one TOML each, in a directory beside the settings.
+
+A file with a mistake is left out, and told with its name, the key and the remedy: the others
+answer.
+"""
+
+from __future__ import annotations
+
+import difflib
+import textwrap
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from bot.cast import Cast
+from bot.errors import BadSettings
+from bot.personas import Persona
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+    from bot.settings_file import Loaded
+
+DIRECTORY = "personas"
+_SUFFIX = ".toml"
+_LONGEST_FILE = 64 * 1024  # bytes: a ConfigMap holds 1 MiB in all
+_CUTOFF = 0.5
+
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Name = Annotated[Words, StringConstraints(max_length=32, pattern=r"^[^\n:@#`(),]+$")]
+
+
+class _File(BaseModel):
+    """What a persona's file holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name
+    prompt: Annotated[Words, Field(max_length=20_000)]
+    model: Words | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    tools: tuple[Literal["web_search", "image_generation"], ...] = ()
+    greeting: Annotated[Words, Field(max_length=1900)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The personas of a directory by their file's name, and a sentence for each mistake."""
+
+    personas: dict[str, Persona]
+    problems: list[str]
+
+
+def beside(settings_file: Path | None, chosen: Path | None) -> Path | None:
+    """Return the directory to read: the chosen one, or the one beside the settings' file."""
+    if chosen is not None or settings_file is None:
+        return chosen
+    return settings_file.parent / DIRECTORY
+
+
+def read(directory: Path | None, *, required: bool = False) -> Read:
+    """Read a directory; one that is not there holds nobody, which is a problem if `required`."""
+    found = Read({}, [])
+    if directory is None:
+        return found
+    try:
+        files = sorted(path for path in directory.iterdir() if not path.name.startswith("."))
+    except FileNotFoundError:
+        if required:
+            found.problems.append(f"{directory}: there is no such directory. Create it.")
+        return found
+    except OSError as error:
+        found.problems.append(f"{directory}: cannot be read ({error.strerror}).")
+        return found
+    for path in files:
+        try:
+            found.personas[path.stem] = _read(path)
+        except BadSettings as error:
+            found.problems.extend(error.problems)
+    return found
+
+
+def _read(path: Path) -> Persona:
+    """Read one file; raises BadSettings with all that is wrong with it."""
+    try:
+        file = _File.model_validate(_written(path))
+    except ValidationError as error:
+        raise BadSettings([_sentence(path, detail) for detail in error.errors()]) from None
+    if file.temperature is not None and file.reasoning_effort is not None:
+        remedy = "Keep one: models that reason take no temperature."
+        raise BadSettings([f"{path}, temperature: stands beside reasoning_effort. {remedy}"])
+    return Persona(
+        name=file.name,
+        instructions=file.prompt,
+        model=file.model,
+        temperature=file.temperature,
+        effort=file.reasoning_effort,
+        tools=file.tools,
+        greeting=file.greeting,
+    )
+
+
+def _written(path: Path) -> dict[str, Any]:
+    if path.suffix != _SUFFIX:
+        remedy = f"Call it {path.stem}{_SUFFIX}, or put it elsewhere."
+        raise BadSettings([f"{path}: is not a persona's file. {remedy}"])
+    try:
+        if path.stat().st_size > _LONGEST_FILE:
+            problem = f"{path}: is longer than {_LONGEST_FILE // 1024} KiB. Shorten it."
+            raise BadSettings([problem])
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        problem = f"{path}: cannot be read ({error.strerror}). Mend its permissions."
+        raise BadSettings([problem]) from None
+    except UnicodeDecodeError:
+        raise BadSettings([f"{path}: is not UTF-8 text. Save it as UTF-8."]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadSettings([f"{path}: is not TOML: {error}. Mend that line."]) from None
+
+
+def _sentence(path: Path, detail: ErrorDetails) -> str:
+    """One mistake: the file, the key, what is wrong, and what to do."""
+    key = ".".join(str(each) for each in detail["loc"])
+    if detail["type"] == "missing":
+        return f'{path}: has no {key}. Add the line {key} = "…".'
+    if detail["type"] == "extra_forbidden":
+        return f"{path}: nothing reads {key!r}. {_nearest(key)}"
+    if detail["type"] == "string_pattern_mismatch":
+        return f"{path}, {key}: must be one line without any of : @ # ` ( ) and commas."
+    expected = detail["msg"].replace("Input should be", "must be").replace("String should", "must")
+    shown = textwrap.shorten(repr(detail["input"]), 60, placeholder="…")
+    return f"{path}, {key}: {expected[0].lower()}{expected[1:]}; it is {shown} now."
+
+
+def _nearest(stray: str) -> str:
+    known = list(_File.model_fields)
+    also = {"effort": "reasoning_effort", "instructions": "prompt", "system": "prompt"}
+    near = difflib.get_close_matches(stray, known, n=1, cutoff=_CUTOFF)
+    meant = also.get(stray) or next(iter(near), None)
+    return f"Did you mean {meant!r}?" if meant else f"There are {', '.join(known)}."
+
+
+def of(loaded: Loaded) -> tuple[Cast, list[str]]:
+    """Return the cast that the settings choose, and a sentence for each mistake in that."""
+    chosen = loaded.settings.personas
+    found = read(beside(loaded.path, chosen.directory), required=chosen.directory is not None)
+    cast = Cast(found.personas, chosen)
+    return cast, [*found.problems, *(f"{loaded.path or 'settings'}, {s}" for s in cast.missing())]
