@@ -42,7 +42,7 @@ secret: setup  ## Set a new version of a secret in the loop's vault: make secret
 	@$(PY) -m tests.loop.secret $(NAME) $(VALUE) $(ARGS)
 
 ##@ Test
-.PHONY: test check test-bot test-release test-azure test-gitops test-loop bench
+.PHONY: test check test-bot test-release test-azure test-gitops test-loop bench faults
 test: tools  ## Everything that must hold, from a bare machine (root; what CI runs)
 	@$(PY) -m tests.run all
 
@@ -66,6 +66,9 @@ test-loop: tools  ## The one-machine loop and the bot in its pod (root)
 
 bench: tools  ## Measure the promises and print a table (root, about 40 minutes); SECTIONS="deploy pod" for some
 	@PYTHONPATH=.github/scripts $(PY) -m tests.loop.bench $(SECTIONS)
+
+faults: tools  ## Play the fault matrix and print a table (root, about half an hour); NAMES="node dns" for some
+	@PYTHONPATH=.github/scripts $(PY) -m tests.loop.faults $(NAMES)
 
 ##@ Release
 .PHONY: releases rollback

@@ -64,6 +64,11 @@ class Releases:
         self.clone = Clone(state.GIT_URL, state.STATE / "workspace")
         self.workflow = ImageWorkflow(self.clone, state.REGISTRY, lambda _: None, builder)
 
+    @classmethod
+    def beside(cls, seen: Observer, api: AsyncClient, image: str) -> Self:
+        """Give releases on a loop that runs IMAGE (a digest in it), which is only relabelled."""
+        return cls(seen, api, Relabel(f"{REPOSITORY}@{image.rpartition('@')[2]}"))
+
     async def merge(self) -> str:
         """Merge a change of the bot's code; return the merge commit. No image exists yet."""
         name = uuid.uuid4().hex[:8]

@@ -218,19 +218,20 @@ class Steady:
         own = [each for each, question in self._questions.items() if question.name]
         return Tally(tuple(self.fate(each) for each in own))
 
-    async def answered(self, after: float, seconds: float, what: str = "the bot") -> float:
+    async def answered(self, after: float, seconds: float, whole_since: float = 0.0) -> float:
         """Wait until something that was asked after a moment is answered; return when it was.
 
-        Raises NotSeen.
+        Answers that were whole before WHOLE_SINCE do not count. Raises NotSeen.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while True:
                     fates = self.tally().since(after).fates
-                    if whole := [fate.whole for fate in fates if fate.whole is not None]:
-                        return min(whole)
+                    whole = [fate.whole for fate in fates if fate.whole is not None]
+                    if late := [moment for moment in whole if moment >= whole_since]:
+                        return min(late)
                     await self._something()
-        raise NotSeen(f"{what} answers again", "kubelet", seconds)
+        raise NotSeen("the bot answers again", "kubelet", seconds)
 
     async def _something(self) -> None:
         """Wait until Discord or the model has something new."""

@@ -1,0 +1,25 @@
+"""Faults of Kubernetes' control plane: the bot must not mind."""
+
+import asyncio
+
+from tests.loop import control
+from tests.loop.faults.entry import Entry, Ground, now
+
+
+async def _api_server_away(_: Ground) -> float:
+    await asyncio.to_thread(control.stop, "kube-apiserver")
+    await asyncio.sleep(60)
+    await asyncio.to_thread(control.start, "kube-apiserver")
+    return now()
+
+
+async def _etcd_restarted(_: Ground) -> float:
+    await asyncio.to_thread(control.kill, "etcd")
+    await asyncio.to_thread(control.wait, "etcd")
+    return now()
+
+
+ENTRIES = (
+    Entry("apiserver-away", _api_server_away, "the API server is away for 60 s", recovers=5),
+    Entry("etcd-restarted", _etcd_restarted, "etcd crashes and is started again", recovers=5),
+)

@@ -1,0 +1,90 @@
+"""Memory taken inside the bot's container, by a process of the node that joins its cgroup.
+
+Bounded by the container's own limit. `python -m tests.loop.faults.hog FOLDER LEAVE` takes all but
+LEAVE bytes of what the cgroup FOLDER allows and holds it until its standard input is closed.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.loop import cgroups
+from tests.loop.observe import NotSeen
+from tests.loop.pod_process import BotProcess
+
+_STEP = 4 << 20
+_PATIENCE = 30.0
+_LIMITS = ("memory.max", "memory.limit_in_bytes")  # of cgroup v2 and v1
+_USED = ("memory.current", "memory.usage_in_bytes")
+_VICTIM = 1000  # oom_score_adj: the kernel takes this one first
+
+
+def folder_of(process: BotProcess) -> Path:
+    """Find the memory cgroup of the bot's container."""
+    for line in (process.folder / "cgroup").read_text().splitlines():
+        _, names, path = line.split(":", 2)
+        for hierarchy in cgroups.hierarchies():
+            found = hierarchy.mount / path.lstrip("/")
+            mine = "memory" in hierarchy.options & set(names.split(",")) or not names
+            if mine and any((found / name).exists() for name in _LIMITS):
+                return found
+    raise NotSeen(f"the memory cgroup of {process.pod}", "kubelet", 0)
+
+
+def _number(folder: Path, names: tuple[str, str]) -> int:
+    """Read whichever of two files there is."""
+    return next(int((folder / name).read_text()) for name in names if (folder / name).exists())
+
+
+async def until_killed(process: BotProcess) -> None:
+    """Take memory until the kernel has killed the bot. Raises NotSeen."""
+    # Raising the score needs no right; the bot is the largest process of its container anyway.
+    (process.folder / "oom_score_adj").write_text(str(_VICTIM))
+    async with _hog(folder_of(process), leave=0):
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while process.alive:  # noqa: ASYNC110 - no event tells of another's child
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise NotSeen("the kernel kills the bot", "containerd", _PATIENCE) from None
+
+
+async def pressure(process: BotProcess, leave: int, seconds: float) -> None:
+    """Leave the bot LEAVE bytes of room for SECONDS."""
+    async with _hog(folder_of(process), leave):
+        await asyncio.sleep(seconds)
+
+
+@asynccontextmanager
+async def _hog(folder: Path, leave: int) -> AsyncIterator[None]:
+    command = (sys.executable, "-m", "tests.loop.faults.hog", str(folder), str(leave))
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+    try:
+        yield
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def main() -> int:
+    """Join the cgroup, take memory, hold it."""
+    folder, leave = Path(sys.argv[1]), int(sys.argv[2])
+    (folder / "cgroup.procs").write_text(str(os.getpid()))
+    limit = _number(folder, (_LIMITS[0], _LIMITS[1]))
+    held: list[bytes] = []
+    while leave == 0 or _number(folder, (_USED[0], _USED[1])) + leave + _STEP < limit:
+        held.append(b"x" * _STEP)
+        if len(held) * _STEP > limit:  # it has had its effect
+            break
+    print("full", flush=True)
+    sys.stdin.read()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

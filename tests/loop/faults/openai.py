@@ -1,0 +1,55 @@
+"""Faults of the model's provider: each for eight seconds, for whoever asks."""
+
+import asyncio
+
+from bot import errors
+from tests.loop.faults.entry import Entry, Ground, Play, now
+from tests.loop.openai_server.control import Fault, FaultKind
+
+_SECONDS = 8.0
+
+
+def _fault(kind: FaultKind, after: int = 3) -> Play:
+    async def play(ground: Ground) -> float:
+        await ground.load.openai.inject(Fault(kind=kind, seconds=_SECONDS, after=after))
+        await asyncio.sleep(_SECONDS)
+        return now()
+
+    return play
+
+
+def _entry(
+    name: str,
+    kind: FaultKind,
+    told: type[errors.SkyError],
+    *,
+    tells: bool = True,
+    recovers: float = 15.0,
+) -> Entry:
+    return Entry(
+        f"openai-{name}",
+        _fault(kind),
+        f"the provider answers with {kind.value.replace('_', ' ')}",
+        metric=f"model_requests_total,outcome={told.label}$",
+        log="answer failed" if tells else "",
+        told=(told.label,),
+        tells=tells,
+        recovers=recovers,
+    )
+
+
+ENTRIES = (
+    # The key is as good as before, and the vault has no other: it is tried again after 30 s.
+    _entry("401", FaultKind.UNAUTHORIZED, errors.KeyRefused, tells=False, recovers=45),
+    _entry("403", FaultKind.FORBIDDEN, errors.ModelMissing),
+    _entry("404", FaultKind.MODEL_NOT_FOUND, errors.ModelMissing),
+    _entry("429", FaultKind.RATE_LIMIT, errors.ModelBusy),
+    _entry("429-quota", FaultKind.QUOTA, errors.QuotaSpent),
+    _entry("500", FaultKind.SERVER_ERROR, errors.ModelDown),
+    _entry("503", FaultKind.UNAVAILABLE, errors.ModelDown),
+    # Whoever asked in those seconds is asked for again once the silence has lasted too long.
+    _entry("timeout", FaultKind.TIMEOUT, errors.ModelSlow, tells=False),
+    _entry("cut", FaultKind.CUT, errors.CutShort),
+    _entry("malformed", FaultKind.MALFORMED, errors.CutShort),
+    _entry("content-filter", FaultKind.CONTENT_FILTER, errors.Filtered),
+)

@@ -1,0 +1,108 @@
+"""Plays one fault under a steady load, and judges what came of it."""
+
+import asyncio
+import contextlib
+import time
+
+from lightkube import AsyncClient
+
+from tests.loop import blows, control, state
+from tests.loop.faults.entry import Entry, Ground
+from tests.loop.faults.result import Result, matches
+from tests.loop.faults.said import Series, lines, loud
+from tests.loop.merge import GitFailed, ReleaseFailed
+from tests.loop.observe import NotSeen, Observer
+from tests.loop.steady import STREAMS, Tally, steady
+from tests.loop.vault_server.control import VaultControl
+
+_TAIL = 3.0  # seconds of load after the bot was back
+_QUIET = 60.0  # so long without any news and what has no answer is lost
+_LONGEST = 300.0  # for the bot to be back, and for the last answers
+_TOGETHER = 150.0  # for the pod to be Ready
+
+
+async def play(entry: Entry, seen: Observer, api: AsyncClient) -> Result:
+    """Play ENTRY on a healthy loop and leave it healthy. Failures are in the result."""
+    problems: list[str] = []
+    began = time.time()
+    before = await Series.read(seen)
+    back, tally, noted = float("inf"), Tally(()), []
+    async with (
+        VaultControl(f"http://{state.VAULT_CONTROL}") as vault,
+        steady(entry.per_second, STREAMS) as load,
+    ):
+        ground = Ground(seen, api, load, vault)
+        try:
+            await asyncio.sleep(entry.lead)
+            struck = time.time()
+            over = await entry.play(ground)
+            back = await load.answered(struck, _LONGEST, whole_since=over) - over
+            await asyncio.sleep(_TAIL)
+        except (NotSeen, GitFailed, ReleaseFailed, TimeoutError, control.Refused) as error:
+            problems.append(f"{type(error).__name__}: {error}")
+        finally:
+            await _end_faults(ground)
+        load.stop()
+        tally = await load.settled(quiet=_QUIET, seconds=_LONGEST)
+        noted = ground.said
+    try:
+        await healthy(seen, api)
+    except (NotSeen, TimeoutError, control.Refused) as error:
+        problems.append(f"the loop is not healthy after it: {error}")
+    moved = (await Series.read(seen)).moved_since(before)
+    logged = list(lines(began))
+    result = Result(entry, tally, back, moved, loud(logged), noted)
+    messages = [str(line["message"]) for line in logged]
+    return Result(**{**vars(result), "wrong": [*problems, *_wrong(result, messages)]})
+
+
+async def _end_faults(ground: Ground) -> None:
+    """End whatever is still in force in the stand-ins."""
+    await ground.load.discord.end_faults()
+    await ground.load.openai.clear()
+    await ground.vault.clear()
+
+
+def _wrong(result: Result, messages: list[str]) -> list[str]:
+    """Say what must not be."""
+    entry, tally = result.entry, result.tally
+    told = set(tally.told)
+    problems = tally.wrong()[:5]
+    if len(tally.lost) + len(tally.doubled) > len(problems):
+        problems.append(f"… {len(tally.lost)} lost, {len(tally.doubled)} doubled in all")
+    if result.back > entry.recovers:
+        problems.append(f"back after {result.back:.1f} s; the bar is {entry.recovers:.0f} s")
+    if entry.metric and not matches(entry.metric, list(result.moved)):
+        problems.append(f"no series {entry.metric!r} moved; there moved {sorted(result.moved)}")
+    if entry.log and not matches(entry.log, messages):
+        problems.append(f"no line {entry.log!r} in the log")
+    if wrongly := told - set(entry.told):
+        problems.append(f"people were told {', '.join(sorted(wrongly))}, which was not so")
+    if entry.tells and not told & set(entry.told):
+        problems.append(f"nobody was told {' or '.join(entry.told)}")
+    return problems
+
+
+async def healthy(seen: Observer, api: AsyncClient) -> None:
+    """See that all processes run and one pod is Ready that never crashed; else make it so."""
+    for name, process in state.load().processes.items():
+        if process.state == "stopped":
+            await asyncio.to_thread(control.start, name)
+        await asyncio.to_thread(control.wait, name)
+    with contextlib.suppress(NotSeen):
+        await _one_pod(seen)
+    # The kubelet restarts a container that crashed before only after a pause: a new pod has none.
+    if any(pod.restarts for pod in seen.now.pods.values()):
+        for pod in list(seen.now.pods.values()):
+            await blows.delete_pod(api, pod)
+        await asyncio.sleep(1)
+    await _one_pod(seen)
+
+
+async def _one_pod(seen: Observer) -> None:
+    await seen.until(
+        "one pod of the bot, Ready",
+        "kubelet",
+        lambda now: len(now.pods) == len(now.ready) == 1,
+        _TOGETHER,
+    )

@@ -1,0 +1,96 @@
+"""What the bot said of a fault: series that moved, and lines that were logged."""
+
+import contextlib
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import aiohttp
+
+from tests.loop import state
+from tests.loop.load import metrics
+from tests.loop.observe import Observer
+
+_RESTARTS = "kube_pod_container_status_restarts_total"
+_ENDED = "kube_pod_container_status_last_terminated_reason"
+# Series that move all the time, or say the same as another.
+_DULL = re.compile(
+    r"process_|.*_created|.*_bucket|.*_sum|.*_count|.*heartbeat|.*event_loop|.*_seconds$|.*tokens|"
+    r".*outcome=(ok|complete)$|.*decision=|.*in_flight|.*_waiting|.*timestamp"
+)
+_STAMP = re.compile(r"([-\dT:]+?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
+_QUIET = ("debug", "info")
+
+
+@dataclass(frozen=True)
+class Series:
+    """The bot's series at one moment, by pod, and what Kubernetes counts of its container."""
+
+    by_pod: Mapping[str, Mapping[str, float]]
+
+    @classmethod
+    async def read(cls, seen: Observer) -> "Series":
+        """Ask every pod that answers."""
+        found = {}
+        for pod in seen.now.pods.values():
+            values: dict[str, float] = {_RESTARTS: pod.restarts}
+            if pod.ended:
+                values[f"{_ENDED},reason={pod.ended}"] = pod.restarts
+            with contextlib.suppress(aiohttp.ClientError, OSError):
+                values |= await metrics(pod.address) if pod.address else {}
+            found[pod.uid] = values
+        return cls(found)
+
+    def moved_since(self, before: "Series") -> dict[str, float]:
+        """Give what moved, by how much. A process that is new began at nothing."""
+        moved: dict[str, float] = defaultdict(float)
+        for uid, values in self.by_pod.items():
+            old = before.by_pod.get(uid, {})
+            same = old.get("process_start_time_seconds") == values.get("process_start_time_seconds")
+            for name, value in values.items():
+                kept = same or name.startswith("kube_")
+                change = value - (old.get(name, 0.0) if kept else 0.0)
+                if change > 0 and not _DULL.match(name):
+                    moved[name] += change
+        return dict(moved)
+
+
+def lines(since: float) -> Iterator[Mapping[str, object]]:
+    """Give the bot's log lines since a moment, of all pods whose logs are still there."""
+    folder = state.STATE / "pods"
+    for path in sorted(folder.glob(f"{state.BOT_NAMESPACE}_*/bot/*.log")):
+        yield from _of(path, since)
+
+
+def _of(path: Path, since: float) -> Iterator[Mapping[str, object]]:
+    try:
+        text = path.read_text(errors="replace")
+    except OSError:  # its pod has gone
+        return
+    for raw in text.splitlines():
+        stamp, _, rest = raw.partition(" ")
+        words = rest.split(" ", 2)
+        if len(words) == 3 and _moment(stamp) >= since:  # noqa: PLR2004 - stream, flag, line
+            try:
+                line = json.loads(words[2])
+            except ValueError:
+                line = {"level": "error", "message": words[2]}
+            yield line if isinstance(line, dict) else {"level": "error", "message": words[2]}
+
+
+def _moment(stamp: str) -> float:
+    """Read containerd's stamp, which has as many digits of nanoseconds as it needs."""
+    found = _STAMP.fullmatch(stamp)
+    if found is None:
+        return 0.0
+    whole = datetime.fromisoformat(f"{found[1]}{found[3].replace('Z', '+00:00')}")
+    return whole.timestamp() + float(f"0.{found[2] or 0}")
+
+
+def loud(found: list[Mapping[str, object]]) -> Counter[str]:
+    """Count messages that are more than information."""
+    return Counter(str(line["message"]) for line in found if line.get("level") not in _QUIET)
