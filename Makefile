@@ -64,7 +64,8 @@ test-gitops: tools  ## The manifests as Flux renders them, against schemas and a
 test-loop: tools  ## The one-machine loop and the bot in its pod (root)
 	@$(PY) -m tests.run loop
 
-bench: tools  ## Measure the promises and print a table (root, about 40 minutes); SECTIONS="deploy pod" for some
+# Cost alone needs no cluster, and so none of the Go tools.
+bench: $(if $(filter-out cost,$(or $(SECTIONS),all)),tools,setup)  ## Measure the promises and print a table (root, about an hour); SECTIONS="deploy cost" for some
 	@PYTHONPATH=.github/scripts $(PY) -m tests.loop.bench $(SECTIONS)
 
 faults: tools  ## Play the fault matrix and print a table (root, about half an hour); NAMES="node dns" for some

@@ -9,7 +9,8 @@ and reverts; LOOP_SEED repeats them), crash (an image that crashes, under messag
 pod (container start to Ready, memory and CPU), rotation (the OpenAI key and the Discord token
 exchanged under messages, the file stale or the vault away), rotation-late (a token whose new
 version comes ten minutes after its reset), rollouts (50 in a row under messages), kills (of the
-process, of the pod, and a minute without the API server). Without a name, all of them.
+process, of the pod, and a minute without the API server), cost (the bot alone, in a cgroup,
+without the loop: python -m tests.bot.cost --help). Without a name, all of them.
 These machines are shared and noisy: quote medians. Nothing here fails for being slow.
 """
 
@@ -21,6 +22,7 @@ import time
 
 from lightkube import AsyncClient
 
+from tests.bot.cost import __main__ as cost
 from tests.loop import bench_once, bench_rotation, histories, kube, state
 from tests.loop.bad_images import crash_under_messages
 from tests.loop.editions import Editions
@@ -38,6 +40,7 @@ SECTIONS = (
     *("deploy", "revert", "revert-stays", "histories", "crash", "pod", "production"),
     *("rotation", "rotation-late", "rollouts", "kills"),
 )
+_COST = "cost"  # needs no loop
 _WATCHED = 300.0  # seconds
 
 
@@ -190,20 +193,25 @@ async def _measure(sections: list[str], runs: int | None) -> None:
 
 
 def main() -> int:
-    """Bring the loop up, measure, print the table."""
+    """Measure what was asked for, on a loop that is brought up for all but the cost."""
     parser = argparse.ArgumentParser(
         prog="make bench",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], metavar="SECTION")
+    known = [*SECTIONS, _COST, []]
+    parser.add_argument("sections", nargs="*", choices=known, metavar="SECTION")
     parser.add_argument("--runs", type=int, help="how often each is measured")
     arguments = parser.parse_args()
+    sections = arguments.sections or [*SECTIONS, _COST]
+    costed = _COST not in sections or asyncio.run(cost.measure(arguments.runs or 3))
+    rest = [name for name in sections if name != _COST]
+    return 0 if (not rest or _on_the_loop(rest, arguments.runs)) and costed else 1
+
+
+def _on_the_loop(sections: list[str], runs: int | None) -> bool:
     up = subprocess.run([sys.executable, "-m", "tests.loop", "up"], cwd=ROOT, check=False)
-    if up.returncode != 0:
-        return up.returncode
-    measured = _measure(arguments.sections or list(SECTIONS), arguments.runs)
-    return 0 if comes_true("The bench", measured) else 1
+    return up.returncode == 0 and comes_true("The bench", _measure(sections, runs))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,13 @@ Used by the loop's stand-in for the image workflow (`merge.py`); nothing here ru
 """
 
 import hashlib
+import json
 import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.tools import cache_root
 
@@ -106,14 +108,7 @@ class Builder:
         The digest is `sha256:` and 64 hex digits, as the registry knows the manifest.
         Raise BuildFailed with the last lines of what buildah said.
         """
-        self.prepare()
-        mounts = [Path(name).expanduser() for name in (*_PIP_FILES, _CA_BUNDLE)]
-        shared = [f"--volume={path}:{path}:ro" for path in mounts if path.exists()]
-        _run([
-            *self._buildah, "bud", "--quiet", "--layers", "--isolation", "chroot",
-            "--network", "host", "--pull=never", *shared, "--format", "oci",
-            "--build-arg", f"REVISION={revision}", "--tag", reference, context,
-        ])  # fmt: skip
+        self._build(context, "--build-arg", f"REVISION={revision}", "--tag", reference)
         with tempfile.TemporaryDirectory() as scratch:
             digest = Path(scratch) / "digest"
             _run([
@@ -121,3 +116,23 @@ class Builder:
                 "--digestfile", digest, reference, f"docker://{reference}",
             ])  # fmt: skip
             return digest.read_text().strip()
+
+    def export(self, context: Path, folder: Path) -> dict[str, Any]:
+        """Build CONTEXT's Dockerfile, write the image's files into FOLDER, return its config.
+
+        The config has Env, Entrypoint and WorkingDir, as the OCI image has. Raise BuildFailed.
+        """
+        name = "localhost/discordskybot:measured"
+        self._build(context, "--tag", name)
+        self._build(context, "--output", f"type=local,dest={folder}")
+        about = json.loads(_run([*self._buildah, "inspect", "--type", "image", name]))
+        return dict(about["OCIv1"]["config"])
+
+    def _build(self, context: Path, *options: str) -> None:
+        self.prepare()
+        mounts = [Path(name).expanduser() for name in (*_PIP_FILES, _CA_BUNDLE)]
+        shared = [f"--volume={path}:{path}:ro" for path in mounts if path.exists()]
+        _run([
+            *self._buildah, "bud", "--quiet", "--layers", "--isolation", "chroot",
+            "--network", "host", "--pull=never", *shared, "--format", "oci", *options, context,
+        ])  # fmt: skip

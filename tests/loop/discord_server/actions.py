@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from tests.loop.discord_server import mentions, payloads, views
@@ -149,7 +150,12 @@ def _tell(desk: Desk, name: str, kind: str, message: Message) -> None:
     full = desk.payloads.dispatched(message, content=True)
     bare = desk.payloads.dispatched(message, content=False)
     by = _kind_of(desk, message.author_id)
-    desk.hub.dispatch(name, full, bare=bare, guild_id=channel.guild_id, by=by)
+    written = partial(_went_out, message)
+    desk.hub.dispatch(name, full, bare=bare, guild_id=channel.guild_id, by=by, written=written)
+
+
+def _went_out(message: Message) -> None:
+    message.written = message.written or time.time()
 
 
 def _kind_of(desk: Desk, user_id: int) -> str:

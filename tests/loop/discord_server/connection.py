@@ -12,6 +12,7 @@ from tests.loop.discord_server.compression import Encoder
 from tests.loop.discord_server.errors import Json
 from tests.loop.discord_server.faults import Fault
 from tests.loop.discord_server.hub import compact
+from tests.loop.discord_server.session import Written
 
 DISPATCH, HEARTBEAT, IDENTIFY, PRESENCE, RESUME, RECONNECT = 0, 1, 2, 3, 6, 7
 REQUEST_MEMBERS, INVALID_SESSION, HELLO, ACK = 8, 9, 10, 11
@@ -43,15 +44,15 @@ class Connection:
         self.closing: int | None = None  # the code that we close with
         self._request = request
         self._encode = encode
-        self._outbox: asyncio.Queue[str | Close] = asyncio.Queue()
+        self._outbox: asyncio.Queue[tuple[str, Written | None] | Close] = asyncio.Queue()
         self._beat_by = 0.0
         self._commands: deque[float] = deque()
         self._patience: asyncio.Timeout | None = None
 
-    def send(self, text: str) -> None:
+    def send(self, text: str, written: Written | None = None) -> None:
         """Queue a payload; a client that reads too slowly is cut off."""
         if self._outbox.qsize() < UNSENT:
-            self._outbox.put_nowait(text)
+            self._outbox.put_nowait((text, written))
         else:
             self.abort()
 
@@ -91,12 +92,15 @@ class Connection:
                 self.closing = item.code
                 await self.ws.close(code=item.code, message=item.reason.encode())
                 return
-            message = self._encode(item)
+            text, written = item
+            message = self._encode(text)
             with contextlib.suppress(ConnectionError):
                 if isinstance(message, str):
                     await self.ws.send_str(message)
                 else:
                     await self.ws.send_bytes(message)
+                if written is not None:
+                    written()
 
     async def read(self, per_minute: int) -> Json | None:
         """The next command; None at the end. Raises Close for what breaks the rules."""

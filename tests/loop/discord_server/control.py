@@ -194,9 +194,14 @@ class DiscordControl:
         """Whether a user lets the bot write to them."""
         return User.of(await self._ask("PATCH", f"/users/{user}", {"dm_open": to_bot}))
 
-    async def add_guild(self, name: str, *, channels: int = 1, members: int = 0) -> None:
-        """A guild with so many channels and new members; the bot is in it."""
-        body = {"name": name, "channels": channels, "members": members}
+    async def add_guild(
+        self, name: str, *, channels: int = 1, members: int = 0, **more: Any
+    ) -> None:
+        """A guild with so many channels and new members; the bot is in it.
+
+        `roles=`, `emojis=` and `lived_in=True` make it one like those that people have.
+        """
+        body = {"name": name, "channels": channels, "members": members} | more
         await self._ask("POST", "/guilds", body)
 
     # The server

@@ -9,7 +9,7 @@ from tests.loop.discord_server import intents
 from tests.loop.discord_server.counts import Counts
 from tests.loop.discord_server.errors import Json
 from tests.loop.discord_server.faults import Faults
-from tests.loop.discord_server.session import Event, Session
+from tests.loop.discord_server.session import Event, Session, Written
 
 SESSIONS: Final = 256
 HELD_AT_MOST: Final = 2.0
@@ -56,11 +56,12 @@ class Hub:
         guild_id: int | None,
         bare: Json | None = None,
         by: str = "user",
+        written: Written | None = None,
     ) -> None:
         """Send an event to every session that wants it; `by` whom it came about."""
         whole = compact(full)
         intent = intents.needed(name, in_guild=guild_id is not None)
-        event = Event(name, whole, compact(bare) if bare else whole, intent, guild_id)
+        event = Event(name, whole, compact(bare) if bare else whole, intent, guild_id, written)
         fault = self._faults.strike("dispatch", name, by=by)
         if fault is not None:
             self._counts.faults[f"dispatch {fault.kind}"] += 1
@@ -78,7 +79,7 @@ class Hub:
             if session.wants(event):
                 self._counts.dispatched += 1
                 sees = session.intents & intents.MESSAGE_CONTENT
-                session.push(event.name, event.full if sees else event.bare)
+                session.push(event.name, event.full if sees else event.bare, event.written)
 
     def _hold(self, event: Event) -> None:
         """Keep an event back until the next one has passed it, or for a little while."""

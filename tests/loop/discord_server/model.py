@@ -91,6 +91,7 @@ class Message:
     interaction_id: int | None = None
     thread_id: int | None = None
     revision: int = 0
+    written: float | None = None  # when it first went out to a session
 
     @property
     def hidden(self) -> bool:
@@ -127,3 +128,4 @@ class Guild:
     roles: dict[int, Role] = field(default_factory=dict)
     members: dict[int, Member] = field(default_factory=dict)
     channels: list[int] = field(default_factory=list)
+    emojis: list[int] = field(default_factory=list)

@@ -89,7 +89,7 @@ class Payloads:
             "icon": None,
             "description": None,
             "features": [],
-            "emojis": [],
+            "emojis": [_emoji(each, number) for number, each in enumerate(guild.emojis)],
             "stickers": [],
             "roles": [_role(each, everyone=each.id == guild.id) for each in guild.roles.values()],
             "verification_level": 0,
@@ -245,6 +245,18 @@ def _role(role: Role, *, everyone: bool) -> Json:
         "managed": False,
         "mentionable": False,
         "flags": 0,
+    }
+
+
+def _emoji(emoji_id: int, number: int) -> Json:
+    return {
+        "id": str(emoji_id),
+        "name": f"emoji_{number}",
+        "roles": [],
+        "require_colons": True,
+        "managed": False,
+        "animated": False,
+        "available": True,
     }
 
 

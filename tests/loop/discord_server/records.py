@@ -56,7 +56,10 @@ class World(_FromJson):
 
 @dataclass(frozen=True, slots=True)
 class Message(_FromJson):
-    """A message as it was when it was asked for; times in seconds since 1970."""
+    """A message as it was when it was asked for; times in seconds since 1970.
+
+    `written` is when it first went out to a session of the gateway.
+    """
 
     id: str
     channel_id: str
@@ -70,6 +73,7 @@ class Message(_FromJson):
     interaction_id: str | None
     created: float
     edited: float | None
+    written: float | None
     revision: int
     nonce: str | None
     pings: tuple[str, ...]

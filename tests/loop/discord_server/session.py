@@ -1,30 +1,36 @@
 """A gateway session: what outlives a connection, so that RESUME can replay what was missed."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from tests.loop.discord_server.errors import Json
 
+Written = Callable[[], None]
 LOG: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something to dispatch; `bare` is what a session without message content gets."""
+    """Something to dispatch; `bare` is what a session without message content gets.
+
+    `written` is called each time that it was written to a connection.
+    """
 
     name: str
     full: str
     bare: str
     intent: int
     guild_id: int | None
+    written: Written | None = None
 
 
 class Outlet(Protocol):
     """Where a session's payloads go while it is connected."""
 
-    def send(self, text: str) -> None:
-        """Queue one payload."""
+    def send(self, text: str, written: Written | None = None) -> None:
+        """Queue one payload; `written` is called once it has gone out."""
 
     def shut(self, code: int, reason: str = "") -> None:
         """Close the connection."""
@@ -55,13 +61,13 @@ class Session:
         """Whether it asked for such an event, of such a place."""
         return self.serves(event.guild_id) and event.intent & self.intents == event.intent
 
-    def push(self, name: str, data: str) -> None:
+    def push(self, name: str, data: str, written: Written | None = None) -> None:
         """Number a dispatch, remember it, and send it if somebody is there."""
         self.seq += 1
         text = f'{{"t":"{name}","s":{self.seq},"op":0,"d":{data}}}'
         self.log.append((self.seq, text))
         if self.outlet is not None:
-            self.outlet.send(text)
+            self.outlet.send(text, written)
 
     def missed(self, seq: int) -> list[str] | None:
         """What came after `seq`, or None when some of it has been forgotten."""

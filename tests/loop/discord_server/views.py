@@ -43,6 +43,7 @@ def message(desk: Desk, what: Message) -> Json:
         "interaction_id": str(what.interaction_id) if what.interaction_id else None,
         "created": made_at(what.id),
         "edited": what.edited,
+        "written": what.written,
         "revision": what.revision,
         "nonce": None if what.nonce is None else str(what.nonce),
         "pings": [str(each) for each in what.mentions],

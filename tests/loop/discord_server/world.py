@@ -28,15 +28,17 @@ class World:
         self.guilds: dict[int, Guild] = {}
         self.channels: dict[int, Channel] = {}
         self._where: dict[int, int] = {}
+        self._names: set[str] = set()
         self.bot = self.add_user("Sky", bot=True, user_id=bot_id)
 
     def add_user(self, name: str, *, bot: bool = False, user_id: int | None = None) -> User:
         """A new user; ValueError when the name is taken."""
-        if any(user.name.casefold() == name.casefold() for user in self.users.values()):
+        if name.casefold() in self._names:
             msg = f"there is a user called {name!r} already"
             raise ValueError(msg)
         user = User(user_id or self.ids.next(), name, bot)
         self.users[user.id] = user
+        self._names.add(name.casefold())
         return user
 
     def add_guild(
@@ -49,6 +51,12 @@ class World:
             guild.members[user.id] = Member(user.id, self.clock())
         self.guilds[guild.id] = guild
         return guild
+
+    def add_role(self, guild: Guild, name: str) -> Role:
+        """A role that nobody has and that allows nothing more."""
+        role = Role(self.ids.next(), name, 0)
+        guild.roles[role.id] = role
+        return role
 
     def join(self, guild: Guild, user: User) -> Member:
         """Make a user a member."""

@@ -78,8 +78,10 @@ class Exchange:
         raise errors.unknown_address(self._request.method, self._request.path)
 
     async def _json(self) -> Any:
+        body = await self._request.read()
+        self._note(read_at=time.time())
         try:
-            return json.loads(await self._request.read())
+            return json.loads(body)
         except ValueError as error:
             message = "We could not parse the JSON body of your request."
             raise ApiError(400, message) from error

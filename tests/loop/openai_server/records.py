@@ -131,6 +131,7 @@ class Record(Value):
     path: str
     key: str | None = None  # eight hex digits of the key's SHA-256
     received_at: float
+    read_at: float | None = None  # when all of the request was here
     asked: Asked | None = None
     status: int | None = None
     error: str | None = None  # the message of the error that was sent

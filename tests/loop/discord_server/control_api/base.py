@@ -47,8 +47,10 @@ async def body_of(request: web.Request, *known: str) -> Json:
 
 def user_of(desk: Desk, ref: Any) -> User:
     """A user by name (any case) or id."""
+    if str(ref).isdecimal() and int(ref) in desk.world.users:
+        return desk.world.users[int(ref)]
     for user in desk.world.users.values():
-        if str(user.id) == str(ref) or user.name.casefold() == str(ref).casefold():
+        if user.name.casefold() == str(ref).casefold():
             return user
     msg = f"there is no user {ref!r}; there are {', '.join(_names(desk))}"
     raise ValueError(msg)
@@ -74,8 +76,10 @@ def channel_of(desk: Desk, ref: Any, author: User | None = None) -> Channel:
         return desk.world.dm(author)[0]
     if ref.startswith("@"):
         return desk.world.dm(user_of(desk, ref[1:]))[0]
+    if ref.isdecimal() and int(ref) in desk.world.channels:
+        return desk.world.channels[int(ref)]
     for channel in desk.world.channels.values():
-        if str(channel.id) == ref or (channel.name and channel.name == ref):
+        if channel.name and channel.name == ref:
             return channel
     msg = f"there is no channel {ref!r}"
     raise ValueError(msg)

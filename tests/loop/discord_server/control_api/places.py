@@ -1,5 +1,7 @@
 """Making and changing guilds, channels and users."""
 
+from typing import Final
+
 from aiohttp import web
 
 from tests.loop.discord_server import actions, payloads, views
@@ -49,19 +51,30 @@ def _guild(guild: Guild) -> Json:
 
 
 async def add_guild(request: web.Request) -> web.Response:
-    """POST a guild with `channels` text channels and `members` new members beside its owner."""
+    """POST a guild with `channels` text channels and `members` new members beside its owner.
+
+    `roles` and `emojis` are numbers of further ones, as guilds that are lived in have them; with
+    `lived_in` each channel has a last message, long gone.
+    """
     desk = desk_of(request)
-    data = await body_of(request, "name", "owner", "channels", "members")
+    data = await body_of(request, *_GUILD)
     name = str(data["name"])
     first = next(user for user in desk.world.users.values() if not user.bot)
     owner = user_of(desk, data["owner"]) if data.get("owner") else first
     members = [desk.world.add_user(f"{name} {n}") for n in range(int(data.get("members", 0)))]
     guild = desk.world.add_guild(name, owner, members)
     for number in range(int(data.get("channels", 1))):
-        desk.world.add_channel(guild, f"{name}-{number}".lower().replace(" ", "-"))
+        channel = desk.world.add_channel(guild, f"{name}-{number}".lower().replace(" ", "-"))
+        channel.last_message_id = desk.world.ids.next() if data.get("lived_in") else None
+    for number in range(int(data.get("roles", 0))):
+        desk.world.add_role(guild, f"Role {number}")
+    guild.emojis += [desk.world.ids.next() for _ in range(int(data.get("emojis", 0)))]
     shown = [guild.members[desk.world.bot.id]]
     desk.hub.dispatch("GUILD_CREATE", desk.payloads.guild_create(guild, shown), guild_id=guild.id)
     return web.json_response(_guild(guild))
+
+
+_GUILD: Final = ("name", "owner", "channels", "members", "roles", "emojis", "lived_in")
 
 
 async def add_channel(request: web.Request) -> web.Response:

@@ -1,0 +1,112 @@
+"""One run at so many cores: a bot in one server, then one in many; each figure into its row."""
+
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.loop.table import Row, say
+
+from .bot import Bot, running
+from .cgroup import Cgroup
+from .crowd import Crowd
+from .place import MANY, Place
+from .runtime import Runtime
+
+LOADS = {1: 60, 5: 200, 20: 300}  # messages at each rate: enough for a percentile, and to settle
+_IN_TIME = 5.0  # seconds for a whole answer
+_RATES = range(4, 26, 2)  # messages a second that are tried; Discord takes 50 requests a second
+_FIRST_TRIED = 12
+_TRIAL_SECONDS = 10
+_IMPORTS = """
+import time
+began = time.process_time()
+import bot.app
+print(time.process_time() - began)
+began = time.process_time()
+from openai import AsyncOpenAI, DefaultAioHttpClient
+print(time.process_time() - began)
+"""
+
+
+class Measurement:
+    """The rows for one bound of the CPU, filled run by run; `targets` by the rows' names."""
+
+    def __init__(
+        self, runtime: Runtime, cores: float, stand_ins: Cgroup, targets: Mapping[str, str]
+    ) -> None:
+        self._runtime = runtime
+        self._cores = cores
+        self._stand_ins = stand_ins
+        self._targets = targets
+        self.rows: dict[str, Row] = {}
+
+    async def run(self, one: Place, many: Place) -> None:
+        """Measure everything once. Raises Broke."""
+        cgroup = Cgroup.make("discord-sky-cost-bot", self._cores)
+        try:
+            with TemporaryDirectory() as name:
+                files = Path(name)
+                self._imports(cgroup, files)
+                with running(self._runtime, one.servers, files / "one", cgroup) as bot:
+                    await self._start(bot, "1 server")
+                with running(self._runtime, many.servers, files / "many", cgroup) as bot:
+                    await self._start(bot, f"{MANY} servers")
+                    for per_second in LOADS:
+                        await self._load(bot, many.crowd, per_second)
+                    await self._most(many.crowd)
+        finally:
+            cgroup.remove()
+
+    def _put(self, what: str, unit: str, figure: float) -> None:
+        row = self.rows.setdefault(what, Row(what, unit, self._targets.get(what, "")))
+        row.figures.append(figure)
+
+    def _imports(self, cgroup: Cgroup, files: Path) -> None:
+        done = subprocess.run(
+            cgroup.within(*self._runtime.command(files, "-c", _IMPORTS)),
+            cwd=self._runtime.cwd,
+            env=dict(self._runtime.environment),
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        login, model = (1000 * float(word) for word in done.stdout.split())
+        self._put("CPU time of imports before the login", "ms", login)
+        self._put("CPU time of the model client's, after it", "ms", model)
+        say(f"imports: {login:.0f} ms of CPU time, and {model:.0f} ms after the login")
+
+    async def _start(self, bot: Bot, where: str) -> None:
+        seconds = await bot.ready()
+        logged_in = bot.logged_in()
+        memory = await bot.at_rest()
+        self._put(f"start to READY, {where}", "s", logged_in)
+        self._put(f"start to /readyz, {where}", "s", seconds)
+        self._put(f"resident memory idle, {where}", "MiB", memory)
+        say(f"{where}: READY {logged_in:.2f} s, /readyz {seconds:.2f} s, idle {memory:.1f} MiB")
+
+    async def _load(self, bot: Bot, crowd: Crowd, per_second: int) -> None:
+        bot.forget_peak()
+        began, used, others = time.monotonic(), bot.cpu_seconds(), self._stand_ins.cpu_seconds()
+        load = await crowd.ask(LOADS[per_second], per_second)
+        each = 1000 * (bot.cpu_seconds() - used) / max(1, len(load.answers))
+        busy = (self._stand_ins.cpu_seconds() - others) / (time.monotonic() - began)
+        self._put(f"event to OpenAI request, p50 at {per_second}/s", "ms", load.reaction(50))
+        self._put(f"event to OpenAI request, p99 at {per_second}/s", "ms", load.reaction(99))
+        self._put(f"CPU time per answered message at {per_second}/s", "ms", each)
+        self._put(f"resident memory, peak at {per_second}/s", "MiB", bot.peak())
+        say(f"{per_second}/s: {load}, {each:.1f} ms of CPU time each, peak {bot.peak():.1f} MiB")
+        say(f"  stand-ins and people: {busy:.0%} of a core")
+
+    async def _most(self, crowd: Crowd) -> None:
+        """Find the highest rate at which each answer is whole in time."""
+        held: dict[int, bool] = {}
+        rate = _FIRST_TRIED
+        while rate in _RATES and rate not in held:
+            load = await crowd.ask(rate * _TRIAL_SECONDS, rate)
+            held[rate] = load.within(_IN_TIME) == load.asked
+            say(f"{rate}/s: {load}: {'holds' if held[rate] else 'too many'}")
+            rate += _RATES.step if held[rate] else -_RATES.step
+        most = max((each for each, good in held.items() if good), default=0)
+        self._put(f"most messages a second, all whole in {_IN_TIME:.0f} s", "1/s", most)

@@ -1,0 +1,40 @@
+"""The arithmetic of the bench's section `cost`, and its cgroups where there is the right to."""
+
+import math
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.bot.cost.cgroup import Cgroup
+from tests.bot.cost.crowd import Load
+
+
+def test_a_percentile_is_a_measured_figure_that_so_many_are_not_above() -> None:
+    load = Load(100, tuple(float(each) for each in range(100, 0, -1)), (1.0,) * 98 + (6.0, 7.0))
+
+    assert (load.reaction(50), load.reaction(99), load.reaction(100)) == (50, 99, 100)
+    assert load.within(5) == 98
+
+
+def test_nothing_measured_is_not_a_good_figure() -> None:
+    assert Load(5, (), ()).reaction(50) == math.inf
+    assert Load(5, (), ()).within(5) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="making a cgroup needs root")
+def test_what_runs_in_a_cgroup_is_bounded_and_counted_there() -> None:
+    cgroup = Cgroup.make("discord-sky-cost-test", cores=0.25)
+    try:
+        spin = "import time\nwhile time.process_time() < 0.2: pass\n"
+        spin += "print(open('/proc/self/cgroup').read())"
+        done = subprocess.run(
+            cgroup.within("python3", "-c", spin), check=True, capture_output=True, text=True
+        )
+
+        assert done.stdout.count("/discord-sky-cost-test\n") == len(cgroup.folders)
+        assert 0.2 <= cgroup.cpu_seconds() < 1
+        assert "discord-sky-cost-test" not in Path("/proc/self/cgroup").read_text()
+    finally:
+        cgroup.remove()
