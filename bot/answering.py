@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from bot import personas
 from bot.cast import Cast, only_sky
-from bot.conversation import gather
-from bot.errors import SkyError, Unexpected, Unsaid
+from bot.chain import follow
+from bot.conversation import attachments, write
+from bot.decision import after_command, without_mention
+from bot.errors import QuestionGone, SkyError, Unexpected, Unsaid
 from bot.llm_streams import Ask
 from bot.messages import Author
 from bot.money import reckoned
@@ -21,13 +23,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from bot.allowance import Allowance
+    from bot.chain import History
     from bot.channels import Outbox
-    from bot.conversation import Conversation, History, Recall
+    from bot.conversation import Conversation
+    from bot.files import Reader
     from bot.llm import Model
     from bot.messages import Message
     from bot.metrics import Metrics
     from bot.pace import Pace
     from bot.personas import Persona
+    from bot.recall import Recall
     from bot.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -52,8 +57,9 @@ class Call:
 
     @property
     def wordless(self) -> bool:
-        """Whether nothing was asked: no words, and no other message that is meant."""
-        return not self.prompt and self.message.replies_to is None
+        """Whether nothing was asked: no words, no file, and no other message that is meant."""
+        asked = self.prompt or self.message.attachments or self.message.forwarded
+        return not asked and self.message.replies_to is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,7 @@ class Kit:
     pace: Pace
     metrics: Metrics
     allowance: Allowance
+    reader: Reader
     cast: Cast = field(default_factory=only_sky)
 
 
@@ -81,6 +88,11 @@ class Answering:
             call.message, kit.outbox, kit.pace, kit.settings.reply, self._first_words
         )
         self.interrupt: Callable[[], None] = self._reply.interrupt
+
+    def withdraw(self, message_id: int) -> None:
+        """Stop if that message is the question: it was deleted."""
+        if message_id == self._call.message.id:
+            self._reply.interrupt(QuestionGone())
 
     async def run(self) -> None:
         """Answer the call."""
@@ -121,16 +133,16 @@ class Answering:
         if call.persona.greeting and call.wordless:
             self._reply.say(call.persona.greeting)
             return
+        limits = kit.settings.conversation
         try:
-            conversation = await gather(
-                call.message,
-                call.prompt,
-                me=call.me,
-                recall=kit.recall,
-                history=kit.history,
-                limits=kit.settings.conversation,
-            )
-            await self._think(self._ask(conversation))
+            message, prompt = self._as_it_is_now()
+            chain = await follow(message, kit.recall, kit.history, limits)
+            wanted = attachments([message, *chain.linked, *chain.messages])
+            async with kit.reader.opened(wanted) as files:
+                conversation = write(chain, prompt, files, me=call.me, limits=limits)
+                for remark in conversation.remarks:
+                    self._reply.remark(remark)
+                await self._think(self._ask(conversation))
         except SkyError:
             raise
         except Exception as error:  # a defect of ours: somebody is waiting and is told
@@ -149,6 +161,15 @@ class Answering:
             model = ask.model or self._kit.settings.openai.model
             purse.charge(reckoned(model, ask, self._reply.text))
             raise
+
+    def _as_it_is_now(self) -> tuple[Message, str]:
+        """Give the question and its words, as they were edited while the answer waited."""
+        call = self._call
+        now = self._kit.recall.get(call.message.id)
+        if now is None or now.text == call.message.text:
+            return call.message, call.prompt
+        asked = after_command(now.text, self._kit.settings.discord.command)
+        return now, asked.prompt if asked else without_mention(now.text, call.me)
 
     def _ask(self, conversation: Conversation) -> Ask:
         persona = self._call.persona

@@ -15,12 +15,14 @@ from bot.answering import Kit
 from bot.catchup import CatchUp
 from bot.channels import Channels
 from bot.connection import Connection
-from bot.conversation import Recall
 from bot.desk import Desk
+from bot.downloads import Downloads
+from bot.files import Reader
 from bot.llm import OpenAIModel
 from bot.metrics import Metrics
 from bot.pace import Gate, Pace
 from bot.pulse import Pulse, sample_every_second
+from bot.recall import Recall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,8 +60,19 @@ class App:
         channels = Channels(connection.client, metrics, gate, connection.logged_in)
         pace = Pace(settings.reply.edit_seconds)
         allowance = Allowance(settings, metrics)
+        self.downloads = Downloads()
+        reader = Reader(self.downloads, settings.files)
         kit = Kit(
-            settings, recall, channels, self.model, channels, pace, metrics, allowance, self.cast
+            settings,
+            recall,
+            channels,
+            self.model,
+            channels,
+            pace,
+            metrics,
+            allowance,
+            reader,
+            self.cast,
         )
         self.desk = Desk(kit)
         catchup = CatchUp(self.desk, gate, metrics)
@@ -96,6 +109,7 @@ class App:
                 for task in running:
                     task.cancel()
             await self.model.close()
+            await self.downloads.close()
             await self.access.close()
         log.info("stopped")
 

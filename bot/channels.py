@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import aiohttp
 import discord
 
-from bot import discord_values
+from bot import discord_values, sight
 from bot.errors import DiscordDown, MayNotSpeak, PlaceGone, Unsaid
 
 if TYPE_CHECKING:
@@ -104,15 +104,33 @@ class Channels:
         await self._ask("typing", call, ())
 
     async def fetch(self, channel_id: int, message_id: int) -> Message | None:
-        """Find one message; None when it is gone, not for the bot to read, or Discord is down."""
+        """See chain.History."""
 
         async def call(client: discord.Client) -> Message:
             place = client.get_partial_messageable(channel_id)
             return discord_values.read(await place.fetch_message(message_id))
 
-        with contextlib.suppress(Unsaid):
+        with contextlib.suppress(PlaceGone, MayNotSpeak):
             return await self._ask("fetch", call, _PAUSES[:2])
         return None
+
+    async def recent(self, channel_id: int, before: int, most: int) -> list[Message] | None:
+        """See chain.History."""
+
+        async def call(client: discord.Client) -> list[Message]:
+            place = client.get_partial_messageable(channel_id)
+            found = place.history(limit=most, before=discord.Object(before))
+            return [discord_values.read(each) async for each in found][::-1]
+
+        with contextlib.suppress(Unsaid):
+            return await self._ask("history", call, _PAUSES[:1])
+        return None
+
+    def may_read(self, message: Message, channel_id: int) -> bool:
+        """See chain.History."""
+        client = self._client()
+        guild = client.get_guild(message.guild_id) if client and message.guild_id else None
+        return sight.may_read(guild, message, channel_id)
 
     async def _ask(
         self,

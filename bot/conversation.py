@@ -1,133 +1,164 @@
-"""From a call back along the chain of replies, to a bounded list of turns for the model."""
+"""Messages into turns for the model: who speaks and when, what is attached, and how much of it."""
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from bot import tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from bot.messages import Message
+    from bot.chain import Chain
+    from bot.files import File
+    from bot.messages import Attachment, Message
     from bot.settings import Conversation as Limits
 
-_FETCH_SECONDS = 3.0  # an answer without its oldest turns is better than a late one
 _NAME_LENGTH = 32  # Discord's own limit
+_EPOCH = 1_420_070_400_000  # milliseconds: Discord's first moment, from which ids count
+_WORDS = 200  # tokens that pictures leave to the newest message
+_SMALL_PRINT = "-# "  # what the bot remarks below an answer is no part of it
+_AT_MOST = "Your message is longer than I can read at once: I read its beginning."
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one side said. A person's text begins with the name and a colon."""
+    """What one side said. A person's text begins with name, time and a colon.
+
+    `images` are data URLs, of people's turns only.
+    """
 
     role: Literal["user", "assistant"]
     text: str
+    images: tuple[str, ...] = ()
+
+    @property
+    def tokens(self) -> int:
+        """What it takes, reckoned on the safe side."""
+        pictures = tokens.PER_IMAGE * len(self.images)
+        return tokens.reckoned(self.text) + pictures + tokens.PER_TURN
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Turns, oldest first; `cut` says whether older ones were left out."""
+    """Turns, oldest first, and what the person should know of how they were come by."""
 
     turns: tuple[Turn, ...]
-    cut: bool = False
+    remarks: tuple[str, ...] = ()
 
 
-class History(Protocol):
-    """Where messages are found that are not in the recall."""
-
-    async def fetch(self, channel_id: int, message_id: int) -> Message | None:
-        """Find one message; None when it is gone, or not for the bot to read."""
-
-
-class Recall:
-    """The messages seen last, by id, so that most chains cost no request. Oldest go first."""
-
-    def __init__(self, room: int = 2000) -> None:
-        self._room = room
-        self._seen: OrderedDict[int, Message] = OrderedDict()
-        self._whole: OrderedDict[int, Message] = OrderedDict()
-
-    def put(self, message: Message) -> None:
-        """Remember a message, or its new text."""
-        self._keep(self._seen, message.id, message)
-
-    def put_answer(self, parts: Iterable[int], answer: Message) -> None:
-        """Remember a whole answer under the id of each of its parts: a reply to any means it."""
-        for part in parts:
-            self._keep(self._whole, part, answer)
-
-    def forget(self, message_id: int) -> None:
-        """Drop a message that was deleted."""
-        self._seen.pop(message_id, None)
-        self._whole.pop(message_id, None)
-
-    def get(self, message_id: int) -> Message | None:
-        """Look up the message; an answer in several parts comes whole."""
-        return self._whole.get(message_id) or self._seen.get(message_id)
-
-    def _keep(self, store: OrderedDict[int, Message], key: int, message: Message) -> None:
-        store[key] = message
-        store.move_to_end(key)
-        if len(store) > self._room:
-            store.popitem(last=False)
-
-
-async def gather(
-    call: Message, prompt: str, *, me: int, recall: Recall, history: History, limits: Limits
+def write(
+    chain: Chain, prompt: str, files: Mapping[str, File], *, me: int, limits: Limits
 ) -> Conversation:
-    """Follow the replies back from `call`, whose words without the call itself are `prompt`."""
-    chain, cut = await _chain(call, recall, history, limits.max_turns)
-    words = prompt or "(calls you and says nothing more)"
-    newest = Turn("user", f"{_name(call)}: {_with_names(words, call)}"[: limits.max_characters])
-    turns, room = [newest], limits.max_characters - len(newest.text)
-    for message in chain:
-        turn = _turn(message, me)
-        room -= len(turn.text)
+    """Write down what led to a call, whose words without the call itself are `prompt`."""
+    newest, remarks = _newest(chain, prompt, files, limits)
+    room = limits.max_tokens - newest.tokens
+    written: list[tuple[int, list[Turn]]] = []  # newest first, with the writer
+    cut = chain.cut
+    for message in chain.messages:
+        turns = _turns(message, files, me)
+        room -= sum(turn.tokens for turn in turns)
         if room < 0:
             cut = True
             break
-        if turn.text:
-            turns.append(turn)
-    return Conversation(tuple(reversed(turns)), cut)
+        if turns:
+            written.append((message.author.id, turns))
+    if cut:
+        remarks.append(_only(len(written) + 1))
+    remarks += [file.remark for file in files.values() if file.remark]
+    return Conversation((*_joined(reversed(written)), newest), (*chain.remarks, *remarks))
 
 
-async def _chain(
-    call: Message, recall: Recall, history: History, max_turns: int
-) -> tuple[list[Message], bool]:
-    """List what `call` replies to, what that replies to and so on, and whether some is missing."""
-    chain: list[Message] = []
-    at = call
-    try:
-        async with asyncio.timeout(_FETCH_SECONDS):
-            while at.replies_to is not None:
-                if len(chain) + 1 >= max_turns:
-                    return chain, True
-                place = at.replies_in or at.channel_id
-                found = recall.get(at.replies_to) or await history.fetch(place, at.replies_to)
-                if found is None:
-                    return chain, True
-                recall.put(found)
-                chain.append(found)
-                at = found
-    except TimeoutError:
-        return chain, True
-    return chain, False
+def _newest(
+    chain: Chain, prompt: str, files: Mapping[str, File], limits: Limits
+) -> tuple[Turn, list[str]]:
+    call = chain.call
+    pictures = _pictures(call, files)[: max(0, limits.max_tokens - _WORDS) // tokens.PER_IMAGE]
+    words = _with_names(prompt, call)
+    body = _body(words, call, files) or "(calls you and says nothing more)"
+    linked = [f"(links to) {_head(each)}{_body(each.text, each, files)}" for each in chain.linked]
+    whole = "\n".join([f"{_head(call)}{body}", *linked])
+    room = limits.max_tokens - tokens.PER_TURN - tokens.PER_IMAGE * len(pictures)
+    text = tokens.beginning(whole, room)
+    return Turn("user", text, pictures), [] if text == whole else [_AT_MOST]
 
 
-def _turn(message: Message, me: int) -> Turn:
-    text = _with_names(message.text, message).strip()
-    if message.author.id == me:
-        return Turn("assistant", text)
-    return Turn("user", f"{_name(message)}: {text}" if text else "")
+def _only(number: int) -> str:
+    if number == 1:
+        return "I read your message only, not what came before it."
+    return f"I read only the last {number} messages."
 
 
-def _name(message: Message) -> str:
-    """The writer's name, unable to pass for the beginning of another message."""
-    return re.sub(r"[\s:]+", " ", message.author.name).strip()[:_NAME_LENGTH] or "Someone"
+def _turns(message: Message, files: Mapping[str, File], me: int) -> list[Turn]:
+    """What a message is for the model: nothing, a turn, or two where the bot made a picture."""
+    pictures = _pictures(message, files)
+    if message.author.id != me:
+        body = _body(_with_names(message.text, message).strip(), message, files)
+        return [Turn("user", f"{_head(message)}{body}", pictures)] if body else []
+    text = _with_names(_without_small_print(message.text), message).strip()
+    said = [Turn("assistant", text)] if text else []
+    return [*said, Turn("user", "(the picture that you made)", pictures)] if pictures else said
+
+
+def _joined(written: Iterable[tuple[int, list[Turn]]]) -> list[Turn]:
+    """One turn for what one person said in a row; the beginning tells when that was begun."""
+    turns: list[Turn] = []
+    last = 0
+    for author, added in written:
+        for turn in added:
+            before = turns[-1] if turns and author == last else None
+            if before is not None and before.role == turn.role:
+                text = turn.text.partition("): ")[2] if turn.role == "user" else turn.text
+                text = f"{before.text}\n{text}"
+                turns[-1] = Turn(turn.role, text, before.images + turn.images)
+            else:
+                turns.append(turn)
+        last = author
+    return turns
+
+
+def _pictures(message: Message, files: Mapping[str, File]) -> tuple[str, ...]:
+    found = (files.get(each.url) for each in message.attachments)
+    return tuple(file.picture for file in found if file is not None and file.picture)
+
+
+def _body(words: str, message: Message, files: Mapping[str, File]) -> str:
+    """The words of a message, what it forwards, and what is attached to it."""
+    forwarded = f"(forwards) {message.forwarded}" if message.forwarded else ""
+    attached = [_attached(each, files.get(each.url)) for each in message.attachments]
+    return "\n".join(filter(None, [words, forwarded, *attached]))
+
+
+def _attached(attachment: Attachment, file: File | None) -> str:
+    name = re.sub(r"\s+", " ", attachment.name)[:80]
+    if file is None or file.trouble:
+        return f"(attached, not opened: {name})"
+    if file.picture:
+        return f"(attached picture: {name})"
+    return f"(attached file: {name})\n{file.text}\n(end of file)"
+
+
+def _without_small_print(text: str) -> str:
+    if _SMALL_PRINT not in text:
+        return text
+    return "\n".join(line for line in text.split("\n") if not line.startswith(_SMALL_PRINT))
+
+
+def _head(message: Message) -> str:
+    """Who and when, unable to pass for the beginning of another message."""
+    name = re.sub(r"[\s:()]+", " ", message.author.name).strip()[:_NAME_LENGTH] or "Someone"
+    at = datetime.fromtimestamp(((message.id >> 22) + _EPOCH) / 1000, UTC)
+    return f"{name} ({at:%Y-%m-%d %H:%M}): "
 
 
 def _with_names(text: str, message: Message) -> str:
     """`text` with names where Discord writes numbers."""
     return re.sub(r"<@!?(\d+)>", lambda hit: f"@{message.names.get(int(hit[1]), 'someone')}", text)
+
+
+def attachments(messages: Sequence[Message]) -> list[Attachment]:
+    """What is attached to the messages, in their order."""
+    return [each for message in messages for each in message.attachments]

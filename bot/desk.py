@@ -49,7 +49,7 @@ class Desk:
         decision = decide(message, me=me, rules=self._rules)
         decision = self._temper.judge(message, decision, late=late)
         if message.author.id != me:
-            self._kit.recall.put(message)
+            self._kit.recall.hear(message)
         if not isinstance(decision, Answer):
             self._kit.metrics.messages.labels(decision.reason).inc()
             return
@@ -84,6 +84,11 @@ class Desk:
             return False
         self._hear(message, me, late=True)
         return message.id in self._taken
+
+    def withdraw(self, message_id: int) -> None:
+        """Stop answering a message that was deleted."""
+        for answering in self._answering.values():
+            answering.withdraw(message_id)
 
     def _turn_away(self, message: Message, reason: str) -> None:
         self._kit.metrics.turned_away.labels(reason).inc()

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import discord
 
-from bot.messages import Author, Message, Place
+from bot.messages import Attachment, Author, Message, Place
 
 _ORDINARY = frozenset({discord.MessageType.default, discord.MessageType.reply})
 
 
 def read(message: discord.Message) -> Message:
     """Take from a message what the bot needs of it."""
-    reference = message.reference
+    reference, channel = message.reference, message.channel
     replied = reference.resolved if reference else None
     # A forwarded message has a reference too, and is no reply.
     is_reply = reference is not None and message.type is discord.MessageType.reply
     return Message(
         id=message.id,
-        channel_id=message.channel.id,
-        guild_id=getattr(message.guild, "id", None) or getattr(message.channel, "guild_id", None),
+        channel_id=channel.id,
+        guild_id=getattr(message.guild, "id", None) or getattr(channel, "guild_id", None),
         author=author(message.author),
         text=message.content,
         ordinary=message.type in _ORDINARY,
@@ -26,7 +26,11 @@ def read(message: discord.Message) -> Message:
         replies_in=reference.channel_id if reference and is_reply else None,
         replied_author_id=replied.author.id if isinstance(replied, discord.Message) else None,
         names={user.id: user.display_name for user in message.mentions},
-        place=place(message.channel, message.guild),
+        place=place(channel, message.guild),
+        attachments=tuple(map(_attachment, _attached(message))),
+        forwarded="\n".join(each.content for each in message.message_snapshots),
+        thread_of=channel.parent_id if isinstance(channel, discord.Thread) else None,
+        role_ids=tuple(role.id for role in getattr(message.author, "roles", ())),
     )
 
 
@@ -67,3 +71,15 @@ def author(user: discord.User | discord.Member) -> Author:
     if isinstance(user, discord.Member):
         roles = tuple(each for role in user.roles for each in (str(role.id), role.name.casefold()))
     return Author(user.id, user.display_name, user.bot, roles)
+
+
+def _attached(message: discord.Message) -> list[discord.Attachment]:
+    """The files of a message, and of what it forwards."""
+    return [
+        *message.attachments,
+        *(a for each in message.message_snapshots for a in each.attachments),
+    ]
+
+
+def _attachment(file: discord.Attachment) -> Attachment:
+    return Attachment(file.filename, file.size, file.url)

@@ -19,6 +19,7 @@
     │   ├── OverLimit            a limit per hour, or the budget, is reached; says until when
     │   ├── UnknownPersona       nobody has the name that was asked for
     │   ├── Interrupted          the bot is stopping
+    │   ├── QuestionGone         the question was deleted
     │   └── Unexpected           a defect of ours
     ├── Unsaid                   nobody can be told, for Discord refuses the words
     │   ├── MayNotSpeak          no permission, a closed DM
@@ -202,6 +203,13 @@ class Interrupted(Told):
 
     label = "interrupted"
     sentence = "I am being restarted and could not finish this answer. Please ask me again."
+
+
+class QuestionGone(Told):
+    """The question was deleted while its answer waited or was being written."""
+
+    label = "question_gone"
+    sentence = "The question was deleted, so I stopped here."
 
 
 class Unexpected(Told):

@@ -13,9 +13,9 @@ from bot import discord_values
 
 if TYPE_CHECKING:
     from bot.catchup import CatchUp
-    from bot.conversation import Recall
     from bot.desk import Desk
     from bot.pulse import Pulse
+    from bot.recall import Recall
     from bot.settings import Discord
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ class Gateway(discord.Client):
     async def on_connect(self) -> None:
         """READY was received: events come from here on."""
         log.info("gateway ready", extra={"guilds": len(self.guilds), "user_id": self.me})
+        self._recall.missed()
         self._pulse.opened("ready")
         self._catchup.opened()
 
@@ -105,11 +106,13 @@ class Gateway(discord.Client):
     async def on_raw_message_delete(self, event: discord.RawMessageDeleteEvent) -> None:
         """Forget a message."""
         self._recall.forget(event.message_id)
+        self._desk.withdraw(event.message_id)
 
     async def on_raw_bulk_message_delete(self, event: discord.RawBulkMessageDeleteEvent) -> None:
         """Forget messages."""
         for message_id in event.message_ids:
             self._recall.forget(message_id)
+            self._desk.withdraw(message_id)
 
     async def on_error(self, event_method: str, /, *_: Any, **__: Any) -> None:
         """Log a defect of ours in one of the methods above; the event is lost, the rest goes on."""

@@ -68,7 +68,7 @@ class Responses:
         body: dict[str, Any] = {
             "model": ask.model or self._settings.model,
             "instructions": ask.instructions,
-            "input": _written(ask),
+            "input": [_input(turn) for turn in ask.turns],
             "max_output_tokens": self._settings.max_output_tokens,
             "store": False,  # conversations are not kept at the provider for us
         }
@@ -118,7 +118,10 @@ class Chat:
             "/chat/completions",
             {
                 "model": ask.model or self._settings.model,
-                "messages": [{"role": "system", "content": ask.instructions}, *_written(ask)],
+                "messages": [
+                    {"role": "system", "content": ask.instructions},
+                    *map(_message, ask.turns),
+                ],
                 "stream_options": {"include_usage": True},
             },
         )
@@ -132,8 +135,20 @@ class Chat:
         return await _post(client, key, path, {**body, self._length: length})
 
 
-def _written(ask: Ask) -> list[dict[str, str]]:
-    return [{"role": turn.role, "content": turn.text} for turn in ask.turns]
+def _input(turn: Turn) -> dict[str, Any]:
+    """Write a turn as the Responses API reads it."""
+    if not turn.images:
+        return {"role": turn.role, "content": turn.text}
+    pictures = [{"type": "input_image", "image_url": each} for each in turn.images]
+    return {"role": turn.role, "content": [{"type": "input_text", "text": turn.text}, *pictures]}
+
+
+def _message(turn: Turn) -> dict[str, Any]:
+    """Write a turn as Chat Completions reads it."""
+    if not turn.images:
+        return {"role": turn.role, "content": turn.text}
+    pictures = [{"type": "image_url", "image_url": {"url": each}} for each in turn.images]
+    return {"role": turn.role, "content": [{"type": "text", "text": turn.text}, *pictures]}
 
 
 def _usage(model: str, told: Any, given: str) -> Usage:

@@ -32,6 +32,15 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that somebody sent: what Discord says of it, and where its bytes are."""
+
+    name: str
+    size: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A picture that the model made; `name` is a file name whose ending fits the data."""
 
@@ -45,7 +54,9 @@ class Message:
 
     `ordinary` is false for what Discord itself writes (a pin, a join). `replies_to` is the id of
     the message that this one replies to, in `replies_in` (None: the same channel). `names` are
-    those whom the text mentions, by id.
+    those whom the text mentions, by id. `forwarded` is the text of a message that was forwarded
+    with this one; its attachments are among `attachments`. `thread_of` is the channel that the
+    thread hangs in, in which this was written. `role_ids` are the writer's.
     """
 
     id: int
@@ -59,6 +70,10 @@ class Message:
     replied_author_id: int | None = None
     names: dict[int, str] = field(default_factory=dict)
     place: Place = Place()
+    attachments: tuple[Attachment, ...] = ()
+    forwarded: str = ""
+    thread_of: int | None = None
+    role_ids: tuple[int, ...] = ()
 
     @property
     def direct(self) -> bool:

@@ -38,7 +38,8 @@ DEFAULT = Persona(
 # How the conversation is written down, whoever the persona is: see conversation.py.
 _READING = (
     "Several people may take part in this conversation. Each of their messages begins with the "
-    "name of its writer and a colon. Your own messages have no such beginning: never write one."
+    "name of its writer, the time (UTC) in brackets, and a colon; the last one is newest. "
+    "Your own messages have no such beginning: never write one."
 )
 
 

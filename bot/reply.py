@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from bot.errors import DiscordDown, Interrupted, NothingSaid, SkyError, Unsaid
+from bot.errors import DiscordDown, Interrupted, NothingSaid, QuestionGone, SkyError, Unsaid
 from bot.split import Place, next_part, open_fence
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class Reply:
         self._growing: int | None = None  # its id, once it was sent
         self._shown = ""  # and what it shows
         self._writing: asyncio.Task[None] | None = None
-        self._interrupted = False
+        self._stopped: SkyError | None = None
+        self._remarks: list[str] = []
 
     @property
     def text(self) -> str:
@@ -67,9 +68,13 @@ class Reply:
         if not self._spoke.is_set():
             self._spoke.set()
 
-    def interrupt(self) -> None:
-        """End the answer now, with a word on why."""
-        self._interrupted = True
+    def remark(self, sentence: str) -> None:
+        """Add `sentence` in small print below the answer, if there is one."""
+        self._remarks.append(sentence)
+
+    def interrupt(self, why: SkyError | None = None) -> None:
+        """End the answer now, with a word on why: that the bot stops, or another reason."""
+        self._stopped = self._stopped or why or Interrupted()
         if self._writing is not None:
             self._writing.cancel()
 
@@ -81,7 +86,7 @@ class Reply:
         """
         with self._pace.answering(self._call.channel_id):
             self._writing = asyncio.create_task(writing)
-            if self._interrupted:
+            if self._stopped:
                 self._writing.cancel()
             try:
                 await self._show_while(self._writing)
@@ -90,8 +95,11 @@ class Reply:
                     self._writing.cancel()
                     await asyncio.wait({self._writing})
             failed = self._failure(self._writing)
-            if failed is not None:
-                self._pieces.append(_note(self.text, failed.sentence))
+            if isinstance(failed, QuestionGone) and not self.sent:
+                return failed
+            remarks = self._remarks if self.text.strip() else []
+            for sentence in [*([failed.sentence] if failed else []), *remarks]:
+                self._pieces.append(_note(self.text, sentence))
             await self._show(last=True)
             return failed
 
@@ -120,8 +128,8 @@ class Reply:
                 await asyncio.sleep(_TYPING_LASTS)
 
     def _failure(self, writing: asyncio.Task[None]) -> SkyError | None:
-        if self._interrupted and writing.cancelled():
-            return Interrupted()
+        if self._stopped and writing.cancelled():
+            return self._stopped
         failed = writing.exception()
         if failed is None:
             return None if self.text.strip() else NothingSaid()

@@ -104,12 +104,38 @@ class OpenAI(Section):
 
 
 class Conversation(Section):
-    """How much of the chain of replies the model reads. The newest message is always in."""
+    """How much the model reads. The newest message is always in; the oldest are left out first."""
 
-    max_turns: int = Field(default=30, ge=1, le=200, description="The most messages")
-    max_characters: int = Field(
-        default=24_000, ge=100, le=1_000_000, description="The most text in all"
+    max_turns: int = Field(
+        default=40, ge=1, le=200, description="The most messages along a chain of replies"
     )
+    history: int = Field(
+        default=10,
+        ge=0,
+        le=50,
+        description="The most messages of the channel that are read where nothing is replied to",
+    )
+    max_tokens: int = Field(
+        default=12_000,
+        ge=500,
+        le=1_000_000,
+        description="The most text and pictures in all, as `tokens.py` reckons; "
+        "the persona's instructions come on top",
+    )
+
+
+class Files(Section):
+    """What is opened of that which people attach. The bot fetches it, and hands it on."""
+
+    pictures: int = Field(
+        default=4,
+        ge=0,
+        le=10,
+        description="The most pictures that the model looks at for one answer; "
+        "0 for a model that cannot see",
+    )
+    picture_megabytes: int = Field(default=8, ge=1, le=16, description="The largest picture")
+    text_kilobytes: int = Field(default=64, ge=1, le=1024, description="The largest text file")
 
 
 class Reply(Section):
@@ -202,6 +228,7 @@ class Settings(BaseSettings):
     personas: Personas = Personas()
     ambient: Ambient = Ambient()
     conversation: Conversation = Conversation()
+    files: Files = Files()
     reply: Reply = Reply()
     work: Work = Work()
     limits: Limits = Limits()

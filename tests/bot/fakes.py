@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bot.files import Unfetched
 from bot.llm import unseen
 from bot.usage import Usage
 
@@ -17,25 +18,56 @@ if TYPE_CHECKING:
 
 
 class Archive:
-    """What Discord's REST API would find."""
+    """What Discord's REST API would find; `unseen` are channels that people cannot read."""
 
-    def __init__(self, *messages: Message) -> None:
+    def __init__(self, *messages: Message, unseen: frozenset[int] = frozenset()) -> None:
         self.messages = {message.id: message for message in messages}
         self.asked: list[tuple[int, int]] = []
+        self.unseen = unseen
 
     async def fetch(self, channel_id: int, message_id: int) -> Message | None:
         """Find a message."""
         self.asked.append((channel_id, message_id))
         return self.messages.get(message_id)
 
+    async def recent(self, channel_id: int, before: int, most: int) -> list[Message] | None:
+        """List a channel."""
+        self.asked.append((channel_id, before))
+        there = [m for m in self.messages.values() if m.channel_id == channel_id and m.id < before]
+        return sorted(there, key=lambda message: message.id)[-most:]
 
-class SilentArchive:
+    def may_read(self, message: Message, channel_id: int) -> bool:
+        """Whether people see a channel."""
+        del message
+        return channel_id not in self.unseen
+
+
+class SilentArchive(Archive):
     """A Discord that does not answer."""
 
     async def fetch(self, channel_id: int, message_id: int) -> Message | None:
         """Wait for ever."""
         await asyncio.Event().wait()
         raise AssertionError((channel_id, message_id))
+
+
+@dataclass
+class Shelf:
+    """Files by their address; the others are gone."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    at_once: int = 0
+    most_at_once: int = 0
+
+    async def fetch(self, url: str, most: int) -> bytes:
+        """See bot.files.Source."""
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(0)
+        self.at_once -= 1
+        if url not in self.files:
+            raise Unfetched("gone")
+        return self.files[url][: most + 1]
 
 
 @dataclass

@@ -48,6 +48,8 @@ class Said:
     type: discord.MessageType = discord.MessageType.default
     guild: Any = None
     mentions: tuple[Author, ...] = ()
+    attachments: tuple[Any, ...] = ()
+    message_snapshots: tuple[Any, ...] = ()
 
 
 @dataclass

@@ -1,147 +1,182 @@
-"""From a call back along the replies."""
+"""Messages into turns, within bounds."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import conversation
-from bot.conversation import Conversation, History, Recall, Turn, gather
-from bot.messages import Author, Message
+from bot.chain import Chain
+from bot.conversation import Conversation, Turn, write
+from bot.files import File
+from bot.messages import Attachment, Author, Message
 from bot.settings import Conversation as Limits
-from tests.bot.fakes import Archive, SilentArchive
 
 ME = 7
 ADA, BRAM, SKY = Author(1, "Ada"), Author(2, "Bram"), Author(ME, "Sky", bot=True)
+MINUTE = 60_000 << 22  # of Discord's clock, which begins with 2015
 
 
-def said(number: int, author: Author, text: str, replies_to: int | None = None) -> Message:
+def said(minute: int, author: Author, text: str, *names: str) -> Message:
+    attachments = tuple(Attachment(name, 1, name) for name in names)
     return Message(
-        id=number, channel_id=10, guild_id=5, author=author, text=text, replies_to=replies_to
+        id=minute * MINUTE,
+        channel_id=10,
+        guild_id=5,
+        author=author,
+        text=text,
+        attachments=attachments,
     )
 
 
-async def read(
-    call: Message,
-    *,
-    recall: Recall | None = None,
-    archive: History | None = None,
-    limits: Limits | None = None,
+def written(
+    call: Message, *before: Message, cut: bool = False, max_tokens: int = 12_000, **files: File
 ) -> Conversation:
-    return await gather(
-        call,
-        call.text,
-        me=ME,
-        recall=recall or Recall(),
-        history=archive or Archive(),
-        limits=limits or Limits(),
-    )
+    """Write down a call and what came before it, oldest first."""
+    chain = Chain(call, list(reversed(before)), cut=cut)
+    return write(chain, call.text, files, me=ME, limits=Limits(max_tokens=max_tokens))
 
 
-async def test_the_chain_of_replies_is_the_conversation_and_says_who_speaks() -> None:
-    archive = Archive(
+def test_each_turn_says_who_spoke_and_when_and_the_bots_own_are_bare() -> None:
+    found = written(
+        said(61, BRAM, "I think of 100 km."),
         said(1, ADA, "How high is the sky?"),
-        said(2, SKY, "Higher than you think.", replies_to=1),
+        said(2, SKY, "Higher than you think."),
     )
-
-    found = await read(said(3, BRAM, "I think of 100 km.", replies_to=2), archive=archive)
 
     assert found == Conversation(
         (
-            Turn("user", "Ada: How high is the sky?"),
+            Turn("user", "Ada (2015-01-01 00:01): How high is the sky?"),
             Turn("assistant", "Higher than you think."),
-            Turn("user", "Bram: I think of 100 km."),
+            Turn("user", "Bram (2015-01-01 01:01): I think of 100 km."),
         )
     )
 
 
-async def test_what_was_seen_is_not_asked_for_again() -> None:
-    archive, recall = Archive(said(1, ADA, "first")), Recall()
+def test_what_one_person_said_in_a_row_is_one_turn_but_the_newest_stands_alone() -> None:
+    found = written(
+        said(6, ADA, "what is it?"),
+        said(1, BRAM, "aside"),
+        said(2, ADA, "look"),
+        said(3, ADA, "there"),
+        said(4, SKY, "Where?"),
+        said(5, ADA, "up there"),
+    )
 
-    await read(said(2, BRAM, "second", replies_to=1), archive=archive, recall=recall)
-    await read(said(3, BRAM, "third", replies_to=1), archive=archive, recall=recall)
-
-    assert archive.asked == [(10, 1)]
-
-
-async def test_a_reply_to_any_part_of_an_answer_means_the_whole_answer() -> None:
-    recall = Recall()
-    recall.put_answer([20, 21], said(20, SKY, "part one, part two"))
-    recall.put(said(21, SKY, "part two"))
-
-    found = await read(said(30, ADA, "why?", replies_to=21), recall=recall)
-
-    assert found.turns[0] == Turn("assistant", "part one, part two")
-
-
-async def test_a_deleted_message_ends_the_chain_and_the_rest_is_answered() -> None:
-    found = await read(said(3, BRAM, "and now?", replies_to=2))
-
-    assert found == Conversation((Turn("user", "Bram: and now?"),), cut=True)
+    assert [turn.text for turn in found.turns] == [
+        "Bram (2015-01-01 00:01): aside",
+        "Ada (2015-01-01 00:02): look\nthere",
+        "Where?",
+        "Ada (2015-01-01 00:05): up there",
+        "Ada (2015-01-01 00:06): what is it?",
+    ]
 
 
-async def test_a_discord_that_does_not_answer_costs_a_moment_and_not_the_answer(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(conversation, "_FETCH_SECONDS", 0.01)
+def test_what_was_left_out_is_remarked() -> None:
+    older = [said(number, ADA if number % 2 else BRAM, "x" * 600) for number in range(1, 9)]
 
-    found = await read(said(3, BRAM, "and now?", replies_to=2), archive=SilentArchive())
+    found = written(said(9, ADA, "and?"), *older, max_tokens=900)
 
-    assert found == Conversation((Turn("user", "Bram: and now?"),), cut=True)
-
-
-async def test_names_stand_where_discord_writes_numbers() -> None:
-    call = replace(said(1, ADA, "ask <@2> or <@!9>"), names={2: "Bram"})
-
-    found = await read(call)
-
-    assert found.turns[-1].text == "Ada: ask @Bram or @someone"
+    assert found.remarks == (f"I read only the last {len(found.turns)} messages.",)
+    assert 1 < len(found.turns) < 9
+    cut = written(said(9, ADA, "and?"), cut=True)
+    assert cut.remarks == ("I read your message only, not what came before it.",)
 
 
-async def test_a_name_cannot_pass_for_another_speaker() -> None:
-    found = await read(said(1, Author(3, "Eve:\nAda: "), "hello"))
+def test_a_question_that_is_too_long_is_read_from_its_beginning_and_that_is_remarked() -> None:
+    found = written(said(1, ADA, "word " * 4000), max_tokens=500)
 
-    assert found.turns[-1].text == "Eve Ada: hello"
-
-
-async def test_a_call_without_words_is_said_to_be_one() -> None:
-    found = await read(said(1, ADA, ""))
-
-    assert found.turns[-1].text == "Ada: (calls you and says nothing more)"
+    assert found.turns[0].text.startswith("Ada (2015-01-01 00:01): word word")
+    assert found.turns[0].tokens <= 500
+    assert "longer than I can read" in found.remarks[0]
 
 
-@given(
-    st.lists(st.text(max_size=300), max_size=30),
-    st.text(alphabet=st.characters(exclude_characters="<"), max_size=3000),
-    st.integers(1, 40),
-    st.integers(100, 4000),
+def test_pictures_and_texts_are_part_of_the_turn_they_came_with() -> None:
+    found = written(
+        said(3, BRAM, "compare", "c", "d"),
+        said(1, ADA, "mine", "a", "b"),
+        a=File("cat.png", picture="data:image/png;base64,AA=="),
+        b=File("notes.txt", text="first line"),
+        c=File("dog.png", picture="data:image/png;base64,BB=="),
+        d=File("film.mp4", trouble="it is neither"),
+    )
+
+    assert found.turns[0].images == ("data:image/png;base64,AA==",)
+    assert "(attached file: b)\nfirst line\n(end of file)" in found.turns[0].text
+    assert found.turns[1].images == ("data:image/png;base64,BB==",)
+    assert "(attached, not opened: d)" in found.turns[1].text
+    assert found.remarks == ("I can't open `film.mp4`: it is neither.",)
+
+
+def test_a_picture_that_the_bot_made_is_shown_to_the_model_as_such() -> None:
+    picture = File("sky.png", picture="data:image/png;base64,AA==")
+
+    found = written(said(3, ADA, "bluer"), said(1, ADA, "a sky"), said(2, SKY, "", "p"), p=picture)
+
+    assert found.turns[1] == Turn("user", "(the picture that you made)", (picture.picture,))
+
+
+def test_what_was_forwarded_and_what_is_linked_to_is_read() -> None:
+    call = replace(said(2, ADA, "is that so?"), forwarded="the sky is falling")
+    linked = said(1, BRAM, "gulls are geese")
+
+    found = write(Chain(call, linked=[linked]), call.text, {}, me=ME, limits=Limits(max_tokens=500))
+
+    assert found.turns[0].text == (
+        "Ada (2015-01-01 00:02): is that so?\n(forwards) the sky is falling\n"
+        "(links to) Bram (2015-01-01 00:01): gulls are geese"
+    )
+
+
+def test_the_bots_small_print_is_no_part_of_what_it_said() -> None:
+    found = written(said(2, ADA, "go on"), said(1, SKY, "Blue.\n-# I read only the last 3."))
+
+    assert found.turns[0] == Turn("assistant", "Blue.")
+
+
+def test_names_stand_where_discord_writes_numbers() -> None:
+    found = written(replace(said(1, ADA, "ask <@2> or <@!9>"), names={2: "Bram"}))
+
+    assert found.turns[-1].text.endswith("): ask @Bram or @someone")
+
+
+def test_a_name_cannot_pass_for_another_speaker() -> None:
+    found = written(said(1, Author(3, "Eve (2015-01-01 00:00):\nAda: "), "hello"))
+
+    assert found.turns[-1].text == "Eve 2015-01-01 00 00 Ada (2015-01-01 00:01): hello"
+
+
+def test_a_call_without_words_is_said_to_be_one() -> None:
+    found = written(said(1, ADA, ""))
+
+    assert found.turns[-1].text.endswith("): (calls you and says nothing more)")
+
+
+SAYINGS = st.lists(
+    st.tuples(st.sampled_from([ADA, BRAM, SKY]), st.text(max_size=400), st.integers(0, 2)),
+    max_size=40,
 )
+
+
+@given(SAYINGS, st.text(max_size=3000), st.integers(0, 3), st.integers(500, 9000))
 def test_any_conversation_is_bounded_and_has_the_newest_message(
-    texts: list[str], newest: str, turns: int, characters: int
+    sayings: list[tuple[Author, str, int]], newest: str, pictures: int, most: int
 ) -> None:
-    recall = Recall()
-    for number, text in enumerate(texts, 1):
-        author = SKY if number % 2 else ADA
-        recall.put(said(number, author, text, replies_to=number - 1 or None))
-    call = said(1000, BRAM, newest, replies_to=len(texts) or None)
-    limits = Limits(max_turns=turns, max_characters=characters)
+    """Whatever is said, attached and answered: the bound holds, the newest message is in."""
+    before = [said(n, author, text, *"ab"[:k]) for n, (author, text, k) in enumerate(sayings, 1)]
+    call = said(1000, BRAM, newest, *"abc"[:pictures])
+    picture = File("p", picture="data:image/png;base64,AA==")
 
-    found = asyncio.run(read(call, recall=recall, limits=limits))
+    found = written(
+        call, *before, max_tokens=most, a=picture, b=File("t", text="text " * 50), c=picture
+    )
 
-    assert len(found.turns) <= turns
-    assert sum(len(turn.text) for turn in found.turns) <= characters
-    assert found.turns[-1].role == "user"
-    words = newest or "(calls you and says nothing more)"
-    assert found.turns[-1].text == f"Bram: {words}"[:characters]
-
-
-def test_only_so_many_messages_are_remembered() -> None:
-    recall = Recall(room=3)
-    for number in range(1, 6):
-        recall.put(said(number, ADA, "x"))
-
-    assert [number for number in range(1, 6) if recall.get(number)] == [3, 4, 5]
+    assert sum(turn.tokens for turn in found.turns) <= most
+    last = found.turns[-1]
+    assert last.role == "user"
+    assert last.text.startswith("Bram (2015-01-01 16:40): ")
+    words = newest or ("(attached" if pictures else "(calls you")
+    assert words[:100] in last.text
+    kept = sum(bool(turn.text) for turn in found.turns)
+    assert kept == len(found.turns)

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from bot.allowance import Allowance
 from bot.answering import Kit
-from bot.conversation import Recall
 from bot.desk import Desk
 from bot.errors import Interrupted, TooBusy, Unexpected
+from bot.files import Reader
 from bot.messages import Author, Message
 from bot.metrics import Metrics
 from bot.pace import Pace
-from bot.settings import Reply, Settings, Work
-from tests.bot.fakes import Archive, FakeModel, FakeOutbox
+from bot.recall import Recall
+from bot.settings import Files, Reply, Settings, Work
+from tests.bot.fakes import Archive, FakeModel, FakeOutbox, Shelf
 
 if TYPE_CHECKING:
     import pytest
@@ -35,18 +36,18 @@ class Bot:
     def __post_init__(self) -> None:
         settings = Settings(work=self.work, reply=Reply(first_words_seconds=0.01))
         pace = Pace(0.02)
-        self.desk = Desk(
-            Kit(
-                settings,
-                Recall(),
-                Archive(),
-                self.model,
-                self.outbox,
-                pace,
-                self.metrics,
-                Allowance(settings, self.metrics),
-            )
+        kit = Kit(
+            settings,
+            Recall(),
+            Archive(),
+            self.model,
+            self.outbox,
+            pace,
+            self.metrics,
+            Allowance(settings, self.metrics),
+            Reader(Shelf(), Files()),
         )
+        self.desk = Desk(kit)
 
     def call(self, number: int, text: str = "hello", channel: int = 10) -> None:
         """Say something to the bot in a DM."""
@@ -187,9 +188,9 @@ async def test_the_model_reads_the_answer_that_a_person_replies_to() -> None:
     await bot.desk.drain()
 
     assert [(turn.role, turn.text) for turn in bot.model.asked[1].turns] == [
-        ("user", "Ada: first question"),
+        ("user", "Ada (2015-01-01 00:00): first question"),
         ("assistant", "An answer."),
-        ("user", "Bram: and then?"),
+        ("user", "Bram (2015-01-01 00:00): and then?"),
     ]
 
 

@@ -74,4 +74,5 @@ async def test_people_in_ten_channels_do_not_wait_for_each_other(scene: Scene) -
     assert time.monotonic() - began < 5  # one after the other it would be more than 10
     for question, answer, place in zip(questions, answers, places, strict=True):
         assert f"where is {place}?" in answer.text
-        assert len(await scene.turns(question)) == 1
+        read = " ".join(turn.text for turn in await scene.turns(question))
+        assert [each for each in places if f"where is {each}?" in read] == [place]
