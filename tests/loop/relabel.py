@@ -23,7 +23,7 @@ class Relabel:
 
     def __init__(self, image: str, entrypoint: Sequence[str] = ()) -> None:
         """IMAGE is in the registry, REPOSITORY@DIGEST; an ENTRYPOINT takes the bot's place."""
-        self._image = image
+        self.image = image
         self._entrypoint = [f"--entrypoint={','.join(entrypoint)}"] if entrypoint else []
 
     def prepare(self) -> None:
@@ -33,7 +33,7 @@ class Relabel:
         """Push the image under REFERENCE with the label REVISION; return its digest."""
         assert context.is_dir()
         command = [
-            str(tool("crane")), "mutate", "--insecure", self._image,
+            str(tool("crane")), "mutate", "--insecure", self.image,
             "--label", f"{_REVISION}={revision}", *self._entrypoint, "--tag", reference,
         ]  # fmt: skip
         done = subprocess.run(command, check=True, capture_output=True, text=True)

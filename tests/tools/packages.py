@@ -55,6 +55,8 @@ PACKAGES = (
         ("git", "/usr/lib/git-core/git-http-backend"),
         "is the repository that Flux follows",
     ),
+    Package("dnsmasq-base", ("dnsmasq",), "is the name server that the fault matrix takes away"),
+    Package("faketime", ("faketime",), "lets the bot's clock jump in the fault matrix"),
     Package(
         "ca-certificates",
         ("/etc/ssl/certs/ca-certificates.crt",),

@@ -19,7 +19,7 @@ import sys
 from tests.loop import kube, state
 from tests.loop.editions import deployed
 from tests.loop.explain import comes_true
-from tests.loop.faults import control_plane, discord, host, node, openai, supply
+from tests.loop.faults import clock, control_plane, discord, host, names, node, openai, supply
 from tests.loop.faults.entry import Entry
 from tests.loop.faults.play import play
 from tests.loop.faults.result import HEADER, Result
@@ -32,7 +32,7 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
     "supply": supply.ENTRIES,
     "discord": discord.ENTRIES,
     "openai": openai.ENTRIES,
-    "host": host.ENTRIES,
+    "host": (*host.ENTRIES, *names.ENTRIES, *clock.ENTRIES),
 }
 
 

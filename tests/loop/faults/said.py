@@ -4,10 +4,9 @@ import contextlib
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import aiohttp
 
@@ -24,6 +23,7 @@ _DULL = re.compile(
 )
 _STAMP = re.compile(r"([-\dT:]+?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
 _QUIET = ("debug", "info")
+Line = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -59,27 +59,35 @@ class Series:
         return dict(moved)
 
 
-def lines(since: float) -> Iterator[Mapping[str, object]]:
-    """Give the bot's log lines since a moment, of all pods whose logs are still there."""
+def lines(since: float) -> Iterator[Line]:
+    """Give the bot's log lines since a moment, of all pods whose logs are still there.
+
+    `at` is when the node had the line, by the machine's clock.
+    """
     folder = state.STATE / "pods"
     for path in sorted(folder.glob(f"{state.BOT_NAMESPACE}_*/bot/*.log")):
-        yield from _of(path, since)
+        try:
+            text = path.read_text(errors="replace")
+        except OSError:  # its pod has gone
+            continue
+        for raw in text.splitlines():
+            at, words = _read(raw)
+            if at >= since:
+                yield {**_parsed(words), "at": at}
 
 
-def _of(path: Path, since: float) -> Iterator[Mapping[str, object]]:
+def _read(raw: str) -> tuple[float, str]:
+    """Take containerd's stamp off a line, and the names of stream and flag."""
+    stamp, _, rest = raw.partition(" ")
+    return _moment(stamp), rest.split(" ", 2)[-1]
+
+
+def _parsed(words: str) -> Line:
     try:
-        text = path.read_text(errors="replace")
-    except OSError:  # its pod has gone
-        return
-    for raw in text.splitlines():
-        stamp, _, rest = raw.partition(" ")
-        words = rest.split(" ", 2)
-        if len(words) == 3 and _moment(stamp) >= since:  # noqa: PLR2004 - stream, flag, line
-            try:
-                line = json.loads(words[2])
-            except ValueError:
-                line = {"level": "error", "message": words[2]}
-            yield line if isinstance(line, dict) else {"level": "error", "message": words[2]}
+        line = json.loads(words)
+    except ValueError:
+        line = None
+    return line if isinstance(line, dict) else {"level": "error", "message": words}
 
 
 def _moment(stamp: str) -> float:
@@ -91,6 +99,6 @@ def _moment(stamp: str) -> float:
     return whole.timestamp() + float(f"0.{found[2] or 0}")
 
 
-def loud(found: list[Mapping[str, object]]) -> Counter[str]:
+def loud(found: Sequence[Line]) -> Counter[str]:
     """Count messages that are more than information."""
     return Counter(str(line["message"]) for line in found if line.get("level") not in _QUIET)
