@@ -84,6 +84,14 @@ rollback: setup  ## Go back: make rollback TO=main-12-abc1234 (or TO=--last); sh
 doctor: setup  ## Walk from the cluster to the answer, name the first broken link: make doctor ARGS=--json
 	@$(PY) -m clusters.azure.doctor $(ARGS)
 
+##@ Azure
+.PHONY: azure azure-teardown
+azure: setup  ## Make what is missing in Azure, the cluster and on GitHub: make azure ARGS="--dry-run"
+	@$(PY) -m clusters.azure up $(ARGS)
+
+azure-teardown: setup  ## Remove what `make azure` made, and nothing else
+	@$(PY) -m clusters.azure teardown $(ARGS)
+
 ##@ Set up
 .PHONY: setup tools tools-check lock fmt clean help
 setup: $(STAMP)  ## Make .venv with what the locks name

@@ -1,0 +1,1 @@
+"""What has to exist in Azure first: made by `up`, undone by `teardown`, both repeatable."""

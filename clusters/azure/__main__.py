@@ -1,0 +1,79 @@
+"""Composition root: arguments and record -> desk -> up or teardown -> exit code."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from clusters.azure import choices, record
+from clusters.azure.arguments import parser
+from clusters.azure.desk import Desk, Execute
+from clusters.azure.errors import Stop
+from clusters.azure.shell import Shell
+from clusters.azure.teardown import teardown
+from clusters.azure.up import up
+
+_ACTIONS = {"up": up, "teardown": teardown}
+_GO_ON = "\nStopped; nothing is lost. The same command goes on from here; teardown undoes it."
+
+
+def main(
+    arguments: Sequence[str],
+    *,
+    execute: Execute | None = None,
+    folder: Path = record.FOLDER,
+    say: Callable[[str], None] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
+    """Do what the command line says; returns the exit code. Tests hand in the rest."""
+    chosen = parser().parse_args(arguments)
+    told = say or _say
+    try:
+        file = record.path_of(chosen.name, folder)
+        values = {
+            **choices.earlier(record.load(file)),
+            **choices.given(chosen),
+            "NAME": chosen.name,
+            "KUBECONFIG": str(folder / f"{chosen.name}.local.kubeconfig"),
+        }
+        desk = Desk(
+            values=choices.complete(values),
+            execute=execute or Shell(told),
+            say=told,
+            sleep=sleep,
+            dry=chosen.dry_run,
+            tight=getattr(chosen, "tight", False),
+        )
+        _ACTIONS[chosen.action](desk, file, (lambda _: True) if chosen.yes else _asked)
+    except Stop as stop:
+        told(f"\n{stop}")
+        return 1
+    except KeyboardInterrupt:
+        told(_GO_ON)
+        return 130
+    told(_ending(chosen.action, dry=chosen.dry_run))
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - this is how it talks
+
+
+def _asked(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise Stop(f"{question} Nobody is there to answer; --yes says so beforehand.")
+    return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+
+
+def _ending(action: str, *, dry: bool) -> str:
+    if dry:
+        return "\nNothing was run."
+    if action == "teardown":
+        return "\nGone."
+    return "\nThe bot is running. From here on: merge deploys, git revert rolls back."
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

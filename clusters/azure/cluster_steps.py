@@ -1,0 +1,130 @@
+"""The way into the cluster, the namespace that says whose Flux it is, and Git's key."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clusters.azure import deploy_keys, room
+from clusters.azure.command import az, kubectl
+from clusters.azure.keys import KNOWN_HOSTS
+from clusters.azure.kube import OPERATOR, an_object, applied, get
+from clusters.azure.step import ABSENT, MARK, Found, Step, at
+
+if TYPE_CHECKING:
+    from clusters.azure.desk import Desk
+
+_KEY_TITLE = "$NAME: image automation"
+
+# --- the way in ---
+
+
+def _look_at_access(desk: Desk) -> Found:
+    there = desk.dry or Path(desk.values["KUBECONFIG"]).exists()
+    done = desk.try_(kubectl("get namespace kube-system --output name")) if there else None
+    return Found(there=done is not None and done.code == 0, ours=there)
+
+
+def _forget_access(desk: Desk) -> None:
+    if not desk.dry:
+        Path(desk.values["KUBECONFIG"]).unlink(missing_ok=True)
+
+
+ACCESS = Step(
+    name="access",
+    about="a kubeconfig of its own, beside the record; yours is left alone",
+    look=_look_at_access,
+    make=(
+        az(
+            "aks get-credentials --name $AKS_NAME --resource-group $AKS_RESOURCE_GROUP "
+            "--file $KUBECONFIG --overwrite-existing"
+        ),
+    ),
+    undo=_forget_access,
+)
+ROOM = Step(
+    name="room",
+    about="whether the node has room for Flux and two bot pods, with 10% free",
+    look=room.look,
+    place="cluster",
+)
+
+# --- the namespace says whose all of it is ---
+
+
+def _look_at_namespace(desk: Desk) -> Found:
+    seen = get(desk, "namespace flux-system", namespace="")
+    if seen is None:
+        return ABSENT
+    labels = at(seen, "metadata.labels") or {}
+    return Found(there=True, ours=labels.get(MARK) == desk.values["NAME"])
+
+
+def _make_namespace(desk: Desk) -> None:
+    manifest = an_object("Namespace", "flux-system")
+    manifest["metadata"]["labels"] = {MARK: desk.values["NAME"]}
+    applied(desk, manifest, "the namespace flux-system, labelled as this set-up's")
+
+
+def _remove_flux(desk: Desk) -> None:
+    """Bot first, by pruning; then Flux, by its operator; then the operator and the namespace."""
+    wait = "--ignore-not-found --wait --timeout 5m"
+    desk.run(
+        kubectl(
+            f"delete kustomizations.kustomize.toolkit.fluxcd.io flux-system -n flux-system {wait}"
+        )
+    )
+    desk.run(kubectl(f"delete fluxinstances.fluxcd.controlplane.io flux -n flux-system {wait}"))
+    desk.run(kubectl(f"delete -f {OPERATOR} {wait}"))
+    desk.run(kubectl(f"delete namespace discord-sky {wait}"))
+
+
+NAMESPACE = Step(
+    name="namespace",
+    about="the namespace flux-system",
+    look=_look_at_namespace,
+    make=_make_namespace,
+    undo=_remove_flux,
+    place="cluster",
+    flag="--cluster: this one already runs a Flux that is not this set-up's",
+)
+
+# --- Git's key ---
+
+
+def _look_at_key(desk: Desk) -> Found:
+    title = desk.filled(_KEY_TITLE)
+    keys = deploy_keys.titled(desk, title)
+    seen = get(desk, "secret flux-system")
+    held = base64.b64decode((at(seen, "data") and seen["data"].get("identity.pub", "")) or "")
+    same = [key for key in keys if key["key"].split()[:2] == held.decode().split()[:2]]
+    return Found(there=bool(same) and not same[0]["read_only"], ours=bool(keys))
+
+
+def _make_key(desk: Desk) -> None:
+    pair = deploy_keys.exchange(desk, desk.filled(_KEY_TITLE))
+    data = {
+        "identity": pair.private,
+        "identity.pub": pair.public + "\n",
+        "known_hosts": KNOWN_HOSTS + "\n",
+    }
+    secret = an_object("Secret", "flux-system", stringData=data)
+    applied(
+        desk, secret, "the Secret flux-system with that key's private half, which is nowhere else"
+    )
+
+
+def _remove_key(desk: Desk) -> None:
+    deploy_keys.remove(desk, desk.filled(_KEY_TITLE))
+
+
+KEY = Step(
+    name="deploy key",
+    about="a deploy key with write access, for Flux and its image automation",
+    look=_look_at_key,
+    make=_make_key,
+    undo=_remove_key,
+    own=lambda desk: Found(ours=bool(deploy_keys.titled(desk, desk.filled(_KEY_TITLE)))),
+    place="github",  # the Secret goes with its namespace
+)

@@ -1,0 +1,150 @@
+"""Before anything is made: the programs and their versions, who is logged in, and what they may."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from typing import TYPE_CHECKING, Any
+
+from clusters.azure.command import Command, az, gh
+from clusters.azure.errors import Stop
+from clusters.azure.subject import subject
+
+if TYPE_CHECKING:
+    from clusters.azure.desk import Desk
+
+# Program, how it tells its version, the oldest that will do, where to get it.
+_VERSIONS = (
+    ("az", az("version", subscription=False), (2, 85, 0), "https://aka.ms/installazurecli"),
+    ("kubectl", Command(("kubectl", "version", "--client")), (1, 31, 0), "az aks install-cli"),
+    ("flux", Command(("flux", "version", "--client")), (2, 9, 0), "https://fluxcd.io/flux/cmd"),
+    ("gh", gh("version"), (2, 60, 0), "https://cli.github.com"),
+)
+_NEEDED = (
+    "Microsoft.Resources/subscriptions/resourceGroups/write",
+    "Microsoft.ContainerRegistry/registries/write",
+    "Microsoft.ContainerService/managedClusters/write",
+    "Microsoft.KeyVault/vaults/write",
+    "Microsoft.ManagedIdentity/userAssignedIdentities/write",
+    "Microsoft.Authorization/roleAssignments/write",
+)
+
+
+def versions(desk: Desk) -> None:
+    """Raise Stop for the first program that is missing or too old."""
+    for program, command, oldest, source in _VERSIONS:
+        done = desk.try_(command)
+        if done is None:
+            continue
+        found = re.search(r"v?(\d+)\.(\d+)\.(\d+)", done.out)
+        have = tuple(int(part) for part in found.groups()) if found else ()
+        wanted = ".".join(str(part) for part in oldest)
+        if have < oldest:
+            shown = ".".join(str(part) for part in have) or "of no known version"
+            raise Stop(f"{program} is {shown}; {wanted} or newer is needed: {source}")
+        desk.say(f"  {program} {'.'.join(str(part) for part in have)}")
+
+
+def account(desk: Desk) -> None:
+    """Learn subscription and directory. Raises Stop if nobody is logged in."""
+    wanted = desk.values.get("AZURE_SUBSCRIPTION_ID")
+    choice = "--subscription $AZURE_SUBSCRIPTION_ID" if wanted else ""
+    seen = desk.ask(az(f"account show {choice}", subscription=False))
+    if seen is None:
+        return
+    desk.values["AZURE_SUBSCRIPTION_ID"] = seen["id"]
+    desk.values["AZURE_TENANT_ID"] = seen["tenantId"]
+    desk.say(f"  subscription {seen['name']}, as {seen['user']['name']}")
+    desk.values["CALLER_KIND"] = "User" if seen["user"]["type"] == "user" else "ServicePrincipal"
+    desk.values["CALLER_NAME"] = seen["user"]["name"]
+
+
+def caller(desk: Desk) -> None:
+    """Learn the object id of whoever is logged in: they get the role that sets secrets."""
+    if desk.dry or desk.values["CALLER_KIND"] == "User":
+        seen = desk.ask(az("ad signed-in-user show", subscription=False))
+    if desk.dry or desk.values["CALLER_KIND"] != "User":
+        seen = desk.ask(az("ad sp show --id $CALLER_NAME", subscription=False))
+    if seen is not None:
+        desk.values["CALLER_PRINCIPAL_ID"] = seen["id"]
+
+
+def permissions(desk: Desk, *, group_exists: bool) -> None:
+    """Raise Stop, with the roles that would do, if the caller lacks a permission."""
+    group = "/resourceGroups/$RESOURCE_GROUP" if group_exists else ""
+    seen = desk.ask(
+        az(
+            f"rest --method get --url /subscriptions/$AZURE_SUBSCRIPTION_ID{group}/providers/"
+            "Microsoft.Authorization/permissions?api-version=2022-04-01",
+            subscription=False,
+        )
+    )
+    if seen is None:
+        return
+    lacking = [action for action in _NEEDED if not _may(seen["value"], action)]
+    if lacking:
+        raise Stop(
+            f"{desk.values['CALLER_NAME']} may not: {', '.join(lacking)}.\nThe role Owner on the "
+            "subscription does, or Contributor with Role Based Access Control Administrator."
+        )
+
+
+def _may(granted: Any, action: str) -> bool:
+    """Azure's rule: one grant allows it and does not except it itself."""
+    return any(
+        _matches(one["actions"], action) and not _matches(one["notActions"], action)
+        for one in granted
+    )
+
+
+def _matches(patterns: list[str], action: str) -> bool:
+    return any(fnmatch.fnmatch(action.lower(), pattern.lower()) for pattern in patterns)
+
+
+def repository(desk: Desk) -> None:
+    """Learn which repository: the one that was named, or this checkout's."""
+    wanted = "$GITHUB_REPOSITORY" if "GITHUB_REPOSITORY" in desk.values else ""
+    seen = desk.ask(gh(f"repo view {wanted} --json nameWithOwner"))
+    if seen is not None:
+        desk.values["GITHUB_REPOSITORY"] = seen["nameWithOwner"]
+        desk.say(f"  repository {seen['nameWithOwner']}")
+
+
+def repository_settings(desk: Desk) -> None:
+    """Learn the subject of its tokens. Raises Stop if its settings are closed to you."""
+    repo = desk.ask(gh("api repos/$GITHUB_REPOSITORY"))
+    setting = desk.ask(gh("api repos/$GITHUB_REPOSITORY/actions/oidc/customization/sub"))
+    if repo is None:
+        return
+    if not repo["permissions"].get("admin"):
+        raise Stop(f"You are no admin of {repo['full_name']}, which deploy keys need.")
+    if repo["default_branch"] != "main":
+        raise Stop(f"The default branch of {repo['full_name']} is not main.")
+    desk.values.setdefault("CI_SUBJECT", subject(repo, setting or {}))
+
+
+def size(desk: Desk) -> None:
+    """Raise Stop if this subscription cannot have the node in this region."""
+    where = "--location $AZURE_LOCATION"
+    skus = desk.ask(
+        az(f"vm list-skus {where} --size $NODE_SIZE --resource-type virtualMachines --all")
+    )
+    usage = desk.ask(az(f"vm list-usage {where}"))
+    if skus is None or usage is None:
+        return
+    wanted, region = desk.values["NODE_SIZE"], desk.values["AZURE_LOCATION"]
+    found = next((one for one in skus if one["name"] == wanted), None)
+    if found is None or any(one["type"] == "Location" for one in found["restrictions"]):
+        raise Stop(
+            f"{wanted} is not to be had in {region} with this subscription: choose another region "
+            "with --location, or another size with --node-size."
+        )
+    cores = next(int(one["value"]) for one in found["capabilities"] if one["name"] == "vCPUs")
+    for one in usage:
+        left = int(one["limit"]) - int(one["currentValue"])
+        if one["name"]["value"] in {found["family"], "cores"} and left < cores:
+            raise Stop(
+                f"{wanted} needs {cores} vCPUs and {left} are left of {one['limit']} "
+                f"({one['name']['localizedValue']}, {region}). Ask for more in Azure's portal, "
+                "Subscriptions, Usage + quotas; or choose another region with --location."
+            )

@@ -1,0 +1,112 @@
+"""Whether what will run fits on the nodes: requests, as the scheduler counts them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from clusters.azure.command import kubectl
+from clusters.azure.errors import Stop
+from clusters.azure.step import Found, at
+
+if TYPE_CHECKING:
+    from clusters.azure.desk import Desk
+
+_FREE = 0.10
+_UNITS = {"": 1.0, "m": 0.001, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "k": 1e3, "M": 1e6, "G": 1e9}
+_MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """CPUs and bytes."""
+
+    cpu: float = 0
+    memory: float = 0
+
+    def plus(self, other: Room) -> Room:
+        """Add."""
+        return Room(self.cpu + other.cpu, self.memory + other.memory)
+
+    def beyond(self, other: Room) -> Room:
+        """What is left of this when OTHER is taken away; never below nothing."""
+        return Room(max(0, self.cpu - other.cpu), max(0, self.memory - other.memory))
+
+    def __str__(self) -> str:
+        return f"{self.cpu * 1000:.0f}m CPU, {self.memory / _MIB:.0f} MiB"
+
+
+# Five Flux controllers with 100m and 64Mi each, and the operator.
+FLUX = Room(0.510, 6 * 64 * _MIB)
+# The bot's pod, twice: a rollout starts the new one beside the old one.
+BOTS = Room(0.200, 512 * _MIB)
+
+
+def look(desk: Desk) -> Found:
+    """Reckon; raises Stop where it does not fit. What already runs is not counted twice."""
+    nodes = desk.ask(kubectl("get nodes --output json"))
+    pods = desk.ask(kubectl("get pods --all-namespaces --output json"))
+    if nodes is None or pods is None:
+        return Found(there=True)
+    has = _sum(quantities(at(node, "status.allocatable")) for node in nodes["items"])
+    running = [pod for pod in pods["items"] if at(pod, "status.phase") in {"Running", "Pending"}]
+    taken = _sum(requests(pod) for pod in running)
+    missing = _missing(running)
+    wanted = taken.plus(missing)
+    desk.say(f"  of {has}: {taken} taken, {missing} still to come")
+    fits = wanted.cpu <= has.cpu * (1 - _FREE) and wanted.memory <= has.memory * (1 - _FREE)
+    if not fits and not desk.tight:
+        raise Stop(_remedy(has, wanted))
+    return Found(there=True)
+
+
+def _missing(running: list[Any]) -> Room:
+    flux, bots = _of(running, "flux-system"), _of(running, "discord-sky")
+    return FLUX.beyond(flux).plus(BOTS.beyond(bots))
+
+
+def _remedy(has: Room, wanted: Room) -> str:
+    return (
+        f"The nodes have too little room: {wanted} are needed and 10% of {has} should stay free.\n"
+        "A second node costs as much as the first one:\n"
+        "    az aks nodepool scale --cluster-name … --resource-group … --name … --node-count 2\n"
+        "A cluster that this set-up made can be made again with a bigger one:\n"
+        "    make azure-teardown, then make azure ARGS='--node-size Standard_D4s_v5'\n"
+        "--tight goes on all the same: a rollout may then have to wait for room."
+    )
+
+
+def _of(pods: list[Any], namespace: str) -> Room:
+    return _sum(requests(pod) for pod in pods if pod["metadata"]["namespace"] == namespace)
+
+
+def _sum(rooms: Any) -> Room:
+    total = Room()
+    for one in rooms:
+        total = total.plus(one)
+    return total
+
+
+def requests(pod: Any) -> Room:
+    """What a pod asks for: its containers together, or its largest init container."""
+    spec = pod["spec"]
+    together = _sum(quantities(at(one, "resources.requests")) for one in spec["containers"])
+    first = [quantities(at(one, "resources.requests")) for one in spec.get("initContainers", ())]
+    return Room(
+        max([together.cpu, *(one.cpu for one in first)]),
+        max([together.memory, *(one.memory for one in first)]),
+    )
+
+
+def quantities(given: Any) -> Room:
+    """Read Kubernetes quantities such as 1900m and 5350884Ki."""
+    known = given or {}
+    return Room(_number(known.get("cpu", "0")), _number(known.get("memory", "0")))
+
+
+def _number(text: str) -> float:
+    found = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", str(text))
+    if found is None or found[2] not in _UNITS:
+        raise Stop(f"The cluster names a quantity that is not understood: {text}")
+    return float(found[1]) * _UNITS[found[2]]

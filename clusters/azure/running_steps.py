@@ -1,0 +1,136 @@
+"""The last steps: the first secrets, the first image, and the bot that runs with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clusters.azure.command import az, flux, gh, python
+from clusters.azure.errors import CommandFailed, Stop
+from clusters.azure.kube import IMAGE_REPOSITORY, KUSTOMIZATION, get, is_ready
+from clusters.azure.step import Found, Step, at
+
+if TYPE_CHECKING:
+    from clusters.azure.desk import Desk
+
+_SECRETS = ("discord-token", "openai-api-key")
+_INTO = "--vault https://$KEYVAULT_NAME.vault.azure.net --no-bot"
+_IMAGE = "discordskybot"
+
+
+def _names_of_secrets(desk: Desk) -> set[str] | None:
+    """Which secrets the vault has; None while it does not let us look."""
+    try:
+        listed = desk.ask(az("keyvault secret list --vault-name $KEYVAULT_NAME"))
+    except CommandFailed as failed:
+        # A role counts some minutes after it was given.
+        if "Forbidden" in failed.said:
+            return None
+        raise
+    return {one["name"] for one in listed or ()}
+
+
+def _may_look(desk: Desk) -> bool:
+    return _names_of_secrets(desk) is not None
+
+
+def _look_at_secrets(desk: Desk) -> Found:
+    desk.until("your role on the vault counts", lambda: _may_look(desk), minutes=15)
+    return Found(there=set(_SECRETS) <= (_names_of_secrets(desk) or set()))
+
+
+def _set_secrets(desk: Desk) -> None:
+    known = _names_of_secrets(desk) or set()
+    for name in _SECRETS:
+        if name not in known:
+            desk.hand_over(python(f"-m bot secrets set {name} {_INTO}"))
+
+
+SECRETS = Step(
+    name="secrets",
+    about="the first secrets: Discord's token and OpenAI's key, each tried before it is set",
+    look=_look_at_secrets,
+    make=_set_secrets,  # they go with the vault
+)
+
+
+def _has_image(desk: Desk) -> bool:
+    shown = desk.ask(az(f"acr repository show-tags --name $ACR_NAME --repository {_IMAGE}"))
+    return any(tag.startswith("main-") for tag in shown or ())
+
+
+def _newest_run(desk: Desk) -> Any:
+    runs = desk.ask(
+        gh(
+            "run list --repo $GITHUB_REPOSITORY --workflow image.yaml --branch main --limit 1 "
+            "--json status,conclusion,url"
+        )
+    )
+    return runs[0] if runs else {}
+
+
+def _build_image(desk: Desk) -> None:
+    if _newest_run(desk).get("status", "completed") == "completed":
+        desk.run(gh("workflow run image.yaml --repo $GITHUB_REPOSITORY --ref main"))
+
+    def built() -> bool:
+        if _has_image(desk):
+            return True
+        run = _newest_run(desk)
+        if run.get("conclusion") in {"failure", "cancelled", "timed_out", "startup_failure"}:
+            raise Stop(
+                f"The image workflow ended with {run['conclusion']}: {run['url']}\n"
+                "Mend that and run this again; or build by hand (README.md, On Azure)."
+            )
+        return False
+
+    desk.until("the first image is in the registry", built, minutes=30, every=15)
+
+
+IMAGE = Step(
+    name="image",
+    about="the first image, built and pushed by the image workflow",
+    look=lambda desk: Found(there=_has_image(desk)),
+    make=_build_image,  # it goes with the registry
+    usually="5 min",
+)
+
+
+def _bot(desk: Desk) -> Any:
+    return get(desk, f"{KUSTOMIZATION} discord-sky")
+
+
+def _start_bot(desk: Desk) -> None:
+    def following() -> bool:
+        return get(desk, f"{IMAGE_REPOSITORY} discord-sky") is not None
+
+    desk.until("Flux has read this repository", following, minutes=5)
+    # While the registry was empty, Flux looked less and less often, at last every 15 minutes.
+    desk.run(flux("reconcile image repository discord-sky -n flux-system"))
+    said: list[str] = []
+
+    def ready() -> bool:
+        seen = _bot(desk)
+        if seen is not None and is_ready(seen):
+            return True
+        for condition in at(seen, "status.conditions") or ():
+            if condition["type"] == "Ready" and condition.get("message") not in said:
+                said.append(condition.get("message"))
+                desk.say(f"  Flux says: {said[-1]}")
+        return False
+
+    desk.until("the bot is Ready", ready, minutes=15)
+
+
+def _look_at_bot(desk: Desk) -> Found:
+    seen = _bot(desk)
+    return Found(there=seen is not None and is_ready(seen))
+
+
+BOT_READY = Step(
+    name="bot",
+    about="the first reconcile, watched until the bot is Ready",
+    look=_look_at_bot,
+    make=_start_bot,
+    place="cluster",
+    usually="2 min",
+)

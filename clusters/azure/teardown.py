@@ -1,0 +1,79 @@
+"""Undo: what this set-up made, backwards, and nothing else."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from clusters.azure import choices, preflight
+from clusters.azure.azure_steps import CLUSTER
+from clusters.azure.cluster_steps import ACCESS
+from clusters.azure.errors import Stop
+from clusters.azure.steps import STEPS
+from clusters.azure.up import Ask, prepare
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from clusters.azure.desk import Desk
+    from clusters.azure.step import Step
+
+
+def teardown(desk: Desk, file: Path, ask: Ask) -> None:
+    """Remove what says of itself that this set-up made it. Raises Stop; can be run again."""
+    desk.say("looking for what this set-up made:")
+    preflight.versions(desk)
+    prepare(desk)
+    preflight.repository(desk)
+    desk.values = choices.complete(desk.values)
+    preflight.caller(desk)
+    ours = _ours(desk)
+    if ours:
+        _remove(desk, ours, ask)
+    else:
+        desk.say("Nothing is left of it.")
+    if not desk.dry:
+        file.unlink(missing_ok=True)
+
+
+def _ours(desk: Desk) -> list[Step]:
+    """What is there and this set-up's own. What lies in a cluster of ours goes with it."""
+    ours: list[Step] = []
+    for step in STEPS:
+        if not step.undo or (step.place == "cluster" and not _shared_cluster(desk, ours)):
+            continue
+        found = (step.own or step.look)(desk)
+        desk.values.update(found.values)
+        if found.ours or desk.dry:
+            ours.append(step)
+        if step is CLUSTER and found.there and not found.ours:
+            _enter(desk)
+    return ours
+
+
+def _shared_cluster(desk: Desk, ours: list[Step]) -> bool:
+    return desk.dry or (CLUSTER not in ours and "AKS_OIDC_ISSUER" in desk.values)
+
+
+def _enter(desk: Desk) -> None:
+    """Another machine has no kubeconfig for the cluster yet."""
+    if not ACCESS.look(desk).there and not callable(ACCESS.make):
+        for command in ACCESS.make:
+            desk.run(command)
+
+
+def _remove(desk: Desk, ours: list[Step], ask: Ask) -> None:
+    desk.say("\nThis will be removed, for good:")
+    for step in reversed(ours):
+        desk.say(f"  {step.name}: {step.about}")
+    if not desk.dry and not ask("Remove it?"):
+        raise Stop("Nothing was removed.")
+    for number, step in enumerate(reversed(ours), start=1):
+        began = time.monotonic()
+        desk.say(f"[{number:2}/{len(ours)}] {step.name}")
+        if callable(step.undo):
+            step.undo(desk)
+        for command in () if callable(step.undo) else step.undo:
+            desk.run(command)
+        if not desk.dry:
+            desk.say(f"        gone after {time.monotonic() - began:.0f} s")

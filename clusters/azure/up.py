@@ -1,0 +1,108 @@
+"""Set up: look at each step, make what is missing, write down what was learned."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from clusters.azure import choices, money, preflight, record
+from clusters.azure.azure_steps import CLUSTER, GROUP
+from clusters.azure.command import az
+from clusters.azure.errors import Stop
+from clusters.azure.step import MARK, Found, Step
+from clusters.azure.steps import PAID, SHARED, STEPS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from clusters.azure.desk import Desk
+
+Ask = Callable[[str], bool]
+
+
+def up(desk: Desk, file: Path, ask: Ask) -> None:
+    """Make what is missing. Raises Stop; run again, it goes on from there."""
+    desk.say("before anything is made:")
+    preflight.versions(desk)
+    prepare(desk)
+    preflight.repository(desk)
+    preflight.repository_settings(desk)
+    desk.values = choices.complete(desk.values)
+    found = {step: _looked(desk, step) for step in (GROUP, *PAID)}
+    preflight.permissions(desk, group_exists=found[GROUP].there)
+    preflight.caller(desk)
+    if not found[CLUSTER].there:
+        preflight.size(desk)
+    _agree(desk, [step for step in PAID if not found[step].there], ask)
+    for number, step in enumerate(STEPS, start=1):
+        _take(desk, step, f"[{number:2}/{len(STEPS)}]")
+        _write(desk, file)
+
+
+def prepare(desk: Desk) -> None:
+    """Learn who is logged in and, without a record here, what another machine chose."""
+    preflight.account(desk)
+    kind = "--resource-type Microsoft.ManagedIdentity/userAssignedIdentities"
+    listed = desk.ask(az(f"resource list --tag {MARK}=$NAME {kind}"))
+    for one in listed or ():
+        if one["name"] == f"{desk.values['NAME']}-bot":
+            kept = {"RESOURCE_GROUP": one["resourceGroup"], **choices.remembered(one["tags"])}
+            desk.values = {**kept, **desk.values}
+    desk.values = choices.complete(desk.values)
+
+
+def _looked(desk: Desk, step: Step) -> Found:
+    """Look, learn, and refuse what is there and is not as it has to be."""
+    found = step.look(desk)
+    desk.values.update(found.values)
+    if found.there and not found.ours and step.flag:
+        raise Stop(
+            f"{step.about}: there is one of this name already, and this set-up did not make it. "
+            f"Choose another with {step.flag}."
+        )
+    if found.problems:
+        raise Stop("\n".join(found.problems))
+    return found
+
+
+def _agree(desk: Desk, steps: list[Step], ask: Ask) -> None:
+    """Ask before it costs something."""
+    if not steps:
+        return
+    desk.say("\nThis will cost, as long as it stands:")
+    desk.say(money.table(steps, desk.values["NODE_SIZE"]))
+    desk.say("`make azure-teardown` ends it. How it was reckoned: clusters/azure/README.md.")
+    if not desk.dry and not ask("Make it?"):
+        raise Stop("Nothing was made.")
+
+
+def _take(desk: Desk, step: Step, number: str) -> None:
+    began = time.monotonic()
+    desk.say(f"{number} {step.name}: {step.about}")
+    found = _looked(desk, step)
+    if found.there:
+        taken = "" if found.ours or step not in SHARED else ", and not of this set-up's making"
+        desk.say(f"        is there{taken}")
+        _remember(desk, step, found)
+        return
+    if step.usually:
+        desk.say(f"  usually {step.usually}")
+    if callable(step.make):
+        step.make(desk)
+    for command in () if callable(step.make) else step.make:
+        desk.run(command)
+    if not desk.dry:
+        again = _looked(desk, step)
+        _remember(desk, step, again)
+        desk.say(f"        made in {time.monotonic() - began:.0f} s")
+
+
+def _remember(desk: Desk, step: Step, found: Found) -> None:
+    if found.ours:
+        desk.made.add(step.name)
+
+
+def _write(desk: Desk, file: Path) -> None:
+    if not desk.dry:
+        record.save(file, {**desk.values, "MADE": ", ".join(sorted(desk.made))})
