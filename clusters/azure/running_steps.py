@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from clusters.azure.desk import Desk
 
 _SECRETS = ("discord-token", "openai-api-key")
-_INTO = "--vault https://$KEYVAULT_NAME.vault.azure.net --no-bot"
+_INTO = "--vault https://${KEYVAULT_NAME}.vault.azure.net --no-bot"
 _IMAGE = "discordskybot"
 
 

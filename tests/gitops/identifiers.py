@@ -20,7 +20,10 @@ _HOST = re.compile(
     re.IGNORECASE,
 )
 _CLUSTER = re.compile(r"\b[a-z0-9-]+\.hcp\.[a-z0-9]+\.azmk8s\.io\b", re.IGNORECASE)
-_SUBSCRIPTION = re.compile(r"/subscriptions/(?![{$<\[(.*\"'\s])(?P<id>[^/\s\"'`]+)", re.IGNORECASE)
+# Not the name of an operation, as in Microsoft.Resources/subscriptions/resourceGroups/write.
+_SUBSCRIPTION = re.compile(
+    r"/subscriptions/(?![{$<\[(.*\"'\s]|resourceGroups/)(?P<id>[^/\s\"'`]+)", re.IGNORECASE
+)
 _REMEDY = (
     "Take it from cluster-settings (clusters/README.md), or write an example that says so:"
     " example.azurecr.io, 00000000-0000-0000-0000-000000000001."
