@@ -14,7 +14,7 @@ _SEE_IDENTITIES = (
 )
 _TRUST = (
     "az identity federated-credential create --identity-name {identity} --resource-group {group}"
-    " --name {account} --issuer {issuer} --subject {subject}"
+    " --name setup --issuer {issuer} --subject {subject}"
     " --audiences api://AzureADTokenExchange"
 )
 _GIVE_ROLE = (
@@ -38,8 +38,7 @@ _TRUSTED = (
     "az identity federated-credential list --identity-name {identity} --resource-group {group}"
 )
 _ADD_ON = (
-    "az aks enable-addons --addons azure-keyvault-secrets-provider --name CLUSTER"
-    " --resource-group GROUP"
+    "az aks enable-addons --addons azure-keyvault-secrets-provider --enable-secret-rotation {aks}"
 )
 RECONCILE = "flux reconcile kustomization discord-sky --with-source"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from clusters.azure.doctor import azure_look, bot_look, vault_look
@@ -27,10 +28,14 @@ _LOGIN = "login.microsoftonline.com"
 
 @dataclass
 class Collector:
-    """One round of looking. PASSIVE: nothing is asked of the vault, nothing of az."""
+    """One round of looking. PASSIVE: nothing is asked of the vault, nothing of az.
+
+    NAMES are what the set-up called things; they only make remedies complete.
+    """
 
     kubectl: Kubectl
     passive: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
     unseen: list[str] = field(default_factory=list)
 
     def facts(self) -> Facts:
@@ -39,7 +44,7 @@ class Collector:
             version = self.kubectl.text("get", "--raw", "/version")
             json.loads(version)
         except (Unanswered, ValueError) as error:
-            return Facts(unreachable=str(error))
+            return Facts(unreachable=str(error), names=dict(self.names))
         settings, issuer, found = self._settings(), self._issuer(), self._pods()
         known, flux = settings or {}, self._flux()
         return Facts(
@@ -53,6 +58,7 @@ class Collector:
             secrets=self._secrets(known),
             vault_resolves=_resolves(known.get("KEYVAULT_NAME", "")),
             azure=self._azure(known),
+            names=dict(self.names),
             unseen=tuple(self.unseen),
         )
 

@@ -105,7 +105,18 @@ class Facts(Value):
     secrets: tuple[SecretLook, ...] = ()
     vault_resolves: bool | None = None  # whether the vault's name is in DNS, as seen from here
     azure: Azure | None = None
+    names: dict[str, str] = {}  # what the set-up called things, from its local record
     unseen: tuple[str, ...] = ()  # sentences: what could not be looked at, and why
+
+    def called(self, key: str) -> str:
+        """Return what the set-up's record says under KEY, or KEY itself, to be replaced."""
+        return self.names.get(key) or key
+
+    @property
+    def aks(self) -> str:
+        """The options that name the cluster to `az aks`."""
+        cluster, group = self.called("AKS_NAME"), self.called("AKS_RESOURCE_GROUP")
+        return f"--resource-group {group} --name {cluster}"
 
     def object(self, kind: str, name: str) -> FluxObject | None:
         """Return one of Flux's objects."""

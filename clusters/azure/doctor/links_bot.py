@@ -32,7 +32,7 @@ def pod_there(facts: Facts) -> Verdict:
             f"No node has room for pod {pod.name}: {pod.stuck}",
             "A rollout needs room for two pods of the bot; add a node, or take a larger one.",
             "kubectl describe nodes",
-            "az aks scale --resource-group GROUP --name CLUSTER --node-count 2",
+            f"az aks scale {facts.aks} --node-count 2",
         )
     return ok(f"{pod.name} is on a node")
 
@@ -68,8 +68,8 @@ def pull(facts: Facts) -> Verdict:
         return broken(
             said,
             "The cluster's kubelet identity needs AcrPull on the registry.",
-            f"az aks update --resource-group GROUP --name CLUSTER --attach-acr {registry}",
-            f"az aks check-acr --resource-group GROUP --name CLUSTER --acr {server}",
+            f"az aks update {facts.aks} --attach-acr {registry}",
+            f"az aks check-acr {facts.aks} --acr {server}",
         )
     remedy = "Go back to an image that is whole: the older tag runs, the guard excludes this one."
     if not _GONE.search(pod.said):

@@ -27,8 +27,8 @@ def cluster(facts: Facts) -> Verdict:
             f"The cluster cannot be asked: {facts.unreachable}.",
             "Get the credentials of the right cluster, and start it if it was stopped.",
             "kubectl config get-contexts",
-            "az aks get-credentials --resource-group GROUP --name CLUSTER",
-            "az aks start --resource-group GROUP --name CLUSTER",
+            f"az aks get-credentials {facts.aks}",
+            f"az aks start {facts.aks}",
         )
     return ok("kubectl reaches it")
 

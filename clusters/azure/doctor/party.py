@@ -15,6 +15,7 @@ class Party:
     """One of the two: the cluster setting with its client id, its ServiceAccount, its roles."""
 
     title: str
+    suffix: str  # of its identity's name, behind the set-up's
     setting: str
     namespace: str
     account: str
@@ -33,9 +34,14 @@ class Party:
         return azure.bot if self.setting == "BOT_CLIENT_ID" else azure.reflector
 
 
-BOT_PARTY = Party("the bot", "BOT_CLIENT_ID", BOT, ACCOUNT, _VAULT_ROLES)
+BOT_PARTY = Party("the bot", "bot", "BOT_CLIENT_ID", BOT, ACCOUNT, _VAULT_ROLES)
 FLUX_PARTY = Party(
-    "Flux's image-reflector", "IMAGE_REFLECTOR_CLIENT_ID", FLUX, REFLECTOR, _PULL_ROLES
+    "Flux's image-reflector",
+    "image-reflector",
+    "IMAGE_REFLECTOR_CLIENT_ID",
+    FLUX,
+    REFLECTOR,
+    _PULL_ROLES,
 )
 
 
@@ -54,10 +60,10 @@ def words(facts: Facts, party: Party) -> dict[str, str]:
         "client": facts.setting(party.setting),
         "tenant": facts.setting("AZURE_TENANT_ID"),
         "subject": party.subject,
-        "account": party.account,
         "issuer": facts.issuer or "ISSUER",
-        "identity": found.name if found else "NAME",
-        "group": found.group if found else "GROUP",
+        "identity": found.name if found else f"{facts.called('NAME')}-{party.suffix}",
+        "group": found.group if found else facts.called("RESOURCE_GROUP"),
+        "aks": facts.aks,
         "role": party.roles[0],
         "scope": f'"$({scope} --query id --output tsv)"',
         "vault": vault,

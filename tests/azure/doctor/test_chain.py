@@ -268,6 +268,16 @@ def test_commands_name_the_identity_where_az_knows_it() -> None:
     assert "--identity-name sky-bot --resource-group sky" in broken.verdict.commands[0]
 
 
+def test_commands_name_what_the_set_up_made() -> None:
+    names = {"NAME": "sky", "RESOURCE_GROUP": "group", "AKS_NAME": "aks"}
+
+    trust = found(facts(names=names, secrets=looks("identity_refused", "AADSTS700213")))
+    down = found(Facts(unreachable="refused", names={**names, "AKS_RESOURCE_GROUP": "other"}))
+
+    assert "--identity-name sky-bot --resource-group group" in trust.verdict.commands[0]
+    assert "az aks start --resource-group other --name aks" in down.verdict.commands
+
+
 def test_without_key_vault_nothing_of_it_is_missed() -> None:
     seen = facts(
         key_vault=False,

@@ -27,7 +27,9 @@ def test_without_a_cluster_it_says_so_and_what_to_type(capsys: pytest.CaptureFix
     assert code == 1
     assert said.startswith("✗ kubectl reaches the cluster")
     assert said.count("not reached") == len(CHAIN) - 1
-    assert "\n  az aks get-credentials --resource-group GROUP --name CLUSTER\n" in said
+    assert (
+        "\n  az aks get-credentials --resource-group AKS_RESOURCE_GROUP --name AKS_NAME\n" in said
+    )
 
 
 def test_without_kubectl_it_says_so(
