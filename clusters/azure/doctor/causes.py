@@ -22,7 +22,7 @@ _GIVE_ROLE = (
     ' --assignee-object-id "$(az ad sp show --id {client} --query id --output tsv)"'
     " --scope {scope}"
 )
-AGAIN = "python -m clusters.azure up"
+AGAIN = ".venv/bin/python -m clusters.azure up"
 
 
 def set_to(setting: str, value: str) -> str:
@@ -39,6 +39,10 @@ _TRUSTED = (
 )
 _ADD_ON = (
     "az aks enable-addons --addons azure-keyvault-secrets-provider --enable-secret-rotation {aks}"
+)
+_CLOCKS = (
+    "date --utc --iso-8601=seconds; kubectl get leases --namespace kube-node-lease"
+    " --output custom-columns=NODE:.metadata.name,ITS-CLOCK:.spec.renewTime"
 )
 RECONCILE = "flux reconcile kustomization discord-sky --with-source"
 
@@ -116,7 +120,7 @@ CAUSES = (
         "Entra takes the token of {who} as not valid now: it expired, or clocks disagree.",
         "Compare the node's clock; a new pod gets a new token.",
         (
-            "kubectl get --raw /version",
+            _CLOCKS,
             "kubectl --namespace discord-sky rollout restart deployment discord-sky-bot",
         ),
     ),
@@ -143,7 +147,7 @@ CAUSES = (
         "The newest version of a secret in {vault} is disabled, and Key Vault does not fall back.",
         "Set a new version, or enable this one.",
         (
-            "python -m bot secrets set {secret} --vault https://{vault}.vault.azure.net",
+            ".venv/bin/python -m bot secrets set {secret} --vault https://{vault}.vault.azure.net",
             "az keyvault secret set-attributes --vault-name {vault} --name {secret} --enabled true",
         ),
     ),
@@ -153,7 +157,7 @@ CAUSES = (
         "The vault {vault} has no secret {secret}, or it was deleted.",
         "Set it, or recover it.",
         (
-            "python -m bot secrets set {secret} --vault https://{vault}.vault.azure.net",
+            ".venv/bin/python -m bot secrets set {secret} --vault https://{vault}.vault.azure.net",
             "az keyvault secret recover --vault-name {vault} --name {secret}",
         ),
     ),

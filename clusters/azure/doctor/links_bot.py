@@ -97,7 +97,7 @@ def start(facts: Facts) -> Verdict:
         return broken(
             f"The bot refuses its settings: {problem or 'its log names them'}",
             "Mend apps/discord-sky/config.toml, and merge.",
-            "python -m bot check-config apps/discord-sky/config.toml",
+            ".venv/bin/python -m bot check-config apps/discord-sky/config.toml",
             logs,
         )
     said = f"The bot ends with code {pod.exit_code}: {problem or pod.said}"
@@ -165,7 +165,9 @@ def key(facts: Facts) -> Verdict:
     answered = bot.metrics.get('model_requests_total{outcome="ok"}', 0)
     if answered:
         return ok(f"{answered:.0f} requests were answered")
-    check = f"python -m bot secrets check --vault https://{facts.setting('KEYVAULT_NAME')}"
+    check = (
+        f".venv/bin/python -m bot secrets check --vault https://{facts.setting('KEYVAULT_NAME')}"
+    )
     return unseen(
         "nobody has asked the bot since it started, so the key was not tried",
         f"To try it, {_WRITE}, or:",
@@ -204,7 +206,7 @@ def _rotate(facts: Facts, secret: str) -> str:
     if not facts.key_vault:
         return "kubectl apply --filename apps/discord-sky/plain-secret/secret.yaml"
     vault = f"https://{facts.setting('KEYVAULT_NAME')}.vault.azure.net"
-    return f"python -m bot secrets rotate {secret} --vault {vault}"
+    return f".venv/bin/python -m bot secrets rotate {secret} --vault {vault}"
 
 
 def _unheard(facts: Facts) -> Verdict:

@@ -57,7 +57,7 @@ def test_the_first_broken_link_is_told_at_the_end_with_its_remedy() -> None:
     lines = show.as_text(diagnose(seen), seen).splitlines()
 
     assert "Broken: the secrets are there and enabled." in lines
-    assert any(line.startswith("  python -m bot secrets set discord-token") for line in lines)
+    assert any("-m bot secrets set discord-token" in line for line in lines)
     assert lines[-1] == "  az: there is no az in PATH"
 
 
