@@ -16,6 +16,7 @@ from tests.gitops.findings import Finding, KubeObject, RenderFailed, Tree, ident
 from tests.tools import tool
 
 SYNC_INTERVAL = "10m"
+GIT_URL = "ssh://git@git.example/discord-sky"  # nobody's
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,11 @@ def render_cluster(tree: Tree, cluster: str) -> list[Render]:
     return renders
 
 
-def render_flux_instance(tree: Tree) -> KubeObject:
+def render_flux_instance(tree: Tree, git_url: str | None = GIT_URL) -> KubeObject:
     """Fill flux-instance.yaml in as the set-up does. Raises RenderFailed."""
     path = tree.root / "clusters/production/flux-instance.yaml"
-    values = {**tree.settings_of("production"), "GIT_URL": "ssh://git@git.example/discord-sky"}
+    address = {} if git_url is None else {"GIT_URL": git_url}
+    values = {**tree.settings_of("production"), **address}
     done = subprocess.run(
         [tool("flux"), "envsubst", "--strict"],
         input=path.read_text(),

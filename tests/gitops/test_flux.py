@@ -8,6 +8,7 @@ from tests.gitops.findings import ROOT, KubeObject, Tree, made_up_settings
 from tests.gitops.render import Render, render_flux_instance
 from tests.loop import state
 from tests.loop.objects import CLUSTER_SETTINGS
+from tests.tools.families import FLUX
 
 COMPONENTS = ["source", "kustomize", "notification", "image-reflector", "image-automation"]
 UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -48,6 +49,39 @@ def test_both_children_prune_and_retry_sooner_than_they_repair(
         assert spec["prune"] is True
         assert seconds(spec["retryInterval"]) <= 30 < seconds(spec["interval"])
     assert objects["Kustomization/discord-sky"]["spec"]["wait"] is True
+
+
+def test_every_child_gives_up_in_time_and_says_how_long_it_waits(
+    objects: dict[str, KubeObject],
+) -> None:
+    """The images first, for the bot needs the tag that they choose; each by itself."""
+    names = ("discord-sky-images", "discord-sky")
+    root = (ROOT / "clusters/production/kustomization.yaml").read_text()
+
+    assert root.index(f"kustomization-{names[0]}.yaml") < root.index(
+        f"kustomization-{names[1]}.yaml"
+    )
+    for name in names:
+        spec = objects[f"Kustomization/{name}"]["spec"]
+        assert seconds(spec["retryInterval"]) < seconds(spec["timeout"]) < seconds(spec["interval"])
+    deadline = objects["Deployment/discord-sky-bot"]["spec"]["progressDeadlineSeconds"]
+    assert deadline < seconds(objects["Kustomization/discord-sky"]["spec"]["timeout"])
+
+
+def test_the_crds_are_those_of_a_flux_that_the_instance_installs(instance: KubeObject) -> None:
+    """Or the API server would accept here what it refuses there."""
+    assert re.fullmatch(instance["spec"]["distribution"]["version"].replace("x", r"\d+"), FLUX[1:])
+
+
+def test_the_whole_of_production_can_be_read_in_five_minutes() -> None:
+    """At a line a second, comments and all."""
+    lines = [
+        line
+        for path in (ROOT / "clusters/production").rglob("*.yaml")
+        for line in path.read_text().splitlines()
+    ]
+
+    assert 0 < len(lines) <= 300
 
 
 def test_the_policy_takes_the_tags_of_main_and_counts_them(

@@ -58,7 +58,12 @@ def test_a_setting_that_the_flux_instance_uses_and_nobody_set_fails_by_name(name
         render_flux_instance(Tree(settings=settings))
 
 
-def test_the_two_tests_above_cover_every_setting_that_is_used() -> None:
+def test_a_flux_instance_without_the_repositorys_address_fails_by_name() -> None:
+    with pytest.raises(RenderFailed, match="GIT_URL"):
+        render_flux_instance(Tree(), git_url=None)
+
+
+def test_these_tests_cover_every_setting_that_is_used() -> None:
     assert used("production") == set(made_up_settings("production"))
 
 
