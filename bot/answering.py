@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bot import personas
+from bot.buttons import button
 from bot.cast import Cast, only_sky
 from bot.chain import follow
 from bot.conversation import attachments, write
 from bot.decision import after_command, without_mention
-from bot.errors import QuestionGone, SkyError, Unexpected, Unsaid
+from bot.errors import MayNotSpeak, SkyError, Unexpected, Unsaid
 from bot.llm_streams import Ask
 from bot.messages import Author
 from bot.money import reckoned
+from bot.pages import Order
 from bot.reply import Reply
 
 if TYPE_CHECKING:
@@ -37,13 +40,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_MUZZLED = "🤐"
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """A message that the bot answers, the words in it, the bot's own id, and when it was taken.
 
     `persona` is who answers; `image` says that a picture is asked for, `unasked` that the bot joins
-    in by itself. `refused` is what is told instead of an answer.
+    in by itself. `refused` is what is told instead of an answer. `replaces` are the messages of an
+    earlier answer, in whose place this one comes; `stem` names its messages if the question did so
+    already, for the earlier ones.
     """
 
     message: Message
@@ -54,6 +61,8 @@ class Call:
     image: bool = False
     unasked: bool = False
     refused: SkyError | None = None
+    replaces: tuple[int, ...] = ()
+    stem: int | None = None
 
     @property
     def wordless(self) -> bool:
@@ -78,6 +87,19 @@ class Kit:
     cast: Cast = field(default_factory=only_sky)
 
 
+def _order(call: Call, kit: Kit) -> Order:
+    question = call.message
+    buttons = kit.settings.reply.buttons
+    return Order(
+        question,
+        call.stem or question.id,
+        replaces=call.replaces,
+        stop=button("stop", question) if buttons else None,
+        again=button("again", question) if buttons else None,
+        title=call.prompt,
+    )
+
+
 class Answering:
     """One answer being made. It raises nothing but cancellation: whoever waits is told instead."""
 
@@ -85,20 +107,22 @@ class Answering:
         self._call = call
         self._kit = kit
         self._reply = Reply(
-            call.message, kit.outbox, kit.pace, kit.settings.reply, self._first_words
+            _order(call, kit), kit.outbox, kit.pace, kit.settings.reply, self._first_words
         )
         self.interrupt: Callable[[], None] = self._reply.interrupt
 
-    def withdraw(self, message_id: int) -> None:
-        """Stop if that message is the question: it was deleted."""
-        if message_id == self._call.message.id:
-            self._reply.interrupt(QuestionGone())
+    def is_about(self, question_id: int) -> bool:
+        """Whether this answers that message."""
+        return self._call.message.id == question_id
+
+    def stop(self, why: SkyError) -> None:
+        """End the answer now, with a word on why."""
+        self._reply.interrupt(why)
 
     async def run(self) -> None:
         """Answer the call."""
-        outcome = await self._outcome(self._write())
+        outcome = await self._count(self._write())
         seconds = time.monotonic() - self._call.taken
-        self._kit.metrics.answers.labels(outcome).inc()
         self._kit.metrics.answered.observe(seconds)
         log.info("answered", extra=self._ids(outcome=outcome, seconds=round(seconds, 3)))
 
@@ -108,12 +132,21 @@ class Answering:
         async def fail() -> None:
             raise error
 
-        outcome = await self._outcome(fail())
-        self._kit.metrics.answers.labels(outcome).inc()
+        outcome = await self._count(fail())
         log.warning("turned away", extra=self._ids(outcome=outcome))
+
+    async def _count(self, writing: Coroutine[None, None, None]) -> str:
+        outcome = await self._outcome(writing)
+        self._kit.metrics.answers.labels(outcome).inc()
+        if outcome == MayNotSpeak.label:
+            await self._sign()
+        return outcome
 
     async def _outcome(self, writing: Coroutine[None, None, None]) -> str:
         try:
+            if not self._kit.outbox.may_write(self._call.message):
+                writing.close()  # the model is not asked for what nobody would read
+                raise MayNotSpeak("the bot has no permission to write there")
             failed = await self._reply.deliver(writing)
         except Unsaid as error:
             log.warning("answer unsaid", extra=self._ids(error=error.label, detail=str(error)))
@@ -125,6 +158,11 @@ class Answering:
         ids = self._ids(error=failed.label, detail=str(failed))
         log.warning("answer failed", extra=ids, exc_info=defect)
         return failed.label
+
+    async def _sign(self) -> None:
+        """Show who called that they were heard, where the bot may not say so."""
+        with contextlib.suppress(Unsaid):  # perhaps it may not even do that
+            await self._kit.outbox.react(self._call.message, _MUZZLED)
 
     async def _write(self) -> None:
         kit, call = self._kit, self._call
@@ -152,7 +190,7 @@ class Answering:
         """Let the model answer, and count the money for it, however that ends."""
         purse = self._kit.allowance.purse
         try:
-            purse.charge(await self._kit.model.answer(ask, self._reply.say))
+            purse.charge(await self._kit.model.answer(ask, self._reply.say, self._reply.show))
         except SkyError as error:
             if error.usage is not None:
                 purse.charge(error.usage)

@@ -21,6 +21,7 @@ from bot.files import Reader
 from bot.llm import OpenAIModel
 from bot.metrics import Metrics
 from bot.pace import Gate, Pace
+from bot.presses import Presses
 from bot.pulse import Pulse, sample_every_second
 from bot.recall import Recall
 
@@ -51,7 +52,7 @@ class App:
         self.model = OpenAIModel(settings.openai, access.key, metrics)
         recall = Recall()
         self.connection = Connection(
-            lambda: gateway.Gateway(self.desk, recall, self.pulse, catchup),
+            lambda: gateway.Gateway(self.desk, recall, self.pulse, catchup, presses),
             access.token,
             self.pulse,
         )
@@ -75,6 +76,7 @@ class App:
             self.cast,
         )
         self.desk = Desk(kit)
+        presses = Presses(self.desk, channels, metrics)
         catchup = CatchUp(self.desk, gate, metrics)
         self.stopping = asyncio.Event()
 

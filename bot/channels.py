@@ -1,4 +1,4 @@
-"""What the bot asks of Discord's REST API: say, edit, show that it is typing, look up a message.
+"""What the bot asks of Discord's REST API: say, edit, delete, type, react, look up a message.
 
 discord.py waits out the rate limits and repeats after 500, 502, 504 and 524. Repeated here is what
 it lets through: 503, a connection that broke, silence, and a client that is being replaced. No
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import aiohttp
 import discord
 
-from bot import discord_values, sight
+from bot import discord_posts, discord_values, sight
 from bot.errors import DiscordDown, MayNotSpeak, PlaceGone, Unsaid
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.messages import Message
+    from bot.messages import Message, Post
     from bot.metrics import Metrics
     from bot.pace import Gate
 
@@ -29,20 +29,42 @@ T = TypeVar("T")
 _ATTEMPT_SECONDS = 30.0  # longer than the longest wait for a place in a channel's limit
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 _LOGIN_SECONDS = 900.0  # a person sets a new token; after that the words are stale
-_SILENT = discord.AllowedMentions.none()
+_NO_HISTORY_FOR_REPLY = 160002  # a reply needs the permission to read what it replies to
+_THREAD_EXISTS = 160004
+_ANSWER_LIES_WITHIN = 100  # messages after its question; Discord hands out so many at once
 
 
 class Outbox(Protocol):
     """Where answers go. All methods raise Unsaid if Discord does not take it."""
 
-    async def send(self, to: Message, text: str, nonce: str) -> int:
-        """Reply to `to`, mentioning nobody; returns the new message's id."""
+    async def send(self, to: Message, post: Post, nonce: str, channel_id: int) -> int:
+        """Reply to `to`, mentioning nobody; returns the new message's id.
 
-    async def edit(self, channel_id: int, message_id: int, text: str, *, patient: bool) -> None:
-        """Replace a message's text; `patient` repeats after failures that may pass."""
+        In another channel than that of `to` it is a message by itself.
+        """
+
+    async def edit(
+        self, channel_id: int, message_id: int, post: Post, was: Post | None, *, patient: bool
+    ) -> None:
+        """Change a message that shows `was` (None: who knows); `patient` repeats where it may help.
+
+        Text and buttons are replaced, files as a whole; previews that are gone stay gone.
+        """
+
+    async def delete(self, channel_id: int, message_id: int) -> None:
+        """Delete one of the bot's messages."""
+
+    async def start_thread(self, on: Message, message_id: int, title: str) -> int:
+        """Start a thread on one of the bot's messages in the channel of `on`; returns its id."""
 
     async def typing(self, channel_id: int) -> None:
         """Show for ten seconds that an answer is being written."""
+
+    async def react(self, to: Message, emoji: str) -> None:
+        """Put a reaction to a message."""
+
+    def may_write(self, to: Message) -> bool:
+        """Whether the bot may answer `to` where it was written, as far as it knows."""
 
 
 class Channels:
@@ -60,29 +82,33 @@ class Channels:
         self._gate = gate
         self._logged_in = logged_in
 
-    async def send(self, to: Message, text: str, nonce: str) -> int:
+    async def send(self, to: Message, post: Post, nonce: str, channel_id: int) -> int:
         """See Outbox."""
+        reference = discord.MessageReference(
+            message_id=to.id,
+            channel_id=to.channel_id,
+            guild_id=to.guild_id,
+            fail_if_not_exists=False,  # a deleted question still gets its answer
+        )
 
         async def call(client: discord.Client) -> int:
-            place = client.get_partial_messageable(to.channel_id, guild_id=to.guild_id)
-            reference = discord.MessageReference(
-                message_id=to.id,
-                channel_id=to.channel_id,
-                guild_id=to.guild_id,
-                fail_if_not_exists=False,  # a deleted question still gets its answer
-            )
-            sent = await place.send(
-                text,
-                reference=reference,
-                nonce=nonce,
-                allowed_mentions=_SILENT,
-                mention_author=False,
-            )
-            return sent.id
+            place = client.get_partial_messageable(channel_id, guild_id=to.guild_id)
+            new = discord_posts.new(post)
+            if channel_id == to.channel_id:
+                new |= {"reference": reference, "mention_author": False}
+            try:
+                return (await place.send(nonce=nonce, **new)).id
+            except discord.HTTPException as error:
+                if error.code != _NO_HISTORY_FOR_REPLY:
+                    raise
+            self._metrics.calls.labels("send", "no_history").inc()
+            return (await place.send(nonce=nonce, **discord_posts.new(post))).id
 
         return await self._ask("send", call, _PAUSES)
 
-    async def edit(self, channel_id: int, message_id: int, text: str, *, patient: bool) -> None:
+    async def edit(
+        self, channel_id: int, message_id: int, post: Post, was: Post | None, *, patient: bool
+    ) -> None:
         """See Outbox."""
         if self._gate.behind and not patient:
             self._metrics.calls.labels("edit", "left_out").inc()
@@ -90,10 +116,59 @@ class Channels:
 
         async def call(client: discord.Client) -> None:
             place = client.get_partial_messageable(channel_id)
-            message = place.get_partial_message(message_id)
-            await message.edit(content=text, allowed_mentions=_SILENT)
+            changes = discord_posts.changes(post, was)
+            if "suppress" not in changes:
+                await place.get_partial_message(message_id).edit(**changes)
+                return
+            # Only of a message that was read does discord.py take previews away.
+            await (await place.fetch_message(message_id)).edit(**changes)
 
         await self._ask("edit", call, _PAUSES if patient else ())
+
+    async def delete(self, channel_id: int, message_id: int) -> None:
+        """See Outbox."""
+
+        async def call(client: discord.Client) -> None:
+            place = client.get_partial_messageable(channel_id)
+            await place.get_partial_message(message_id).delete()
+
+        await self._ask("delete", call, _PAUSES[:2])
+
+    async def start_thread(self, on: Message, message_id: int, title: str) -> int:
+        """See Outbox."""
+        if on.guild_id is None:
+            raise MayNotSpeak("a direct message has no threads")
+
+        async def call(client: discord.Client) -> int:
+            place = client.get_partial_messageable(on.channel_id, guild_id=on.guild_id)
+            try:
+                return (await place.get_partial_message(message_id).create_thread(name=title)).id
+            except discord.HTTPException as error:
+                if error.code == _THREAD_EXISTS:
+                    return message_id  # it has the id of the message that it hangs on
+                raise
+
+        return await self._ask("thread", call, _PAUSES)
+
+    async def react(self, to: Message, emoji: str) -> None:
+        """See Outbox."""
+
+        async def call(client: discord.Client) -> None:
+            place = client.get_partial_messageable(to.channel_id)
+            await place.get_partial_message(to.id).add_reaction(emoji)
+
+        await self._ask("react", call, ())
+
+    def may_write(self, to: Message) -> bool:
+        """See Outbox. What discord.py knows of servers and channels is asked, not Discord."""
+        client = self._client()
+        guild = client.get_guild(to.guild_id) if client and to.guild_id else None
+        place = guild.get_channel_or_thread(to.channel_id) if guild else None
+        if guild is None or place is None:
+            return True
+        allowed = place.permissions_for(guild.me)
+        in_thread = isinstance(place, discord.Thread)
+        return allowed.send_messages_in_threads if in_thread else allowed.send_messages
 
     async def typing(self, channel_id: int) -> None:
         """See Outbox."""
@@ -131,6 +206,19 @@ class Channels:
         client = self._client()
         guild = client.get_guild(message.guild_id) if client and message.guild_id else None
         return sight.may_read(guild, message, channel_id)
+
+    async def answers(self, channel_id: int, question_id: int, me: int) -> list[int]:
+        """See presses.Archive."""
+
+        async def call(client: discord.Client) -> list[int]:
+            place = client.get_partial_messageable(channel_id)
+            after = discord.Object(question_id)
+            found = [each async for each in place.history(limit=_ANSWER_LIES_WITHIN, after=after)]
+            return [each.id for each in found if discord_values.answers(each, me) == question_id]
+
+        with contextlib.suppress(Unsaid):
+            return await self._ask("history", call, _PAUSES[:1])
+        return []
 
     async def _ask(
         self,

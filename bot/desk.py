@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bot.answering import Answering, Call, Kit
 from bot.decision import Answer, Rules, decide
-from bot.errors import OverLimit, TooBusy, UnknownPersona
+from bot.errors import OverLimit, QuestionGone, TooBusy, UnknownPersona
 from bot.lists import Lists
 from bot.temper import Temper
 
@@ -59,9 +59,9 @@ class Desk:
         elif self._seen(message.id):
             self._turn_away(message, "repeated")
         else:
-            self._answer_to(message, decision, me)
+            self._take(self._call(message, decision, me))
 
-    def _answer_to(self, message: Message, decision: Answer, me: int) -> None:
+    def _call(self, message: Message, decision: Answer, me: int) -> Call:
         call = Call(
             message,
             decision.prompt,
@@ -76,7 +76,7 @@ class Desk:
                 call = replace(call, persona=self._kit.cast.named(decision.persona))
             except UnknownPersona as error:
                 call = replace(call, refused=error)  # told like an answer: limits count it
-        self._take(call)
+        return call
 
     def missed(self, message: Message, me: int) -> bool:
         """Receive a message that was not heard when it was written; says whether it was taken."""
@@ -87,8 +87,39 @@ class Desk:
 
     def withdraw(self, message_id: int) -> None:
         """Stop answering a message that was deleted."""
-        for answering in self._answering.values():
-            answering.withdraw(message_id)
+        self.stop(message_id, QuestionGone())
+
+    @property
+    def open(self) -> bool:
+        """Whether calls are taken."""
+        return self._open
+
+    def is_answering(self, question_id: int) -> bool:
+        """Whether an answer to that message is being written, or waits for its turn."""
+        return any(each.is_about(question_id) for each in self._answering.values())
+
+    def stop(self, question_id: int, why: SkyError) -> bool:
+        """Stop the answer to that message; False if none is being written."""
+        found = [each for each in self._answering.values() if each.is_about(question_id)]
+        for answering in found:
+            answering.stop(why)
+        return bool(found)
+
+    def again(
+        self, question: Message, me: int, *, stem: int, replaces: tuple[int, ...]
+    ) -> SkyError | None:
+        """Answer a message anew, in the place of the earlier answer; or return why not."""
+        decision = decide(question, me=me, rules=self._rules)
+        if not isinstance(decision, Answer):  # nobody called the bot: it had joined in
+            decision = Answer("ambient", question.text)
+        call = replace(self._call(question, decision, me), stem=stem, replaces=replaces)
+        over = self._kit.allowance.admit(question, unasked=False)
+        if over is not None:
+            return OverLimit(over.scope, over.until)
+        if self._full:
+            return TooBusy()
+        self._start(call)
+        return None
 
     def _turn_away(self, message: Message, reason: str) -> None:
         self._kit.metrics.turned_away.labels(reason).inc()
@@ -103,25 +134,32 @@ class Desk:
         return False
 
     def _take(self, call: Call) -> None:
-        answering = Answering(call, self._kit)
-        if len(self._answering) >= self._work.in_flight + self._work.waiting:
+        if self._full:
             self._turn_away(call.message, "too_busy")
-            self._apologise(answering, TooBusy())
+            self._apologise(call, TooBusy())
             return
         over = self._kit.allowance.admit(call.message, unasked=call.unasked)
         if over is not None:
             self._turn_away(call.message, f"over_limit_{over.scope}")
             if over.tell:
-                self._apologise(answering, OverLimit(over.scope, over.until))
+                self._apologise(call, OverLimit(over.scope, over.until))
             return
+        self._start(call)
+
+    @property
+    def _full(self) -> bool:
+        return len(self._answering) >= self._work.in_flight + self._work.waiting
+
+    def _start(self, call: Call) -> None:
+        answering = Answering(call, self._kit)
         task = asyncio.create_task(self._answer(answering), name=f"answer {call.message.id}")
         self._answering[task] = answering
         task.add_done_callback(self._done)
         self._count()
 
-    def _apologise(self, answering: Answering, error: SkyError) -> None:
+    def _apologise(self, call: Call, error: SkyError) -> None:
         if len(self._apologies) < _APOLOGIES:
-            sorry = asyncio.create_task(answering.apologise(error))
+            sorry = asyncio.create_task(Answering(call, self._kit).apologise(error))
             self._apologies.add(sorry)
             sorry.add_done_callback(self._apologies.discard)
 

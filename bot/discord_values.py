@@ -34,6 +34,13 @@ def read(message: discord.Message) -> Message:
     )
 
 
+def answers(message: discord.Message, me: int) -> int | None:
+    """Which message this one answers, if it is of the bot, whose user id is `me`."""
+    if message.author.id != me or message.reference is None:
+        return None
+    return message.reference.message_id
+
+
 def replied(message: discord.Message) -> Message | None:
     """Read the message that this one replies to, which Discord sends along."""
     resolved = message.reference.resolved if message.reference else None

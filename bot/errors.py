@@ -20,6 +20,7 @@
     │   ├── UnknownPersona       nobody has the name that was asked for
     │   ├── Interrupted          the bot is stopping
     │   ├── QuestionGone         the question was deleted
+    │   ├── Stopped              by the one who asked
     │   └── Unexpected           a defect of ours
     ├── Unsaid                   nobody can be told, for Discord refuses the words
     │   ├── MayNotSpeak          no permission, a closed DM
@@ -210,6 +211,13 @@ class QuestionGone(Told):
 
     label = "question_gone"
     sentence = "The question was deleted, so I stopped here."
+
+
+class Stopped(Told):
+    """The one who asked pressed Stop."""
+
+    label = "stopped"
+    sentence = "Stopped, as you asked."
 
 
 class Unexpected(Told):

@@ -9,11 +9,12 @@ import discord
 import yarl
 from discord.gateway import DiscordWebSocket
 
-from bot import discord_values
+from bot import discord_presses, discord_values
 
 if TYPE_CHECKING:
     from bot.catchup import CatchUp
     from bot.desk import Desk
+    from bot.presses import Presses
     from bot.pulse import Pulse
     from bot.recall import Recall
     from bot.settings import Discord
@@ -45,7 +46,9 @@ def intents() -> discord.Intents:
 class Gateway(discord.Client):
     """One login. It caches no messages and no members: what is needed of them is in the recall."""
 
-    def __init__(self, desk: Desk, recall: Recall, pulse: Pulse, catchup: CatchUp) -> None:
+    def __init__(
+        self, desk: Desk, recall: Recall, pulse: Pulse, catchup: CatchUp, presses: Presses
+    ) -> None:
         super().__init__(
             intents=intents(),
             max_messages=None,
@@ -59,6 +62,7 @@ class Gateway(discord.Client):
         self._recall = recall
         self._pulse = pulse
         self._catchup = catchup
+        self._presses = presses
 
     @property
     def me(self) -> int:
@@ -97,6 +101,12 @@ class Gateway(discord.Client):
         read = discord_values.read(message)
         self._catchup.heard(read.id, read.channel_id if read.direct else None)
         self._desk.receive(read, self.me)
+
+    async def on_interaction(self, interaction: discord.Interaction) -> None:
+        """Hand a press of a button on."""
+        press = discord_presses.read(interaction, self.me)
+        if press is not None:
+            await discord_presses.respond(interaction, press, self._presses)
 
     async def on_raw_message_edit(self, event: discord.RawMessageUpdateEvent) -> None:
         """Remember the new words of a message; embeds that Discord adds are no new words."""

@@ -49,6 +49,24 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Button:
+    """A button below a message: what stands on it, and what comes back when it is pressed."""
+
+    label: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What a message of the bot shows. Without `previews` its links stay links."""
+
+    text: str
+    buttons: tuple[Button, ...] = ()
+    previews: bool = True
+    files: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """A message as Discord reported it, with what the bot needs of it and nothing else.
 

@@ -46,6 +46,9 @@ class Metrics:
         )
 
         self.calls = self._counter("discord_calls", "Discord REST calls", "call", "outcome")
+        self.presses = self._counter(
+            "presses", "Buttons pressed, by which and how", "button", "outcome"
+        )
         self.gateway_open = self._gauge("gateway_open", "1 while a session is open")
         self.gateway = self._counter("gateway_events", "What happened to the session", "event")
         self.heartbeat = self._gauge("heartbeat_age_seconds", "Age of the last acknowledged beat")

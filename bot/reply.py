@@ -11,24 +11,31 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from bot.errors import DiscordDown, Interrupted, NothingSaid, QuestionGone, SkyError, Unsaid
-from bot.split import Place, next_part, open_fence
+from bot.errors import (
+    DiscordDown,
+    Interrupted,
+    NothingSaid,
+    OverLimit,
+    QuestionGone,
+    SkyError,
+    TooBusy,
+    Unsaid,
+)
+from bot.pages import Pages
+from bot.split import open_fence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from bot.channels import Outbox
-    from bot.messages import Message
+    from bot.messages import Picture
     from bot.pace import Pace
+    from bot.pages import Order
     from bot.settings import Reply as Timing
 
 _TYPING_AFTER = 0.5  # a quick answer needs no typing, and no request for it
 _TYPING_LASTS = 8.0  # Discord shows it for ten seconds
-
-
-def nonce(message_id: int, part: int) -> str:
-    """Name one part of an answer: at most 25 characters, the same at every attempt."""
-    return f"{message_id}-{part}"
+_NOT_AGAIN = (OverLimit, QuestionGone, TooBusy)  # pressing Again would only get the same words
 
 
 class Reply:
@@ -36,23 +43,20 @@ class Reply:
 
     def __init__(
         self,
-        call: Message,
+        order: Order,
         outbox: Outbox,
         pace: Pace,
         timing: Timing,
         on_first: Callable[[], None],
     ) -> None:
-        self.sent: list[int] = []  # the ids of the answer's messages
-        self._call = call
+        self._channel_id = order.to.channel_id
         self._outbox = outbox
         self._pace = pace
         self._timing = timing
-        self._on_first = on_first
+        self._pages = Pages(order, outbox, timing, on_first)
         self._pieces: list[str] = []
+        self._pictures: list[Picture] = []
         self._spoke = asyncio.Event()
-        self._place = Place()  # where the message begins that is still growing
-        self._growing: int | None = None  # its id, once it was sent
-        self._shown = ""  # and what it shows
         self._writing: asyncio.Task[None] | None = None
         self._stopped: SkyError | None = None
         self._remarks: list[str] = []
@@ -62,11 +66,20 @@ class Reply:
         """All that was said so far."""
         return "".join(self._pieces)
 
+    @property
+    def sent(self) -> list[int]:
+        """The ids of the answer's messages."""
+        return self._pages.sent
+
     def say(self, piece: str) -> None:
         """Take the next piece of text."""
         self._pieces.append(piece)
         if not self._spoke.is_set():
             self._spoke.set()
+
+    def show(self, picture: Picture) -> None:
+        """Take a picture; it stands below the whole answer."""
+        self._pictures.append(picture)
 
     def remark(self, sentence: str) -> None:
         """Add `sentence` in small print below the answer, if there is one."""
@@ -84,7 +97,7 @@ class Reply:
         A failure of `writing` is told in the last message. Raises Unsaid if Discord does not take
         the answer.
         """
-        with self._pace.answering(self._call.channel_id):
+        with self._pace.answering(self._channel_id):
             self._writing = asyncio.create_task(writing)
             if self._stopped:
                 self._writing.cancel()
@@ -100,7 +113,7 @@ class Reply:
             remarks = self._remarks if self.text.strip() else []
             for sentence in [*([failed.sentence] if failed else []), *remarks]:
                 self._pieces.append(_note(self.text, sentence))
-            await self._show(last=True)
+            await self._show(last=True, again=not isinstance(failed, _NOT_AGAIN))
             return failed
 
     async def _show_while(self, writing: asyncio.Task[None]) -> None:
@@ -109,7 +122,7 @@ class Reply:
         while not writing.done():
             with contextlib.suppress(DiscordDown):  # counted where it happened; the end is repeated
                 await self._show(last=False)
-            await asyncio.wait({writing}, timeout=self._pace.edit_gap(self._call.channel_id))
+            await asyncio.wait({writing}, timeout=self._pace.edit_gap(self._channel_id))
 
     async def _wait_for_words(self, writing: asyncio.Task[None]) -> None:
         typing = asyncio.create_task(self._type())
@@ -124,7 +137,7 @@ class Reply:
         with contextlib.suppress(Unsaid):  # counted; the answer itself will find out
             await asyncio.sleep(_TYPING_AFTER)
             while True:
-                await self._outbox.typing(self._call.channel_id)
+                await self._outbox.typing(self._channel_id)
                 await asyncio.sleep(_TYPING_LASTS)
 
     def _failure(self, writing: asyncio.Task[None]) -> SkyError | None:
@@ -132,33 +145,15 @@ class Reply:
             return self._stopped
         failed = writing.exception()
         if failed is None:
-            return None if self.text.strip() else NothingSaid()
+            return None if self.text.strip() or self._pictures else NothingSaid()
         if not isinstance(failed, SkyError):
             raise failed
         return failed
 
-    async def _show(self, *, last: bool) -> None:
-        """Bring Discord's messages up to the text, going on to further ones where it is full."""
-        text = self.text
-        while self._place.position < len(text):
-            part, following = next_part(text, self._place)
-            full = following.position < len(text)
-            if part.content.strip():
-                await self._put(part.content, patient=full or last)
-            if not full:
-                return
-            self._place, self._growing, self._shown = following, None, ""
-
-    async def _put(self, content: str, *, patient: bool) -> None:
-        if self._growing is None:
-            number = nonce(self._call.id, len(self.sent))
-            self._growing = await self._outbox.send(self._call, content, number)
-            self.sent.append(self._growing)
-            if len(self.sent) == 1:
-                self._on_first()
-        elif content != self._shown:
-            await self._outbox.edit(self._call.channel_id, self._growing, content, patient=patient)
-        self._shown = content
+    async def _show(self, *, last: bool, again: bool = True) -> None:
+        """Bring Discord's messages up to what was said."""
+        pictures = tuple(self._pictures)
+        await self._pages.show(self.text, last=last, again=again, pictures=pictures)
 
 
 def _note(text: str, sentence: str) -> str:

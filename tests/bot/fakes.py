@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bot.errors import MayNotSpeak, PlaceGone
 from bot.files import Unfetched
 from bot.llm import unseen
 from bot.usage import Usage
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.llm_streams import Ask
-    from bot.messages import Message, Picture
+    from bot.messages import Message, Picture, Post
 
 
 class Archive:
@@ -74,36 +75,82 @@ class Shelf:
 class FakeOutbox:
     """Channels that keep what was said in them."""
 
-    messages: dict[int, str] = field(default_factory=dict)
+    posts: dict[int, Post] = field(default_factory=dict)
+    places: dict[int, int] = field(default_factory=dict)  # the channel of each message
     log: list[str] = field(default_factory=list)  # send, edit, typing, in order
     nonces: list[str] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)  # raised by the next calls
+    refused: set[str] = field(default_factory=set)  # files, threads: there is no permission
+    writable: bool = True
+    reactions: list[str] = field(default_factory=list)
     said: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def send(self, to: Message, text: str, nonce: str) -> int:
+    @property
+    def messages(self) -> dict[int, str]:
+        """The text of each message."""
+        return {number: post.text for number, post in self.posts.items()}
+
+    @property
+    def labels(self) -> list[list[str]]:
+        """What stands on each message's buttons."""
+        return [[button.label for button in post.buttons] for post in self.posts.values()]
+
+    async def send(self, to: Message, post: Post, nonce: str, channel_id: int) -> int:
         """Keep a new message."""
-        self._call("send")
+        self._call("send", post)
         self.nonces.append(nonce)
-        number = to.id * 1000 + len(self.messages)
-        self.messages[number] = text
+        number = to.id * 1000 + len(self.posts)
+        self.posts[number] = post
+        self.places[number] = channel_id
         self.said.set()
         return number
 
-    async def edit(self, channel_id: int, message_id: int, text: str, *, patient: bool) -> None:
-        """Replace a message's text."""
-        del channel_id, patient
-        self._call("edit")
-        self.messages[message_id] = text
+    async def edit(
+        self, channel_id: int, message_id: int, post: Post, was: Post | None, *, patient: bool
+    ) -> None:
+        """Replace a message."""
+        del patient
+        self._call("edit", post)
+        if self.places.get(message_id) != channel_id:
+            raise PlaceGone
+        assert was is None or was == self.posts[message_id]
+        self.posts[message_id] = post
+
+    async def delete(self, channel_id: int, message_id: int) -> None:
+        """Remove a message."""
+        self._call("delete")
+        assert self.places.pop(message_id) == channel_id
+        del self.posts[message_id]
+
+    async def start_thread(self, on: Message, message_id: int, title: str) -> int:
+        """Give the thread that hangs on a message its number, as Discord does."""
+        self._call(f"thread {title}")
+        if "threads" in self.refused or on.guild_id is None:
+            raise MayNotSpeak
+        return message_id
+
+    async def react(self, to: Message, emoji: str) -> None:
+        """Note it."""
+        del to
+        self._call("react")
+        self.reactions.append(emoji)
+
+    def may_write(self, to: Message) -> bool:
+        """See Outbox."""
+        del to
+        return self.writable
 
     async def typing(self, channel_id: int) -> None:
         """Note it."""
         del channel_id
         self._call("typing")
 
-    def _call(self, name: str) -> None:
+    def _call(self, name: str, post: Post | None = None) -> None:
         self.log.append(name)
         if self.failures:
             raise self.failures.pop(0)
+        if post is not None and post.files and "files" in self.refused:
+            raise MayNotSpeak
 
 
 @dataclass

@@ -19,7 +19,8 @@ from bot.errors import (
 )
 from bot.messages import Author, Message
 from bot.pace import Pace
-from bot.reply import Reply, nonce
+from bot.pages import Order, nonce
+from bot.reply import Reply
 from bot.settings import Reply as Timing
 from tests.bot.fakes import FakeOutbox
 
@@ -47,7 +48,7 @@ async def deliver(
     gap: float = 0.0,
 ) -> tuple[SkyError | None, list[str]]:
     """Deliver `pieces`, `gap` seconds apart; returns what failed and the messages there are."""
-    reply = Reply(CALL, outbox, Quick(1), timing, lambda: None)
+    reply = Reply(Order(CALL, CALL.id), outbox, Quick(1), timing, lambda: None)
 
     async def write() -> None:
         for piece in pieces:
@@ -145,7 +146,7 @@ async def test_the_model_is_not_kept_busy_when_nobody_can_be_told(failure: Excep
 
 async def test_an_interrupted_answer_says_so_and_keeps_what_was_said() -> None:
     outbox = FakeOutbox()
-    reply = Reply(CALL, outbox, Quick(1), AT_ONCE, lambda: None)
+    reply = Reply(Order(CALL, CALL.id), outbox, Quick(1), AT_ONCE, lambda: None)
 
     async def write() -> None:
         reply.say("Once upon a time")
@@ -163,7 +164,7 @@ async def test_an_interrupted_answer_says_so_and_keeps_what_was_said() -> None:
 async def test_typing_is_shown_while_the_model_thinks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.reply._TYPING_AFTER", 0.01)
     outbox = FakeOutbox()
-    reply = Reply(CALL, outbox, Quick(1), AT_ONCE, lambda: None)
+    reply = Reply(Order(CALL, CALL.id), outbox, Quick(1), AT_ONCE, lambda: None)
 
     async def write() -> None:
         await asyncio.sleep(0.05)

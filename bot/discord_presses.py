@@ -1,0 +1,59 @@
+"""A press of a button as Discord reports it, and the response to it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import discord
+
+from bot import buttons
+from bot.presses import Press
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.presses import Presses, Response
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 1.2  # seconds for another pod; Discord waits for three in all
+_TOO_LATE = {40060, 10062}  # somebody responded already; the three seconds are over
+
+
+def read(interaction: discord.Interaction, me: int) -> Press | None:
+    """Read a press of one of an answer's buttons; None if it is something else."""
+    if interaction.type is not discord.InteractionType.component or interaction.message is None:
+        return None
+    data: Mapping[str, Any] = interaction.data or {}
+    mark = buttons.read(str(data.get("custom_id", "")))
+    if mark is None:
+        return None
+    return Press(interaction.id, mark, interaction.user.id, interaction.message.id, me)
+
+
+async def respond(interaction: discord.Interaction, press: Press, presses: Presses) -> None:
+    """Do what the button says and tell Discord."""
+    response = await presses.pressed(press)
+    if response.patient:
+        await asyncio.sleep(_PATIENCE)
+    try:
+        await _tell(interaction, response)
+    except discord.HTTPException as error:
+        if error.code not in _TOO_LATE:
+            log.warning("press not answered", extra={"code": error.code})
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        log.warning("press not answered", extra={"error": type(error).__name__})
+
+
+async def _tell(interaction: discord.Interaction, response: Response) -> None:
+    if response.clear:
+        await interaction.response.edit_message(view=None)
+        if response.sentence:
+            await interaction.followup.send(response.sentence, ephemeral=True)
+    elif response.sentence:
+        await interaction.response.send_message(response.sentence, ephemeral=True)
+    else:
+        await interaction.response.defer()

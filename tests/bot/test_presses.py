@@ -1,0 +1,189 @@
+"""What a press of a button does, and what the one who pressed reads."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+
+from bot import buttons
+from bot.allowance import Allowance
+from bot.answering import Kit
+from bot.buttons import Act, Mark
+from bot.desk import Desk
+from bot.files import Reader
+from bot.messages import Author, Message
+from bot.metrics import Metrics
+from bot.pace import Pace
+from bot.presses import Press, Presses, Response
+from bot.recall import Recall
+from bot.settings import Reply, Settings
+from bot.settings_limits import Limits
+from tests.bot.fakes import Archive, FakeModel, FakeOutbox, Shelf
+
+ME = 7
+QUESTION = Message(id=5, channel_id=10, author=Author(1, "Ada"), text="hello")
+
+
+class Library(Archive):
+    """An archive that knows the answers, too."""
+
+    outbox: FakeOutbox
+
+    async def answers(self, channel_id: int, question_id: int, me: int) -> list[int]:
+        """See presses.Archive."""
+        assert (channel_id, question_id, me) == (10, 5, ME)
+        return list(self.outbox.posts)
+
+
+@dataclass
+class Bot:
+    """A desk, and people who press."""
+
+    model: FakeModel = field(default_factory=FakeModel)
+    limits: Limits = field(default_factory=Limits)
+    outbox: FakeOutbox = field(default_factory=FakeOutbox)
+    library: Library = field(default_factory=lambda: Library(QUESTION))
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def __post_init__(self) -> None:
+        settings = Settings(reply=Reply(first_words_seconds=0.01), limits=self.limits)
+        allowance = Allowance(settings, self.metrics)
+        kit = Kit(
+            settings,
+            Recall(),
+            self.library,
+            self.model,
+            self.outbox,
+            Pace(0.02),
+            self.metrics,
+            allowance,
+            Reader(Shelf(), settings.files),
+        )
+        self.desk = Desk(kit)
+        self.library.outbox = self.outbox
+        self.presses = Presses(self.desk, self.library, self.metrics)
+
+    async def press(self, act: Act, by: int = 1, below: int = 5000, number: int = 99) -> Response:
+        """Press a button of the answer to the question."""
+        return await self.presses.pressed(Press(number, Mark(act, 1, 10, 5), by, below, ME))
+
+    async def answered(self) -> None:
+        """Ask the question and wait for its answer."""
+        self.desk.receive(QUESTION, ME)
+        await self.idle()
+
+    async def idle(self) -> None:
+        """Wait until nothing is being written."""
+        async with asyncio.timeout(5):
+            while self.desk.is_answering(QUESTION.id):  # noqa: ASYNC110  # nobody tells
+                await asyncio.sleep(0.005)
+
+    def count(self, button: str, outcome: str) -> float:
+        """Read the metric."""
+        labels = {"button": button, "outcome": outcome}
+        return self.metrics.registry.get_sample_value("discord_sky_presses_total", labels) or 0
+
+
+async def test_stop_ends_the_answer_with_a_word_and_keeps_what_was_said() -> None:
+    bot = Bot(FakeModel("Once upon a time", released=asyncio.Event()))
+    bot.desk.receive(QUESTION, ME)
+    await bot.outbox.said.wait()
+
+    assert await bot.press("stop") == Response()
+    await bot.idle()
+
+    assert list(bot.outbox.messages.values()) == ["Once upon a time\n-# Stopped, as you asked."]
+    assert bot.outbox.labels == [["Again"]]
+    assert bot.count("stop", "done") == 1
+
+
+@pytest.mark.parametrize("act", ["stop", "again"])
+async def test_only_the_one_who_asked_may_press(act: Act) -> None:
+    bot = Bot(FakeModel("Once", released=asyncio.Event()))
+    bot.desk.receive(QUESTION, ME)
+    await bot.outbox.said.wait()
+
+    response = await bot.press(act, by=2)
+
+    assert response == Response("Only the one who asked can press that.")
+    assert bot.desk.is_answering(QUESTION.id)
+    assert bot.count(act, "not_theirs") == 1
+
+
+async def test_again_answers_anew_in_the_place_of_the_old_answer() -> None:
+    bot = Bot(FakeModel("First try."))
+    await bot.answered()
+    bot.model.text = "Second try."
+
+    response = await bot.press("again")
+    await bot.idle()
+
+    assert response == Response(clear=True)
+    assert bot.outbox.messages == {5000: "Second try."}
+    assert len(bot.model.asked) == 2
+
+
+async def test_stop_after_the_end_is_told_a_moment_later_and_the_button_goes() -> None:
+    response = await Bot().press("stop")
+
+    assert response.sentence == (
+        "There is nothing left to stop: that answer is not being written any more."
+    )
+    assert response.clear
+    assert response.patient  # another pod may be the one that writes
+
+
+async def test_again_while_it_is_being_written_is_told() -> None:
+    bot = Bot(FakeModel("Once", released=asyncio.Event()))
+    bot.desk.receive(QUESTION, ME)
+    await bot.outbox.said.wait()
+
+    response = await bot.press("again")
+
+    assert response == Response("I am writing that answer already.")
+
+
+async def test_again_without_its_question_is_told_and_the_button_goes() -> None:
+    bot = Bot(library=Library())
+
+    response = await bot.press("again")
+
+    assert response.sentence is not None
+    assert "not there any more" in response.sentence
+    assert response.clear
+
+
+async def test_again_counts_like_a_call() -> None:
+    bot = Bot(limits=Limits(user_per_hour=2))
+    await bot.answered()
+    await bot.press("again")
+    await bot.idle()
+
+    response = await bot.press("again")
+
+    assert response.sentence is not None
+    assert response.sentence.startswith("You have asked me all that I answer one person in an hour")
+    assert bot.count("again", "over_limit") == 1
+
+
+async def test_a_pod_that_stops_leaves_again_to_its_successor() -> None:
+    bot = Bot()
+    await bot.desk.drain()
+
+    response = await bot.press("again")
+
+    assert response.patient
+    assert not bot.desk.is_answering(QUESTION.id)
+
+
+@pytest.mark.parametrize("text", ["", "sky:stop:1:2", "sky:delete:1:2:3", "sky:stop:1:2:3x", "x"])
+def test_what_is_no_button_of_an_answer_is_not_read_as_one(text: str) -> None:
+    assert buttons.read(text) is None
+
+
+def test_what_is_written_on_a_button_is_read_back() -> None:
+    mark = buttons.read(buttons.button("again", QUESTION).id)
+
+    assert mark == Mark("again", 1, 10, 5)
