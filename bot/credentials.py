@@ -132,11 +132,20 @@ class Credential:
             self._tell()
 
     async def another(self, than: str | None, timeout: float) -> bool:  # noqa: ASYNC109  # part of the contract
-        """Wait until there is a value, and one that is not `than`; False if none came in time."""
+        """Wait until there is a value, and one that is not `than`; False if none came in time.
+
+        Where `than` was refused, its service's change of mind about it will do as well.
+        """
+        refused = not self.usable
+
+        def helps() -> bool:
+            other = self._held is not None and self._held.value != than
+            return other or (refused and self.usable)
+
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                await self.until(lambda: self._held is not None and self._held.value != than)
-        return self._held is not None and self._held.value != than
+                await self.until(helps)
+        return helps()
 
     async def current(self) -> str:
         """See `value`; for those to whom a key may also be a token that is fetched."""

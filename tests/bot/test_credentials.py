@@ -155,6 +155,21 @@ async def test_waiting_for_another_value_ends(mount: Mount) -> None:
     assert await made(mount).another("other", timeout=0.02)
 
 
+async def test_who_waits_for_another_value_hears_that_the_refused_one_is_accepted_after_all(
+    mount: Mount,
+) -> None:
+    """A provider may refuse by mistake; what is asked next finds out, and all go on."""
+    mount.put("same")
+    credential = made(mount)
+    credential.refuse("same")
+    waiting = asyncio.create_task(credential.another("same", timeout=5))
+    await asyncio.sleep(0)
+
+    credential.accept("same")
+
+    assert await waiting
+
+
 async def test_changes_are_counted_and_logged_without_the_value(
     mount: Mount, caplog: pytest.LogCaptureFixture
 ) -> None:

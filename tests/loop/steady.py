@@ -13,7 +13,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot import errors
 from tests.bot.wire.answers import Seen
@@ -28,6 +28,7 @@ QUICK = "[[chunks=8 delay=0.05]]"
 _CHANNELS = 25
 _TEXT_CHANNEL = 0  # Discord's number for a server's text channel
 _NAME = re.compile(r"\bload-[0-9a-f]{6}-\d{5}\b")
+_SMALL_PRINT = re.compile(r"(\n-# [^\n]*)+\Z")
 _LOOK = 0.25  # seconds between two looks at what is not answered yet
 _BEHIND = 1.0  # seconds: what doubles an answer may come right behind it
 
@@ -37,6 +38,11 @@ def _sentences(kind: type[errors.SkyError] = errors.SkyError) -> Iterator[tuple[
     yield kind.label, kind.sentence
     for below in kind.__subclasses__():
         yield from _sentences(below)
+
+
+def _bare(content: str) -> str:
+    """Leave out the small print under an answer: what the bot remarks on how it came about."""
+    return _SMALL_PRINT.sub("", content)
 
 
 @dataclass(frozen=True)
@@ -196,9 +202,9 @@ class Steady:
             return self._done[question_id]
         question = self._questions[question_id]
         parts = tuple(sorted(question.parts.values(), key=lambda part: int(part.id)))
-        seen = Seen(parts)
+        seen, bare = Seen(parts), Seen(tuple(replace(p, content=_bare(p.content)) for p in parts))
         last = max((part.edited or part.created for part in parts), default=0.0)
-        whole = any(seen.shows(text) for text in self._sent[question.name])
+        whole = any(seen.shows(text) or bare.shows(text) for text in self._sent[question.name])
         told = [label for label, words in self._sentences.items() if words in seen.text]
         fate = Fate(
             name=question.name,

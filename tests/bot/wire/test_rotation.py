@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.loop.openai_server.control import Fault, FaultKind
 from tests.loop.openai_server.keys import digest
 from tests.loop.vault_server.harness import Harness
 
@@ -56,6 +57,22 @@ async def test_an_openai_key_rotated_three_times_under_load_costs_no_answer(
         assert scene.bot.pid == pid
         assert scene.bot.running
         assert await story.shows("credential_info", sha256=digest("sk-loop-rotated-3")) == 1
+
+
+async def test_a_key_refused_by_mistake_costs_no_answer(azure: Harness, fresh: FreshStage) -> None:
+    """The vault has no other, and the next question finds that the key is good after all."""
+    async with vaulted(azure, fresh) as story:
+        scene = story.scene
+        await scene.bot.ready()
+        await scene.openai.inject(Fault(kind=FaultKind.UNAUTHORIZED, count=1))
+        first = await scene.call("refused by mistake")
+        await scene.bot.logged("the vault has no other value yet")
+
+        second = await scene.call("and now", where=scene.elsewhere(1)[0])
+
+        for question in (second, first):
+            await scene.answer(question)
+            assert len((await scene.seen(question)).parts) == 1
 
 
 @pytest.mark.parametrize("wait", [0.0, 15.0], ids=["at once", "long after the reset"])
