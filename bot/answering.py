@@ -18,9 +18,9 @@ from bot.decision import after_command, without_mention
 from bot.errors import MayNotSpeak, SkyError, Unexpected, Unsaid
 from bot.llm_streams import Ask
 from bot.messages import Author
-from bot.money import reckoned
 from bot.pages import Order
 from bot.reply import Reply
+from bot.usage import reckoned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MUZZLED = "🤐"
+_SOURCES = 8  # pages that are named below an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +189,10 @@ class Answering:
 
     async def _think(self, ask: Ask) -> None:
         """Let the model answer, and count the money for it, however that ends."""
-        purse = self._kit.allowance.purse
+        purse, sources = self._kit.allowance.purse, list[str]()
         try:
-            purse.charge(await self._kit.model.answer(ask, self._reply.say, self._reply.show))
+            reply, model = self._reply, self._kit.model
+            purse.charge(await model.answer(ask, reply.say, reply.show, sources.append))
         except SkyError as error:
             if error.usage is not None:
                 purse.charge(error.usage)
@@ -199,6 +201,8 @@ class Answering:
             model = ask.model or self._kit.settings.openai.model
             purse.charge(reckoned(model, ask, self._reply.text))
             raise
+        if sources:
+            self._reply.remark(_sources(sources))
 
     def _as_it_is_now(self) -> tuple[Message, str]:
         """Give the question and its words, as they were edited while the answer waited."""
@@ -246,3 +250,9 @@ class Answering:
             "parts": len(self._reply.sent),
             **more,
         }
+
+
+def _sources(urls: list[str]) -> str:
+    """Name the pages that an answer rests on: each once, as it is, without a preview."""
+    each_once = list(dict.fromkeys(urls))[:_SOURCES]
+    return "Sources: " + " ".join(f"<{url}>" for url in each_once)

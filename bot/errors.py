@@ -5,6 +5,7 @@
     │   ├── ModelBusy            429 for pace
     │   ├── ModelDown            5xx, no connection, an answer that is no answer
     │   ├── ModelSlow            no text in time
+    │   ├── ModelPaused          it failed so often that it is not asked just now
     │   └── KeyRefused           401: tried again as soon as another key is there
     ├── Told                     trying again would change nothing: the person reads its sentence
     │   ├── QuotaSpent           429 for money
@@ -12,6 +13,7 @@
     │   ├── TooMuchText          the conversation is beyond the model's context
     │   ├── RequestRefused       400 of another kind
     │   ├── Filtered             the provider's content filter
+    │   ├── BadPicture           a picture that the provider cannot open
     │   ├── CutShort             the stream ended, or failed, before the answer was complete
     │   ├── OutOfRoom            the answer reached the configured length
     │   ├── NothingSaid          a complete answer without a word in it
@@ -87,6 +89,16 @@ class ModelSlow(Retried):
     sentence = "The language model took too long to answer. Please ask me again."
 
 
+class ModelPaused(Retried):
+    """The provider failed so often in a row that it is not asked for a while."""
+
+    label = "model_paused"
+    sentence = (
+        "The language model has failed several times in a row, so I give it a moment to recover. "
+        "Please ask me again in half a minute."
+    )
+
+
 class KeyRefused(Retried):
     """The provider refused the API key."""
 
@@ -138,6 +150,13 @@ class Filtered(Told):
 
     label = "filtered"
     sentence = "The language model's content filter stopped this answer. Please ask differently."
+
+
+class BadPicture(Told):
+    """The provider cannot open a picture of the conversation."""
+
+    label = "bad_picture"
+    sentence = "The language model can't open a picture here. Please send it again as PNG or JPEG."
 
 
 class CutShort(Told):

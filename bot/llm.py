@@ -1,27 +1,31 @@
-"""Turns in, text out, whichever way the provider is asked: one client, one key that may change.
-
-A stream that just ends is not an answer: the library reports a cut connection as the end, so each
-way's own mark of completion is required. A request is tried again only while no text has come,
-because what a person has read cannot be taken back.
-"""
+"""Turns in, text out, whichever way the provider is asked: one client, one key that may change."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
-import time
 from typing import TYPE_CHECKING, Protocol
 
-from bot import llm_errors
-from bot.errors import CredentialMissing, CutShort, KeyRefused, ModelSlow, Retried, SkyError
+from bot.breaker import Breaker
+from bot.errors import (
+    CutShort,
+    ModelBusy,
+    ModelDown,
+    ModelMissing,
+    ModelPaused,
+    ModelSlow,
+    SkyError,
+)
+from bot.llm_asking import Asking, Spoken
 from bot.llm_streams import Api, Chat, Responses
+from bot.usage import reckoned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from openai import AsyncOpenAI
 
+    from bot.llm_asking import Key
     from bot.llm_streams import Ask
     from bot.messages import Picture
     from bot.metrics import Metrics
@@ -30,15 +34,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_OTHER_KEY_SECONDS = 2.0  # a rotated key is in the file sooner; a person is waiting
-_ROTATION_SECONDS = 150.0  # since the first refusal, where Key Vault is asked for another
-_EXCHANGES = 5  # of keys, for one question
-_LONGEST_PAUSE = 8.0
+_HELPED_BY_ANOTHER = (ModelBusy, ModelDown, ModelSlow, ModelPaused, ModelMissing)
 
 
-def unseen(picture: Picture) -> None:
-    """Drop a picture: whoever asks for none is shown none."""
-    del picture
+def unseen(what: object) -> None:
+    """Drop a picture or a source: whoever asks for none is shown none."""
+    del what
 
 
 class Model(Protocol):
@@ -49,35 +50,13 @@ class Model(Protocol):
         ask: Ask,
         say: Callable[[str], object],
         show: Callable[[Picture], object] = unseen,
+        cite: Callable[[str], object] = unseen,
     ) -> Usage:
         """Hand each piece of text to `say`, each picture to `show`; return what that used up.
 
+        `cite` is handed the address of each page that the answer rests on, as often as it does.
         Raises if something misses: the error's `usage` is then what is known.
         """
-
-
-class Key(Protocol):
-    """What the provider is shown: credentials.Credential, or a token of Entra's."""
-
-    @property
-    def patient(self) -> bool:
-        """Whether somebody is asked for another while it is refused."""
-
-    @property
-    def needed_for(self) -> float:
-        """Seconds since there is no usable value."""
-
-    async def current(self) -> str:
-        """Give the value now; raises CredentialMissing."""
-
-    def accept(self, value: str) -> None:
-        """Note that the provider accepted `value`."""
-
-    def refuse(self, value: str) -> None:
-        """Note that the provider refused `value`."""
-
-    async def another(self, than: str | None, timeout: float) -> bool:  # noqa: ASYNC109  # see Credential
-        """Wait until there is a value, and one that is not `than`; False if none came in time."""
 
 
 class OpenAIModel:
@@ -90,6 +69,7 @@ class OpenAIModel:
         self._client: AsyncOpenAI | None = None
         self._warming: asyncio.Task[AsyncOpenAI] | None = None
         self._api: Api = Responses(settings) if settings.api == "responses" else Chat(settings)
+        self._breakers: dict[str, Breaker] = {}
 
     @property
     def loaded(self) -> bool:
@@ -132,84 +112,41 @@ class OpenAIModel:
         ask: Ask,
         say: Callable[[str], object],
         show: Callable[[Picture], object] = unseen,
+        cite: Callable[[str], object] = unseen,
     ) -> Usage:
         """See Model. Raises the errors of the tree's Retried and Told branches."""
-        del show
-        spoken = _Spoken(say)
+        spoken = Spoken(say, show, cite)
         try:
             async with asyncio.timeout(self._settings.answer_seconds):
-                return await self._try(ask, spoken)
+                return await self._ask_models(ask, spoken)
         except TimeoutError:
             self._metrics.model.labels("too_long").inc()
-            raise CutShort if spoken.since else ModelSlow from None
+            error: SkyError = CutShort("took too long") if spoken.since else ModelSlow()
+            error.usage = reckoned(ask.model or self._settings.model, ask, spoken.text)
+            raise error from None
 
-    async def _try(self, ask: Ask, spoken: _Spoken) -> Usage:
-        client = await self.warm()
-        attempt = exchanges = 0  # a key that is exchanged costs no attempt
-        while True:
-            used, began = "", time.monotonic()
+    async def _ask_models(self, ask: Ask, spoken: Spoken) -> Usage:
+        """Ask the model, and then the fallback if another one may help and nothing was said yet."""
+        settings = self._settings
+        first, fallback = ask.model or settings.model, settings.fallback_model
+        if fallback is not None and fallback != first:
             try:
-                used = await self._key.current()
-                with llm_errors.mapped():
-                    usage = await self._api.answer(client, used, ask, spoken.say)
-            except CredentialMissing as error:
-                failed: SkyError = KeyRefused(str(error))
-            except SkyError as error:
-                failed = error
-            else:
-                self._count("complete", spoken, began)
-                self._metrics.tokens.labels("input").inc(usage.input)
-                self._metrics.tokens.labels("output").inc(usage.output)
-                self._key.accept(used)
-                return usage
-            self._count(failed.label, spoken, began)
-            if not isinstance(failed, Retried):
-                raise failed
-            if spoken.since:
-                raise CutShort(failed.label) from failed
-            if isinstance(failed, KeyRefused) and exchanges < _EXCHANGES:
-                exchanges += 1
-                await self._exchange(failed, used)
-                continue
-            attempt += 1
-            if attempt == self._settings.attempts:
-                raise failed
-            await self._pause(failed, attempt)
+                return await self._asking(ask, spoken, first, attempts=1)
+            except _HELPED_BY_ANOTHER as failed:
+                if spoken.since:
+                    raise
+                log.warning("asking the fallback model", extra={"error": failed.label})
+                self._metrics.fallbacks.inc()
+                first = fallback
+        return await self._asking(ask, spoken, first, attempts=settings.attempts)
 
-    async def _exchange(self, failed: KeyRefused, used: str) -> None:
-        """Wait for another key than the one that was refused; raises `failed` if none comes.
-
-        Whoever asks while a key is being rotated is answered, a little later; when a key has long
-        been dead, nobody waits for it any more.
-        """
-        if used:
-            self._key.refuse(used)
-        patience = _ROTATION_SECONDS - self._key.needed_for if self._key.patient else 0.0
-        if not await self._key.another(used or None, max(patience, _OTHER_KEY_SECONDS)):
-            raise failed
-
-    async def _pause(self, failed: Retried, attempt: int) -> None:
-        """Wait as long as makes sense before the next attempt; raises `failed` if none does."""
-        pause = failed.after or random.uniform(0.5, 1) * 0.5 * 2**attempt  # noqa: S311  # jitter
-        if pause > _LONGEST_PAUSE:
-            raise failed
-        log.warning("asking again", extra={"error": failed.label, "attempt": attempt})
-        await asyncio.sleep(pause)
-
-    def _count(self, outcome: str, spoken: _Spoken, began: float) -> None:
-        self._metrics.model.labels(outcome).inc()
-        if spoken.since:
-            self._metrics.first_text.observe(spoken.since - began)
-
-
-class _Spoken:
-    """Passes text on, and knows since when there is some."""
-
-    def __init__(self, say: Callable[[str], object]) -> None:
-        self._say = say
-        self.since = 0.0
-
-    def say(self, text: str) -> None:
-        if text:
-            self.since = self.since or time.monotonic()
-            self._say(text)
+    async def _asking(self, ask: Ask, spoken: Spoken, model: str, *, attempts: int) -> Usage:
+        client, settings = await self.warm(), self._settings
+        breaker = self._breakers.get(model)
+        if breaker is None:
+            breaker = Breaker(settings.breaker_failures, settings.breaker_seconds)
+            self._breakers[model] = breaker  # as many as personas' files name
+        asking = Asking(
+            ask, spoken, model, api=self._api, key=self._key, breaker=breaker, metrics=self._metrics
+        )
+        return await asking.run(client, attempts)

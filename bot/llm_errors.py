@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from bot.errors import (
+    BadPicture,
     CutShort,
     Filtered,
     KeyRefused,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     import openai
 
+    from bot.usage import Usage
+
 _BY_CODE: dict[str, type[SkyError]] = {
     "insufficient_quota": QuotaSpent,
     "billing_hard_limit_reached": QuotaSpent,
@@ -44,6 +47,24 @@ _BY_CODE: dict[str, type[SkyError]] = {
     "model_not_found": ModelMissing,
     "invalid_api_key": KeyRefused,
     "server_error": ModelDown,
+    "moderation_blocked": Filtered,
+    "image_content_policy_violation": Filtered,
+    **dict.fromkeys(
+        (
+            "invalid_image",
+            "invalid_image_format",
+            "invalid_base64_image",
+            "invalid_image_url",
+            "invalid_image_mode",
+            "image_too_large",
+            "image_too_small",
+            "image_parse_error",
+            "image_file_too_large",
+            "unsupported_image_media_type",
+            "empty_image_file",
+        ),
+        BadPicture,
+    ),
 }
 _BY_STATUS: dict[int, type[SkyError]] = {
     401: KeyRefused,
@@ -122,12 +143,13 @@ def raise_for_event(kind: object, event: Any) -> None:
             raise by_code(part(event, "code"))
 
 
-def raise_for_finish(reason: str) -> None:
+def raise_for_finish(reason: str, usage: Usage) -> None:
     """Raise if Chat Completions' `finish_reason` is not the end of an answer."""
-    if reason == "length":
-        raise OutOfRoom("finish_reason length")
-    if reason == "content_filter":
-        raise Filtered("finish_reason content_filter")
+    kinds: dict[str, type[SkyError]] = {"length": OutOfRoom, "content_filter": Filtered}
+    if reason in kinds:
+        error = kinds[reason](f"finish_reason {reason}")
+        error.usage = usage
+        raise error
 
 
 def _incomplete(reason: str | None) -> SkyError:

@@ -7,26 +7,26 @@ typed events would cost 0.5 s of CPU and 35 MiB once, and three times the CPU fo
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bot import llm_errors
-from bot.errors import CutShort
+from bot import llm_errors, llm_images, llm_tools
+from bot.errors import CutShort, SkyError
+from bot.llm_request import Knob, Requests, drain
 from bot.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from openai import AsyncOpenAI, AsyncStream
+    from openai import AsyncOpenAI
 
     from bot.conversation import Turn
+    from bot.llm_tools import Hearer
     from bot.settings import OpenAI
 
-_LENGTH = "max_tokens"  # the name that most providers of Chat Completions know
-_LENGTH_OF_REASONING_MODELS = "max_completion_tokens"  # OpenAI's; others refuse it
-_DRAIN_SECONDS = 0.25  # the rest of a completed stream, so that its connection is used again
+_TEXT = frozenset({"response.output_text.delta", "response.refusal.delta"})
+_CONTINUE = (
+    "The last message of the conversation is the beginning of your answer, which a fault cut off "
+    "there. Go on with exactly what comes next. Repeat nothing of it, and do not mention the fault."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Ask:
     """What the model is asked: who it is, what was said so far, and what differs from the settings.
 
     `effort` is a reasoning model's, `tools` are those that the provider hosts, `image` asks for a
-    picture as the answer.
+    picture as the answer. `begun` is the beginning of the answer, where it was cut off.
     """
 
     instructions: str
@@ -44,15 +44,19 @@ class Ask:
     effort: str | None = None
     tools: tuple[str, ...] = ()
     image: bool = False
+    begun: str = ""
+
+    @property
+    def told(self) -> str:
+        """The instructions, with what to do about a beginning."""
+        return f"{self.instructions}\n\n{_CONTINUE}" if self.begun else self.instructions
 
 
 class Api(Protocol):
     """One of the provider's two ways of being asked."""
 
-    async def answer(
-        self, client: AsyncOpenAI, key: str, ask: Ask, say: Callable[[str], object]
-    ) -> Usage:
-        """Hand each piece of text to `say` until the answer is complete; raises if it is not."""
+    async def answer(self, client: AsyncOpenAI, key: str, ask: Ask, hearer: Hearer) -> Usage:
+        """Tell `hearer` what comes until the answer is complete; raises if it is not."""
 
 
 class Responses:
@@ -60,79 +64,99 @@ class Responses:
 
     def __init__(self, settings: OpenAI) -> None:
         self._settings = settings
+        self._requests = Requests()
 
-    async def answer(
-        self, client: AsyncOpenAI, key: str, ask: Ask, say: Callable[[str], object]
-    ) -> Usage:
+    async def answer(self, client: AsyncOpenAI, key: str, ask: Ask, hearer: Hearer) -> Usage:
         """See Api."""
-        body: dict[str, Any] = {
-            "model": ask.model or self._settings.model,
-            "instructions": ask.instructions,
-            "input": [_input(turn) for turn in ask.turns],
-            "max_output_tokens": self._settings.max_output_tokens,
-            "store": False,  # conversations are not kept at the provider for us
-        }
-        async with await _post(client, key, "/responses", body) as events:
+        body = self._body(ask)
+        tools = llm_tools.Tools(hearer)
+        knobs = [
+            *([_temperature(ask.temperature)] if ask.temperature is not None else []),
+            *(
+                [Knob("reasoning.effort", {"reasoning": {"effort": ask.effort}})]
+                if ask.effort
+                else []
+            ),
+        ]
+        patience = self._settings.picture_seconds if llm_tools.draws(ask) else None
+        asked = self._requests.stream(client, key, "/responses", body, knobs, seconds=patience)
+        async with await asked as events:
             async for event in events:
                 kind = llm_errors.part(event, "type")
-                if kind in {"response.output_text.delta", "response.refusal.delta"}:
-                    say(llm_errors.part(event, "delta") or "")
+                if kind in _TEXT:
+                    hearer.say(event.get("delta") or "")
                 elif kind == "response.completed":
-                    await _drain(events)
-                    usage = llm_errors.part(llm_errors.part(event, "response"), "usage")
-                    return _usage(body["model"], usage, "input")
+                    await drain(events)
+                    return tools.counted(_of_response(event, body["model"]))
                 else:
-                    llm_errors.raise_for_event(kind, event)
+                    tools.hear(kind, event)
+                    try:
+                        llm_errors.raise_for_event(kind, event)
+                    except SkyError as error:
+                        error.usage = tools.counted(_of_response(event, body["model"]))
+                        raise
         raise CutShort("the stream ended without response.completed")
+
+    def _body(self, ask: Ask) -> dict[str, Any]:
+        begun = [{"role": "assistant", "content": ask.begun}] if ask.begun else []
+        return {
+            "model": ask.model or self._settings.model,
+            "instructions": ask.told,
+            "input": [*map(_input, ask.turns), *begun],
+            "max_output_tokens": self._settings.max_output_tokens,
+            "store": False,  # conversations are not kept at the provider for us
+            **llm_tools.wanted(ask),
+        }
 
 
 class Chat:
-    """Chat Completions: complete at `finish_reason`."""
+    """Chat Completions: complete at `finish_reason`. Of the tools it has none but pictures."""
 
     def __init__(self, settings: OpenAI) -> None:
         self._settings = settings
-        self._length = _LENGTH
+        self._requests = Requests()
 
-    async def answer(
-        self, client: AsyncOpenAI, key: str, ask: Ask, say: Callable[[str], object]
-    ) -> Usage:
+    async def answer(self, client: AsyncOpenAI, key: str, ask: Ask, hearer: Hearer) -> Usage:
         """See Api."""
-        async with await self._ask(client, key, ask) as chunks:
+        if ask.image:
+            return await llm_images.draw(client, key, ask, self._settings, hearer)
+        body = self._body(ask)
+        length = self._settings.max_output_tokens
+        knobs = [
+            # Most providers know the first name; OpenAI's reasoning models only the second.
+            Knob("max_tokens", {"max_tokens": length}, {"max_completion_tokens": length}),
+            *([_temperature(ask.temperature)] if ask.temperature is not None else []),
+            *([Knob("reasoning_effort", {"reasoning_effort": ask.effort})] if ask.effort else []),
+        ]
+        asked = self._requests.stream(client, key, "/chat/completions", body, knobs)
+        async with await asked as chunks:
             async for chunk in chunks:
                 for choice in llm_errors.part(chunk, "choices") or ():
                     delta = llm_errors.part(choice, "delta") or {}
-                    say(delta.get("content") or delta.get("refusal") or "")
+                    hearer.say(delta.get("content") or delta.get("refusal") or "")
+                    for annotation in delta.get("annotations") or ():
+                        llm_tools.cited(annotation, hearer)
                     finished = llm_errors.part(choice, "finish_reason")
                     if finished:
-                        llm_errors.raise_for_finish(finished)
-                        usages = [each.get("usage") for each in [chunk, *await _drain(chunks)]]
-                        usage = next(filter(None, usages), None)
-                        return _usage(ask.model or self._settings.model, usage, "prompt")
+                        usages = [each.get("usage") for each in [chunk, *await drain(chunks)]]
+                        told = next(filter(None, usages), None)
+                        usage = _usage(body["model"], told, "prompt")
+                        llm_errors.raise_for_finish(finished, usage)
+                        return usage
         raise CutShort("the stream ended without finish_reason")
 
-    async def _ask(self, client: AsyncOpenAI, key: str, ask: Ask) -> AsyncStream[Any]:
-        """Ask with the length under the name that the provider takes; the wrong one costs once."""
-        from openai import BadRequestError  # noqa: PLC0415  # see llm.py
+    def _body(self, ask: Ask) -> dict[str, Any]:
+        begun = [{"role": "assistant", "content": ask.begun}] if ask.begun else []
+        told = {"role": "system", "content": ask.told}
+        return {
+            "model": ask.model or self._settings.model,
+            "messages": [told, *map(_message, ask.turns), *begun],
+            "stream_options": {"include_usage": True},
+        }
 
-        path, body = (
-            "/chat/completions",
-            {
-                "model": ask.model or self._settings.model,
-                "messages": [
-                    {"role": "system", "content": ask.instructions},
-                    *map(_message, ask.turns),
-                ],
-                "stream_options": {"include_usage": True},
-            },
-        )
-        name, length = self._length, self._settings.max_output_tokens
-        try:
-            return await _post(client, key, path, {**body, name: length})
-        except BadRequestError as error:
-            if name != _LENGTH or error.param != name:
-                raise
-        self._length = _LENGTH_OF_REASONING_MODELS
-        return await _post(client, key, path, {**body, self._length: length})
+
+def _temperature(value: float | None) -> Knob:
+    return Knob("temperature", {"temperature": value})
 
 
 def _input(turn: Turn) -> dict[str, Any]:
@@ -151,6 +175,11 @@ def _message(turn: Turn) -> dict[str, Any]:
     return {"role": turn.role, "content": [{"type": "text", "text": turn.text}, *pictures]}
 
 
+def _of_response(event: Any, model: str) -> Usage:
+    told = llm_errors.part(llm_errors.part(event, "response") or {}, "usage")
+    return _usage(model, told, "input")
+
+
 def _usage(model: str, told: Any, given: str) -> Usage:
     """Read what the provider tells; `given` is its word for what it was given."""
     made = "output" if given == "input" else "completion"
@@ -162,27 +191,3 @@ def _usage(model: str, told: Any, given: str) -> Usage:
         cached_input=llm_errors.part(details, "cached_tokens") or 0,
         output=llm_errors.part(found, f"{made}_tokens") or 0,
     )
-
-
-async def _post(client: AsyncOpenAI, key: str, path: str, body: dict[str, Any]) -> AsyncStream[Any]:
-    from openai import AsyncStream  # noqa: PLC0415  # see llm.py
-
-    return await client.post(
-        path,
-        body={**body, "stream": True},
-        options={"headers": {"Authorization": f"Bearer {key}"}},
-        cast_to=object,
-        stream=True,
-        stream_cls=AsyncStream[object],
-    )
-
-
-async def _drain(stream: Any) -> list[dict[str, Any]]:
-    """Read what still comes after the answer's end, if it comes at once."""
-    rest = []
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            async for event in stream:
-                if isinstance(event, dict):
-                    rest.append(event)  # noqa: PERF401  # kept although the time runs out
-    return rest

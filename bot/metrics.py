@@ -34,6 +34,11 @@ class Metrics:
         self.answered = self._waits("answer_seconds", "From the call to the whole answer")
 
         self.model = self._counter("model_requests", "Requests to the model, by outcome", "outcome")
+        self.fallbacks = self._counter("model_fallbacks", "Answers asked of the fallback model")
+        self.continued = self._counter("model_continued", "Answers that broke off and went on")
+        self.breaker = self._gauge(
+            "model_breaker_open", "1 while people are told at once that it is down", "model"
+        )
         self.first_text = self._waits("model_first_text_seconds", "From request to first text")
         self.tokens = self._counter("model_tokens", "Tokens, as the provider counts them", "kind")
 

@@ -14,19 +14,17 @@ from typing import TYPE_CHECKING, Literal
 
 from bot.limits import Caller, Over, Told
 from bot.settings_limits import Price
-from bot.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from bot.llm_streams import Ask
     from bot.metrics import Metrics
     from bot.settings_limits import Budget
+    from bot.usage import Usage
 
 log = logging.getLogger(__name__)
 
 _MILLION = 1_000_000
-_TOKEN = 3  # characters, on the safe side: English has four to a token, other scripts fewer
 _DAYS, _MONTHS = "%Y-%m-%d", "%Y-%m"
 
 Period = Literal["day", "month"]
@@ -55,12 +53,6 @@ def cost(usage: Usage, budget: Budget) -> float:
     fresh = max(usage.input - usage.cached_input, 0)
     tokens = fresh * price.input + usage.cached_input * cached + usage.output * price.output
     return tokens / _MILLION + usage.images * budget.image + usage.searches * budget.search
-
-
-def reckoned(model: str, ask: Ask, said: str) -> Usage:
-    """What an answer that was stopped used up, reckoned from the text on both sides."""
-    read = len(ask.instructions) + sum(len(turn.text) for turn in ask.turns)
-    return Usage(model, input=read // _TOKEN + 1, output=len(said) // _TOKEN + 1)
 
 
 class Purse:

@@ -84,6 +84,17 @@ class OpenAI(Section):
         description="`responses`, or `chat` (Chat Completions) for most other providers",
     )
     model: str = Field(default="gpt-5-mini", min_length=1, description="The model's name")
+    fallback_model: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The model that is asked while that one, or a persona's, is down, overloaded "
+        "or missing",
+    )
+    image_model: str = Field(
+        default="gpt-image-1",
+        min_length=1,
+        description="What draws pictures where `api` is `chat`; otherwise the provider chooses",
+    )
     max_output_tokens: int = Field(
         default=4000, ge=16, le=200_000, description="The longest answer, thinking included"
     )
@@ -94,12 +105,25 @@ class OpenAI(Section):
         default=45,
         description="How long the provider may say nothing, before an answer or inside one",
     )
+    picture_seconds: Seconds = Field(
+        default=150, description="The same where a picture may be drawn"
+    )
     answer_seconds: Seconds = Field(default=240, description="How long a whole answer may take")
     attempts: int = Field(
         default=3,
         ge=1,
         le=10,
         description="How often a question is asked before the person hears of trouble",
+    )
+    breaker_failures: int = Field(
+        default=8,
+        ge=0,
+        le=1000,
+        description="After so many failed requests in a row (no connection, 5xx, silence) people "
+        "are told at once; 0 never",
+    )
+    breaker_seconds: Seconds = Field(
+        default=5, description="How long until one question is let through again to try"
     )
 
 

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bot import tokens
+
+if TYPE_CHECKING:
+    from bot.llm_streams import Ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +36,9 @@ class Usage:
             images=self.images + other.images,
             searches=self.searches + other.searches,
         )
+
+
+def reckoned(model: str, ask: Ask, said: str) -> Usage:
+    """What an answer that broke off or was stopped used up: the provider tells nothing then."""
+    read = tokens.reckoned(ask.instructions) + sum(turn.tokens for turn in ask.turns)
+    return Usage(model, input=read, output=tokens.reckoned(said))

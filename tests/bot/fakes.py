@@ -162,6 +162,7 @@ class FakeModel:
     released: asyncio.Event | None = None
     usage: Usage = field(default_factory=lambda: Usage("a-model", input=10, output=5))
     pictures: tuple[Picture, ...] = ()
+    sources: tuple[str, ...] = ()
     asked: list[Ask] = field(default_factory=list)
     at_once: int = 0
     most_at_once: int = 0
@@ -171,6 +172,7 @@ class FakeModel:
         ask: Ask,
         say: Callable[[str], object],
         show: Callable[[Picture], object] = unseen,
+        cite: Callable[[str], object] = unseen,
     ) -> Usage:
         """See bot.llm.Model."""
         self.asked.append(ask)
@@ -181,6 +183,8 @@ class FakeModel:
                 say(self.text)
             for picture in self.pictures:
                 show(picture)
+            for source in self.sources:
+                cite(source)
             if self.released is not None:
                 await self.released.wait()
             if self.failure is not None:

@@ -24,6 +24,7 @@ from bot.errors import (
     TooMuchText,
 )
 from bot.llm_errors import mapped, raise_for_event, raise_for_finish
+from bot.usage import Usage
 
 REQUEST = httpx2.Request("POST", "https://api.example/v1/responses")
 
@@ -127,15 +128,17 @@ def test_an_event_that_ends_an_answer_badly_has_one_meaning(
 
 def test_events_that_are_no_end_are_passed_over() -> None:
     raise_for_event("response.created", {"type": "response.created"})
-    raise_for_finish("stop")
+    raise_for_finish("stop", Usage("m"))
 
 
 @pytest.mark.parametrize(
     ("reason", "meaning"), [("length", OutOfRoom), ("content_filter", Filtered)]
 )
 def test_a_finish_that_is_no_end_has_one_meaning(reason: str, meaning: type[SkyError]) -> None:
-    with pytest.raises(meaning):
-        raise_for_finish(reason)
+    with pytest.raises(meaning) as raised:
+        raise_for_finish(reason, Usage("m", input=3))
+
+    assert raised.value.usage == Usage("m", input=3)
 
 
 @pytest.mark.parametrize(

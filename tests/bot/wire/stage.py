@@ -10,7 +10,12 @@ from .process import BotProcess
 from .servers import Servers
 
 # Quick where production is patient: the wait for a provider that says nothing, and retries.
-QUICK = {"SKY_OPENAI__SILENCE_SECONDS": "1.5", "SKY_OPENAI__ATTEMPTS": "2"}
+# No circuit breaker: where one bot is shown every failure at once, it would speak for them all.
+QUICK = {
+    "SKY_OPENAI__SILENCE_SECONDS": "1.5",
+    "SKY_OPENAI__ATTEMPTS": "2",
+    "SKY_OPENAI__BREAKER_FAILURES": "0",
+}
 
 
 class Mounted:

@@ -1,0 +1,54 @@
+"""Spares a provider that is down, and the people who would wait for it: a circuit breaker.
+
+After so many failures in a row it is open: whoever asks is told at once. After a while one question
+is let through to try (half-open). If that succeeds, all are let through again.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from bot.errors import ModelPaused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Breaker:
+    """One model's. `failures` in a row open it (0: never), for `seconds`."""
+
+    def __init__(
+        self, failures: int, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._most = failures
+        self._seconds = seconds
+        self._clock = clock
+        self._failures = 0
+        self._trying: float | None = None  # since when somebody tries, while it is open
+        self._opened = 0.0
+
+    @property
+    def open(self) -> bool:
+        """Whether people are told at once that the model is down."""
+        return bool(self._most) and self._failures >= self._most
+
+    def admit(self) -> None:
+        """Let a question through, or raise ModelPaused."""
+        if not self.open:
+            return
+        now = self._clock()
+        # Who tries may be cancelled without a word: after a while another one does.
+        since = self._opened if self._trying is None else self._trying
+        if now - since < self._seconds:
+            raise ModelPaused("the circuit breaker is open")
+        self._trying = now
+
+    def failed(self) -> None:
+        """Note that the model is down."""
+        self._failures += 1
+        self._opened, self._trying = self._clock(), None
+
+    def succeeded(self) -> None:
+        """Note that the model said something, if only that it refuses."""
+        self._failures, self._trying = 0, None

@@ -1,0 +1,41 @@
+"""A picture from the Images API, for the providers of Chat Completions, whose models draw none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bot.errors import ModelDown
+from bot.llm_errors import part
+from bot.llm_tools import picture
+from bot.usage import Usage
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+    from bot.llm_streams import Ask
+    from bot.llm_tools import Hearer
+    from bot.settings import OpenAI
+
+_LONGEST = 4000  # characters that every model takes
+
+
+async def draw(client: AsyncOpenAI, key: str, ask: Ask, settings: OpenAI, hearer: Hearer) -> Usage:
+    """Have what was asked for last drawn; raises the library's errors and ModelDown."""
+    words = ask.turns[-1].text.partition("): ")[2] or ask.turns[-1].text
+    options: Any = {
+        "headers": {"Authorization": f"Bearer {key}"},
+        "timeout": settings.picture_seconds,
+    }
+    body = {"model": settings.image_model, "prompt": words[:_LONGEST], "n": 1}
+    answer = await client.post("/images/generations", body=body, options=options, cast_to=object)
+    drawn = part((part(answer, "data") or [{}])[0], "b64_json")
+    if not drawn:
+        raise ModelDown("no picture came of it")
+    hearer.show(picture(drawn, part(answer, "output_format")))
+    told = part(answer, "usage") or {}
+    return Usage(
+        settings.image_model,
+        input=part(told, "input_tokens") or 0,
+        output=part(told, "output_tokens") or 0,
+        images=1,
+    )
