@@ -7,6 +7,7 @@ from tests.loop.faults.entry import Entry, Ground, Play, now
 from tests.loop.openai_server.control import Fault, FaultKind
 
 _SECONDS = 8.0
+_DOWN = (errors.ModelDown, errors.ModelSlow)
 
 
 def _fault(kind: FaultKind, after: int = 3) -> Play:
@@ -32,7 +33,8 @@ def _entry(
         f"the provider answers with {kind.value.replace('_', ' ')}",
         metric=f"model_requests_total,outcome={told.label}$",
         log="answer failed" if tells else "",
-        told=(told.label,),
+        # Where it is down for long enough, the circuit breaker speaks for it.
+        told=(told.label, *((errors.ModelPaused.label,) if issubclass(told, _DOWN) else ())),
         tells=tells,
         recovers=recovers,
     )
