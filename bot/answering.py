@@ -189,20 +189,19 @@ class Answering:
 
     async def _think(self, ask: Ask) -> None:
         """Let the model answer, and count the money for it, however that ends."""
-        purse, sources = self._kit.allowance.purse, list[str]()
+        kit, reply, sources = self._kit, self._reply, list[str]()
+        purse = kit.allowance.purse
         try:
-            reply, model = self._reply, self._kit.model
-            purse.charge(await model.answer(ask, reply.say, reply.show, sources.append))
+            purse.charge(await kit.model.answer(ask, reply.say, reply.show, sources.append))
         except SkyError as error:
             if error.usage is not None:
                 purse.charge(error.usage)
             raise
         except asyncio.CancelledError:  # stopped half-way: the provider tells nothing then
-            model = ask.model or self._kit.settings.openai.model
-            purse.charge(reckoned(model, ask, self._reply.text))
+            purse.charge(reckoned(ask.model or kit.settings.openai.model, ask, reply.text))
             raise
         if sources:
-            self._reply.remark(_sources(sources))
+            reply.remark(_sources(sources))
 
     def _as_it_is_now(self) -> tuple[Message, str]:
         """Give the question and its words, as they were edited while the answer waited."""
