@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import logging
 import signal
+import time
 from typing import TYPE_CHECKING
 
-from bot import credential_files, gateway, health, persona_files
+from bot import credential_files, gateway, health, persona_files, screens
 from bot.access import Access
 from bot.allowance import Allowance
 from bot.answering import Kit
@@ -18,6 +19,8 @@ from bot.connection import Connection
 from bot.desk import Desk
 from bot.downloads import Downloads
 from bot.files import Reader
+from bot.interactions import House, Interactions
+from bot.lists import Lists
 from bot.llm import OpenAIModel
 from bot.metrics import Metrics
 from bot.pace import Gate, Pace
@@ -45,6 +48,11 @@ class App:
         metrics.unknown_settings.set(len(loaded.unknown))
         self.cast, refused = persona_files.of(loaded)
         metrics.persona_problems.set(len(refused))
+        self._began, self._mistakes, self._unknown = (
+            int(time.time()),
+            len(refused),
+            len(loaded.unknown),
+        )
         for sentence in refused:
             log.warning("persona refused", extra={"problem": sentence})
         self.access = access = Access(settings, environ, metrics)
@@ -52,7 +60,14 @@ class App:
         self.model = OpenAIModel(settings.openai, access.key, metrics)
         recall = Recall()
         self.connection = Connection(
-            lambda: gateway.Gateway(self.desk, recall, self.pulse, catchup, presses),
+            lambda: gateway.Gateway(
+                self.desk,
+                recall,
+                self.pulse,
+                catchup,
+                presses=presses,
+                interactions=interactions,
+            ),
             access.token,
             self.pulse,
         )
@@ -78,7 +93,31 @@ class App:
         self.desk = Desk(kit)
         presses = Presses(self.desk, channels, metrics)
         catchup = CatchUp(self.desk, gate, metrics)
+        interactions = Interactions(
+            House(
+                settings,
+                Lists(settings.access),
+                self.cast,
+                metrics,
+                speaks=lambda: True,
+                status=self._status,
+            )
+        )
         self.stopping = asyncio.Event()
+
+    def _status(self) -> str:
+        return screens.status_text(
+            {
+                "version": self.settings.revision,
+                "running since": f"<t:{self._began}:R>",
+                "model": f"{self.settings.openai.model} at {self.settings.openai.base_url}",
+                "ready": self.not_ready() or "yes",
+                "round trip to Discord": f"{self.connection.latency() * 1000:.0f} ms",
+                "answers under way": str(self.desk.under_way),
+                "personas": f"{len(list(self.cast))}, mistakes in them: {self._mistakes}",
+                "unknown settings": str(self._unknown),
+            }
+        )
 
     def not_ready(self) -> str | None:
         """Why the bot could not answer a message now; None if it could."""

@@ -41,6 +41,11 @@ class Desk:
         self._rules = Rules(settings.discord.command, Lists(settings.access))
         self._temper = Temper(settings.access, settings.ambient)
 
+    @property
+    def under_way(self) -> int:
+        """How many answers are being written or wait for a place."""
+        return len(self._answering)
+
     def receive(self, message: Message, me: int) -> None:
         """Look at a message, and take it if it calls the bot, whose user id is `me`."""
         self._hear(message, me, late=False)

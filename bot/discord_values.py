@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import discord
 
-from bot.messages import Attachment, Author, Message, Place
+from bot.messages import Asked, Attachment, Author, Message, Place
+from bot.quoting import unquote
 
 _ORDINARY = frozenset({discord.MessageType.default, discord.MessageType.reply})
 
 
 def read(message: discord.Message) -> Message:
-    """Take from a message what the bot needs of it."""
+    """Take from a message what the bot needs of it.
+
+    A bot's response that quotes what it was asked by a command is the question of whoever asked.
+    """
+    plain = _plain(message)
+    return _question(message, plain) or plain
+
+
+def _plain(message: discord.Message) -> Message:
     reference, channel = message.reference, message.channel
     replied = reference.resolved if reference else None
     # A forwarded message has a reference too, and is no reply.
@@ -39,6 +50,22 @@ def answers(message: discord.Message, me: int) -> int | None:
     if message.author.id != me or message.reference is None:
         return None
     return message.reference.message_id
+
+
+def _question(message: discord.Message, plain: Message) -> Message | None:
+    metadata = message.interaction_metadata
+    quoted = unquote(message.content) if metadata is not None else None
+    if metadata is None or quoted is None:
+        return None
+    return replace(
+        plain,
+        author=author(metadata.user),
+        text=quoted.topic,
+        ordinary=True,
+        replies_to=quoted.target,
+        role_ids=(),  # those of the bot, which wrote it, are not the asker's
+        asked=Asked(message.author.id, metadata.id, quoted.persona, quoted.image),
+    )
 
 
 def replied(message: discord.Message) -> Message | None:

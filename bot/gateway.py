@@ -14,6 +14,7 @@ from bot import discord_presses, discord_values
 if TYPE_CHECKING:
     from bot.catchup import CatchUp
     from bot.desk import Desk
+    from bot.interactions import Interactions
     from bot.presses import Presses
     from bot.pulse import Pulse
     from bot.recall import Recall
@@ -47,7 +48,14 @@ class Gateway(discord.Client):
     """One login. It caches no messages and no members: what is needed of them is in the recall."""
 
     def __init__(
-        self, desk: Desk, recall: Recall, pulse: Pulse, catchup: CatchUp, presses: Presses
+        self,
+        desk: Desk,
+        recall: Recall,
+        pulse: Pulse,
+        catchup: CatchUp,
+        *,
+        presses: Presses,
+        interactions: Interactions,
     ) -> None:
         super().__init__(
             intents=intents(),
@@ -63,6 +71,7 @@ class Gateway(discord.Client):
         self._pulse = pulse
         self._catchup = catchup
         self._presses = presses
+        self._interactions = interactions
 
     @property
     def me(self) -> int:
@@ -79,6 +88,7 @@ class Gateway(discord.Client):
     async def on_ready(self) -> None:
         """Ask for what was missed, now that the servers and their channels are known."""
         await self._catchup.run(self)
+        await self._interactions.introduce(self)
 
     async def on_resumed(self) -> None:
         """RESUMED: what was missed has been sent."""
@@ -98,15 +108,17 @@ class Gateway(discord.Client):
         quoted = discord_values.replied(message)
         if quoted is not None and self._recall.get(quoted.id) is None:
             self._recall.put(quoted)
-        read = discord_values.read(message)
+        read = self._interactions.topics.whole(discord_values.read(message))
         self._catchup.heard(read.id, read.channel_id if read.direct else None)
         self._desk.receive(read, self.me)
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
-        """Hand a press of a button on."""
+        """Hand a command, a menu or the press of a button on."""
         press = discord_presses.read(interaction, self.me)
         if press is not None:
             await discord_presses.respond(interaction, press, self._presses)
+        else:
+            await self._interactions.receive(interaction)
 
     async def on_raw_message_edit(self, event: discord.RawMessageUpdateEvent) -> None:
         """Remember the new words of a message; embeds that Discord adds are no new words."""

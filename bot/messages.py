@@ -67,6 +67,19 @@ class Post:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """That a message is a bot's response to a command, and quotes what was asked with it.
+
+    `by` is the bot's user id, `persona` the name of whom was asked.
+    """
+
+    by: int
+    interaction_id: int
+    persona: str
+    image: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """A message as Discord reported it, with what the bot needs of it and nothing else.
 
@@ -92,6 +105,7 @@ class Message:
     forwarded: str = ""
     thread_of: int | None = None
     role_ids: tuple[int, ...] = ()
+    asked: Asked | None = None
 
     @property
     def direct(self) -> bool:

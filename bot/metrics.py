@@ -23,6 +23,9 @@ class Metrics:
         )
 
         self.messages = self._counter("messages", "Messages seen, by decision", "decision")
+        self.interactions = self._counter(
+            "interactions", "Commands and menus, by how they ended", "kind", "outcome"
+        )
         self.caught_up = self._counter("caught_up", "Calls that were missed and taken later")
         self.turned_away = self._counter("turned_away", "Calls not taken, by reason", "reason")
         self.in_flight = self._gauge("answers_in_flight", "Answers being written")

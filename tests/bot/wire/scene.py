@@ -81,6 +81,31 @@ class Scene:
         """Mention the bot, with some words."""
         return await self.say(text, by=by, where=where, mention=True)
 
+    async def ask(
+        self, topic: str, *, by: str = "Ada", where: str | None = None, **options: str | bool
+    ) -> str:
+        """Use `/sky`; gives the id of the visible response, which quotes the question."""
+        mark = f"(#{next(_marks)})"
+        self.stage.said.append(topic)
+        given = {"topic": f"{topic} {mark}", **options}
+        used = await self.discord.invoke("sky", where or self.place, by, given)
+        response = await self.responded(used.id)
+        self._marks[response.id] = mark
+        return response.id
+
+    async def responded(self, interaction_id: str) -> Message:
+        """Wait for the response to a command; a command without one in time fails the story."""
+        done = await self.discord.wait_interaction(interaction_id, timeout=SECONDS)
+        assert done.original is not None, f"no response: {done}"
+        return await self.discord.message(done.original)
+
+    async def told(self, command: str, *, by: str = "Ada", **options: str) -> str:
+        """Use a command that is answered to that person alone; gives the answer."""
+        used = await self.discord.invoke(command, self.place, by, options)
+        response = await self.responded(used.id)
+        assert response.hidden, f"everybody sees {response.content}"
+        return response.content
+
     async def whisper(self, text: str, *, by: str = "Ada") -> str:
         """Write to the bot alone."""
         return await self.say(text, by=by, where="dm")

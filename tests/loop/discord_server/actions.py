@@ -30,6 +30,7 @@ class Draft:
     nonce: str | int | None = None
     enforce_nonce: bool = False
     interaction_id: int | None = None
+    interaction: Json | None = None
 
 
 def post(desk: Desk, draft: Draft) -> Message:
@@ -57,6 +58,7 @@ def post(desk: Desk, draft: Draft) -> Message:
         flags=draft.flags,
         nonce=draft.nonce,
         interaction_id=draft.interaction_id,
+        interaction=draft.interaction,
     )
     world.add(message)
     _remember_nonce(desk, message)
@@ -64,6 +66,8 @@ def post(desk: Desk, draft: Draft) -> Message:
         desk.counts.asked(message.id)
     else:
         desk.counts.messages_by_bot += 1
+        if message.interaction is not None and not message.hidden:
+            desk.counts.quoted(message.id)
         if message.reference is not None:
             desk.counts.answered(message.reference, message.id)
     _tell(desk, "MESSAGE_CREATE", "message", message)

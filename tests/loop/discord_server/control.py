@@ -194,6 +194,13 @@ class DiscordControl:
         """Whether a user lets the bot write to them."""
         return User.of(await self._ask("PATCH", f"/users/{user}", {"dm_open": to_bot}))
 
+    async def add_role(
+        self, name: str, members: Sequence[str] = (), *, manages: bool = False
+    ) -> None:
+        """A role of the first guild, and who has it."""
+        body = {"name": name, "members": list(members), "manages": manages}
+        await self._ask("POST", "/roles", body)
+
     async def add_guild(
         self, name: str, *, channels: int = 1, members: int = 0, **more: Any
     ) -> None:

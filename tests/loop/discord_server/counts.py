@@ -45,6 +45,10 @@ class Counts:
         if len(self.ledger) > LEDGER:
             self.ledger.popitem(last=False)
 
+    def quoted(self, message_id: int) -> None:
+        """The bot's visible response to a command, which it answers like a user's message."""
+        self.ledger[message_id] = []
+
     def answered(self, message_id: int, by: int) -> None:
         """A message of the bot that references a user's message."""
         if message_id in self.ledger:

@@ -8,11 +8,13 @@ from tests.loop.discord_server.errors import Json
 
 TEXT: Final = 0
 DM: Final = 1
+CATEGORY: Final = 4
 PUBLIC_THREAD: Final = 11
 
 DEFAULT: Final = 0
 REPLY: Final = 19
 CHAT_INPUT_COMMAND: Final = 20
+CONTEXT_MENU_COMMAND: Final = 23
 
 SUPPRESS_EMBEDS: Final = 1 << 2
 EPHEMERAL: Final = 1 << 6
@@ -89,6 +91,7 @@ class Message:
     nonce: str | int | None = None
     reactions: dict[str, list[int]] = field(default_factory=dict)
     interaction_id: int | None = None
+    interaction: Json | None = None  # Discord's interaction_metadata
     thread_id: int | None = None
     revision: int = 0
     written: float | None = None  # when it first went out to a session
@@ -101,7 +104,7 @@ class Message:
 
 @dataclass(slots=True)
 class Channel:
-    """A text channel, a thread or a DM."""
+    """A text channel, a category of those, a thread or a DM."""
 
     id: int
     kind: int
@@ -110,7 +113,8 @@ class Channel:
     recipient: int | None = None
     position: int = 0
     topic: str | None = None
-    parent_id: int | None = None
+    parent_id: int | None = None  # of a thread
+    category_id: int | None = None
     owner_id: int | None = None
     archived: bool = False
     overwrites: list[Overwrite] = field(default_factory=list)

@@ -64,7 +64,7 @@ class Payloads:
         body |= {
             "guild_id": str(channel.guild_id),
             "name": channel.name,
-            "parent_id": str(channel.parent_id) if channel.parent_id else None,
+            "parent_id": _parent(channel),
             "rate_limit_per_user": 0,
             "flags": 0,
         }
@@ -91,7 +91,7 @@ class Payloads:
             "features": [],
             "emojis": [_emoji(each, number) for number, each in enumerate(guild.emojis)],
             "stickers": [],
-            "roles": [_role(each, everyone=each.id == guild.id) for each in guild.roles.values()],
+            "roles": [role(each, everyone=each.id == guild.id) for each in guild.roles.values()],
             "verification_level": 0,
             "default_message_notifications": 1,
             "explicit_content_filter": 0,
@@ -169,6 +169,8 @@ class Payloads:
             body["application_id"] = str(world.bot.id)
         if message.interaction_id:
             body["webhook_id"] = str(world.bot.id)
+        if message.interaction is not None:
+            body["interaction_metadata"] = message.interaction
         if message.thread_id in world.channels and message.thread_id is not None:
             body["thread"] = self.channel(world.channels[message.thread_id])
         return body | ({} if nested else self._reference(message, content=content))
@@ -215,6 +217,12 @@ class Payloads:
         return in_dm or message.author_id == bot or bot in message.mentions
 
 
+def _parent(channel: Channel) -> str | None:
+    """Discord's one field for two things: a thread's channel, and a channel's category."""
+    above = channel.parent_id or channel.category_id
+    return str(above) if above else None
+
+
 def _thread(channel: Channel) -> Json:
     return {
         "owner_id": str(channel.owner_id),
@@ -231,7 +239,8 @@ def _thread(channel: Channel) -> Json:
     }
 
 
-def _role(role: Role, *, everyone: bool) -> Json:
+def role(role: Role, *, everyone: bool = False) -> Json:
+    """A role."""
     return {
         "id": str(role.id),
         "name": role.name,

@@ -22,6 +22,7 @@ BITS: Final[dict[str, int]] = {
     "send_messages_in_threads": 1 << 38,
 }
 ADMINISTRATOR: Final = 1 << 3
+MANAGE_GUILD: Final = 1 << 5
 EVERYTHING: Final = (1 << 50) - 1
 EVERYONE: Final = sum(bit for name, bit in BITS.items() if name != "manage_messages")
 

@@ -52,9 +52,9 @@ class World:
         self.guilds[guild.id] = guild
         return guild
 
-    def add_role(self, guild: Guild, name: str) -> Role:
-        """A role that nobody has and that allows nothing more."""
-        role = Role(self.ids.next(), name, 0)
+    def add_role(self, guild: Guild, name: str, permissions: int = 0) -> Role:
+        """A role that nobody has yet."""
+        role = Role(self.ids.next(), name, permissions)
         guild.roles[role.id] = role
         return role
 
@@ -70,6 +70,12 @@ class World:
         self.channels[channel.id] = channel
         guild.channels.append(channel.id)
         return channel
+
+    def add_category(self, guild: Guild, name: str) -> Channel:
+        """A category, for channels to be put into."""
+        category = self.add_channel(guild, name)
+        category.kind = model.CATEGORY
+        return category
 
     def add_thread(self, parent: Channel, name: str, owner: int, start: Message | None) -> Channel:
         """A public thread; one started on a message has the message's id."""

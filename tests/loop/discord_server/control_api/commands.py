@@ -6,15 +6,15 @@ from typing import Any, Final
 from aiohttp import web
 
 from tests.loop.discord_server import payloads
+from tests.loop.discord_server.control_api import usage
 from tests.loop.discord_server.control_api.base import body_of, channel_of, desk_of, user_of
 from tests.loop.discord_server.desk import Desk
 from tests.loop.discord_server.errors import Json
 from tests.loop.discord_server.interactions import TYPES, Interaction
-from tests.loop.discord_server.model import Message, User
+from tests.loop.discord_server.model import Channel, Message, User
 from tests.loop.discord_server.permissions import EVERYTHING
 
 BUTTON: Final = 2
-_OPTION_TYPES: Final = {bool: 5, int: 4, float: 10, str: 3}
 
 
 def routes() -> list[web.RouteDef]:
@@ -33,7 +33,7 @@ async def one(request: web.Request) -> web.Response:
 async def invoke(request: web.Request) -> web.Response:
     """POST an interaction: type command, component, autocomplete or modal.
 
-    command, autocomplete: name, options {name: value} or Discord's list, target (a message's or
+    command, autocomplete: name (with its subcommand), options {name: value}, target (a message's or
     user's id for context menus), focused (the option being typed). component: message, custom_id,
     values. modal: custom_id, fields {custom_id: value}. data: given instead, it is sent as it is.
     """
@@ -43,7 +43,7 @@ async def invoke(request: web.Request) -> web.Response:
     kind = TYPES[data["type"]]
     message = desk.world.find_message(int(data["message"])) if data.get("message") else None
     place = message.channel_id if message else channel_of(desk, data["channel"], user).id
-    inner = data.get("data") or _data(desk, data, message)
+    inner = data.get("data") or _data(desk, data, message, user, desk.world.channels[place])
     interaction = Interaction(desk.world.ids.next(), kind, user.id, place, inner, desk.clock())
     interaction.message_id = message.id if message else None
     desk.book.add(interaction)
@@ -70,16 +70,20 @@ def _expire(desk: Desk, interaction: Interaction) -> None:
         desk.feed.put("interaction", interaction.report())
 
 
-def _data(desk: Desk, asked: Json, message: Message | None) -> Json:
+def _data(desk: Desk, asked: Json, message: Message | None, user: User, channel: Channel) -> Json:
     if asked["type"] == "component" and message is not None:
         component = _component(message, asked["custom_id"])
         data: Json = {"custom_id": asked["custom_id"], "component_type": component["type"], "id": 1}
         return data | ({"values": asked["values"]} if "values" in asked else {})
     if asked["type"] == "modal":
         return {"custom_id": asked["custom_id"], "components": _rows(asked.get("fields") or {})}
-    command = _command(desk, asked["name"])
+    name, _, subcommand = str(asked["name"]).partition(" ")
+    command = usage.find(desk, asked["name"] if asked.get("target") else name)
+    usage.check_place(desk, command, user, channel)
     data = {"id": command["id"], "name": command["name"], "type": command["type"]}
-    data["options"] = _options(asked.get("options") or {}, asked.get("focused"))
+    if not asked.get("target"):
+        given = asked.get("options") or {}
+        data["options"] = usage.options(command, subcommand, given, asked.get("focused"))
     if "guild_id" in command:
         data["guild_id"] = command["guild_id"]
     if asked.get("target"):
@@ -106,25 +110,6 @@ def _rows(fields: Json) -> list[Json]:
         {"type": 1, "components": [{"type": 4, "custom_id": name, "value": value}]}
         for name, value in fields.items()
     ]
-
-
-def _command(desk: Desk, name: str) -> Json:
-    known = [each for those in desk.commands.values() for each in those]
-    for each in known:
-        if each["name"] == name:
-            return each
-    msg = f"there is no command {name!r}; there are {[each['name'] for each in known]}"
-    raise ValueError(msg)
-
-
-def _options(given: Any, focused: str | None) -> list[Json]:
-    if isinstance(given, list):
-        return given
-    options: list[Json] = []
-    for name, value in given.items():
-        option = {"name": name, "type": _OPTION_TYPES[type(value)], "value": value}
-        options.append(option | ({"focused": True} if name == focused else {}))
-    return options
 
 
 def _target(desk: Desk, target: str) -> Json:

@@ -4,7 +4,7 @@ from typing import Final
 
 from aiohttp import web
 
-from tests.loop.discord_server import actions, payloads, views
+from tests.loop.discord_server import actions, model, payloads, views
 from tests.loop.discord_server.control_api.base import (
     body_of,
     channel_of,
@@ -15,7 +15,7 @@ from tests.loop.discord_server.control_api.base import (
 from tests.loop.discord_server.desk import Desk
 from tests.loop.discord_server.errors import Json
 from tests.loop.discord_server.model import Channel, Guild, Overwrite
-from tests.loop.discord_server.permissions import bits
+from tests.loop.discord_server.permissions import MANAGE_GUILD, bits
 
 
 def routes() -> list[web.RouteDef]:
@@ -26,6 +26,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/channels", add_channel),
         web.patch("/channels/{ref}", change_channel),
         web.delete("/channels/{ref}", remove_channel),
+        web.post("/roles", add_role),
         web.post("/users", add_user),
         web.patch("/users/{ref}", change_user),
     ]
@@ -78,19 +79,50 @@ _GUILD: Final = ("name", "owner", "channels", "members", "roles", "emojis", "liv
 
 
 async def add_channel(request: web.Request) -> web.Response:
-    """POST a text channel, or a thread below `parent`; `deny` and `allow` are for the bot."""
+    """POST a text channel, or a thread below `parent`; `deny` and `allow` are for the bot.
+
+    `category` is one to put it into, which is made if it is not there.
+    """
     desk = desk_of(request)
-    data = await body_of(request, "name", "guild", "parent", "allow", "deny")
+    data = await body_of(request, "name", "guild", "parent", "category", "allow", "deny")
     name = str(data["name"])
     if data.get("parent"):
         parent = channel_of(desk, data["parent"])
         channel = desk.world.add_thread(parent, name, desk.world.bot.id, None)
     else:
-        channel = desk.world.add_channel(guild_of(desk, data.get("guild")), name)
+        guild = guild_of(desk, data.get("guild"))
+        category = _category(desk, guild, data["category"]) if data.get("category") else None
+        channel = desk.world.add_channel(guild, name)
+        channel.category_id = category.id if category else None
     _permit(desk, channel, data)
     event = "THREAD_CREATE" if channel.parent_id else "CHANNEL_CREATE"
     actions.channel_event(desk, event, channel)
     return web.json_response(views.channel(desk, channel))
+
+
+def _category(desk: Desk, guild: Guild, name: str) -> Channel:
+    for channel in desk.world.channels.values():
+        if (channel.kind, channel.guild_id, channel.name) == (model.CATEGORY, guild.id, name):
+            return channel
+    category = desk.world.add_category(guild, name)
+    actions.channel_event(desk, "CHANNEL_CREATE", category)
+    return category
+
+
+async def add_role(request: web.Request) -> web.Response:
+    """POST a role and who has it: name, guild, members; `manages` lets them manage the server."""
+    desk = desk_of(request)
+    data = await body_of(request, "name", "guild", "members", "manages")
+    guild = guild_of(desk, data.get("guild"))
+    role = desk.world.add_role(guild, str(data["name"]), MANAGE_GUILD if data.get("manages") else 0)
+    body: Json = {"guild_id": str(guild.id), "role": payloads.role(role)}
+    desk.hub.dispatch("GUILD_ROLE_CREATE", body, guild_id=guild.id)
+    for each in data.get("members") or ():
+        member = guild.members[user_of(desk, each).id]
+        member.roles += (role.id,)
+        body = payloads.full_member(desk.world, member) | {"guild_id": str(guild.id)}
+        desk.hub.dispatch("GUILD_MEMBER_UPDATE", body, guild_id=guild.id)
+    return web.json_response({"id": str(role.id), "name": role.name})
 
 
 async def change_channel(request: web.Request) -> web.Response:

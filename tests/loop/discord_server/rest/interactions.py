@@ -4,12 +4,13 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from tests.loop.discord_server import actions, errors, model
+from tests.loop.discord_server import actions, errors, model, payloads
 from tests.loop.discord_server.actions import Draft
 from tests.loop.discord_server.desk import Desk
 from tests.loop.discord_server.errors import ApiError, Json, invalid_form
-from tests.loop.discord_server.interactions import AUTOCOMPLETE, COMPONENT, Interaction
+from tests.loop.discord_server.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, Interaction
 from tests.loop.discord_server.model import Attachment, Message
+from tests.loop.discord_server.rest.application import CHAT_INPUT
 from tests.loop.discord_server.rest.base import answer, as_id, check_fields, desk_of, snowflake
 from tests.loop.discord_server.rest.incoming import (
     FIELDS,
@@ -108,14 +109,32 @@ def _post(
         Draft(
             desk.world.bot,
             desk.world.channel(interaction.channel_id),
-            kind=model.CHAT_INPUT_COMMAND,
+            kind=_kind(interaction),
             allowed_mentions=incoming.data.get("allowed_mentions"),
             attachments=incoming.attachments or (),
             flags=flags | (model.LOADING if loading else 0),
             interaction_id=interaction.id,
+            interaction=_metadata(desk, interaction),
             **incoming.fields,
         ),
     )
+
+
+def _kind(interaction: Interaction) -> int:
+    if interaction.kind != COMMAND:
+        return model.DEFAULT
+    chat_input = interaction.data.get("type", CHAT_INPUT) == CHAT_INPUT
+    return model.CHAT_INPUT_COMMAND if chat_input else model.CONTEXT_MENU_COMMAND
+
+
+def _metadata(desk: Desk, interaction: Interaction) -> Json:
+    channel = desk.world.channels[interaction.channel_id]
+    return {
+        "id": str(interaction.id),
+        "type": interaction.kind,
+        "user": payloads.user(desk.world.users[interaction.user_id]),
+        "authorizing_integration_owners": {"0": str(channel.guild_id or 0)},
+    }
 
 
 def _interaction(request: web.Request) -> Interaction:

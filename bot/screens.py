@@ -1,0 +1,105 @@
+"""What the bot says about itself, to the one who asked. Pure; each text fits into one message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.cast import Cast
+    from bot.messages import Place
+    from bot.personas import Persona
+    from bot.settings import Settings
+
+_LONGEST = 1900
+_SHOWN = 600  # characters of a persona's prompt
+
+
+def help_text(settings: Settings) -> str:
+    """How the bot is called, and what else there is."""
+    command = settings.discord.command
+    return (
+        "**How to call me**\n"
+        "- mention me, reply to me, or write to me directly\n"
+        f"- `/sky`, or `{command} topic`: I answer in this channel\n"
+        f"- `{command}(persona) topic`: somebody else answers; `/persona list` says who\n"
+        f"- `{command}(image) topic`: a picture, where the model can make one\n"
+        "- a message's menu, Apps, Ask Sky: I answer to that message\n\n"
+        "To go on, reply to my answer: the chain of replies is what I remember. "
+        "`/privacy` says what I send where."
+    )
+
+
+def privacy_text(settings: Settings) -> str:
+    """What is sent where, and what is kept."""
+    provider = urlsplit(settings.openai.base_url).hostname
+    joins = (
+        " In some channels I may join in, and then send what was said there last."
+        if settings.ambient.channels
+        else ""
+    )
+    return (
+        "**What I send where**\n"
+        "Discord sends me every message in the channels that I can see. I keep the newest in "
+        "memory, to follow replies, until I am restarted.\n"
+        f"Only when somebody calls me, that message, the messages that it continues, and what is "
+        f"attached to them go to the language model at **{provider}**, with the names shown in "
+        f"Discord. I ask it to store nothing; its own terms say what it keeps.{joins}\n"
+        "I write down no message and no name: my log has ids, times and outcomes. I have no "
+        "database. How often you called me in the past hour is kept to hold the limits.\n"
+        "Delete your message and I forget it; what a model's provider was sent, it was sent."
+    )
+
+
+def cast_text(cast: Cast, place: Place) -> str:
+    """Everybody that the bot can be, and who answers here."""
+    here = cast.at(place)
+    lines = [f"Here answers **{here.name}**. There are:"]
+    for key, persona in cast:
+        line = f"- `{key}`" + (f", {persona.name}" if persona.name.casefold() != key else "")
+        if sum(map(len, lines)) + len(line) > _LONGEST:
+            lines.append("- and more")
+            break
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def persona_text(persona: Persona) -> str:
+    """One persona: what it is told to be, and what differs for it."""
+    prompt = persona.instructions
+    prompt = prompt if len(prompt) <= _SHOWN else f"{prompt[:_SHOWN]}…"
+    different = {
+        "model": persona.model,
+        "temperature": persona.temperature,
+        "reasoning effort": persona.effort,
+        "tools": ", ".join(persona.tools) or None,
+    }
+    small = ", ".join(f"{name} {value}" for name, value in different.items() if value is not None)
+    return f"**{persona.name}**\n>>> {prompt}" + (f"\n-# {small}" if small else "")
+
+
+def status_text(facts: Mapping[str, str]) -> str:
+    """How the bot is doing: one line for each fact."""
+    return "\n".join(["**How I am doing**", *(f"- {name}: {fact}" for name, fact in facts.items())])
+
+
+def barred_text(why: str) -> str:
+    """Why the bot does not answer somebody, and what they can do."""
+    ask = "The people who run me have set it so."
+    return {
+        "place": f"I don't answer in this channel. {ask}",
+        "direct_messages": f"I don't answer in direct messages. {ask}",
+        "person": f"I may not answer you here. {ask}",
+        "bot": f"I don't answer bots. {ask}",
+    }[why]
+
+
+def lacking_text(permissions: tuple[str, ...]) -> str:
+    """Why the bot cannot answer in a channel, and who can mend that."""
+    names = ", ".join(f"**{name}**" for name in permissions)
+    return (
+        f"I can't answer in this channel, because here I lack: {names}. Whoever manages this "
+        "server can give it to me: Edit Channel, Permissions, then my role."
+    )
