@@ -38,7 +38,7 @@ from tests.loop.table import HEADER, Row
 # Methods of Bench, where a hyphen is an underscore.
 SECTIONS = (
     *("deploy", "revert", "revert-stays", "histories", "crash", "pod", "production"),
-    *("rotation", "rotation-late", "rollouts", "kills"),
+    *("rotation", "rotation-late", "rollouts", "kills", "interactions"),
 )
 _COST = "cost"  # needs no loop
 _WATCHED = 300.0  # seconds
@@ -177,6 +177,11 @@ class Bench:
     async def kills(self) -> list[Row]:
         """The process killed, the pod deleted, the API server away, under messages."""
         return await bench_once.kills(self._seen, self._api, self._runs)
+
+    async def interactions(self) -> list[Row]:
+        """Slash commands through rollouts and forced deletions."""
+        async with start() as releases:
+            return await bench_once.interactions(releases, self._runs)
 
 
 async def _measure(sections: list[str], runs: int | None) -> None:

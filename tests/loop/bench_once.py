@@ -5,13 +5,13 @@ import secrets
 from lightkube import AsyncClient
 
 from tests.loop import once
+from tests.loop.fate import Tally
 from tests.loop.observe import Observer
 from tests.loop.once import Blows, Course
 from tests.loop.releases import Releases
-from tests.loop.steady import Tally
 from tests.loop.table import Row, say, say_each
 
-ROLLOUTS, KILLS, DELETIONS = 50, 5, 20
+ROLLOUTS, KILLS, DELETIONS, COMMANDED = 50, 5, 20, 10
 
 
 def _counted(tally: Tally) -> list[Row]:
@@ -62,6 +62,17 @@ async def kills(seen: Observer, api: AsyncClient, runs: int | None) -> list[Row]
         Row("a minute without the API server, of usual answers", "s", "", [away.usual]),
         *_counted(away.after),
         *_delayed(away),
+    ]
+
+
+async def interactions(releases: Releases, runs: int | None) -> list[Row]:
+    """Slash commands through rollouts and forced deletions."""
+    found = await once.commands(releases, runs or COMMANDED, runs or COMMANDED)
+    unheard = [found.tally.told.get("not_acknowledged", 0)]
+    return [
+        Row("slash command acknowledged after", "s", "≤ 3", found.acknowledged),
+        Row("  not acknowledged, and Discord says so", "", "", [*map(float, unheard)]),
+        *_counted(found.tally),
     ]
 
 

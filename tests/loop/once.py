@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from lightkube import AsyncClient
 
 from tests.loop import blows, control
+from tests.loop.fate import Tally
 from tests.loop.observe import Observer, PodSeen
 from tests.loop.releases import Releases
-from tests.loop.steady import Steady, Tally, steady
+from tests.loop.steady import Steady, steady
 from tests.loop.table import say
 
 PER_SECOND = 5.0
+_COMMANDS_PER_SECOND = 2.0
 QUIET = 40.0  # seconds of the same load before anything happens
 _PATIENCE = 150.0
 _LONGEST_ANSWER = 5.0  # an answer takes two seconds: by then those of before are through
@@ -83,6 +85,30 @@ async def rollouts(releases: Releases, count: int) -> Rollouts:
             say(f"rollout {number} of {count}, {deployed.tag}: {now - began:.1f} s")
             began = now
         return Rollouts(await _course(load, first), seconds)
+
+
+@dataclass(frozen=True)
+class Commands:
+    """Slash commands through rollouts and crashes; seconds to the acknowledgement of each."""
+
+    tally: Tally
+    acknowledged: list[float]
+
+
+async def commands(releases: Releases, rollouts: int, deletions: int) -> Commands:
+    """Ask by the slash command while the bot is rolled out, and while its pod is deleted."""
+    async with steady(_COMMANDS_PER_SECOND, by_command=True) as load:
+        await asyncio.sleep(_LONGEST_ANSWER)
+        for number in range(1, rollouts + 1):
+            deployed = await releases.deploy()
+            say(f"rollout {number} of {rollouts}, {deployed.tag}; {load.tally()}")
+        for number in range(1, deletions + 1):
+            struck = await blows.delete_pod(releases.api, releases.seen.pod())
+            back = await load.answered(struck, _PATIENCE) - struck
+            say(f"forced deletion {number} of {deletions}: back after {back:.1f} s; {load.tally()}")
+            await asyncio.sleep(_LONGEST_ANSWER)
+        load.stop()
+        return Commands(await load.settled(quiet=60), load.acknowledged())
 
 
 Blow = Callable[[PodSeen], Awaitable[float]]

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from lightkube import AsyncClient
 
 from tests.loop import azure, blows, control, pod_process, state
+from tests.loop.fate import Tally
 from tests.loop.load import Outcome, messages
 from tests.loop.observe import NotSeen, Observer, PodSeen
 from tests.loop.stand_ins import new_key, new_token
-from tests.loop.steady import QUICK, Steady, Tally, steady, watching
+from tests.loop.steady import QUICK, Steady, steady, watching
 from tests.loop.vault_server.control import Fault, FaultKind, VaultControl
 
 TOKEN, KEY = "discord-token", "openai-api-key"

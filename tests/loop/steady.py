@@ -10,16 +10,17 @@ import contextlib
 import re
 import time
 import uuid
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections import defaultdict
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-from bot import errors
 from tests.bot.wire.answers import Seen
 from tests.loop import state
 from tests.loop.discord_server.control import DiscordControl
-from tests.loop.discord_server.records import Message
+from tests.loop.discord_server.records import Interaction, Message
+from tests.loop.discord_server.snowflake import made_at
+from tests.loop.fate import Fate, Tally, sentences
 from tests.loop.observe import NotSeen
 from tests.loop.openai_server.control import OpenAIControl
 
@@ -28,97 +29,16 @@ QUICK = "[[chunks=8 delay=0.05]]"
 _CHANNELS = 25
 _TEXT_CHANNEL = 0  # Discord's number for a server's text channel
 _NAME = re.compile(r"\bload-[0-9a-f]{6}-\d{5}\b")
+_COMMAND = "sky"
+_NOT_ACKNOWLEDGED = "not_acknowledged"  # Discord says so itself: "The application did not respond"
 _SMALL_PRINT = re.compile(r"(\n-# [^\n]*)+\Z")
 _LOOK = 0.25  # seconds between two looks at what is not answered yet
 _BEHIND = 1.0  # seconds: what doubles an answer may come right behind it
 
 
-def _sentences(kind: type[errors.SkyError] = errors.SkyError) -> Iterator[tuple[str, str]]:
-    """Give each failure's label and the sentence that a person reads of it."""
-    yield kind.label, kind.sentence
-    for below in kind.__subclasses__():
-        yield from _sentences(below)
-
-
 def _bare(content: str) -> str:
     """Leave out the small print under an answer: what the bot remarks on how it came about."""
     return _SMALL_PRINT.sub("", content)
-
-
-@dataclass(frozen=True)
-class Fate:
-    """What became of a question. `first` and `whole` are None where that never came."""
-
-    name: str
-    asked: float
-    answers: int  # messages of the bot's that answer it and are still there
-    first: float | None  # its first words were shown
-    whole: float | None  # it stood there word for word as the model sent it
-    told: str  # the failure that the person was told of, by its label
-    shown: str
-
-    @property
-    def lost(self) -> bool:
-        """Whether the person has neither an answer nor a reason."""
-        return self.whole is None and not self.told
-
-    @property
-    def doubled(self) -> bool:
-        """Whether the person was answered more than once."""
-        return self.answers > 1
-
-    @property
-    def delay(self) -> float:
-        """From the question to the whole answer; infinite where there is none."""
-        return float("inf") if self.whole is None else self.whole - self.asked
-
-
-@dataclass(frozen=True)
-class Tally:
-    """The sum of many fates."""
-
-    fates: tuple[Fate, ...]
-
-    @property
-    def lost(self) -> tuple[Fate, ...]:
-        """Those without an answer and without a reason."""
-        return tuple(fate for fate in self.fates if fate.lost)
-
-    @property
-    def doubled(self) -> tuple[Fate, ...]:
-        """Those with more than one."""
-        return tuple(fate for fate in self.fates if fate.doubled)
-
-    @property
-    def told(self) -> Counter[str]:
-        """How many were told of which failure instead of being answered."""
-        return Counter(fate.told for fate in self.fates if fate.whole is None and fate.told)
-
-    @property
-    def delays(self) -> list[float]:
-        """Seconds to each whole answer."""
-        return [fate.delay for fate in self.fates if fate.whole is not None]
-
-    def since(self, moment: float, until: float = float("inf")) -> "Tally":
-        """Give those that were asked since a moment (and before another)."""
-        return Tally(tuple(fate for fate in self.fates if moment <= fate.asked < until))
-
-    def __str__(self) -> str:
-        told = "".join(f", {number} told {label}" for label, number in sorted(self.told.items()))
-        lost, doubled = len(self.lost), len(self.doubled)
-        return (
-            f"{len(self.fates)} asked, {len(self.delays)} answered{told}, {lost} lost,"
-            f" {doubled} doubled, the slowest after {max(self.delays, default=0):.1f} s"
-        )
-
-    def wrong(self) -> list[str]:
-        """Say of each that is lost or doubled what Discord shows."""
-        return [
-            f"{fate.name} asked {time.strftime('%H:%M:%S', time.localtime(fate.asked))}: "
-            f"{'lost' if fate.lost else f'{fate.answers} answers'}, shown {fate.shown!r}"
-            for fate in self.fates
-            if fate.lost or fate.doubled
-        ]
 
 
 @dataclass
@@ -127,17 +47,21 @@ class _Question:
     asked: float
     parts: dict[str, Message] = field(default_factory=dict)
     told_as: str = ""
+    acknowledged: float | None = None  # seconds after the command
 
 
 class Steady:
     """The load. `steady` makes one, and it asks from then on until `stop`."""
 
-    def __init__(self, discord: DiscordControl, openai: OpenAIControl) -> None:
-        self.discord = discord
+    def __init__(self, people: DiscordControl, openai: OpenAIControl) -> None:
+        self.discord = people
         self.openai = openai
-        self._sentences = dict(_sentences())
+        self._sentences = dict(sentences())
         self._questions: dict[str, _Question] = {}
         self._owner: dict[str, str] = {}
+        self._invoked: dict[str, _Question] = {}  # by the interaction's id
+        self._of_command: dict[str, str] = {}  # a command's visible response, and the command
+        self._number = 0
         self._sent: dict[str, list[str]] = defaultdict(list)
         self._done: dict[str, Fate] = {}
         self._news = asyncio.Event()
@@ -150,15 +74,47 @@ class Steady:
 
     async def ask(self, channel: str, author: str, pace: str = STREAMS) -> str:
         """Ask one question; return its id."""
-        name = f"load-{self.mark}-{len(self._questions):05}"
+        name = f"load-{self.mark}-{self._next():05}"
         text = f"Tell me about {name}. {pace}"
         sent = await self.discord.say(channel, text, author=author)
         question = self._questions.setdefault(sent.id, _Question(name, sent.created))
         question.name, question.asked = name, sent.created
         return sent.id
 
-    async def go_on(self, per_second: float, pace: str) -> None:
+    async def command(self, channel: str, author: str, pace: str = STREAMS) -> str:
+        """Ask one question by the slash command; return the interaction's id.
+
+        Its visible response quotes the question, and is what the answer replies to.
+        """
+        name = f"load-{self.mark}-{self._next():05}"
+        text = f"Tell me about {name}. {pace}"
+        invoked = await self.discord.invoke(_COMMAND, channel, author, {"topic": text})
+        asked = made_at(int(invoked.id))
+        self._invoked[invoked.id] = _Question(name, asked)
+        self._note_interaction(await self.discord.interaction(invoked.id))
+        return invoked.id
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _note_interaction(self, interaction: Interaction) -> None:
+        """Take what became of a command: a response, or Discord's word that there was none."""
+        question = self._invoked.get(interaction.id)
+        if question is None:
+            return
+        question.told_as = _NOT_ACKNOWLEDGED if interaction.failed else ""
+        question.acknowledged = interaction.acknowledged_after
+        if interaction.original is not None and interaction.original not in self._of_command:
+            self._of_command[interaction.original] = interaction.id
+            heard = self._questions.get(interaction.original)
+            question.parts = heard.parts if heard else question.parts
+            self._questions[interaction.original] = question
+        self._news.set()
+
+    async def go_on(self, per_second: float, pace: str, *, by_command: bool = False) -> None:
         """Ask, over 25 channels and everybody in turn, until stopped."""
+        ask = self.command if by_command else self.ask
         world = await self.discord.world()
         channels = [c.id for c in world.channels if c.kind == _TEXT_CHANNEL][:_CHANNELS]
         people = [user.name for user in world.users if not user.bot]
@@ -166,7 +122,7 @@ class Steady:
         while self._asking:
             await asyncio.sleep(max(0.0, began + number / per_second - time.monotonic()))
             channel = channels[number % len(channels)]
-            await self.ask(channel, people[number % len(people)], pace)
+            await ask(channel, people[number % len(people)], pace)
             number += 1
 
     async def watch_discord(self) -> None:
@@ -175,6 +131,8 @@ class Steady:
             async for event in events:
                 if event.kind in {"message", "edit", "delete"}:
                     self._note(event.kind, Message.of(event.data))
+                elif event.kind == "interaction":
+                    self._note_interaction(Interaction.of(event.data))
 
     def _note(self, kind: str, message: Message) -> None:
         if not message.from_sky or message.reply_to is None:
@@ -196,17 +154,28 @@ class Steady:
                     self._sent[name].append(record.text)
                     self._news.set()
 
+    def acknowledged(self) -> list[float]:
+        """Give the seconds after which each command was acknowledged that was."""
+        found = (question.acknowledged for question in self._invoked.values())
+        return [seconds for seconds in found if seconds is not None]
+
     def fate(self, question_id: str) -> Fate:
         """Judge a question as it stands."""
-        if question_id in self._done:
-            return self._done[question_id]
-        question = self._questions[question_id]
+        if question_id not in self._done:
+            fate = self._judge(question_id, self._questions[question_id])
+            if fate.lost:
+                return fate
+            self._done[question_id] = fate
+        return self._done[question_id]
+
+    def _judge(self, question_id: str, question: _Question) -> Fate:
         parts = tuple(sorted(question.parts.values(), key=lambda part: int(part.id)))
         seen, bare = Seen(parts), Seen(tuple(replace(p, content=_bare(p.content)) for p in parts))
         last = max((part.edited or part.created for part in parts), default=0.0)
         whole = any(seen.shows(text) or bare.shows(text) for text in self._sent[question.name])
         told = [label for label, words in self._sentences.items() if words in seen.text]
-        fate = Fate(
+        told += [question.told_as] if question.told_as else []
+        return Fate(
             name=question.name,
             asked=question.asked,
             answers=sum(part.reply_to == question_id for part in parts),
@@ -215,14 +184,14 @@ class Steady:
             told=told[0] if told else "",
             shown=seen.text[:200],
         )
-        if not fate.lost:
-            self._done[question_id] = fate
-        return fate
 
     def tally(self) -> Tally:
         """Judge all."""
         own = [each for each, question in self._questions.items() if question.name]
-        return Tally(tuple(self.fate(each) for each in own))
+        # Commands that have no response yet, or never will have one.
+        silent = set(self._invoked) - set(self._of_command.values())
+        without = [self._judge(each, self._invoked[each]) for each in silent]
+        return Tally((*(self.fate(each) for each in own), *without))
 
     async def answered(self, after: float, seconds: float, whole_since: float = 0.0) -> float:
         """Wait until something that was asked after a moment is answered; return when it was.
@@ -263,11 +232,11 @@ async def watching(
 ) -> AsyncIterator[Steady]:
     """Watch Discord and the model within the block; `ask` by yourself."""
     async with (
-        DiscordControl(discord_url) as discord,
+        DiscordControl(discord_url) as people,
         OpenAIControl(openai_url) as openai,
         asyncio.TaskGroup() as group,
     ):
-        load = Steady(discord, openai)
+        load = Steady(people, openai)
         tasks = [group.create_task(load.watch_discord()), group.create_task(load.watch_openai())]
         await asyncio.sleep(_LOOK)  # until both streams are open
         try:
@@ -278,10 +247,12 @@ async def watching(
 
 
 @asynccontextmanager
-async def steady(per_second: float = 5.0, pace: str = STREAMS) -> AsyncIterator[Steady]:
+async def steady(
+    per_second: float = 5.0, pace: str = STREAMS, *, by_command: bool = False
+) -> AsyncIterator[Steady]:
     """Ask so many questions a second over 25 channels, until `stop` or the end of the block."""
     async with watching() as load, asyncio.TaskGroup() as group:
-        asking = group.create_task(load.go_on(per_second, pace))
+        asking = group.create_task(load.go_on(per_second, pace, by_command=by_command))
         try:
             yield load
         finally:

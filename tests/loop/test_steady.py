@@ -11,7 +11,8 @@ from openai import AsyncOpenAI
 
 from bot.errors import ModelBusy
 from tests.bot.wire.servers import Servers, servers
-from tests.loop.steady import Fate, Steady, Tally, watching
+from tests.loop.fate import Fate, Tally
+from tests.loop.steady import Steady, watching
 
 
 @dataclass
@@ -33,7 +34,12 @@ class Stage:
         answer = await self.model.responses.create(model="gpt-5-mini", input=words)
         return answer.output_text
 
-    async def _discord(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    async def me(self) -> str:
+        """Give the bot's own id."""
+        return (await self.load.discord.world()).bot.id
+
+    async def discord(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask Discord's REST API as the bot; gives the answer's JSON, where there is one."""
         url = f"{self.servers.discord.api_url}/{path}"
         headers = {"Authorization": f"Bot {self.servers.token}"}
         async with self.http.request(method, url, json=body, headers=headers) as answered:
@@ -44,16 +50,16 @@ class Stage:
         """Reply as the bot; return the message's path."""
         place = (await self.load.discord.message(question)).channel_id
         said = {"content": text, "message_reference": {"message_id": question}}
-        made = await self._discord("POST", f"channels/{place}/messages", said)
+        made = await self.discord("POST", f"channels/{place}/messages", said)
         return f"channels/{place}/messages/{made['id']}"
 
     async def edit(self, message: str, text: str) -> None:
         """Edit as the bot."""
-        await self._discord("PATCH", message, {"content": text})
+        await self.discord("PATCH", message, {"content": text})
 
     async def delete(self, message: str) -> None:
         """Delete as the bot."""
-        await self._discord("DELETE", message)
+        await self.discord("DELETE", message)
 
     async def judged(self, question: str) -> Fate:
         """Give the fate once nothing more happens."""
@@ -130,3 +136,14 @@ async def test_a_true_sentence_of_failure_is_a_fate_of_its_own(stage: Stage) -> 
     assert fate.told == "model_busy"
     assert not fate.lost
     assert Tally((fate,)).told == {"model_busy": 1}
+
+
+async def test_a_command_that_nobody_acknowledges_is_told_by_discord_itself(stage: Stage) -> None:
+    command = {"name": "sky", "description": "Ask", "type": 1}
+    await stage.discord("PUT", f"applications/{await stage.me()}/commands", [command])
+
+    await stage.load.command("general", "Ada", "[[chunks=2]]")
+    tally = await stage.load.settled(quiet=5)
+
+    assert tally.told == {"not_acknowledged": 1}
+    assert tally.lost == ()

@@ -7,12 +7,13 @@ import time
 from lightkube import AsyncClient
 
 from tests.loop import blows, control, state
+from tests.loop.fate import Tally
 from tests.loop.faults.entry import Entry, Ground
 from tests.loop.faults.result import Result, matches
 from tests.loop.faults.said import Series, lines, loud
 from tests.loop.merge import GitFailed, ReleaseFailed
 from tests.loop.observe import NotSeen, Observer
-from tests.loop.steady import STREAMS, Tally, steady
+from tests.loop.steady import STREAMS, steady
 from tests.loop.vault_server.control import VaultControl
 
 _TAIL = 3.0  # seconds of load after the bot was back
