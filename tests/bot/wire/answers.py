@@ -9,6 +9,12 @@ from .stitch import balanced, is_whole
 LIMIT = 2000
 
 
+def buttons(message: Message) -> dict[str, str]:
+    """Give what comes back with a press of each button, by what stands on it."""
+    rows = [row["components"] for row in message.components]
+    return {button["label"]: button["custom_id"] for row in rows for button in row}
+
+
 @dataclass(frozen=True)
 class Seen:
     """All messages that answer one question, in order."""

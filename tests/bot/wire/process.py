@@ -112,6 +112,18 @@ class BotProcess:
             and all(f'{key}="{value}"' in line for key, value in labels.items())
         )
 
+    async def until_metric(
+        self, name: str, least: float, seconds: float = 10, **labels: str
+    ) -> None:
+        """Wait until a metric has come to `least`."""
+        seen = 0.0
+        try:
+            async with asyncio.timeout(seconds):
+                while (seen := await self.metric(name, **labels)) < least:  # noqa: ASYNC110 - HTTP
+                    await asyncio.sleep(LOOK)
+        except TimeoutError:
+            raise AssertionError(f"{name} came to {seen} and not to {least}") from None
+
     def lines(self) -> list[dict[str, Any]]:
         """Give the log; a line that is not JSON fails the test that asks."""
         return [json.loads(line) for line in self.log.read_text().splitlines()]

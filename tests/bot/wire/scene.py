@@ -1,6 +1,7 @@
 """What people do and see on a stage, in the words of the stories."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,11 +13,12 @@ from tests.loop.openai_server.control import OpenAIControl, Record
 from tests.loop.openai_server.keys import digest
 from tests.loop.openai_server.records import Turn
 
-from .answers import Seen
+from .answers import Seen, buttons
 from .process import BotProcess
 from .stage import Stage
 
 SECONDS = 12.0
+_UPDATED = 7  # an interaction's response: the message that the button is on was changed
 _marks = count(1)
 _places = count()
 
@@ -109,6 +111,23 @@ class Scene:
     async def whisper(self, text: str, *, by: str = "Ada") -> str:
         """Write to the bot alone."""
         return await self.say(text, by=by, where="dm")
+
+    async def press(self, message: Message, label: str, *, by: str = "Ada") -> str:
+        """Press a button, and wait for the response; gives what only the one who pressed reads."""
+        pressed = await self.discord.press(message.id, buttons(message)[label], by)
+        done = await self.discord.wait_interaction(pressed.id)
+        assert not done.failed, "the application did not respond"
+        if done.response == _UPDATED:  # the sentence, if there is one, follows
+            with contextlib.suppress(TimeoutError):
+                done = await self.discord.wait_interaction(
+                    pressed.id, lambda i: bool(i.followups), timeout=0.5
+                )
+        said = done.followups[0] if done.followups else done.original
+        if said is None or said == message.id:
+            return ""
+        told = await self.discord.message(said)
+        assert told.hidden
+        return told.content
 
     async def seen(self, question: str) -> Seen:
         """Give the answer as it stands: what replies to the question, or to an answer's part."""

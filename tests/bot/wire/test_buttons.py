@@ -1,0 +1,113 @@
+"""Stop and Again: for the one who asked, for as long as they can do something, in any pod."""
+
+import pytest
+
+from tests.loop.openai_server.records import ScriptedAnswer
+
+from .answers import Seen, buttons
+from .conftest import FreshStage
+from .scene import Scene
+from .scene import scene as open_scene
+
+SLOW = "[[length=900 chunks=60 delay=0.1]]"
+
+
+def labels(seen: Seen) -> list[list[str]]:
+    return [list(buttons(part)) for part in seen.parts]
+
+
+async def test_whoever_asked_can_stop_the_answer_and_nobody_else(scene: Scene) -> None:
+    question = await scene.call(f"tell me everything {SLOW}", by="Ada")
+    early = await scene.until(question, lambda seen: bool(seen.parts))
+
+    told = await scene.press(early.parts[0], "Stop", by="Bram")
+    assert told == "Only the one who asked can press that."
+    assert await scene.press(early.parts[0], "Stop", by="Ada") == ""
+
+    stopped = await scene.until(question, lambda seen: seen.text.endswith("Stopped, as you asked."))
+    assert labels(early) == [["Stop"]]
+    assert labels(stopped) == [["Again"]]
+    await scene.openai.first(lambda r: r.ending == "gone" and "everything" in str(r.asked))
+    assert await scene.bot.metric("answers_total", outcome="stopped") == 1
+
+
+async def test_again_answers_anew_in_the_place_of_the_old_answer(scene: Scene) -> None:
+    question = await scene.call("roll the dice")
+    before = await scene.answer(question)
+    old = (await scene.record(question)).text
+
+    told = await scene.press(before.parts[0], "Again")
+
+    await scene.until(question, lambda seen: seen.text != before.text)
+    anew = (await scene.openai.first(lambda r: "roll" in str(r.asked) and r.text != old)).text
+    after = await scene.until(
+        question, lambda seen: seen.shows(anew) and labels(seen) == [["Again"]]
+    )
+    assert told == ""
+    assert [part.id for part in after.parts] == [part.id for part in before.parts]
+    assert len(await scene.records(question)) == 2
+
+
+@pytest.mark.parametrize(("first", "second"), [(5000, 300), (300, 5000)])
+async def test_again_leaves_no_message_of_the_old_answer(
+    scene: Scene, first: int, second: int
+) -> None:
+    texts = [f"{name} " * (length // 6) for name, length in (("first", first), ("second", second))]
+    await scene.openai.script(
+        ScriptedAnswer(match="the tale", text=texts[1].strip()),
+        ScriptedAnswer(match="the tale", text=texts[0].strip(), count=1),
+    )
+    question = await scene.call("the tale")
+    before = await scene.until(question, lambda seen: seen.shows(texts[0]))
+
+    await scene.press(before.parts[-1], "Again")
+    after = await scene.until(question, lambda seen: seen.shows(texts[1]), seconds=20)
+
+    await scene.openai.script()
+    assert after.parts[0].id == before.parts[0].id
+    assert labels(after)[-1] == ["Again"]
+    assert not any(labels(after)[:-1])
+
+
+async def test_a_question_that_was_deleted_cannot_be_answered_again(scene: Scene) -> None:
+    question = await scene.call("forget that I asked")
+    answer = await scene.answer(question)
+    await scene.discord.delete(question)
+
+    told = await scene.press(answer.parts[0], "Again")
+
+    assert told == "Your question is not there any more, so I cannot answer it again."
+    assert buttons(await scene.discord.message(answer.parts[0].id)) == {}
+
+
+async def test_the_buttons_of_a_pod_that_is_gone_work_in_the_next_one(fresh: FreshStage) -> None:
+    stage = fresh()
+    async with open_scene(stage) as scene:
+        await scene.bot.ready()
+        question = await scene.call("before the rollout")
+        before = await scene.answer(question)
+        half = await scene.call(f"half an answer {SLOW}")
+        begun = await scene.until(half, lambda seen: bool(seen.parts))
+        scene.bot.kill()
+        scene.bot.start()
+        await scene.bot.ready()
+
+        told = await scene.press(begun.parts[0], "Stop")
+        await scene.press(before.parts[0], "Again")
+        after = await scene.until(question, lambda seen: seen.text != before.text)
+
+        assert told.startswith("There is nothing left to stop")
+        assert buttons(await scene.discord.message(begun.parts[0].id)) == {}
+        assert [part.id for part in after.parts] == [part.id for part in before.parts]
+
+
+async def test_without_the_setting_there_are_no_buttons(fresh: FreshStage) -> None:
+    stage = fresh(SKY_REPLY__BUTTONS="false")
+    async with open_scene(stage) as scene:
+        await scene.bot.ready()
+        question = await scene.call("plain [[chunks=12 delay=0.1]]")
+
+        early = await scene.until(question, lambda seen: bool(seen.parts))
+        answer = await scene.answer(question)
+
+        assert labels(early) == labels(answer) == [[]]

@@ -1,0 +1,102 @@
+"""Limits and money: told once, with when to come back, then silence; and what operators see."""
+
+import json
+import re
+import time
+
+from .conftest import FreshStage
+from .process import BotProcess
+from .scene import Scene
+from .scene import scene as open_scene
+
+BACK = re.compile(r"I am back <t:(\d+):R>\.$")
+
+
+async def quiet(bot: BotProcess, scope: str, calls: int) -> None:
+    """Wait until so many calls were turned away by a limit."""
+    await bot.until_metric("turned_away_total", calls, reason=f"over_limit_{scope}")
+
+
+async def told(scene: Scene, question: str) -> float:
+    """Wait for the sentence; gives the time at which the bot is back."""
+    seen = await scene.until(question, lambda seen: bool(seen.parts))
+    found = BACK.search(seen.text)
+    assert found, seen.text
+    assert seen.parts[0].components == ()
+    return float(found[1])
+
+
+async def test_a_flood_of_one_person_is_answered_up_to_the_limit_told_once_then_met_with_silence(
+    fresh: FreshStage,
+) -> None:
+    stage = fresh(SKY_LIMITS__USER_PER_HOUR="2")
+    async with open_scene(stage) as scene:
+        await scene.bot.ready()
+        for place in scene.elsewhere(2):
+            await scene.answer(await scene.call("one of two", where=place))
+
+        flood = [await scene.call(f"and another, {n}") for n in range(12)]
+        await quiet(scene.bot, "user", 12)
+
+        back = await told(scene, flood[0])
+        assert 3500 < back - time.time() <= 3601
+        others = await scene.call("am I held up by that?", by="Bram")
+        await scene.answer(others)
+        assert [await scene.silence(each) for each in flood[1:]] == [True] * 11
+        assert await scene.records(flood[0]) == []
+        assert await scene.bot.metric("limited_total", scope="user") == 12
+
+
+async def test_a_channels_limit_is_told_once_to_the_channel(fresh: FreshStage) -> None:
+    stage = fresh(SKY_LIMITS__CHANNEL_PER_HOUR="1")
+    async with open_scene(stage) as scene:
+        await scene.bot.ready()
+        await scene.answer(await scene.call("the only one here"))
+
+        first = await scene.call("one too many", by="Bram")
+        second = await scene.call("two too many", by="Chiyo")
+        await quiet(scene.bot, "channel", 2)
+
+        await told(scene, first)
+        assert await scene.silence(second)
+        elsewhere = await scene.call("here it goes on", where=scene.elsewhere(1)[0])
+        await scene.answer(elsewhere)
+
+
+async def test_a_spent_budget_is_told_once_with_when_it_is_full_again(fresh: FreshStage) -> None:
+    prices = {"gpt-5-mini": {"input": 0, "output": 1_000_000}}  # 1 for each token
+    stage = fresh(
+        SKY_BUDGET__PRICES=json.dumps(prices),
+        SKY_BUDGET__DAILY="20",
+        SKY_OPENAI__MODEL="gpt-5-mini",
+    )
+    async with open_scene(stage) as scene:
+        await scene.bot.ready()
+        text = "four score tokens, " * 16
+        asked = await scene.call(f'[[text="{text.strip()}"]]')
+        await scene.answer(asked)
+        spent = await scene.bot.metric("spent", period="day")
+
+        refused = await scene.call("is there any left?", by="Bram")
+        again = await scene.call("and now?")
+        await quiet(scene.bot, "day", 2)
+
+        back = await told(scene, refused)
+        assert back % 86_400 == 0  # midnight, UTC
+        assert 0 < back - time.time() <= 86_400
+        assert await scene.silence(again)
+        assert spent == await scene.bot.metric("spent", period="month") > 20
+        assert await scene.bot.metric("budget", period="day") == 20
+        assert await scene.bot.metric("spent_money_total", model="gpt-5-mini") == spent
+
+
+async def test_a_model_without_a_price_is_counted_at_the_dearest_and_shown(
+    fresh: FreshStage,
+) -> None:
+    stage = fresh(SKY_OPENAI__MODEL="gpt-6-sol")
+    async with open_scene(stage) as scene:
+        await scene.bot.ready()
+        await scene.answer(await scene.call("what do you cost?"))
+
+        assert await scene.bot.metric("unpriced_answers_total", model="gpt-6-sol") == 1
+        assert await scene.bot.metric("spent", period="day") > 0

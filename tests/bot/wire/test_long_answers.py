@@ -1,0 +1,87 @@
+"""Long answers as people choose them: a file, a thread; and links that would flood a channel."""
+
+import re
+
+import aiohttp
+
+from tests.loop.discord_server.model import SUPPRESS_EMBEDS
+
+from .answers import buttons
+from .conftest import FreshStage
+from .scene import scene as open_scene
+from .stitch import is_whole
+
+
+async def test_a_long_answer_is_a_file_below_its_beginning(fresh: FreshStage) -> None:
+    stage = fresh(SKY_REPLY__LONG="file", SKY_REPLY__LONG_FROM="2")
+    async with open_scene(stage) as scene:
+        await scene.bot.ready()
+        question = await scene.call("a long tale [[length=9000 chunks=20 delay=0.05]]")
+
+        answer = await scene.until(
+            question, lambda seen: bool(seen.parts) and bool(seen.parts[0].attachments), 20
+        )
+
+        (part,) = answer.parts
+        (file,) = part.attachments
+        async with aiohttp.ClientSession() as session, session.get(file["url"]) as response:
+            assert await response.text() == (await scene.record(question)).text
+        assert file["filename"] == "answer.md"
+        assert part.content.endswith("\n-# The whole answer is in the file.")
+        assert list(buttons(part)) == ["Again"]
+
+        no_files = await scene.discord.add_channel("no-files", deny=["attach_files"])
+        refused = await scene.call("a long tale again [[length=5000]]", where=no_files.name)
+        assert len((await scene.answer(refused, 20)).parts) == 3
+        short = await scene.call("a short one")
+        assert (await scene.answer(short)).parts[0].attachments == ()
+
+
+async def test_a_long_answer_goes_on_in_a_thread(fresh: FreshStage) -> None:
+    stage = fresh(SKY_REPLY__LONG="thread", SKY_REPLY__LONG_FROM="2")
+    async with open_scene(stage) as scene:
+        await scene.bot.ready()
+        question = await scene.call("how long is long? [[length=6000]]")
+        text = (await scene.openai.ended("how long is long?")).text
+        first = (await scene.until(question, lambda seen: bool(seen.parts))).parts[0]
+
+        async def told() -> list[str]:
+            return [first.content, *(m.content for m in await scene.discord.read(first.id))]
+
+        async with scene.discord.events() as events:
+            while not is_whole(parts := await told(), text):
+                await events.event(lambda e: e.kind in {"message", "edit"}, 10)
+
+        assert len(parts) >= 3
+        world = await scene.discord.world()
+        thread = next(channel for channel in world.channels if channel.id == first.id)
+        assert thread.name.startswith("how long is long?")
+        assert list(buttons((await scene.discord.read(first.id))[-1])) == ["Again"]
+        # To go on, reply to any part of it, in the thread as well.
+        last = (await scene.discord.read(first.id))[-1]
+        more = await scene.say("and then?", where=thread.id, reply_to=last.id)
+        await scene.answer(more)
+        assert (await scene.turns(more))[-2].text == text
+
+        closed = await scene.discord.add_channel("no-threads", deny=["create_public_threads"])
+        refused = await scene.call("how long here? [[length=5000]]", where=closed.name)
+        assert len((await scene.answer(refused, 20)).parts) == 3
+        whispered = await scene.whisper("how long among us? [[length=5000]]")
+        assert len((await scene.answer(whispered, 20)).parts) == 3
+
+
+async def test_many_links_are_shown_without_their_previews(fresh: FreshStage) -> None:
+    stage = fresh(SKY_REPLY__PREVIEWS="2")
+    async with open_scene(stage) as scene:
+        await scene.bot.ready()
+
+        async def flags(links: int, how: str = "") -> int:
+            text = " ".join(f"https://example.org/{number}" for number in range(links))
+            question = await scene.call(f'[[text="Look: {text}" {how}]]')
+            (part,) = (await scene.answer(question)).parts
+            assert len(re.findall("https://", part.content)) == links
+            return part.flags & SUPPRESS_EMBEDS
+
+        assert await flags(2) == 0
+        assert await flags(3) == SUPPRESS_EMBEDS
+        assert await flags(6, "chunks=12 delay=0.15") == SUPPRESS_EMBEDS

@@ -1,0 +1,124 @@
+"""What a channel's permissions forbid: the answer takes the way that is left, and says which."""
+
+import asyncio
+
+import pytest
+
+from .scene import Scene
+
+
+async def test_where_the_bot_may_read_and_not_write_a_reaction_shows_that_it_heard(
+    scene: Scene,
+) -> None:
+    closed = await scene.discord.add_channel("read-only", deny=["send_messages"])
+    unsaid = await scene.bot.metric("answers_total", outcome="may_not_speak")
+
+    question = await scene.call("can you write here?", where=closed.name)
+
+    async with scene.discord.events() as events:
+        while not (await scene.discord.message(question)).reactions:
+            await events.event(lambda e: e.kind == "reaction", 10)
+    assert await scene.silence(question)  # the model is not asked for what nobody would read
+    assert await scene.bot.metric("answers_total", outcome="may_not_speak") == unsaid + 1
+    await scene.bot.logged("answer unsaid", detail="the bot has no permission to write there")
+
+
+async def test_where_it_may_not_even_react_the_operator_alone_sees_it(scene: Scene) -> None:
+    closed = await scene.discord.add_channel("mute", deny=["send_messages", "add_reactions"])
+    refused = await scene.bot.metric("discord_calls_total", call="react", outcome="may_not_speak")
+
+    question = await scene.call("can you hear me?", where=closed.name)
+
+    await scene.bot.until_metric(
+        "discord_calls_total", refused + 1, call="react", outcome="may_not_speak"
+    )
+    assert (await scene.discord.message(question)).reactions == {}
+    await scene.answer(await scene.call("but here you can"))
+
+
+async def test_a_permission_that_is_taken_away_while_the_model_thinks_is_met_with_a_reaction(
+    scene: Scene,
+) -> None:
+    place = await scene.discord.add_channel("closing")
+    question = await scene.call("quick! [[first=1.2]]", where=place.name)
+    await scene.openai.asked("quick!")
+
+    await scene.discord.change_channel(place.name, deny=["send_messages"])
+
+    async with scene.discord.events() as events:
+        while not (await scene.discord.message(question)).reactions:
+            await events.event(lambda e: e.kind == "reaction", 10)
+    assert (await scene.seen(question)).parts == ()
+
+
+async def test_where_history_is_hidden_the_answer_comes_without_being_a_reply(
+    scene: Scene,
+) -> None:
+    place = await scene.discord.add_channel("forgetful", deny=["read_message_history"])
+
+    await scene.call("what was said before?", where=place.name)
+    text = (await scene.openai.ended("what was said before?")).text
+
+    async with asyncio.timeout(10), scene.discord.events() as events:
+        while [m.content for m in await scene.discord.read(place.name) if m.from_sky] != [text]:
+            await events.event(lambda e: e.kind in {"message", "edit"}, 10)
+
+
+async def test_without_permission_for_embeds_an_answer_with_links_is_an_answer(
+    scene: Scene,
+) -> None:
+    place = await scene.discord.add_channel("no-embeds", deny=["embed_links"])
+    question = await scene.call(
+        '[[text="See https://example.org/a and https://example.org/b"]]', where=place.name
+    )
+
+    answer = await scene.answer(question)
+
+    assert "https://example.org/b" in answer.text
+
+
+async def test_a_closed_direct_message_harms_nobody_and_is_counted(scene: Scene) -> None:
+    unsaid = await scene.bot.metric("answers_total", outcome="may_not_speak")
+    question = await scene.whisper("a secret [[first=0.8]]", by="Hana")
+    await scene.openai.asked("a secret")
+
+    await scene.discord.open_dms("Hana", to_bot=False)
+
+    await scene.bot.until_metric("answers_total", unsaid + 1, outcome="may_not_speak")
+    assert (await scene.seen(question)).parts == ()
+    await scene.discord.open_dms("Hana", to_bot=True)
+    await scene.answer(await scene.whisper("another secret", by="Hana"))
+
+
+async def test_a_channel_deleted_in_mid_answer_ends_the_asking_of_the_model(scene: Scene) -> None:
+    doomed = await scene.discord.add_channel("sinking")
+    question = await scene.call("a saga [[length=1800 chunks=80 delay=0.1]]", where=doomed.name)
+    await scene.until(question, lambda seen: bool(seen.parts))
+
+    await scene.discord.remove_channel(doomed.name)
+
+    record = await scene.openai.ended("a saga")
+    assert record.ending == "gone"
+    await scene.bot.until_metric("answers_total", 1, outcome="place_gone")
+    await scene.answer(await scene.call("life goes on"))
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.1])
+async def test_a_question_deleted_in_mid_answer_ends_it(scene: Scene, delay: float) -> None:
+    question = await scene.call(
+        f"regretted [[length=900 chunks=60 delay={delay or 0.01} first={0 if delay else 2}]]"
+    )
+    if delay:
+        await scene.until(question, lambda seen: bool(seen.parts))
+    else:
+        await scene.openai.asked("regretted")
+
+    await scene.discord.delete(question)
+
+    if delay:
+        seen = await scene.until(question, lambda seen: "I stopped here" in seen.text)
+        assert seen.text.endswith("-# The question was deleted, so I stopped here.")
+        assert seen.parts[0].components == ()
+    else:
+        await scene.openai.first(lambda r: r.ending == "gone" and "regretted" in str(r.asked))
+        assert (await scene.seen(question)).parts == ()
