@@ -39,7 +39,7 @@ def main(
             "KUBECONFIG": str(folder / f"{chosen.name}.local.kubeconfig"),
         }
         desk = Desk(
-            values=choices.complete(values),
+            values=values,
             execute=execute or Shell(told),
             say=told,
             sleep=sleep,

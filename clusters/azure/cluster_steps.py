@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from clusters.azure import deploy_keys, room
 from clusters.azure.command import az, kubectl
 from clusters.azure.keys import KNOWN_HOSTS
-from clusters.azure.kube import OPERATOR, an_object, applied, get
-from clusters.azure.step import ABSENT, MARK, Found, Step, at
+from clusters.azure.kube import INSTANCE, KUSTOMIZATION, OPERATOR, an_object, applied, get
+from clusters.azure.step import MARK, Found, Step, at
 
 if TYPE_CHECKING:
     from clusters.azure.desk import Desk
@@ -50,44 +50,47 @@ ROOM = Step(
     place="cluster",
 )
 
-# --- the namespace says whose all of it is ---
+# --- whose Flux it is ---
+
+_MARK = f"configmap {MARK}"
 
 
-def _look_at_namespace(desk: Desk) -> Found:
-    seen = get(desk, "namespace flux-system", namespace="")
-    if seen is None:
-        return ABSENT
-    labels = at(seen, "metadata.labels") or {}
-    return Found(there=True, ours=labels.get(MARK) == desk.values["NAME"])
+def _look_at_mark(desk: Desk) -> Found:
+    """One ConfigMap says whose Flux this is; it is made before everything and removed after it."""
+    mark = get(desk, _MARK, namespace="kube-system")
+    namespace = get(desk, "namespace flux-system", namespace="")
+    ours = at(mark, "data.name") == desk.values["NAME"]
+    return Found(there=namespace is not None and (ours or mark is None), ours=ours)
 
 
 def _make_namespace(desk: Desk) -> None:
-    manifest = an_object("Namespace", "flux-system")
-    manifest["metadata"]["labels"] = {MARK: desk.values["NAME"]}
-    applied(desk, manifest, "the namespace flux-system, labelled as this set-up's")
+    mark = an_object("ConfigMap", MARK, data={"name": desk.values["NAME"]})
+    mark["metadata"]["namespace"] = "kube-system"
+    applied(desk, mark, f"the ConfigMap {MARK}, which says whose Flux this is")
+    applied(desk, an_object("Namespace", "flux-system"), "the namespace flux-system")
 
 
 def _remove_flux(desk: Desk) -> None:
-    """Bot first, by pruning; then Flux, by its operator; then the operator and the namespace."""
-    wait = "--ignore-not-found --wait --timeout 5m"
-    desk.run(
-        kubectl(
-            f"delete kustomizations.kustomize.toolkit.fluxcd.io flux-system -n flux-system {wait}"
-        )
-    )
-    desk.run(kubectl(f"delete fluxinstances.fluxcd.controlplane.io flux -n flux-system {wait}"))
-    desk.run(kubectl(f"delete -f {OPERATOR} {wait}"))
-    desk.run(kubectl(f"delete namespace discord-sky {wait}"))
+    """Bot first, by pruning; then Flux, by its operator; then the operator, its mark last."""
+    gone = "--ignore-not-found --wait --timeout 5m"
+    # A kind that was never defined is an error, even with --ignore-not-found.
+    if desk.dry or at(get(desk, KUSTOMIZATION), "items"):
+        desk.run(kubectl(f"delete {KUSTOMIZATION} --all -n flux-system --wait --timeout 5m"))
+    if desk.dry or get(desk, f"{INSTANCE} flux"):
+        desk.run(kubectl(f"delete {INSTANCE} flux -n flux-system {gone}"))
+    desk.run(kubectl(f"delete namespace discord-sky {gone}"))
+    desk.run(kubectl(f"delete -f {OPERATOR} {gone}"))
+    desk.run(kubectl(f"delete {_MARK} -n kube-system {gone}"))
 
 
 NAMESPACE = Step(
     name="namespace",
-    about="the namespace flux-system",
-    look=_look_at_namespace,
+    about="the namespace flux-system, marked as this set-up's",
+    look=_look_at_mark,
     make=_make_namespace,
     undo=_remove_flux,
     place="cluster",
-    flag="--cluster: this one already runs a Flux that is not this set-up's",
+    flag="--cluster: this one has a Flux that is not this set-up's",
 )
 
 # --- Git's key ---

@@ -38,7 +38,13 @@ def _made(variables: dict[str, str]) -> set[str]:
     return set(variables.get(RECORD, "").split())
 
 
-def _note(desk: Desk, made: set[str], more: set[str]) -> None:
+def has_made(desk: Desk) -> set[str]:
+    """Read the list of what has no mark of its own."""
+    return _made(_variables(desk))
+
+
+def note(desk: Desk, made: set[str], more: set[str]) -> None:
+    """Put more into the list of what this set-up makes, before it does."""
     if desk.dry or not more <= made:
         body = " ".join(sorted(made | more))
         desk.run(gh(f"variable set {RECORD} {_REPO} --body '{body}'"))
@@ -62,7 +68,7 @@ def _set_variables(desk: Desk) -> None:
     known = _variables(desk)
     wanted = {name: desk.filled(f"${value}") for name, value in VARIABLES.items()}
     missing = [name for name in wanted if known.get(name) != wanted[name]]
-    _note(desk, _made(known), set(missing))
+    note(desk, _made(known), set(missing))
     for name in missing:
         desk.run(gh(f"variable set {name} {_REPO} --body {wanted[name]}"))
 
@@ -99,7 +105,7 @@ def _branches(desk: Desk) -> list[str] | None:
 
 
 def _look_at_environment(desk: Desk) -> Found:
-    ours = "environment" in _made(_variables(desk))
+    ours = "environment" in has_made(desk)
     branches = _branches(desk)
     problems: tuple[str, ...] = ()
     if branches not in (None, ["main"]) and not ours and not desk.dry:
@@ -110,7 +116,7 @@ def _look_at_environment(desk: Desk) -> Found:
 
 
 def _make_environment(desk: Desk) -> None:
-    _note(desk, _made(_variables(desk)), {"environment"})
+    note(desk, has_made(desk), {"environment"})
     rule = {"protected_branches": False, "custom_branch_policies": True}
     body = json.dumps({"deployment_branch_policy": rule})
     put = gh(f"api --method PUT {_ENVIRONMENTS}/{ENVIRONMENT} --input -")
@@ -144,7 +150,7 @@ def _look_at_guard_key(desk: Desk) -> Found:
     keys = deploy_keys.titled(desk, desk.filled(_KEY_TITLE))
     held = _has_secret(desk)
     # In somebody else's environment, a secret without a key of ours is somebody else's too.
-    foreign = "environment" not in _made(_variables(desk))
+    foreign = "environment" not in has_made(desk)
     return Found(there=held and (bool(keys) or foreign), ours=bool(keys))
 
 

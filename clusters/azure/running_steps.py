@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from clusters.azure.azure_steps import REGISTRY
 from clusters.azure.command import az, flux, gh, python
 from clusters.azure.errors import CommandFailed, Stop
+from clusters.azure.github_steps import has_made, note
 from clusters.azure.kube import IMAGE_REPOSITORY, KUSTOMIZATION, get, is_ready
 from clusters.azure.step import Found, Step, at
 
@@ -69,6 +71,9 @@ def _newest_run(desk: Desk) -> Any:
 
 
 def _build_image(desk: Desk) -> None:
+    if desk.dry or not REGISTRY.look(desk).ours:
+        # What is pushed into somebody else's registry has no mark.
+        note(desk, has_made(desk), {"images"})
     if _newest_run(desk).get("status", "completed") == "completed":
         desk.run(gh("workflow run image.yaml --repo $GITHUB_REPOSITORY --ref main"))
 
@@ -86,11 +91,17 @@ def _build_image(desk: Desk) -> None:
     desk.until("the first image is in the registry", built, minutes=30, every=15)
 
 
+def _images_are_ours(desk: Desk) -> Found:
+    return Found(ours="images" in has_made(desk) and _has_image(desk))
+
+
 IMAGE = Step(
     name="image",
     about="the first image, built and pushed by the image workflow",
     look=lambda desk: Found(there=_has_image(desk)),
-    make=_build_image,  # it goes with the registry
+    make=_build_image,  # goes with a registry of this set-up's
+    undo=(az(f"acr repository delete --name $ACR_NAME --repository {_IMAGE} --yes"),),
+    own=_images_are_ours,
     usually="5 min",
 )
 

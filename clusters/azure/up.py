@@ -42,6 +42,7 @@ def up(desk: Desk, file: Path, ask: Ask) -> None:
 
 def prepare(desk: Desk) -> None:
     """Learn who is logged in and, without a record here, what another machine chose."""
+    choices.complete(desk.values)  # refuses a name that nobody could have, before anything else
     preflight.account(desk)
     kind = "--resource-type Microsoft.ManagedIdentity/userAssignedIdentities"
     listed = desk.ask(az(f"resource list --tag {MARK}=$NAME {kind}"))
@@ -79,7 +80,7 @@ def _agree(desk: Desk, steps: list[Step], ask: Ask) -> None:
 
 def _take(desk: Desk, step: Step, number: str) -> None:
     began = time.monotonic()
-    desk.say(f"{number} {step.name}: {step.about}")
+    desk.say(f"{number} {step.name}: {desk.filled(step.about)}")
     found = _looked(desk, step)
     if found.there:
         taken = "" if found.ours or step not in SHARED else ", and not of this set-up's making"
