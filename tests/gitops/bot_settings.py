@@ -1,4 +1,4 @@
-"""The bot's settings as the pod will see them, before the bot's own `check-config`."""
+"""The bot's settings and personas as the pod will see them, before its own `check-config`."""
 
 import subprocess
 import sys
@@ -10,20 +10,30 @@ from tests.gitops.findings import Finding, KubeObject, Tree
 from tests.gitops.render import Render
 
 CONFIG = "discord-sky-config"
+PERSONAS = "discord-sky-personas"
 
 
 def check_settings(tree: Tree, renders: Iterable[Render]) -> list[Finding]:
-    """Hand the rendered file, and the Deployment's variables, to `python -m bot check-config`."""
+    """Hand the rendered files, and the Deployment's variables, to `python -m bot check-config`."""
     findings = []
     for render in renders:
         variables: dict[str, str] = {}
         for item in render.objects:
             if item["kind"] == "Deployment":
                 variables |= _variables(item)
-        for item in render.objects:
-            if item["kind"] == "ConfigMap" and item["metadata"]["name"].startswith(CONFIG):
-                findings.extend(_check(tree, render.where, item["data"], variables))
+        personas = [each for data in _maps(render, PERSONAS) for each in data.items()]
+        for data in _maps(render, CONFIG):
+            findings.extend(_check(tree, render.where, data, dict(personas), variables))
     return findings
+
+
+def _maps(render: Render, name: str) -> list[dict[str, str]]:
+    """Return the data of the ConfigMaps that were generated under a name."""
+    return [
+        item.get("data", {})
+        for item in render.objects
+        if item["kind"] == "ConfigMap" and item["metadata"]["name"].startswith(name)
+    ]
 
 
 def _variables(deployment: KubeObject) -> dict[str, str]:
@@ -37,11 +47,18 @@ def _variables(deployment: KubeObject) -> dict[str, str]:
 
 
 def _check(
-    tree: Tree, where: str, data: dict[str, str], variables: dict[str, str]
+    tree: Tree,
+    where: str,
+    data: dict[str, str],
+    personas: dict[str, str],
+    variables: dict[str, str],
 ) -> list[Finding]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "config.toml"
         file.write_text(data["config.toml"])
+        for name, text in personas.items():
+            (Path(folder) / "personas").mkdir(exist_ok=True)
+            (Path(folder) / "personas" / name).write_text(text)
         done = subprocess.run(
             [sys.executable, "-m", "bot", "check-config", str(file)],
             cwd=tree.root,
@@ -52,6 +69,6 @@ def _check(
         )
     if not done.returncode:
         return []
-    said = (done.stderr + done.stdout).replace(str(file), "config.toml").splitlines()
+    said = (done.stderr + done.stdout).replace(f"{folder}/", "").splitlines()
     remedy = "bot/README.md lists every key; `python -m bot check-config` says this as well."
     return [Finding(where, line.strip(), remedy) for line in said if line.strip()]

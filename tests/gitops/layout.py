@@ -12,6 +12,7 @@ from tests.gitops.render import Render
 ORDER = ("apiVersion", "kind", "metadata", "spec")
 # The set-up applies these, with values that no Kustomization of the repository could fill in.
 APPLIED_BY_SET_UP = ("clusters/production/flux-instance.yaml",)
+PERSONAS_IN = "apps/discord-sky/kustomization.yaml"
 LABELS = ("app.kubernetes.io/name", "app.kubernetes.io/part-of")
 
 
@@ -33,7 +34,18 @@ def check_files(tree: Tree) -> list[Finding]:
         if path not in listed and where not in APPLIED_BY_SET_UP:
             remedy = "List it under `resources:` or `patches:`, or remove it."
             findings.append(Finding(where, "is in no kustomization: Flux never applies it", remedy))
-    return findings
+    return [*findings, *_forgotten_personas(tree)]
+
+
+def _forgotten_personas(tree: Tree) -> Iterator[Finding]:
+    """Every persona's file is generated into the ConfigMap that the pod mounts."""
+    for path in sorted(tree.root.glob("apps/*/personas/*")):
+        kustomization = load_all((path.parents[1] / "kustomization.yaml").read_text())[0]
+        generators = kustomization.get("configMapGenerator", [])
+        generated = [name for each in generators for name in each.get("files", [])]
+        if f"personas/{path.name}" not in generated:
+            remedy = f"List personas/{path.name} under `configMapGenerator:` of {PERSONAS_IN}."
+            yield Finding(tree.name(path), "is in no ConfigMap: the bot never reads it", remedy)
 
 
 def check_labels(renders: Iterable[Render]) -> list[Finding]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bot.persona_files import DIRECTORY
 from bot.settings import Settings
 from tests.gitops.findings import ROOT, KubeObject
 
@@ -109,8 +110,22 @@ def test_settings_and_secrets_are_mounted_where_the_bot_looks(
             "secretProviderClass": f"discord-sky-secrets-{name}"
         }
     assert Path(container["args"][-1]).parent == Path(mounted["config"]["mountPath"])
-    assert f"ConfigMap/{volumes['config']['configMap']['name']}" in objects
+    assert Path(mounted["personas"]["mountPath"]) == Path("/etc/discord-sky") / DIRECTORY
+    for name in ("config", "personas"):
+        assert f"ConfigMap/{volumes[name]['configMap']['name']}" in objects
     assert all(mount["readOnly"] and "subPath" not in mount for mount in mounted.values())
+
+
+@pytest.mark.parametrize("name", ["discord-sky-config", "discord-sky-personas"])
+def test_what_the_pod_mounts_is_neither_pruned_nor_substituted(
+    objects: dict[str, KubeObject], name: str
+) -> None:
+    """A pod of the version before needs its own, and a ${x} in a persona is text."""
+    (found,) = [each for each in objects if each.startswith(f"ConfigMap/{name}")]
+
+    annotations = objects[found]["metadata"]["annotations"]
+    assert annotations["kustomize.toolkit.fluxcd.io/prune"] == "disabled"
+    assert annotations["kustomize.toolkit.fluxcd.io/substitute"] == "disabled"
 
 
 def test_no_credential_is_in_the_environment(container: dict[str, Any]) -> None:

@@ -7,9 +7,14 @@ import pytest
 from tests.loop.discord_server.control import ControlError
 
 from .conftest import FreshStage
-from .scene import Scene, scene
+from .scene import Scene
+from .scene import scene as open_scene
 
-EPHEMERAL_SECONDS = 3.0
+
+@pytest.fixture(autouse=True)
+async def _offered(scene: Scene) -> None:
+    """Wait until Discord knows the commands, which is a moment after the bot is Ready."""
+    await scene.bot.logged("commands synced", 20)
 
 
 async def test_the_commands_are_offered_without_anybody_installing_them(scene: Scene) -> None:
@@ -189,7 +194,7 @@ async def test_where_the_bot_may_not_answer_it_says_what_is_missing(
 async def test_commands_are_not_synced_again_when_they_are_the_same(fresh: FreshStage) -> None:
     first = fresh()
     await first.bot.ready()
-    async with scene(first) as opened:
+    async with open_scene(first) as opened:
         line = await first.bot.logged("commands synced")
         first.bot.terminate()
         assert await first.bot.ended() == 0
