@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.loop import load, pod_process, state
+from tests.loop.discord_server.control import DiscordControl
 from tests.loop.editions import deployed
 from tests.loop.observe import Observer, PodSeen
 
@@ -40,6 +41,16 @@ async def test_the_load_fits_the_memory_that_the_pod_asks_for(pod: PodSeen) -> N
     found = await load.metrics(pod.address)
 
     assert 0 < found["process_resident_memory_bytes"] <= 256 * 2**20
+
+
+async def test_a_persona_of_the_configuration_answers_by_name(pod: PodSeen) -> None:
+    """Its file is mounted beside the settings; the stand-in says who it was told to be."""
+    assert pod.ready
+    async with DiscordControl(f"http://{state.DISCORD_CONTROL}") as discord:
+        asked = await discord.say("general", "!sky(tutor) who are you?", mention_bot=False)
+        answer = await discord.wait_answer(asked.id, lambda m: "Tutor" in m.content)
+
+    assert "patient teacher" in answer.content
 
 
 def test_the_bot_is_nobody_on_the_node_and_cannot_write_to_its_image(pod: PodSeen) -> None:
