@@ -50,6 +50,7 @@ class Said:
     mentions: tuple[Author, ...] = ()
     attachments: tuple[Any, ...] = ()
     message_snapshots: tuple[Any, ...] = ()
+    interaction_metadata: None = None
 
 
 @dataclass
