@@ -7,6 +7,10 @@ A code fence is what Discord takes for one: every run of three or more backticks
 wherever it stands in the line. A fence that is open at a cut is closed there and opened again,
 with its language, in the next part. `Part.text` is the untouched slice of the answer; what was
 added stands beside it.
+
+Never cut, as long as it fits into a message: what Discord shows as one thing (a link, with its
+words if it has some, an emoji of a server, a mention, a time) and what a reader sees as one
+character. An item of a list goes whole into the next message rather than in two.
 """
 
 from __future__ import annotations
@@ -26,6 +30,16 @@ _CLOSING = "\n```"
 _JOINER = "\u200d"
 # Characters that change the one before them: skin tones, and the letters of subdivision flags.
 _MODIFIERS = (("\U0001f3fb", "\U0001f3ff"), ("\U000e0020", "\U000e007f"))
+# What Discord shows as one thing. Of a link that has words, both; of a bare one, to its end.
+_WHOLE = re.compile(
+    r"\[[^\[\]\n]{0,500}\]\(<?https?://[^\s)]*>?\)"
+    r"|<?https?://[^\s<>]+>?"
+    r"|<(?:@[!&]?|\#|a?:\w{1,32}:|t:-?|/[^<>\n]{1,100}:|id:)\w{1,20}(?::[a-zA-Z])?>"
+)
+# An item of a list: its line, and the lines below that are set in.
+_ITEM = re.compile(
+    r"^[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+[^\n]*\n?(?:[ \t]+\S[^\n]*\n?)*", re.MULTILINE
+)
 _FLAGS = ("\U0001f1e6", "\U0001f1ff")  # regional indicators: two of them make one flag
 
 
@@ -71,7 +85,8 @@ def next_part(text: str, place: Place, limit: int = LIMIT) -> tuple[Part, Place]
     whole = _closed(rest, place.opening)
     if place.position + len(rest) == len(text) and len(whole.content) <= limit:
         return whole, Place(len(text))
-    size = _best_cut(rest, place.opening, limit)
+    ahead = text[place.position : place.position + 2 * limit]
+    size = _best_cut(rest, place.opening, limit, _Unbroken(ahead, limit))
     part = _closed(rest[:size], place.opening)
     return part, Place(place.position + size, open_fence(part.text, place.opening))
 
@@ -90,16 +105,37 @@ def open_fence(text: str, opening: str = "") -> str:
     return opening
 
 
-def _best_cut(text: str, opening: str, limit: int) -> int:
+class _Unbroken:
+    """Knows which cuts go through something whole: a link or an emoji, an item of a list."""
+
+    def __init__(self, text: str, limit: int) -> None:
+        room = limit - _LANGUAGE_ROOM - 2 * len(_CLOSING)
+        self._things = _inside(_WHOLE, text, room)
+        self._items = _inside(_ITEM, text, room)
+
+    def __call__(self, size: int) -> tuple[bool, bool]:
+        """Whether a cut there leaves every link whole, and every item of a list."""
+        return size not in self._things, size not in self._items
+
+
+def _inside(pattern: re.Pattern[str], text: str, room: int) -> set[int]:
+    """Every place inside of a match that fits into a message of its own."""
+    found = (match.span() for match in pattern.finditer(text))
+    return {at for start, end in found if end - start <= room for at in range(start + 1, end)}
+
+
+def _best_cut(text: str, opening: str, limit: int, unbroken: _Unbroken) -> int:
     """How much of `text` goes into a part that must be cut."""
-    best, best_rank = 0, (False, False, False, -1, False, 0)
+    best, best_rank = 0, (False, False, False, False, False, -1, False, 0)
     for size, fenced, kind in _cuts(text, opening):
         room = limit - len(opening) - (len(_CLOSING) if fenced else 0)
         if size > room:
             break
         useful = kind > _ANYWHERE and size * 8 >= limit
         outside = not fenced
-        rank = (useful, size * 2 >= limit, outside and kind >= _LINE, kind, outside, size)
+        link, item = unbroken(size)
+        good_line = outside and kind >= _LINE
+        rank = (link, useful, item, size * 2 >= limit, good_line, kind, outside, size)
         if rank > best_rank:
             best, best_rank = size, rank
     # Without a place at all (one cluster, or one run of backticks, fills the part) any will do.

@@ -15,6 +15,9 @@ PIECES = st.sampled_from(
         "word ", "Sentence. ", "\n", "\n\n", "```", "```py\n", "``", "`", "````", "x" * 90,
         " " * 40, "https://example.org/a/long/path?with=query ", "<@12>", "- item\n", "e\u0301",
         "👩‍👩‍👧", "🇩🇪", "👍🏽", "שלום ", "line of code()\n" * 9, "~~~\n",
+        "[a link](https://a.example/) ",
+        "<:gull:1234567890123456789>", "<t:1790000000:R>", "1. one\n   more of it\n",
+        "\u202b\u05d0\u202c ",
     ]
 )  # fmt: skip
 TEXTS = st.one_of(
@@ -66,6 +69,97 @@ def test_what_a_reader_sees_as_one_character_is_not_cut(characters: list[str]) -
     parts = split("-".join(characters), 100)
 
     assert [c for part in parts for c in part.text.split("-") if c] == characters
+
+
+THINGS = [
+    "https://example.org/a/long/path?with=query&and=more#end",
+    "<https://example.org/without/a/preview>",
+    "[words of a link](https://example.org/behind/it)",
+    "[words](<https://example.org/a_(b)>)",
+    "<:gull:1234567890123456789>",
+    "<a:flapping_gull:1234567890123456789>",
+    "<@1234567890123456789>",
+    "<@&1234567890123456789>",
+    "<#1234567890123456789>",
+    "<t:1790000000:R>",
+    "</persona list:1234567890123456789>",
+]
+
+
+@given(
+    st.lists(
+        st.one_of(st.sampled_from(THINGS), st.sampled_from(["and ", "see\n", "x" * 30, "\n\n"])),
+        min_size=10,
+        max_size=150,
+    ),
+    st.sampled_from([137, 200, LIMIT]),
+)
+@example(["x" * 30, *THINGS * 20], 137)
+def test_what_discord_shows_as_one_thing_is_not_cut(pieces: list[str], limit: int) -> None:
+    text = " ".join(pieces)
+
+    parts = split(text, limit)
+
+    assert "".join(part.text for part in parts) == text
+    for thing in THINGS:
+        assert sum(part.text.count(thing) for part in parts) == text.count(thing)
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 3)), min_size=3, max_size=60))
+def test_an_item_of_a_list_is_not_cut_where_that_can_be_avoided(
+    items: list[tuple[int, int]],
+) -> None:
+    written = [
+        f"- item {number}. {'word. ' * (length // 6)}\n" + "  and a line that is set in\n" * more
+        for number, (length, more) in enumerate(items)
+    ]
+
+    parts = split("".join(written))
+
+    assert "".join(part.text for part in parts) == "".join(written)
+    assert all(part.text.startswith("- item") for part in parts)
+
+
+def test_a_link_near_the_start_that_does_not_fit_goes_whole_into_the_next_message() -> None:
+    link = "https://example.org/" + "x" * 1930
+
+    parts = split(f"See this one, it is all that I have found, and I looked for a while: {link}")
+
+    assert [part.text for part in parts] == [
+        "See this one, it is all that I have found, and I looked for a while: ",
+        link,
+    ]
+
+
+def test_what_is_longer_than_a_message_is_cut_all_the_same() -> None:
+    text = "https://example.org/" + "x" * 5000
+
+    assert [len(part.text) for part in split(text)][:2] == [LIMIT, LIMIT]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(
+            f"{number}. An item with [a link](https://example.org/{number}).\n"
+            for number in range(2500)
+        ),
+        "```python\n" + "print('hello')\n" * 6600 + "```",
+        "שלום עולם " * 10_000,
+        "👩‍👩‍👧" * 20_000,
+        "`" * 100_000,
+        "[" * 100_000,
+        "- " * 50_000,
+        " \t" * 50_000,
+    ],
+    ids=["list", "code", "right to left", "families", "backticks", "brackets", "dashes", "blanks"],
+)
+def test_a_hundred_thousand_characters_are_cut_well(text: str) -> None:
+    parts = split(text)
+
+    assert "".join(part.text for part in parts) == text
+    assert all(len(part.content) <= LIMIT for part in parts)
+    assert all(fences(part.content) % 2 == 0 for part in parts)
 
 
 def test_a_fence_is_closed_and_opened_again_with_its_language() -> None:
