@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
+from bot import commands
 from tests.bot.wire.answers import Seen
 from tests.loop import state
 from tests.loop.discord_server.control import DiscordControl
@@ -29,7 +30,6 @@ QUICK = "[[chunks=8 delay=0.05]]"
 _CHANNELS = 25
 _TEXT_CHANNEL = 0  # Discord's number for a server's text channel
 _NAME = re.compile(r"\bload-[0-9a-f]{6}-\d{5}\b")
-_COMMAND = "sky"
 _NOT_ACKNOWLEDGED = "not_acknowledged"  # Discord says so itself: "The application did not respond"
 _SMALL_PRINT = re.compile(r"(\n-# [^\n]*)+\Z")
 _LOOK = 0.25  # seconds between two looks at what is not answered yet
@@ -88,7 +88,7 @@ class Steady:
         """
         name = f"load-{self.mark}-{self._next():05}"
         text = f"Tell me about {name}. {pace}"
-        invoked = await self.discord.invoke(_COMMAND, channel, author, {"topic": text})
+        invoked = await self.discord.invoke(commands.ASK, channel, author, {commands.TOPIC: text})
         asked = made_at(int(invoked.id))
         self._invoked[invoked.id] = _Question(name, asked)
         self._note_interaction(await self.discord.interaction(invoked.id))
@@ -183,6 +183,7 @@ class Steady:
             whole=last if whole else None,
             told=told[0] if told else "",
             shown=seen.text[:200],
+            peer=next((part.peer for part in parts), ""),
         )
 
     def tally(self) -> Tally:

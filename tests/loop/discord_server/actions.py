@@ -30,6 +30,7 @@ class Draft:
     nonce: str | int | None = None
     enforce_nonce: bool = False
     interaction_id: int | None = None
+    peer: str = ""
     interaction: Json | None = None
 
 
@@ -58,6 +59,7 @@ def post(desk: Desk, draft: Draft) -> Message:
         flags=draft.flags,
         nonce=draft.nonce,
         interaction_id=draft.interaction_id,
+        peer=draft.peer,
         interaction=draft.interaction,
     )
     world.add(message)

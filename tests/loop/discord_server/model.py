@@ -95,6 +95,7 @@ class Message:
     thread_id: int | None = None
     revision: int = 0
     written: float | None = None  # when it first went out to a session
+    peer: str = ""  # the address that a bot's came from
 
     @property
     def hidden(self) -> bool:

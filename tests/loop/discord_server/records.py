@@ -58,7 +58,8 @@ class World(_FromJson):
 class Message(_FromJson):
     """A message as it was when it was asked for; times in seconds since 1970.
 
-    `written` is when it first went out to a session of the gateway.
+    `written` is when it first went out to a session of the gateway; `peer` is the address that a
+    message of the bot's came from.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Message(_FromJson):
     edited: float | None
     written: float | None
     revision: int
+    peer: str
     nonce: str | None
     pings: tuple[str, ...]
     pings_everyone: bool

@@ -45,6 +45,7 @@ def message(desk: Desk, what: Message) -> Json:
         "edited": what.edited,
         "written": what.written,
         "revision": what.revision,
+        "peer": what.peer,
         "nonce": None if what.nonce is None else str(what.nonce),
         "pings": [str(each) for each in what.mentions],
         "pings_everyone": what.mention_everyone,

@@ -68,6 +68,7 @@ async def create(request: web.Request) -> web.Response:
             flags=int(incoming.data.get("flags") or 0) & ~model.EPHEMERAL,
             nonce=incoming.data.get("nonce"),
             enforce_nonce=bool(incoming.data.get("enforce_nonce")),
+            peer=request.remote or "",
             **fields,
         ),
     )
