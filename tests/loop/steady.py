@@ -11,7 +11,7 @@ import re
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -32,6 +32,7 @@ _TEXT_CHANNEL = 0  # Discord's number for a server's text channel
 _NAME = re.compile(r"\bload-[0-9a-f]{6}-\d{5}\b")
 _NOT_ACKNOWLEDGED = "not_acknowledged"  # Discord says so itself: "The application did not respond"
 _SMALL_PRINT = re.compile(r"(\n-# [^\n]*)+\Z")
+_NO_ANSWER = ("open", "refused", "gone")  # endings of the stand-in's records
 _LOOK = 0.25  # seconds between two looks at what is not answered yet
 _BEHIND = 1.0  # seconds: what doubles an answer may come right behind it
 
@@ -63,6 +64,7 @@ class Steady:
         self._of_command: dict[str, str] = {}  # a command's visible response, and the command
         self._number = 0
         self._sent: dict[str, list[str]] = defaultdict(list)
+        self._broken: dict[str, list[str]] = defaultdict(list)
         self._done: dict[str, Fate] = {}
         self._news = asyncio.Event()
         self._asking = True
@@ -147,12 +149,21 @@ class Steady:
         self._news.set()
 
     async def watch_openai(self) -> None:
-        """Take what the model sent in answers that it completed."""
+        """Take what the model sent, in answers that it completed and in those that broke off."""
         async for record in self.openai.events():
-            if record.asked is not None and record.ending == "completed":
+            if record.asked is not None and record.ending not in _NO_ANSWER:
+                kept = self._sent if record.ending == "completed" else self._broken
                 for name in _NAME.findall(record.asked.last_user_text):
-                    self._sent[name].append(record.text)
+                    kept[name].append(record.text)
                     self._news.set()
+
+    def _texts(self, name: str) -> Iterator[str]:
+        """Give every text that is a whole answer: one that broke off may be gone on with."""
+        for text in self._sent[name]:
+            yield text
+            for begun in self._broken[name]:
+                yield begun + text
+                yield begun + text.lstrip(" ")
 
     def acknowledged(self) -> list[float]:
         """Give the seconds after which each command was acknowledged that was."""
@@ -172,7 +183,8 @@ class Steady:
         parts = tuple(sorted(question.parts.values(), key=lambda part: int(part.id)))
         seen, bare = Seen(parts), Seen(tuple(replace(p, content=_bare(p.content)) for p in parts))
         last = max((part.edited or part.created for part in parts), default=0.0)
-        whole = any(seen.shows(text) or bare.shows(text) for text in self._sent[question.name])
+        texts = self._texts(question.name)
+        whole = any(seen.shows(text) or bare.shows(text) for text in texts)
         told = [label for label, words in self._sentences.items() if words in seen.text]
         told += [question.told_as] if question.told_as else []
         return Fate(

@@ -135,12 +135,13 @@ ENTRIES = (
     ),
     _closed(4000),
     _closed(4003),
-    # Discord's mistake: the token is as good as before, and the bot asks again after a while.
-    _closed(4004, 60, "credential_refused", "cannot log in"),
+    # Discord's mistake: the token is as good as before. The bot asks again after half a minute, or
+    # after a whole one where it is the second such refusal in a short time.
+    _closed(4004, 75, "credential_refused", "cannot log in"),
     _closed(4007),
     _closed(4008),
     _closed(4009),
-    _closed(4014, 60, "gateway_events.*gateway_refused", "cannot log in"),
+    _closed(4014, 75, "gateway_events.*gateway_refused", "cannot log in"),
     Entry(
         "discord-duplicates",
         _lasting("dispatch", "duplicate", 8, event="MESSAGE_CREATE"),

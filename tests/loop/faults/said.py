@@ -19,10 +19,12 @@ _ENDED = "kube_pod_container_status_last_terminated_reason"
 # Series that move all the time, or say the same as another.
 _DULL = re.compile(
     r"process_|.*_created|.*_bucket|.*_sum|.*_count|.*heartbeat|.*event_loop|.*_seconds(,|$)|.*tokens|"
-    r".*outcome=(ok|complete)$|.*decision=|.*in_flight|.*_waiting|.*timestamp"
+    r".*outcome=(ok|complete)$|.*decision=|.*in_flight|.*spent|.*_waiting|.*timestamp"
 )
 _STAMP = re.compile(r"([-\dT:]+?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
 _QUIET = ("debug", "info")
+_LONG = re.compile(r"https?://\S+|\d{6,}|\d+\.\d+")  # what differs from line to line
+_MOST = 90
 Line = Mapping[str, object]
 
 
@@ -100,5 +102,9 @@ def _moment(stamp: str) -> float:
 
 
 def loud(found: Sequence[Line]) -> Counter[str]:
-    """Count messages that are more than information."""
-    return Counter(str(line["message"]) for line in found if line.get("level") not in _QUIET)
+    """Count messages that are more than information, alike ones together."""
+    return Counter(
+        _LONG.sub("…", str(line["message"]).partition("\n")[0])[:_MOST]
+        for line in found
+        if line.get("level") not in _QUIET
+    )
