@@ -30,7 +30,7 @@ def _split_pairs(value: Any) -> Any:
     """Take "a = 1, b = 2" apart."""
     if isinstance(value, str):
         pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
-        return {name.strip(): given.strip() for name, _, given in pairs}
+        return {_name(name): given.strip() for name, _, given in pairs}
     if isinstance(value, dict):
         return {_name(key): given for key, given in value.items()}
     return value

@@ -118,6 +118,29 @@ def test_a_section_that_is_given_as_broken_json_is_one_sentence() -> None:
         load(None, {"SKY_OPENAI": "{"})
 
 
+def test_lists_are_written_as_lists_or_with_commas_and_names_are_as_people_write_them(
+    tmp_path: Path,
+) -> None:
+    path = written(
+        tmp_path,
+        '[access]\nallow_channels = ["#General", 42]\n[ambient.channels]\n"#Kites" = 0.1\n',
+    )
+    variables = {
+        "SKY_ACCESS__ALLOW_CHANNELS": "#General, 42",
+        "SKY_AMBIENT__CHANNELS": "#Kites = 0.1",
+    }
+
+    for loaded in (load(path, {}), load(None, variables)):
+        assert loaded.settings.access.allow_channels == ("general", "42")
+        assert loaded.settings.ambient.channels == {"kites": 0.1}
+        assert loaded.unknown == []
+
+
+def test_people_are_named_by_id_because_anybody_can_take_a_name() -> None:
+    with pytest.raises(BadSettings, match="BLOCK_USERS: must be ids, because anybody can take"):
+        load(None, {"SKY_ACCESS__BLOCK_USERS": "42, Ada"})
+
+
 def test_settings_cannot_be_changed() -> None:
     settings = load(None, {}).settings
 

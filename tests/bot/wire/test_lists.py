@@ -1,0 +1,112 @@
+"""Who may call the bot and where, joining in, and bots among themselves."""
+
+from tests.loop.discord_server.control import DiscordControl
+
+from .conftest import FreshStage
+from .scene import Scene
+from .scene import scene as open_scene
+from .servers import Servers
+
+
+async def test_a_server_that_keeps_the_bot_in_its_corner(fresh: FreshStage) -> None:
+    """One category and one channel are allowed, one person is not; threads are as their channel."""
+    stage = fresh(
+        SKY_ACCESS__ALLOW_CHANNELS="#library",
+        SKY_ACCESS__ALLOW_CATEGORIES="Play",
+        SKY_ACCESS__BLOCK_CHANNELS="chess",
+        SKY_ACCESS__BLOCK_ROLES="Muted",
+    )
+    await stage.bot.ready()
+    async with open_scene(stage) as scene:
+        await scene.discord.add_role("Muted", ["Jonas"])
+        for name in ("riddles", "chess"):
+            await scene.discord.add_channel(name, category="Play")
+        await scene.discord.add_channel("reading-club", parent="library")
+        await scene.discord.add_channel("openings", parent="chess")
+        seen = scene.bot.metric
+
+        for place in ("library", "reading-club", "riddles"):
+            await scene.answer(await scene.call("may I?", where=place))
+        refused = [
+            await scene.call("may I?", where=place) for place in ("general", "chess", "openings")
+        ]
+        muted = await scene.call("may I?", where="library", by="Jonas")
+        await scene.answer(await scene.call("the last one", where="library"))
+
+        assert [await scene.silence(each) for each in [*refused, muted]] == [True] * 4
+        assert await seen("messages_total", decision="place") == 3
+        assert await seen("messages_total", decision="person") == 1
+        await scene.answer(await scene.whisper("a direct message has no channel"))
+
+
+async def test_a_command_where_the_lists_forbid_it_is_told_so_to_the_asker_alone(
+    fresh: FreshStage,
+) -> None:
+    stage = fresh(SKY_ACCESS__BLOCK_CHANNELS="garden", SKY_ACCESS__DIRECT_MESSAGES="false")
+    await stage.bot.ready()
+    async with open_scene(stage) as scene:
+        await stage.bot.logged("commands synced", 20)
+        for place, sentence in (("garden", "in this channel"), ("dm", "in direct messages")):
+            used = await scene.discord.invoke("sky", place, "Bram", {"topic": "hello"})
+            response = await scene.responded(used.id)
+            assert response.hidden
+            assert f"I don't answer {sentence}" in response.content
+        help_there = await scene.discord.invoke("help", "garden", "Bram")
+        assert "How to call me" in (await scene.responded(help_there.id)).content
+
+
+async def test_it_joins_in_once_where_it_may_and_then_holds_its_peace(fresh: FreshStage) -> None:
+    stage = fresh(SKY_AMBIENT__CHANNELS="kites = 1", SKY_AMBIENT__QUIET_SECONDS="600")
+    await stage.bot.ready()
+    async with open_scene(stage) as scene:
+        elsewhere = await scene.say("nobody asked in the kitchen", where="kitchen")
+        first = await scene.say("the wind is good today", where="kites", by="Bram")
+        await scene.answer(first)
+        second = await scene.say("yes, a steady breeze", where="kites", by="Dara")
+        await scene.answer(await scene.call("and you?", where="kitchen"))
+
+        assert await scene.silence(elsewhere)
+        assert await scene.silence(second)
+        asked = (await scene.record(first)).asked
+        assert asked is not None
+        assert "you join in by yourself" in next(t.text for t in asked.turns if t.role == "system")
+        assert await scene.bot.metric("messages_total", decision="ambient") == 1
+
+
+async def test_two_bots_do_not_talk_each_other_into_a_loop(
+    fresh: FreshStage, servers: Servers
+) -> None:
+    """A parrot answers every answer by calling the bot again. It is allowed, and bounded."""
+    async with DiscordControl(servers.discord.control_url) as discord:
+        bird = await discord.add_user("Cockatoo", bot=True)
+    stage = fresh(SKY_ACCESS__ALLOW_BOTS=bird.id)
+    await stage.bot.ready()
+    async with open_scene(stage) as scene:
+        parrot, answers = bird.name, 0
+        async with scene.discord.events() as events:
+            await scene.say(f"{scene.me} squawk", by=parrot)
+            try:
+                while True:
+                    await events.event(
+                        lambda e: e.kind == "message" and bool(e.data["from_sky"]), 2
+                    )
+                    answers += 1
+                    assert answers <= 3
+                    await scene.say(f"{scene.me} squawk", by=parrot)
+            except TimeoutError:
+                pass
+
+        assert answers == 3
+        assert await scene.bot.metric("messages_total", decision="bots_in_a_row") == 1
+        await scene.answer(await scene.call("enough, both of you", by="Ada"))
+        again = await scene.say(f"{scene.me} squawk", by=parrot)
+        await scene.answer(again)
+
+
+async def test_a_bot_that_no_list_names_is_never_answered(scene: Scene) -> None:
+    stranger = await scene.discord.add_user("Magpie", bot=True)
+    question = await scene.say(f"{scene.me} hello", by=stranger.name)
+    command = await scene.say("!sky hello", by=stranger.name)
+    await scene.answer(await scene.call("now a person"))
+
+    assert [await scene.silence(question), await scene.silence(command)] == [True, True]
