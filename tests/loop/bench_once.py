@@ -5,6 +5,7 @@ import secrets
 from lightkube import AsyncClient
 
 from tests.loop import once
+from tests.loop import shards as shared_out
 from tests.loop.fate import Tally
 from tests.loop.observe import Observer
 from tests.loop.once import Blows, Course
@@ -74,6 +75,22 @@ async def interactions(releases: Releases, runs: int | None) -> list[Row]:
         Row("  not acknowledged, and Discord says so", "", "", [*map(float, unheard)]),
         *_counted(found.tally),
     ]
+
+
+async def shards(releases: Releases, runs: int | None) -> list[Row]:
+    """Four shards on three pods, one killed."""
+    back = Row("4 shards on 3 pods, one killed: a shard served again", "s", "≤ 90")
+    moved = Row("  shards that it had served", "")
+    twice = Row("  shards served twice at once", "", "0")
+    counted: list[list[Row]] = []
+    for _ in range(runs or 1):
+        found = await shared_out.killed(releases)
+        back.figures += found.back.values()
+        moved.figures.append(found.moved)
+        twice.figures.append(len(found.twice))
+        say_each(found.twice)
+        counted.append(_counted(found.tally))
+    return [back, moved, twice, *_merged(counted)]
 
 
 def _merged(runs: list[list[Row]]) -> list[Row]:

@@ -26,6 +26,7 @@ class Fate:
     whole: float | None  # it stood there word for word as the model sent it
     told: str  # the failure that the person was told of, by its label
     shown: str
+    channel: str = ""  # the id of the channel
     peer: str = ""  # the address of the process that answered first
 
     @property

@@ -201,7 +201,7 @@ class Observer:
             try:
                 async for event in client.watch(kind, namespace=namespace):
                     yield event
-            except httpx2.HTTPError:
+            except (httpx2.HTTPError, lightkube.ApiError):  # away, or without its etcd
                 await asyncio.sleep(0.2)
             finally:
                 await client.close()

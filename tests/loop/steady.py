@@ -11,7 +11,7 @@ import re
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -47,6 +47,7 @@ class _Question:
     name: str
     asked: float
     parts: dict[str, Message] = field(default_factory=dict)
+    channel: str = ""
     told_as: str = ""
     acknowledged: float | None = None  # seconds after the command
 
@@ -80,7 +81,7 @@ class Steady:
         text = f"Tell me about {name}. {pace}"
         sent = await self.discord.say(channel, text, author=author)
         question = self._questions.setdefault(sent.id, _Question(name, sent.created))
-        question.name, question.asked = name, sent.created
+        question.name, question.asked, question.channel = name, sent.created, sent.channel_id
         return sent.id
 
     async def command(self, channel: str, author: str, pace: str = STREAMS) -> str:
@@ -114,11 +115,19 @@ class Steady:
             self._questions[interaction.original] = question
         self._news.set()
 
-    async def go_on(self, per_second: float, pace: str, *, by_command: bool = False) -> None:
-        """Ask, over 25 channels and everybody in turn, until stopped."""
+    async def go_on(
+        self,
+        per_second: float,
+        pace: str,
+        channels: Sequence[str] = (),
+        *,
+        by_command: bool = False,
+    ) -> None:
+        """Ask, over CHANNELS (ids; else 25) and everybody in turn, until stopped."""
         ask = self.command if by_command else self.ask
         world = await self.discord.world()
-        channels = [c.id for c in world.channels if c.kind == _TEXT_CHANNEL][:_CHANNELS]
+        text = [c.id for c in world.channels if c.kind == _TEXT_CHANNEL][:_CHANNELS]
+        channels = channels or text
         people = [user.name for user in world.users if not user.bot]
         began, number = time.monotonic(), 0
         while self._asking:
@@ -195,6 +204,7 @@ class Steady:
             whole=last if whole else None,
             told=told[0] if told else "",
             shown=seen.text[:200],
+            channel=question.channel,
             peer=next((part.peer for part in parts), ""),
         )
 
@@ -206,16 +216,24 @@ class Steady:
         without = [self._judge(each, self._invoked[each]) for each in silent]
         return Tally((*(self.fate(each) for each in own), *without))
 
-    async def answered(self, after: float, seconds: float, whole_since: float = 0.0) -> float:
+    async def answered(
+        self,
+        after: float,
+        seconds: float,
+        whole_since: float = 0.0,
+        within: Collection[str] = (),
+    ) -> float:
         """Wait until something that was asked after a moment is answered; return when it was.
 
-        Answers that were whole before WHOLE_SINCE do not count. Raises NotSeen.
+        Answers that were whole before WHOLE_SINCE do not count; with WITHIN, only those in these
+        channels do. Raises NotSeen.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while True:
                     fates = self.tally().since(after).fates
-                    whole = [fate.whole for fate in fates if fate.whole is not None]
+                    here = [fate for fate in fates if not within or fate.channel in within]
+                    whole = [fate.whole for fate in here if fate.whole is not None]
                     if late := [moment for moment in whole if moment >= whole_since]:
                         return min(late)
                     await self._something()
