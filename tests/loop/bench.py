@@ -38,7 +38,7 @@ from tests.loop.table import HEADER, Row
 # Methods of Bench, where a hyphen is an underscore.
 SECTIONS = (
     *("deploy", "revert", "revert-stays", "histories", "crash", "pod", "production"),
-    *("rotation", "rotation-late", "rollouts", "kills", "interactions"),
+    *("rotation", "rotation-late", "rollouts", "kills", "interactions", "shards"),
 )
 _COST = "cost"  # needs no loop
 _WATCHED = 300.0  # seconds
@@ -182,6 +182,11 @@ class Bench:
         """Slash commands through rollouts and forced deletions."""
         async with start() as releases:
             return await bench_once.interactions(releases, self._runs)
+
+    async def shards(self) -> list[Row]:
+        """Four shards on three pods, one killed."""
+        async with start() as releases:
+            return await bench_once.shards(releases, self._runs)
 
 
 async def _measure(sections: list[str], runs: int | None) -> None:

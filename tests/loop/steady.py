@@ -120,15 +120,16 @@ class Steady:
         per_second: float,
         pace: str,
         channels: Sequence[str] = (),
+        people: Sequence[str] = (),
         *,
         by_command: bool = False,
     ) -> None:
-        """Ask, over CHANNELS (ids; else 25) and everybody in turn, until stopped."""
+        """Ask, over CHANNELS (ids; else 25) and PEOPLE (else all) in turn, until stopped."""
         ask = self.command if by_command else self.ask
         world = await self.discord.world()
         text = [c.id for c in world.channels if c.kind == _TEXT_CHANNEL][:_CHANNELS]
         channels = channels or text
-        people = [user.name for user in world.users if not user.bot]
+        people = people or [user.name for user in world.users if not user.bot]
         began, number = time.monotonic(), 0
         while self._asking:
             await asyncio.sleep(max(0.0, began + number / per_second - time.monotonic()))
