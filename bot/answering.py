@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bot.channels import Outbox
     from bot.conversation import Conversation
     from bot.files import Reader
+    from bot.guard import Guard
     from bot.llm import Model
     from bot.messages import Message
     from bot.metrics import Metrics
@@ -85,6 +86,7 @@ class Kit:
     metrics: Metrics
     allowance: Allowance
     reader: Reader
+    guard: Guard
     cast: Cast = field(default_factory=only_sky)
 
 
@@ -188,11 +190,22 @@ class Answering:
             raise Unexpected(type(error).__name__) from error
 
     async def _think(self, ask: Ask) -> None:
-        """Let the model answer, and count the money for it, however that ends."""
-        kit, reply, sources = self._kit, self._reply, list[str]()
+        """Let the model answer what may be asked, and show what may be said of it."""
+        guard, sources = self._kit.guard, list[str]()
+        await guard.admit(ask.turns[-1].text)
+        async with guard.around(self._reply.say) as say:
+            await self._pay(ask, say, sources.append)
+        if sources:
+            self._reply.remark(_sources(sources))
+
+    async def _pay(
+        self, ask: Ask, say: Callable[[str], object], cite: Callable[[str], object]
+    ) -> None:
+        """Count the money for an answer, however it ends."""
+        kit, reply = self._kit, self._reply
         purse = kit.allowance.purse
         try:
-            purse.charge(await kit.model.answer(ask, reply.say, reply.show, sources.append))
+            purse.charge(await kit.model.answer(ask, say, reply.show, cite))
         except SkyError as error:
             if error.usage is not None:
                 purse.charge(error.usage)
@@ -200,8 +213,6 @@ class Answering:
         except asyncio.CancelledError:  # stopped half-way: the provider tells nothing then
             purse.charge(reckoned(ask.model or kit.settings.openai.model, ask, reply.text))
             raise
-        if sources:
-            reply.remark(_sources(sources))
 
     def _as_it_is_now(self) -> tuple[Message, str]:
         """Give the question and its words, as they were edited while the answer waited."""

@@ -19,10 +19,12 @@ from bot.connection import Connection
 from bot.desk import Desk
 from bot.downloads import Downloads
 from bot.files import Reader
+from bot.guard import Guard
 from bot.interactions import House, Interactions
 from bot.lists import Lists
 from bot.llm import OpenAIModel
 from bot.metrics import Metrics
+from bot.moderation import Moderation
 from bot.pace import Gate, Pace
 from bot.presses import Presses
 from bot.pulse import Pulse, sample_every_second
@@ -88,6 +90,7 @@ class App:
             metrics,
             allowance,
             reader,
+            Guard(settings.safety, Moderation(self.model, settings.safety, metrics), metrics),
             self.cast,
         )
         self.desk = Desk(kit)

@@ -13,6 +13,10 @@
     │   ├── TooMuchText          the conversation is beyond the model's context
     │   ├── RequestRefused       400 of another kind
     │   ├── Filtered             the provider's content filter
+    │   ├── BannedWord           a word in the question that is not wanted here
+    │   ├── QuestionWithheld     the question did not pass the moderation
+    │   ├── AnswerWithheld       the answer did not
+    │   ├── Unchecked            the moderation could not be asked
     │   ├── BadPicture           a picture that the provider cannot open
     │   ├── CutShort             the stream ended, or failed, before the answer was complete
     │   ├── OutOfRoom            the answer reached the configured length
@@ -150,6 +154,37 @@ class Filtered(Told):
 
     label = "filtered"
     sentence = "The language model's content filter stopped this answer. Please ask differently."
+
+
+class BannedWord(Told):
+    """The question has a word in it that the settings ban."""
+
+    label = "banned_word"
+    sentence = "There is a word in your message that is not wanted here, so I don't answer it."
+
+
+class QuestionWithheld(Told):
+    """The question did not pass the moderation."""
+
+    label = "question_withheld"
+    sentence = "Your message did not pass the moderation here. Please put it differently."
+
+
+class AnswerWithheld(Told):
+    """The answer, or what comes next of it, did not pass the moderation."""
+
+    label = "answer_withheld"
+    sentence = "What I was about to say did not pass the moderation here, so I stopped."
+
+
+class Unchecked(Told):
+    """The moderation could not be asked, and the settings want it to be."""
+
+    label = "unchecked"
+    sentence = (
+        "I can't have messages checked at the moment, and without that I don't speak here. "
+        "Please ask me again in a few minutes."
+    )
 
 
 class BadPicture(Told):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from bot import llm_errors
 from bot.breaker import Breaker
 from bot.errors import (
     CutShort,
+    KeyRefused,
     ModelBusy,
     ModelDown,
     ModelMissing,
@@ -16,7 +18,7 @@ from bot.errors import (
     ModelSlow,
     SkyError,
 )
-from bot.llm_asking import Asking, Spoken
+from bot.llm_asking import Asking, Spoken, exchange
 from bot.llm_streams import Api, Chat, Responses
 from bot.usage import reckoned
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_JUDGE_SECONDS = 10.0
+_JUDGED = 20_000  # characters of one text of the moderation's
 _HELPED_BY_ANOTHER = (ModelBusy, ModelDown, ModelSlow, ModelPaused, ModelMissing)
 
 
@@ -124,6 +128,31 @@ class OpenAIModel:
             error: SkyError = CutShort("took too long") if spoken.since else ModelSlow()
             error.usage = reckoned(ask.model or self._settings.model, ask, spoken.text)
             raise error from None
+
+    async def flagged(self, text: str, model: str) -> bool:
+        """See moderation.Judge: the provider's own moderation."""
+        while True:
+            key = await self._key.current()
+            try:
+                return await self._judge(text, model, key)
+            except KeyRefused as failed:
+                await exchange(self._key, failed, key)
+
+    async def _judge(self, text: str, model: str, key: str) -> bool:
+        client = await self.warm()
+        options: Any = {
+            "headers": {"Authorization": f"Bearer {key}"},
+            "timeout": _JUDGE_SECONDS,
+            "max_retries": 1,
+        }
+        texts = [text[at : at + _JUDGED] for at in range(0, len(text), _JUDGED)]
+        with llm_errors.mapped():
+            body = {"input": texts, "model": model}
+            answer = await client.post("/moderations", body=body, options=options, cast_to=object)
+        results = llm_errors.part(answer, "results") or ()
+        if len(results) != len(texts):
+            raise ModelDown("a moderation without results")
+        return any(llm_errors.part(each, "flagged") for each in results)
 
     async def _ask_models(self, ask: Ask, spoken: Spoken) -> Usage:
         """Ask the model, and then the fallback if another one may help and nothing was said yet."""

@@ -70,6 +70,19 @@ class Key(Protocol):
         """Wait until there is a value, and one that is not `than`; False if none came in time."""
 
 
+async def exchange(key: Key, failed: KeyRefused, used: str) -> None:
+    """Wait for another key than `used`, which was refused; raises `failed` if none comes.
+
+    Whoever asks while a key is being rotated is answered, a little later; when a key has long been
+    dead, nobody waits for it any more.
+    """
+    if used:
+        key.refuse(used)
+    patience = _ROTATION_SECONDS - key.needed_for if key.patient else 0.0
+    if not await key.another(used or None, max(patience, _OTHER_KEY_SECONDS)):
+        raise failed
+
+
 class Spoken:
     """Passes on what the model says, and knows all of it and since when there is some."""
 
@@ -156,7 +169,7 @@ class Asking:
                 raise self._with_usage(CutShort(failed.label)) from failed
             if isinstance(failed, KeyRefused) and exchanges < _EXCHANGES:
                 exchanges += 1
-                await self._exchange(failed, used)
+                await exchange(self._key, failed, used)
                 continue
             failures += 1
             if failures >= attempts or isinstance(failed, ModelPaused):
@@ -211,18 +224,6 @@ class Asking:
         self._metrics.continued.inc()
         self._ask = replace(self._ask, begun=self._spoken.resume())
         log.warning("going on with an answer that broke off")
-
-    async def _exchange(self, failed: KeyRefused, used: str) -> None:
-        """Wait for another key than the one that was refused; raises `failed` if none comes.
-
-        Whoever asks while a key is being rotated is answered, a little later; when a key has long
-        been dead, nobody waits for it any more.
-        """
-        if used:
-            self._key.refuse(used)
-        patience = _ROTATION_SECONDS - self._key.needed_for if self._key.patient else 0.0
-        if not await self._key.another(used or None, max(patience, _OTHER_KEY_SECONDS)):
-            raise failed
 
     async def _pause(self, failed: Retried, attempt: int) -> None:
         """Wait as long as makes sense before the next attempt; raises `failed` if none does."""

@@ -42,6 +42,10 @@ class Metrics:
         self.breaker = self._gauge(
             "model_breaker_open", "1 while people are told at once that it is down", "model"
         )
+        self.moderations = self._counter(
+            "moderations", "Texts that the moderation was asked about", "whose", "outcome"
+        )
+        self.words_hidden = self._counter("words_hidden", "Banned words hidden in answers")
         self.first_text = self._waits("model_first_text_seconds", "From request to first text")
         self.tokens = self._counter("model_tokens", "Tokens, as the provider counts them", "kind")
 

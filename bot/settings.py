@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from bot.settings_base import HttpUrl, Seconds, SecretName, Section, SocketUrl
 from bot.settings_calling import Access, Ambient, Personas
 from bot.settings_limits import Budget, Limits
+from bot.settings_safety import Safety
 
 PREFIX = "SKY_"
 SEPARATOR = "__"
@@ -253,6 +254,7 @@ class Settings(BaseSettings):
     ambient: Ambient = Ambient()
     conversation: Conversation = Conversation()
     files: Files = Files()
+    safety: Safety = Safety()
     reply: Reply = Reply()
     work: Work = Work()
     limits: Limits = Limits()

@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING
 
 from bot.errors import MayNotSpeak, PlaceGone
 from bot.files import Unfetched
+from bot.guard import Guard
 from bot.llm import unseen
+from bot.moderation import Moderation
 from bot.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bot.errors import SkyError
     from bot.llm_streams import Ask
     from bot.messages import Message, Picture, Post
+    from bot.metrics import Metrics
+    from bot.settings import Settings
 
 
 class Archive:
@@ -192,3 +197,26 @@ class FakeModel:
             return self.usage
         finally:
             self.at_once -= 1
+
+
+@dataclass
+class FakeJudge:
+    """A moderation that flags what has `word` in it, or fails."""
+
+    word: str = "flagged"
+    failure: SkyError | None = None
+    asked: list[str] = field(default_factory=list)
+
+    async def flagged(self, text: str, model: str) -> bool:
+        """See bot.moderation.Judge."""
+        del model
+        self.asked.append(text)
+        await asyncio.sleep(0)
+        if self.failure is not None:
+            raise self.failure
+        return self.word in text
+
+
+def open_guard(settings: Settings, metrics: Metrics) -> Guard:
+    """Make the guard of these settings, with a moderation that flags nothing unless it says so."""
+    return Guard(settings.safety, Moderation(FakeJudge(), settings.safety, metrics), metrics)

@@ -16,7 +16,7 @@ from bot.metrics import Metrics
 from bot.pace import Pace
 from bot.recall import Recall
 from bot.settings import Files, Reply, Settings, Work
-from tests.bot.fakes import Archive, FakeModel, FakeOutbox, Shelf
+from tests.bot.fakes import Archive, FakeModel, FakeOutbox, Shelf, open_guard
 
 if TYPE_CHECKING:
     import pytest
@@ -46,6 +46,7 @@ class Bot:
             self.metrics,
             Allowance(settings, self.metrics),
             Reader(Shelf(), Files()),
+            open_guard(settings, self.metrics),
         )
         self.desk = Desk(kit)
 

@@ -20,7 +20,7 @@ from bot.presses import Press, Presses, Response
 from bot.recall import Recall
 from bot.settings import Reply, Settings
 from bot.settings_limits import Limits
-from tests.bot.fakes import Archive, FakeModel, FakeOutbox, Shelf
+from tests.bot.fakes import Archive, FakeModel, FakeOutbox, Shelf, open_guard
 
 ME = 7
 QUESTION = Message(id=5, channel_id=10, author=Author(1, "Ada"), text="hello")
@@ -60,6 +60,7 @@ class Bot:
             self.metrics,
             allowance,
             Reader(Shelf(), settings.files),
+            open_guard(settings, self.metrics),
         )
         self.desk = Desk(kit)
         self.library.outbox = self.outbox

@@ -1,0 +1,60 @@
+"""No link stands behind other words."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.links import Unmasking
+
+
+def shown(pieces: list[str]) -> str:
+    unmasking = Unmasking()
+    return "".join([*map(unmasking.feed, pieces), unmasking.flush()])
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("[a bank](https://evil.example)", "[a bank] (https://evil.example)"),
+        ("[a](<https://b.example>)", "[a] (<https://b.example>)"),
+        ("[a](\n https://b.example)", "[a] (\n https://b.example)"),
+        ("![a](http://b.example/c.png)", "![a] (http://b.example/c.png)"),
+        ("[[1]](https://b.example)", "[[1]] (https://b.example)"),
+        ("[a](discord://b)", "[a] (discord://b)"),
+    ],
+)
+def test_a_link_behind_words_is_shown_beside_them(text: str, seen: str) -> None:
+    assert shown([text]) == seen
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://a.example and <https://b.example>",
+        "numbers[i](x) and see [1] (https://a.example)",
+        "```md\n[a](https://b.example)\n```",
+        "[a] and (b)",
+    ],
+)
+def test_everything_else_is_left_as_it_is(text: str) -> None:
+    assert shown([text]) == text
+
+
+def test_after_a_fence_links_count_again() -> None:
+    assert shown(["```\nx\n```", "[a](https://b)"]) == "```\nx\n```[a] (https://b)"
+
+
+SCRAPS = st.sampled_from(
+    ["[", "]", "(", ")", "](", "https", "://", "[a](https://b)", "`", "```", " ", "<", "x"]
+)
+
+
+@given(st.lists(SCRAPS, max_size=40))
+def test_it_does_not_matter_how_the_text_is_cut_into_pieces(pieces: list[str]) -> None:
+    text = "".join(pieces)
+
+    assert shown(pieces) == shown([text])
+    assert shown(list(text)) == shown([text])
+    assert shown([text]).replace("] (", "](") == text.replace("] (", "](")
