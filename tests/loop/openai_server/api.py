@@ -17,6 +17,7 @@ MAX_BODY = 32 * 2**20
 ROUTES: dict[tuple[str, str], Endpoint] = {
     ("POST", "/v1/responses"): "responses",
     ("POST", "/v1/chat/completions"): "chat",
+    ("POST", "/v1/images/generations"): "images",
     ("GET", "/v1/models"): "models",
     ("POST", "/v1/moderations"): "moderations",
 }

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field
 
-from . import models
+from . import models, pictures
 from .errors import ApiError
 from .parts import Image, Refusal, Text, image_of, text_of
 from .records import Asked, Turn
@@ -106,9 +106,16 @@ class ChatRequest(Strict):
             include_usage=options.include_usage,
             obfuscation=options.include_obfuscation,
             max_tokens=self.max_completion_tokens or self.max_tokens,
+            temperature=self.temperature,
+            effort=self.reasoning_effort,
         )
 
     def _refuse(self) -> None:
+        for number, message in enumerate(self.messages):
+            for place, part in enumerate(message.content or []):
+                if isinstance(part, Image):
+                    where = f"messages[{number}].content[{place}].image_url"
+                    pictures.look(part.image_url.url, where)
         if self.stream_options and not self.stream:
             raise ApiError(
                 400,

@@ -29,6 +29,8 @@ class Directives(Value):
     chunks: Annotated[int, Field(ge=1, le=10_000)] | None = None
     delay: Annotated[float, Field(ge=0, le=60)] | None = None
     first: Annotated[float, Field(ge=0, le=600)] | None = None
+    search: Annotated[int, Field(ge=0, le=20)] = 0
+    draw: Annotated[int, Field(ge=0, le=1)] = 0
     fault: FaultKind | None = None
     after: Annotated[int, Field(ge=0)] = 3
     retry_after: Annotated[float, Field(ge=0)] | None = None

@@ -15,6 +15,7 @@ from .errors import ApiError
 from .failing import REFUSAL, fail_at_once, fail_whole
 from .keys import digest
 from .moderations import ModerationRequest, moderate
+from .pictures import ImagesRequest, drawn
 from .records import Asked, Endpoint, Fault, FaultKind, Record
 from .responses_request import ResponsesRequest
 from .responses_shape import ResponsesShape
@@ -70,6 +71,8 @@ class Exchange:
             return await self._answer(parse(ResponsesRequest, await self._json()))
         if endpoint == "chat":
             return await self._answer(parse(ChatRequest, await self._json()))
+        if endpoint == "images":
+            return await self._draw(parse(ImagesRequest, await self._json()))
         await self._fail(self._api.fault(endpoint, "", Directives()), "")
         if endpoint == "moderations":
             return self._whole(moderate(parse(ModerationRequest, await self._json())))
@@ -113,11 +116,22 @@ class Exchange:
             answer = answer.model_copy(update={"pieces": (REFUSAL,), "truncated": False})
         if isinstance(body, ResponsesRequest):
             shape: ResponsesShape | ChatShape = ResponsesShape(
-                self._record.number, body, asked, refusal=refusal
+                self._record.number, body, asked, directives, refusal=refusal
             )
+            if ResponsesShape.silent(asked):
+                answer = answer.model_copy(update={"pieces": (), "truncated": False})
         else:
             shape = ChatShape(self._record.number, asked, refusal=refusal)
         return await self._send(asked, shape, answer, fault)
+
+    async def _draw(self, body: ImagesRequest) -> web.Response:
+        asked = body.asked()
+        self._note(asked=asked)
+        if asked.model not in self._api.models:
+            raise errors.model_not_found(asked.model)
+        directives = Directives.of(asked.last_user_text)
+        await self._fail(self._api.fault("images", asked.last_user_text, directives), asked.model)
+        return self._whole(drawn())
 
     async def _fail(self, fault: Fault | None, model: str) -> None:
         if fault is None:

@@ -11,7 +11,7 @@ NAMES = """
     gpt-5-nano gpt-5-chat-latest gpt-5.1 gpt-5.1-chat-latest gpt-5.2 gpt-5.2-chat-latest
     gpt-5.3-chat-latest gpt-5.4 gpt-5.4-mini gpt-5.4-nano gpt-5.5 gpt-5.6-sol gpt-5.6-terra
     gpt-5.6-luna gpt-6-sol gpt-6-luna gpt-6-astra gpt-6.1-sol gpt-6.1-terra gpt-6.2-sol
-    gpt-6.2-astra
+    gpt-6.2-astra gpt-image-1
 """
 DEFAULT_MODELS = NAMES.split()
 

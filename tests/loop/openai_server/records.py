@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Endpoint = Literal["responses", "chat", "models", "moderations", "unknown"]
+Endpoint = Literal["responses", "chat", "images", "models", "moderations", "unknown"]
 
 
 class Value(BaseModel):
@@ -105,6 +105,10 @@ class Asked(Value):
     include_usage: bool = False
     obfuscation: bool = True
     max_tokens: int | None = None
+    temperature: float | None = None
+    effort: str | None = None
+    tools: tuple[str, ...] = ()
+    chosen: str = ""  # the tool that has to be used
 
     @property
     def instructions(self) -> str:

@@ -1,6 +1,6 @@
 """What POST /v1/responses accepts: the part of OpenAI's schema that a chat bot uses, strictly.
 
-Fields that OpenAI has and this file has not (tools, conversations, background…) are refused as
+Fields that OpenAI has and this file has not (conversations, background…) are refused as
 unknown: whoever starts to use one adds it here, with the behaviour.
 """
 
@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from . import models
+from . import hosted_tools, models, pictures
+from .hosted_tools import Chosen
 from .parts import InputFile, InputImage, InputText, OutputText, Refusal, image_of, text_of
 from .records import Asked, Turn
 from .validation import Strict
@@ -116,12 +117,18 @@ class ResponsesRequest(Strict):
     prompt_cache_retention: Literal["in_memory", "24h"] | None = None
     service_tier: Literal["auto", "default", "flex", "priority", "fast"] | None = None
     truncation: Literal["auto", "disabled"] | None = None
+    tools: list[hosted_tools.Tool] | None = None
+    tool_choice: hosted_tools.Choice | None = None
 
     def asked(self) -> Asked:
         """Give what was asked, for both APIs alike; raises ApiError where the model refuses."""
         models.refuse_sampling(self.model, {"temperature": self.temperature, "top_p": self.top_p})
         if self.reasoning and self.reasoning.effort and not models.reasons(self.model):
             raise models.unsupported("reasoning.effort")
+        offered = tuple(tool.type for tool in self.tools or ())
+        chosen = self.tool_choice.type if isinstance(self.tool_choice, Chosen) else ""
+        effort = self.reasoning.effort if self.reasoning else None
+        hosted_tools.check(offered, chosen, effort)
         options = self.stream_options or StreamOptions()
         return Asked(
             model=self.model,
@@ -129,9 +136,17 @@ class ResponsesRequest(Strict):
             stream=bool(self.stream),
             obfuscation=options.include_obfuscation,
             max_tokens=self.max_output_tokens,
+            temperature=self.temperature,
+            effort=effort,
+            tools=offered,
+            chosen=chosen,
         )
 
     def _turns(self) -> tuple[Turn, ...]:
+        for number, item in enumerate(self.input):
+            for place, part in enumerate(item.content):
+                if isinstance(part, InputImage):
+                    pictures.look(part.image_url, f"input[{number}].content[{place}].image_url")
         head = (Turn(role="system", text=self.instructions),) if self.instructions else ()
         return head + tuple(
             Turn(

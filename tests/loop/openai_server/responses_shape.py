@@ -7,6 +7,8 @@ from typing import Any
 
 from . import models
 from .answers import tokens
+from .directives import Directives
+from .hosted_tools import Used, sources
 from .records import Asked
 from .responses_request import ResponsesRequest
 from .stream import Event, server_error_object
@@ -17,7 +19,20 @@ class ResponsesShape:
 
     named = True
 
-    def __init__(self, number: int, body: ResponsesRequest, asked: Asked, *, refusal: bool) -> None:
+    def __init__(
+        self,
+        number: int,
+        body: ResponsesRequest,
+        asked: Asked,
+        directives: Directives,
+        *,
+        refusal: bool,
+    ) -> None:
+        searches = directives.search if "web_search" in asked.tools else 0
+        draws = "image_generation" in asked.tools and bool(directives.draw or self.silent(asked))
+        self._used = Used(number, searches, draws=draws)
+        self._sources = sources(searches)
+        self._silent = self.silent(asked)
         self._body = body
         self._asked = asked
         self._refusal = refusal
@@ -28,9 +43,14 @@ class ResponsesShape:
         self._text = ""
         self._thinks = models.reasons(asked.model)
 
+    @staticmethod
+    def silent(asked: Asked) -> bool:
+        """Whether the answer is a picture and no words."""
+        return asked.chosen == "image_generation"
+
     @property
     def _index(self) -> int:
-        return int(self._thinks)
+        return int(self._thinks) + len(self._used.items)
 
     def begin(self) -> Iterator[Event]:
         """Give what comes before any text; a reasoning model's first item is its reasoning."""
@@ -40,6 +60,9 @@ class ResponsesShape:
             item = self._reasoning()
             yield self._event("response.output_item.added", output_index=0, item=item)
             yield self._event("response.output_item.done", output_index=0, item=item)
+        yield from self._used.events(self._event, int(self._thinks))
+        if self._silent:
+            return
         item = self._message("in_progress", content=[])
         yield self._event("response.output_item.added", output_index=self._index, item=item)
         yield self._part_event("response.content_part.added", part=self._part(""))
@@ -65,6 +88,12 @@ class ResponsesShape:
             yield self._event("response.failed", response=self._response("failed"))
             return
         status = "completed" if reason == "completed" else "incomplete"
+        if self._silent:
+            yield self._event(f"response.{status}", response=self._response(status, reason))
+            return
+        for number, source in enumerate(self._sources):
+            place = {"annotation_index": number, "annotation": source}
+            yield self._part_event("response.output_text.annotation.added", **place)
         kind = "refusal" if self._refusal else "output_text"
         done = {"refusal": self._text} if self._refusal else {"text": self._text, "logprobs": []}
         yield self._part_event(f"response.{kind}.done", **done)
@@ -91,7 +120,8 @@ class ResponsesShape:
     def _part(self, text: str) -> dict[str, Any]:
         if self._refusal:
             return {"type": "refusal", "refusal": text}
-        return {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
+        noted = self._sources if text else []
+        return {"type": "output_text", "annotations": noted, "logprobs": [], "text": text}
 
     def _message(self, status: str, content: list[dict[str, Any]]) -> dict[str, Any]:
         return {
@@ -112,7 +142,8 @@ class ResponsesShape:
         if status == "failed" and not self._text:
             return thoughts
         kept = "completed" if status == "completed" else "incomplete"
-        return [*thoughts, self._message(kept, content=[self._part(self._text)])]
+        said = [] if self._silent else [self._message(kept, content=[self._part(self._text)])]
+        return [*thoughts, *self._used.items, *said]
 
     def _response(self, status: str, reason: str = "") -> dict[str, Any]:
         body = self._body
@@ -139,8 +170,8 @@ class ResponsesShape:
             "store": body.store is not False,
             "temperature": 1.0 if body.temperature is None else body.temperature,
             "text": {"format": {"type": "text"}, "verbosity": "medium"},
-            "tool_choice": "auto",
-            "tools": [],
+            "tool_choice": {"type": self._asked.chosen} if self._asked.chosen else "auto",
+            "tools": [tool.model_dump(exclude_none=True) for tool in body.tools or ()],
             "top_p": 1.0 if body.top_p is None else body.top_p,
             "truncation": body.truncation or "disabled",
             "usage": self._usage() if status in {"completed", "incomplete"} else None,

@@ -6,6 +6,8 @@ import openai as library
 import pytest
 from openai import AsyncOpenAI
 
+from .pictures import DOT
+
 USER = {"role": "user", "content": "x"}
 
 
@@ -13,6 +15,12 @@ def message(role: str, kind: str) -> dict[str, Any]:
     return {"role": role, "content": [{"type": kind, "text": "x"}]}
 
 
+def picture(kind: str, encoded: str) -> dict[str, Any]:
+    url = f"data:image/{kind};base64,{encoded}"
+    return {"role": "user", "content": [{"type": "input_image", "image_url": url}]}
+
+
+PICTURE = "input[0].content[0].image_url"
 RESPONSES: list[tuple[dict[str, Any], str, str]] = [
     ({"input": "x", "foo": 1}, "unknown_parameter", "foo"),
     ({"input": "x", "background": True}, "unknown_parameter", "background"),
@@ -28,6 +36,10 @@ RESPONSES: list[tuple[dict[str, Any], str, str]] = [
     ({"input": "x", "text": {"verbosity": "loud"}}, "invalid_value", "text.verbosity"),
     ({"input": "x", "reasoning": {"effort": "low"}}, "unsupported_parameter", "reasoning.effort"),
     ({"input": "[[chnks=1]]"}, "directive", ""),
+    ({"input": [picture("png", "AAAA")]}, "image_parse_error", PICTURE),
+    ({"input": [picture("png", "A")]}, "invalid_base64_image", PICTURE),
+    ({"input": [picture("svg+xml", DOT)]}, "unsupported_image_media_type", PICTURE),
+    ({"input": "x", "tools": [{"type": "file_search"}]}, "invalid_value", "tools[0]"),
 ]
 CHAT: list[tuple[dict[str, Any], str, str]] = [
     ({"messages": [{**USER, "name": "two words"}]}, "invalid_value", "messages[0].name"),

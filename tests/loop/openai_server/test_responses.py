@@ -3,6 +3,7 @@
 from openai import AsyncOpenAI
 
 from .control import OpenAIControl
+from .pictures import DOT
 
 OPENING = ["response.created", "response.in_progress"]
 REASONING = ["response.output_item.added", "response.output_item.done"]
@@ -91,7 +92,7 @@ async def test_what_was_asked_is_kept_turn_by_turn(
                     {"type": "input_text", "text": "third turn"},
                     {
                         "type": "input_image",
-                        "image_url": "data:image/png;base64,AAAA",
+                        "image_url": f"data:image/png;base64,{DOT}",
                         "detail": "auto",
                     },
                 ],

@@ -1,0 +1,67 @@
+"""Pictures: those shown to the model are looked at, those that it makes are one grey dot."""
+
+import base64
+import binascii
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from .errors import ApiError
+from .records import Asked, Turn
+from .validation import Strict
+
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgwCBmKh1SgAAAABJRU5ErkJggg=="
+BEGINNINGS = {
+    "png": (b"\x89PNG\r\n\x1a\n",),
+    "jpeg": (b"\xff\xd8\xff",),
+    "gif": (b"GIF87a", b"GIF89a"),
+    "webp": (b"RIFF",),
+}
+ENDS = {"png": b"IEND\xaeB`\x82", "jpeg": b"\xff\xd9", "gif": b";", "webp": b""}
+MAX_BYTES = 20 * 2**20
+
+
+def look(url: str, param: str) -> None:
+    """Refuse a data URL that is not a whole picture of the kind it says; raises ApiError 400."""
+    if not url.startswith("data:"):
+        return  # a real provider fetches it; nothing here asks for that
+    head, _, encoded = url.partition(",")
+    kind = head.removeprefix("data:image/").removesuffix(";base64")
+    if kind not in BEGINNINGS:
+        raise _refused("unsupported_image_media_type", "is of a type that is not supported", param)
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _refused("invalid_base64_image", "is not base64", param) from error
+    if len(data) > MAX_BYTES:
+        raise _refused("image_too_large", "is too large", param)
+    if not data.startswith(BEGINNINGS[kind]) or not data.endswith(ENDS[kind]):
+        raise _refused("image_parse_error", "could not be read", param)
+
+
+def _refused(code: str, what: str, param: str) -> ApiError:
+    return ApiError(400, f"The image {what}.", code=code, param=param)
+
+
+class ImagesRequest(Strict):
+    """The body of POST /v1/images/generations."""
+
+    model: str
+    prompt: Annotated[str, Field(min_length=1, max_length=32_000)]
+    n: Literal[1] | None = None
+    size: Literal["auto", "1024x1024", "1536x1024", "1024x1536"] | None = None
+    quality: Literal["auto", "low", "medium", "high"] | None = None
+
+    def asked(self) -> Asked:
+        """Give what was asked."""
+        return Asked(model=self.model, turns=(Turn(role="user", text=self.prompt),))
+
+
+def drawn() -> dict[str, Any]:
+    """Give the whole answer."""
+    return {
+        "created": 1735689600,
+        "data": [{"b64_json": DOT}],
+        "output_format": "png",
+        "usage": {"input_tokens": 12, "output_tokens": 272, "total_tokens": 284},
+    }
