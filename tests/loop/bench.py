@@ -9,8 +9,9 @@ and reverts; LOOP_SEED repeats them), crash (an image that crashes, under messag
 pod (container start to Ready, memory and CPU), rotation (the OpenAI key and the Discord token
 exchanged under messages, the file stale or the vault away), rotation-late (a token whose new
 version comes ten minutes after its reset), rollouts (50 in a row under messages), kills (of the
-process, of the pod, and a minute without the API server), cost (the bot alone, in a cgroup,
-without the loop: python -m tests.bot.cost --help). Without a name, all of them.
+process, of the pod, and a minute without the API server), interactions (slash commands through
+rollouts and forced deletions), shards (four of them on three pods, one killed), cost (the bot
+alone, in a cgroup, without the loop: python -m tests.bot.cost --help). Without a name, all of them.
 These machines are shared and noisy: quote medians. Nothing here fails for being slow.
 """
 
