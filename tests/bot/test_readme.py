@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import discord
+
 from tests.bot.settings_table import README, written
 
 
@@ -19,3 +21,18 @@ def test_every_room_is_listed() -> None:
     rooms = {path.name for path in README.parent.glob("*.py")} - {"__init__.py"}
 
     assert listed == rooms
+
+
+def test_the_invitation_asks_for_what_the_bot_uses_and_nothing_else() -> None:
+    (number,) = re.findall(r"&permissions=(\d+)", README.read_text())
+
+    assert discord.Permissions(int(number)) == discord.Permissions(
+        view_channel=True,
+        send_messages=True,
+        send_messages_in_threads=True,
+        read_message_history=True,
+        add_reactions=True,
+        attach_files=True,
+        embed_links=True,
+        create_public_threads=True,
+    )
