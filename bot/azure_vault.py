@@ -46,6 +46,7 @@ class AzureVault:
         self._environ = environ
         self._seconds = seconds
         self._options = options
+        self._making = asyncio.Lock()
         self._client: SecretClient | None = None
         self._identity: Any = None
 
@@ -106,11 +107,13 @@ class AzureVault:
         """Give the client, and turn what it raises inside the block into VaultTrouble."""
         try:
             async with asyncio.timeout(self._seconds):
-                if self._client is None:
-                    await asyncio.to_thread(load)
-                    self._identity = entra.credential(self._environ, **self._options)
-                    self._client = self._made()
-                yield self._client
+                async with self._making:  # both secrets are asked about in the same moment
+                    if self._client is None:
+                        await asyncio.to_thread(load)
+                        self._identity = entra.credential(self._environ, **self._options)
+                        self._client = self._made()
+                    client = self._client
+                yield client
         except Exception as error:
             trouble = trouble_of(error)
             if trouble is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +55,20 @@ async def test_value_version_and_expiry_are_read(azure: Harness, vault: AzureVau
     assert (found.value, found.version.id) == ("second", made.id)
     assert found.version.expires == 2_000_000_000
     assert "second" not in repr(found)
+
+
+@pytest.mark.filterwarnings("ignore:Unclosed:ResourceWarning")
+async def test_two_first_questions_at_once_leave_no_connection_behind(vault: AzureVault) -> None:
+    """Both secrets are asked about in the same moment, when the libraries are being loaded."""
+    left: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: left.append(str(context["message"])))
+
+    await asyncio.gather(vault.read(TOKEN), vault.look(TOKEN))
+    await vault.close()
+    gc.collect()
+
+    assert left == []
 
 
 async def test_a_look_shows_no_value_to_anyone(azure: Harness, vault: AzureVault) -> None:
