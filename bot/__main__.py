@@ -23,7 +23,8 @@ _OK, _FAILED, _BAD_SETTINGS = 0, 1, 2
 _ABOUT = """\
 Discord Sky answers on Discord with a language model.
 
-People call it by mentioning it, by replying to it, in a direct message, or with `!sky TOPIC`.
+People call it by mentioning it, by replying to it, in a direct message, with `!sky TOPIC`,
+`!sky(PERSONA) TOPIC` or the command /sky. Personas are files in personas/ beside the settings.
 """
 _MORE = f"""\
 It needs two files, each with one credential in it: the bot's token (SKY_DISCORD__TOKEN_FILE) and

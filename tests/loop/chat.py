@@ -27,6 +27,7 @@ PATIENCE: Final = 60.0  # for the first words
 SETTLED: Final = 3.0  # without an edit, and the answer is taken as complete
 GREETING: Final = "You are {user} in {place}. /help lists the commands, Ctrl-D leaves."
 HELP: Final = """\
+/sky TOPIC      ask by the bot's slash command
 /channel NAME   go to another channel
 /dm             talk to the bot in private
 /as NAME        be another user
@@ -80,6 +81,24 @@ class Chat:
                 self.screen.end()
         return bool(self._parts)
 
+    async def use(self, topic: str) -> None:
+        """Ask by `/sky`: show the response that quotes it, then the answer. Raises ChatError."""
+        async with self.discord.events() as stream:
+            used = await self.discord.invoke("sky", self.channel, self.user, {"topic": topic})
+            done = await self.discord.wait_interaction(used.id)
+            if done.original is None:
+                raise ChatError("The application did not respond.")
+            response = await self.discord.message(done.original)
+            only_you = " (only you see this)" if response.hidden else ""
+            self.screen.out.write(f"{response.author}{only_you}: {response.content}\n")
+            if response.hidden:
+                return
+            self._parts.clear()
+            try:
+                await self._follow(stream, response)
+            finally:
+                self.screen.end()
+
     async def _follow(self, stream: Stream, asked: Message) -> None:
         loop = asyncio.get_running_loop()
         until = loop.time() + self.patience
@@ -114,6 +133,9 @@ class Chat:
         match name, argument.strip().removeprefix("#"):
             case "quit" | "exit", _:
                 return False
+            case "sky", topic if topic:
+                await self.use(topic)
+                return True
             case "new", "":
                 self.last = None
             case "dm", "":

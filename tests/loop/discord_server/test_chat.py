@@ -148,3 +148,23 @@ def test_the_screen_appends_where_it_can_and_redraws_where_it_must() -> None:
     screen.end()
 
     assert out.getvalue() == "ab\r\x1b[Jxy\nz\r\x1b[1A\x1b[Jx\n"
+
+
+async def test_a_slash_command_is_used_from_the_terminal(
+    bot: Streaming, server: DiscordServer
+) -> None:
+    @bot.tree.command(description="Ask")
+    async def sky(interaction: discord.Interaction, topic: str) -> None:
+        await interaction.response.send_message(f"asks: {topic}", ephemeral=topic == "hush")
+        if topic != "hush":
+            quoted = await interaction.original_response()
+            assert isinstance(interaction.channel, discord.TextChannel)
+            await interaction.channel.send("clouds", reference=quoted.to_reference())
+
+    await bot.tree.sync()
+
+    code, out, err = await _chat(server, typed="/sky what rains?\n/sky hush\n")
+
+    assert (code, err) == (0, "")
+    assert "Sky: asks: what rains?\nSky: clouds\n" in out
+    assert "Sky (only you see this): asks: hush\n" in out
