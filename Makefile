@@ -79,15 +79,13 @@ releases: setup  ## What was deployed when, by whom, and what is excluded
 rollback: setup  ## Go back: make rollback TO=main-12-abc1234 (or TO=--last); shows the commit before pushing
 	@$(RELEASE) rollback $(or $(TO),--last)
 
-##@ On Azure
-.PHONY: doctor
-doctor: setup  ## Walk from the cluster to the answer, name the first broken link: make doctor ARGS=--json
-	@$(PY) -m clusters.azure.doctor $(ARGS)
-
 ##@ Azure
-.PHONY: azure azure-teardown
+.PHONY: azure doctor azure-teardown
 azure: setup  ## Make what is missing in Azure, the cluster and on GitHub: make azure ARGS="--dry-run"
 	@$(PY) -m clusters.azure up $(ARGS)
+
+doctor: setup  ## Walk from the cluster to the answer, name the first broken link: make doctor ARGS=--json
+	@$(PY) -m clusters.azure doctor $(ARGS)
 
 azure-teardown: setup  ## Remove what `make azure` made, and nothing else
 	@$(PY) -m clusters.azure teardown $(ARGS)

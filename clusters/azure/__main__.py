@@ -1,4 +1,4 @@
-"""Composition root: arguments and record -> desk -> up or teardown -> exit code."""
+"""Composition root: arguments and record -> desk -> up, teardown or doctor -> exit code."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from clusters.azure import choices, record
 from clusters.azure.arguments import parser
 from clusters.azure.desk import Desk, Execute
+from clusters.azure.doctor.command import main as doctor
 from clusters.azure.errors import Stop
 from clusters.azure.shell import Shell
 from clusters.azure.teardown import teardown
@@ -28,6 +29,8 @@ def main(
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
     """Do what the command line says; returns the exit code. Tests hand in the rest."""
+    if arguments[:1] == ["doctor"]:
+        return doctor(list(arguments[1:]))
     chosen = parser().parse_args(arguments)
     told = say or _say
     try:

@@ -12,10 +12,11 @@ GitHub before Flux takes over. README.md, "On Azure", goes through it.
 
   up         make what is missing; what is there is checked and left alone
   teardown   remove what up made, and nothing else
+  doctor     walk from the cluster to the bot's answer, name the first broken link with its remedy
 """
 _MORE = """\
-Both can be stopped at any moment and run again, and both take --dry-run, which prints every command
-and runs none. You are asked before anything costs money and before anything is removed.
+The first two can be stopped at any moment and run again. They take --dry-run, which prints every
+command and runs none. You are asked before anything costs money and before anything is removed.
 
 An existing cluster or registry is used as it is: name it.
   python -m clusters.azure up --cluster my-aks --cluster-group my-group --registry myregistry \\
@@ -38,6 +39,8 @@ def parser() -> argparse.ArgumentParser:
     common = _common()
     _up(actions.add_parser("up", parents=[common], help="make what is missing"))
     actions.add_parser("teardown", parents=[common], help="remove what up made")
+    # It has a command line of its own, read before this one: doctor/command.py.
+    actions.add_parser("doctor", add_help=False, help="say what does not work, and why")
     return main
 
 

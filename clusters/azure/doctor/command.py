@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
+from clusters.azure import record
+from clusters.azure.choices import NAME
 from clusters.azure.doctor import show
 from clusters.azure.doctor.chain import diagnose, first_broken
 from clusters.azure.doctor.collect import Collector
 from clusters.azure.doctor.kubectl import Kubectl
 
+# What remedies name, of all that the set-up's record has.
+_NAMES = ("NAME", "RESOURCE_GROUP", "AKS_NAME", "AKS_RESOURCE_GROUP")
 ABOUT = "Walk from the cluster to the bot's answer, and name the first broken link with its remedy."
 _MORE = """\
-kubectl is enough: its current context is looked at. It reads objects, conditions and events, asks
-the bot's /readyz and /metrics through a port-forward, and reads the end of its log. It also asks
-Entra and the vault as the bot does, with a token of the bot's ServiceAccount (`kubectl create
-token`), for the state of the two secrets, never their values. Where somebody is logged in with az,
-it compares identities, federated credentials and roles too. It changes nothing.
+kubectl is enough. The cluster is that of $KUBECONFIG, else of the set-up's own kubeconfig, else of
+kubectl's current context. The doctor reads objects, conditions and events, asks the bot's /readyz
+and /metrics through a port-forward, and reads the end of its log. It also asks Entra and the vault
+as the bot does, with a token of the bot's ServiceAccount (`kubectl create token`), for the state of
+the two secrets, never their values. Where somebody is logged in with az, it compares identities,
+federated credentials and roles too. It changes nothing.
 
 Exit codes: 0 nothing is known to be broken, 1 a link is broken, 2 for a wrong command line.
 """
@@ -26,14 +32,28 @@ Exit codes: 0 nothing is known to be broken, 1 a link is broken, 2 for a wrong c
 def main(arguments: list[str]) -> int:
     """Run it; return the exit code."""
     options = _parser().parse_args(arguments)
-    collector = Collector(Kubectl(options.context), passive=options.passive)
+    known = record.load(record.path_of(options.name, record.FOLDER))
+    names = {key: known[key] for key in _NAMES if key in known}
+    kubeconfig = options.kubeconfig or _own_kubeconfig(options.name)
+    kubectl = Kubectl(kubeconfig, options.context)
+    collector = Collector(kubectl, passive=options.passive, names=names)
     facts = collector.facts()
     if options.facts:
         options.facts.write_text(facts.model_dump_json(indent=1) + "\n")
     links = diagnose(facts)
     shown = show.as_json(links, facts) if options.json else show.as_text(links, facts)
+    if kubeconfig and not options.json:
+        shown += (
+            f"\n\nkubectl and flux look at the same cluster after: export KUBECONFIG={kubeconfig}"
+        )
     sys.stdout.write(f"{shown}\n")
     return 1 if first_broken(links) else 0
+
+
+def _own_kubeconfig(name: str) -> str:
+    """Return the set-up's kubeconfig, unless the person's environment names another."""
+    own = record.FOLDER / f"{name}.local.kubeconfig"
+    return str(own) if own.exists() and "KUBECONFIG" not in os.environ else ""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,6 +63,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--name", default=NAME, help="of the set-up (%(default)s)")
+    parser.add_argument("--kubeconfig", default="", metavar="FILE", help="else the set-up's own")
     parser.add_argument("--json", action="store_true", help="for a program")
     parser.add_argument("--context", default="", metavar="NAME", help="of the kubeconfig")
     parser.add_argument(

@@ -20,10 +20,14 @@ class Unanswered(Exception):
 
 
 class Kubectl:
-    """One context of a kubeconfig; the current one if none is named."""
+    """One context of a kubeconfig; kubectl's own choice of either where none is named."""
 
-    def __init__(self, context: str = "") -> None:
-        self._command = ["kubectl", *([f"--context={context}"] if context else [])]
+    def __init__(self, kubeconfig: str = "", context: str = "") -> None:
+        options = {"--kubeconfig": kubeconfig, "--context": context}
+        self._command = [
+            "kubectl",
+            *(f"{name}={value}" for name, value in options.items() if value),
+        ]
 
     def text(self, *arguments: str) -> str:
         """Run it and return what it printed. Raises Unanswered."""

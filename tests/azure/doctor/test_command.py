@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from clusters.azure import record
+from clusters.azure.__main__ import main as azure
 from clusters.azure.doctor import show
 from clusters.azure.doctor.chain import CHAIN, diagnose
 from clusters.azure.doctor.command import main
@@ -43,6 +45,28 @@ def test_without_kubectl_it_says_so(
     assert code == 1
     assert said["broken"] == "cluster"
     assert "no kubectl in PATH" in said["links"][0]["said"]
+
+
+def test_it_is_a_command_of_the_set_up(capsys: pytest.CaptureFixture[str]) -> None:
+    code = azure(["doctor", "--json"])
+
+    assert code == 1
+    assert json.loads(capsys.readouterr().out)["broken"] == "cluster"
+
+
+def test_the_set_ups_record_names_cluster_and_kubeconfig(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(record, "FOLDER", tmp_path)
+    monkeypatch.delenv("KUBECONFIG")
+    (tmp_path / "sky.local.kubeconfig").write_text("clusters: []\n")
+    (tmp_path / "sky.local.env").write_text("AKS_NAME=mine\nAKS_RESOURCE_GROUP=ours\n")
+
+    main(["--name", "sky"])
+
+    said = capsys.readouterr().out
+    assert "  az aks start --resource-group ours --name mine\n" in said
+    assert said.endswith(f"export KUBECONFIG={tmp_path}/sky.local.kubeconfig\n")
 
 
 def test_what_was_seen_can_be_written_down(tmp_path: Path) -> None:
