@@ -77,7 +77,7 @@ class App:
         connection = self.connection
         channels = Channels(connection.client, metrics, gate, connection.logged_in)
         pace = Pace(settings.reply.edit_seconds)
-        allowance = Allowance(settings, metrics)
+        self.allowance = allowance = Allowance(settings, metrics)
         self.downloads = Downloads()
         reader = Reader(self.downloads, settings.files)
         kit = Kit(
@@ -117,6 +117,8 @@ class App:
                 "ready": self.not_ready() or "yes",
                 "round trip to Discord": f"{self.connection.latency() * 1000:.0f} ms",
                 "answers under way": str(self.desk.under_way),
+                "spent today": f"{self.allowance.purse.spent('day'):.2f}",
+                "spent this month": f"{self.allowance.purse.spent('month'):.2f}",
                 "personas": f"{len(list(self.cast))}, mistakes in them: {self._mistakes}",
                 "unknown settings": str(self._unknown),
             }

@@ -10,7 +10,7 @@ from bot.lists import Barred
 
 if TYPE_CHECKING:
     from bot.lists import Lists
-    from bot.messages import Asked, Message
+    from bot.messages import Message
 
 How = Literal["mention", "reply", "direct", "command", "ambient", "slash", "menu"]
 Why = Literal["self", "system", "not_called", "bots_in_a_row"] | Barred
@@ -52,8 +52,8 @@ def decide(message: Message, *, me: int, rules: Rules) -> Answer | Ignore:
 
     An explicit command wins over the other ways of calling, because it says best what is meant.
     """
-    if message.asked is not None:
-        return _asked(message, message.asked) if message.asked.by == me else Ignore("bot")
+    if message.asked is not None:  # the lists were consulted before it was quoted
+        return called(message, me=me, command=rules.command) or Ignore("bot")
     if message.author.id == me:
         return Ignore("self")
     if not message.ordinary:
@@ -61,16 +61,16 @@ def decide(message: Message, *, me: int, rules: Rules) -> Answer | Ignore:
     barred = rules.lists.bars(message.author, message.place, direct=message.direct)
     if barred is not None:
         return Ignore(barred)
-    return _called(message, me, rules.command) or Ignore("not_called")
+    return called(message, me=me, command=rules.command) or Ignore("not_called")
 
 
-def _asked(message: Message, asked: Asked) -> Answer:
-    """Answer what a command asked: the lists were consulted before it was quoted."""
-    how: How = "slash" if message.replies_to is None else "menu"
-    return Answer(how, message.text, asked.persona, asked.image)
-
-
-def _called(message: Message, me: int, command: str) -> Answer | None:
+def called(message: Message, *, me: int, command: str) -> Answer | None:
+    """Read how `message` calls the bot, whoever wrote it; None if it does not."""
+    if message.asked is not None:
+        if message.asked.by != me:
+            return None  # another bot quotes what it was asked
+        how: How = "slash" if message.replies_to is None else "menu"
+        return Answer(how, message.text, message.asked.persona, message.asked.image)
     asked = after_command(message.text, command)
     if asked is not None:
         return asked

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.answering import Answering, Call, Kit
-from bot.decision import Answer, Rules, decide
+from bot.decision import Answer, Rules, called, decide
 from bot.errors import OverLimit, QuestionGone, TooBusy, UnknownPersona
 from bot.lists import Lists
 from bot.temper import Temper
@@ -114,8 +114,8 @@ class Desk:
         self, question: Message, me: int, *, stem: int, replaces: tuple[int, ...]
     ) -> SkyError | None:
         """Answer a message anew, in the place of the earlier answer; or return why not."""
-        decision = decide(question, me=me, rules=self._rules)
-        if not isinstance(decision, Answer):  # nobody called the bot: it had joined in
+        decision = called(question, me=me, command=self._rules.command)
+        if decision is None:  # nobody called the bot: it had joined in
             decision = Answer("ambient", question.text)
         call = replace(self._call(question, decision, me), stem=stem, replaces=replaces)
         over = self._kit.allowance.admit(question, unasked=False)

@@ -33,24 +33,49 @@ def help_text(settings: Settings) -> str:
 
 
 def privacy_text(settings: Settings) -> str:
-    """What is sent where, and what is kept."""
+    """What is sent where, and what is kept. It says what these settings do, and nothing more."""
     provider = urlsplit(settings.openai.base_url).hostname
-    joins = (
-        " In some channels I may join in, and then send what was said there last."
-        if settings.ambient.channels
+    around = (
+        f", or the newest {settings.conversation.history} of the channel where it continues none"
+        if settings.conversation.history
         else ""
     )
-    return (
-        "**What I send where**\n"
-        "Discord sends me every message in the channels that I can see. I keep the newest in "
-        "memory, to follow replies, until I am restarted.\n"
-        f"Only when somebody calls me, that message, the messages that it continues, and what is "
-        f"attached to them go to the language model at **{provider}**, with the names shown in "
-        f"Discord. I ask it to store nothing; its own terms say what it keeps.{joins}\n"
-        "I write down no message and no name: my log has ids, times and outcomes. I have no "
-        "database. How often you called me in the past hour is kept to hold the limits.\n"
-        "Delete your message and I forget it; what a model's provider was sent, it was sent."
-    )
+    lines = [
+        "**What I send where**",
+        (
+            "- Discord sends me every message in the channels that I can see. I keep the newest in "
+            "memory, to follow conversations, until I am restarted."
+        ),
+        (
+            f"- When somebody calls me, that message, the messages that it continues{around}, and "
+            f"what is attached to them go to the language model at **{provider}**, with the names "
+            "shown in Discord. I ask it to store nothing; its own terms say what it keeps."
+        ),
+        *_moderated(settings, provider),
+        *_joining(settings),
+        (
+            "- My log has ids, times and outcomes: no words, no names. Kept beyond a restart are "
+            "ids of messages that I answered in the last minute and of direct channels, and the "
+            "money that answers cost."
+        ),
+        "- Delete your message and I forget it. What was sent to the model was sent.",
+    ]
+    return "\n".join(lines)
+
+
+def _moderated(settings: Settings, provider: str | None) -> list[str]:
+    what = {
+        "off": "",
+        "input": "Questions",
+        "output": "Answers",
+        "both": "Questions and answers",
+    }[settings.safety.moderation]
+    return [f"- {what} are checked by the moderation at **{provider}**."] if what else []
+
+
+def _joining(settings: Settings) -> list[str]:
+    joins = "- In some channels I may join in; what was said there last then goes to the model too."
+    return [joins] if settings.ambient.channels else []
 
 
 def cast_text(cast: Cast, place: Place) -> str:

@@ -1,0 +1,150 @@
+"""Who acknowledges a command, and when: the one that speaks, within Discord's three seconds."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import discord
+import pytest
+
+from bot import interactions
+from bot.cast import only_sky
+from bot.decision import Answer, Ignore, Rules, called, decide
+from bot.interactions import House, Interactions, Topics
+from bot.invocation import Invocation
+from bot.lists import Lists
+from bot.messages import Asked, Author, Message, Place
+from bot.metrics import Metrics
+from bot.settings import Settings
+from bot.settings_calling import Access
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ME = 7
+
+
+@dataclass
+class Response:
+    """Takes what the bot responds; fails with `failure` if that is given."""
+
+    failure: Exception | None = None
+    said: list[str] = field(default_factory=list)
+
+    async def send_message(self, text: str, **_: Any) -> None:
+        """Keep it."""
+        if self.failure is not None:
+            raise self.failure
+        self.said.append(text)
+
+
+def used(name: str, response: Response) -> discord.Interaction:
+    """Make what Discord reports of a command, as far as it is read."""
+    everything = discord.Permissions.all()
+    return cast(
+        "discord.Interaction",
+        SimpleNamespace(
+            id=50,
+            type=discord.InteractionType.application_command,
+            data={"name": name, "options": [{"name": "topic", "type": 3, "value": "gulls"}]},
+            user=SimpleNamespace(id=1, display_name="Ada", bot=False),
+            channel=None,
+            guild=None,
+            guild_id=5,
+            channel_id=10,
+            permissions=discord.Permissions.none(),
+            app_permissions=everything,
+            response=response,
+        ),
+    )
+
+
+def desk(metrics: Metrics, speaks: Callable[[], bool]) -> Interactions:
+    house = House(Settings(), Lists(Access()), only_sky(), metrics, speaks, lambda: "well")
+    return Interactions(house)
+
+
+def count(metrics: Metrics, outcome: str) -> float:
+    labels = {"kind": "application_command", "outcome": outcome}
+    found = metrics.registry.get_sample_value("discord_sky_interactions_total", labels)
+    return found or 0.0
+
+
+async def test_the_one_that_speaks_quotes_the_question() -> None:
+    metrics, response = Metrics(), Response()
+
+    await desk(metrics, lambda: True).receive(used("sky", response))
+
+    assert response.said == ["-# Ada asks Sky:\n>>> gulls"]
+    assert count(metrics, "asked") == 1
+
+
+async def test_the_one_that_only_listens_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interactions, "_WAIT_TO_SPEAK", 0.1)
+    metrics, response = Metrics(), Response()
+
+    await desk(metrics, lambda: False).receive(used("sky", response))
+
+    assert response.said == []
+    assert count(metrics, "not_speaking") == 1
+
+
+async def test_the_one_that_begins_to_speak_in_time_takes_what_it_overheard() -> None:
+    metrics, response = Metrics(), Response()
+    begins = time.monotonic() + 0.2
+
+    await desk(metrics, lambda: time.monotonic() > begins).receive(used("sky", response))
+
+    assert len(response.said) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [(40060, "acknowledged_elsewhere"), (10062, "late"), (50035, "failed")],
+)
+async def test_a_refusal_is_counted_and_breaks_nothing(code: int, outcome: str) -> None:
+    answer = SimpleNamespace(status=400, reason="")
+    refusal = discord.HTTPException(cast("Any", answer), {"code": code, "message": "no"})
+    metrics = Metrics()
+
+    await desk(metrics, lambda: True).receive(used("help", Response(refusal)))
+
+    assert count(metrics, outcome) == 1
+
+
+async def test_a_discord_that_is_gone_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    metrics = Metrics()
+
+    await desk(metrics, lambda: True).receive(used("help", Response(OSError("gone"))))
+
+    assert count(metrics, "failed") == 1
+    assert "gulls" not in caplog.text
+
+
+def quoted(topic: str, by: int = ME) -> Message:
+    """The response as the gateway brings it, which knows the asker's name and no roles."""
+    return Message(
+        99, 10, Author(1, "ada"), topic, guild_id=5, asked=Asked(by, 50, "Sky"), place=Place(("5",))
+    )
+
+
+def test_the_whole_topic_and_who_asked_come_back_with_the_response() -> None:
+    topics = Topics()
+    asker = Author(1, "Ada", roles=("70", "pilots"))
+    topics.keep(Invocation(50, "sky", asker, Place(), 10, 5, {"topic": "x" * 3000}, role_ids=(70,)))
+
+    message = topics.whole(quoted("x…"))
+
+    assert (message.text, message.author, message.role_ids) == ("x" * 3000, asker, (70,))
+    assert topics.whole(quoted("x…")).text == "x…"  # once; a successor has what is quoted
+
+
+def test_only_ones_own_response_is_a_question() -> None:
+    rules = Rules("!sky", Lists(Access(allow_users=("2",))))
+
+    assert decide(quoted("hello"), me=ME, rules=rules) == Answer("slash", "hello", "Sky")
+    assert decide(quoted("hello", by=8), me=ME, rules=rules) == Ignore("bot")
+    assert called(quoted("!sky hello", by=8), me=ME, command="!sky") is None

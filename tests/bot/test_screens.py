@@ -1,0 +1,86 @@
+"""What the bot says about itself fits into a message and says what the settings do."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot import screens
+from bot.cast import Cast, only_sky
+from bot.lists import Barred
+from bot.messages import Place
+from bot.personas import Persona
+from bot.settings import Settings
+from bot.settings_calling import Personas
+from bot.settings_file import load
+
+LIMIT = 2000
+
+
+def settings(**variables: str) -> Settings:
+    return load(None, {f"SKY_{name}": value for name, value in variables.items()}).settings
+
+
+def test_help_names_the_command_of_the_settings() -> None:
+    text = screens.help_text(settings(DISCORD__COMMAND="hey"))
+
+    assert "`hey topic`" in text
+    assert "!sky" not in text
+    assert len(text) <= LIMIT
+
+
+def test_privacy_names_the_provider_of_the_settings() -> None:
+    text = screens.privacy_text(settings(OPENAI__BASE_URL="https://llm.example.org/v1"))
+
+    assert "**llm.example.org**" in text
+    assert "moderation" not in text
+    assert "join in" not in text
+
+
+def test_privacy_tells_of_what_is_switched_on() -> None:
+    text = screens.privacy_text(
+        settings(
+            SAFETY__MODERATION="both", AMBIENT__CHANNELS="kites=0.1", CONVERSATION__HISTORY="9"
+        )
+    )
+
+    assert "Questions and answers are checked by the moderation" in text
+    assert "the newest 9 of the channel" in text
+    assert "I may join in" in text
+    assert len(text) <= LIMIT
+
+
+def test_the_cast_is_listed_with_who_answers_here() -> None:
+    cast = Cast({"pirate": Persona("Captain", "x")}, Personas(default="pirate"))
+
+    assert screens.cast_text(cast, Place()) == (
+        "Here answers **Captain**. There are:\n- `pirate`, Captain\n- `sky`"
+    )
+
+
+@given(st.integers(0, 400), st.text(max_size=20_000))
+def test_however_many_and_long_they_are_it_is_one_message(number: int, prompt: str) -> None:
+    cast = Cast({f"persona-{n}": Persona("x" * 32, "y") for n in range(number)}, Personas())
+
+    assert len(screens.cast_text(cast, Place())) <= LIMIT
+    assert len(screens.persona_text(Persona("x" * 32, prompt, model="m" * 100))) <= LIMIT
+
+
+@pytest.mark.parametrize("why", ["bot", "place", "person", "direct_messages"])
+def test_each_reason_of_the_lists_is_told(why: Barred) -> None:
+    assert screens.barred_text(why).startswith("I ")
+
+
+def test_what_is_lacking_is_told_with_who_can_give_it() -> None:
+    text = screens.lacking_text(("Send Messages", "Read Message History"))
+
+    assert "**Send Messages**, **Read Message History**" in text
+    assert "Whoever manages this server" in text
+
+
+def test_sky_is_shown_with_nothing_that_differs() -> None:
+    ((_, sky),) = only_sky()
+
+    assert screens.persona_text(sky).startswith("**Sky**\n>>> You are Sky")
+    assert "-#" not in screens.persona_text(sky)
