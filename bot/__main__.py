@@ -6,10 +6,12 @@ import argparse
 import getpass
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot import persona_files
+from bot.chat_command import arguments as chat_arguments
 from bot.errors import BadSettings
 from bot.secrets_command import arguments
 from bot.settings_file import Loaded, load
@@ -51,6 +53,8 @@ def main(line: list[str] | None = None) -> int:
     try:
         if chosen.command == "check-config":
             return _check(chosen.file, os.environ)
+        if chosen.command == "chat":
+            return _chat(chosen, load(_config(chosen.config), os.environ))
         if chosen.command == "secrets":
             return _secrets(chosen, load(_config(chosen.config), os.environ))
         return _run(load(_config(chosen.config), os.environ))
@@ -81,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("file", type=Path, metavar="FILE")
     check.set_defaults(command="check-config")
+    chat_arguments.add(commands)
     arguments.add(commands)
     return parser
 
@@ -100,6 +105,16 @@ def _check(path: Path, environ: Mapping[str, str]) -> int:
     print(f"{path}: good")
     print(f"personas: {', '.join(key for key, _ in cast)}")
     return _OK
+
+
+def _chat(chosen: argparse.Namespace, loaded: Loaded) -> int:
+    import logging  # noqa: PLC0415
+
+    from bot.chat_command import command  # noqa: PLC0415  # see _run
+
+    logging.disable()  # whoever sits at the terminal reads sentences
+    out = partial(print, end="", flush=True)
+    return _OK if command.run(loaded, os.environ, chosen.persona, out, input) else _FAILED
 
 
 def _secrets(chosen: argparse.Namespace, loaded: Loaded) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import time
@@ -12,15 +11,11 @@ from typing import TYPE_CHECKING
 from bot import personas
 from bot.buttons import button
 from bot.cast import Cast, only_sky
-from bot.chain import follow
-from bot.conversation import attachments, write
-from bot.decision import after_command, without_mention
 from bot.errors import MayNotSpeak, SkyError, Unexpected, Unsaid
-from bot.llm_streams import Ask
 from bot.messages import Author
 from bot.pages import Order
 from bot.reply import Reply
-from bot.usage import reckoned
+from bot.thinking import Thinking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -28,7 +23,6 @@ if TYPE_CHECKING:
     from bot.allowance import Allowance
     from bot.chain import History
     from bot.channels import Outbox
-    from bot.conversation import Conversation
     from bot.files import Reader
     from bot.guard import Guard
     from bot.llm import Model
@@ -42,7 +36,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MUZZLED = "🤐"
-_SOURCES = 8  # pages that are named below an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +117,7 @@ class Answering:
 
     async def run(self) -> None:
         """Answer the call."""
-        outcome = await self._count(self._write())
+        outcome = await self._count(Thinking(self._call, self._kit, self._reply).run())
         seconds = time.monotonic() - self._call.taken
         self._kit.metrics.answered.observe(seconds)
         log.info("answered", extra=self._ids(outcome=outcome, seconds=round(seconds, 3)))
@@ -167,74 +160,6 @@ class Answering:
         with contextlib.suppress(Unsaid):  # perhaps it may not even do that
             await self._kit.outbox.react(self._call.message, _MUZZLED)
 
-    async def _write(self) -> None:
-        kit, call = self._kit, self._call
-        if call.refused is not None:
-            raise call.refused
-        if call.persona.greeting and call.wordless:
-            self._reply.say(call.persona.greeting)
-            return
-        limits = kit.settings.conversation
-        try:
-            message, prompt = self._as_it_is_now()
-            chain = await follow(message, kit.recall, kit.history, limits)
-            wanted = attachments([message, *chain.linked, *chain.messages])
-            async with kit.reader.opened(wanted) as files:
-                conversation = write(chain, prompt, files, me=call.me, limits=limits)
-                for remark in conversation.remarks:
-                    self._reply.remark(remark)
-                await self._think(self._ask(conversation))
-        except SkyError:
-            raise
-        except Exception as error:  # a defect of ours: somebody is waiting and is told
-            raise Unexpected(type(error).__name__) from error
-
-    async def _think(self, ask: Ask) -> None:
-        """Let the model answer what may be asked, and show what may be said of it."""
-        guard, sources = self._kit.guard, list[str]()
-        await guard.admit(ask.turns[-1].text)
-        async with guard.around(self._reply.say) as say:
-            await self._pay(ask, say, sources.append)
-        if sources:
-            self._reply.remark(_sources(sources))
-
-    async def _pay(
-        self, ask: Ask, say: Callable[[str], object], cite: Callable[[str], object]
-    ) -> None:
-        """Count the money for an answer, however it ends."""
-        kit, reply = self._kit, self._reply
-        purse = kit.allowance.purse
-        try:
-            purse.charge(await kit.model.answer(ask, say, reply.show, cite))
-        except SkyError as error:
-            if error.usage is not None:
-                purse.charge(error.usage)
-            raise
-        except asyncio.CancelledError:  # stopped half-way: the provider tells nothing then
-            purse.charge(reckoned(ask.model or kit.settings.openai.model, ask, reply.text))
-            raise
-
-    def _as_it_is_now(self) -> tuple[Message, str]:
-        """Give the question and its words, as they were edited while the answer waited."""
-        call = self._call
-        now = self._kit.recall.get(call.message.id)
-        if now is None or now.text == call.message.text:
-            return call.message, call.prompt
-        asked = after_command(now.text, self._kit.settings.discord.command)
-        return now, asked.prompt if asked else without_mention(now.text, call.me)
-
-    def _ask(self, conversation: Conversation) -> Ask:
-        persona = self._call.persona
-        return Ask(
-            personas.instructions(persona, joining_in=self._call.unasked),
-            conversation.turns,
-            model=persona.model,
-            temperature=persona.temperature,
-            effort=persona.effort,
-            tools=persona.tools,
-            image=self._call.image,
-        )
-
     def _first_words(self) -> None:
         self._kit.metrics.first_words.observe(time.monotonic() - self._call.taken)
 
@@ -260,9 +185,3 @@ class Answering:
             "parts": len(self._reply.sent),
             **more,
         }
-
-
-def _sources(urls: list[str]) -> str:
-    """Name the pages that an answer rests on: each once, as it is, without a preview."""
-    each_once = list(dict.fromkeys(urls))[:_SOURCES]
-    return "Sources: " + " ".join(f"<{url}>" for url in each_once)

@@ -1,0 +1,166 @@
+"""From a call to the model's words: the conversation, who answers, and what that costs.
+
+What is said goes wherever the caller wants it: to Discord (answering.py) or to a terminal (chat).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from bot import personas
+from bot.chain import follow
+from bot.conversation import attachments, write
+from bot.decision import after_command, without_mention
+from bot.errors import SkyError, Unexpected
+from bot.llm_streams import Ask
+from bot.usage import reckoned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.allowance import Allowance
+    from bot.answering import Call
+    from bot.chain import History
+    from bot.conversation import Conversation
+    from bot.files import Reader
+    from bot.guard import Guard
+    from bot.llm import Model
+    from bot.messages import Message, Picture
+    from bot.recall import Recall
+    from bot.settings import Settings
+
+_SOURCES = 8  # pages that are named below an answer
+
+
+class Means(Protocol):
+    """What thinking needs."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings."""
+
+    @property
+    def recall(self) -> Recall:
+        """The messages seen last."""
+
+    @property
+    def history(self) -> History:
+        """Where the others are found."""
+
+    @property
+    def reader(self) -> Reader:
+        """What opens attachments."""
+
+    @property
+    def model(self) -> Model:
+        """Who answers."""
+
+    @property
+    def guard(self) -> Guard:
+        """What may be asked and said."""
+
+    @property
+    def allowance(self) -> Allowance:
+        """Where the money is counted."""
+
+
+class Sink(Protocol):
+    """Where an answer goes."""
+
+    @property
+    def text(self) -> str:
+        """All that was said so far."""
+
+    def say(self, piece: str) -> None:
+        """Take the next piece of text."""
+
+    def show(self, picture: Picture) -> None:
+        """Take a picture."""
+
+    def remark(self, sentence: str) -> None:
+        """Take what is said in small print below."""
+
+
+class Thinking:
+    """One answer of the model."""
+
+    def __init__(self, call: Call, means: Means, sink: Sink) -> None:
+        self._call = call
+        self._means = means
+        self._sink = sink
+
+    async def run(self) -> None:
+        """Let the model answer into the sink; raises a SkyError if that fails."""
+        means, call = self._means, self._call
+        if call.refused is not None:
+            raise call.refused
+        if call.persona.greeting and call.wordless:
+            self._sink.say(call.persona.greeting)
+            return
+        limits = means.settings.conversation
+        try:
+            message, prompt = self._as_it_is_now()
+            chain = await follow(message, means.recall, means.history, limits)
+            wanted = attachments([message, *chain.linked, *chain.messages])
+            async with means.reader.opened(wanted) as files:
+                conversation = write(chain, prompt, files, me=call.me, limits=limits)
+                for remark in conversation.remarks:
+                    self._sink.remark(remark)
+                await self._ask(self._question(conversation))
+        except SkyError:
+            raise
+        except Exception as error:  # a defect of ours: somebody is waiting and is told
+            raise Unexpected(type(error).__name__) from error
+
+    async def _ask(self, ask: Ask) -> None:
+        """Let the model answer what may be asked, and show what may be said of it."""
+        guard, sources = self._means.guard, list[str]()
+        await guard.admit(ask.turns[-1].text)
+        async with guard.around(self._sink.say) as say:
+            await self._pay(ask, say, sources.append)
+        if sources:
+            self._sink.remark(_sources(sources))
+
+    async def _pay(
+        self, ask: Ask, say: Callable[[str], object], cite: Callable[[str], object]
+    ) -> None:
+        """Count the money for an answer, however it ends."""
+        means, sink = self._means, self._sink
+        purse = means.allowance.purse
+        try:
+            purse.charge(await means.model.answer(ask, say, sink.show, cite))
+        except SkyError as error:
+            if error.usage is not None:
+                purse.charge(error.usage)
+            raise
+        except asyncio.CancelledError:  # stopped half-way: the provider tells nothing then
+            purse.charge(reckoned(ask.model or means.settings.openai.model, ask, sink.text))
+            raise
+
+    def _as_it_is_now(self) -> tuple[Message, str]:
+        """Give the question and its words, as they were edited while the answer waited."""
+        call = self._call
+        now = self._means.recall.get(call.message.id)
+        if now is None or now.text == call.message.text:
+            return call.message, call.prompt
+        asked = after_command(now.text, self._means.settings.discord.command)
+        return now, asked.prompt if asked else without_mention(now.text, call.me)
+
+    def _question(self, conversation: Conversation) -> Ask:
+        persona = self._call.persona
+        return Ask(
+            personas.instructions(persona, joining_in=self._call.unasked),
+            conversation.turns,
+            model=persona.model,
+            temperature=persona.temperature,
+            effort=persona.effort,
+            tools=persona.tools,
+            image=self._call.image,
+        )
+
+
+def _sources(urls: list[str]) -> str:
+    """Name the pages that an answer rests on: each once, as it is, without a preview."""
+    each_once = list(dict.fromkeys(urls))[:_SOURCES]
+    return "Sources: " + " ".join(f"<{url}>" for url in each_once)

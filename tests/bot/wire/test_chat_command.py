@@ -1,0 +1,152 @@
+"""`python -m bot chat`: a persona is tried in a terminal, with the same model, before a merge."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.loop.openai_server.control import OpenAIControl
+
+from .process import REPOSITORY
+from .servers import Servers
+
+PIRATE = """
+name = "Captain"
+prompt = "You are Captain, and you speak as pirates do."
+greeting = "Ahoy!"
+"""
+
+
+@dataclass
+class Terminal:
+    """The command, and who sits in front of it."""
+
+    process: asyncio.subprocess.Process
+    seen: str = ""
+
+    async def types(self, line: str) -> None:
+        """Type a line."""
+        assert self.process.stdin
+        self.process.stdin.write(line.encode() + b"\n")
+        await self.process.stdin.drain()
+
+    async def reads(self, text: str, seconds: float = 15) -> str:
+        """Read on until `text` is there; gives what was read since the last time."""
+        assert self.process.stdout
+        try:
+            async with asyncio.timeout(seconds):
+                while text not in self.seen:
+                    piece = await self.process.stdout.read(4096)
+                    assert piece, f"it ended after {self.seen!r}"
+                    self.seen += piece.decode()
+        except TimeoutError:
+            raise AssertionError(f"no {text!r} in {self.seen!r}") from None
+        read, _, self.seen = self.seen.partition(text)
+        return read + text
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Write a configuration that says nothing."""
+    path = tmp_path / "config.toml"
+    path.write_text("")
+    return path
+
+
+@asynccontextmanager
+async def terminal(
+    servers: Servers, config: Path, *line: str, **more: str
+) -> AsyncIterator[Terminal]:
+    """Start the command as somebody does on a laptop."""
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "SKY_OPENAI__BASE_URL": servers.openai.url,
+        "OPENAI_API_KEY": servers.key,
+        **more,
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", "chat", "--config", str(config), *line),
+        cwd=REPOSITORY,
+        env=environment,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        yield Terminal(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_a_persona_is_tried_before_it_is_merged(servers: Servers, config: Path) -> None:
+    (config.parent / "personas").mkdir()
+    (config.parent / "personas" / "pirate.toml").write_text(PIRATE)
+    async with (
+        terminal(servers, config, "--persona", "pirate") as person,
+        OpenAIControl(servers.openai.control_url) as openai,
+    ):
+        await person.reads("Captain listens.")
+        await person.types("Who are you?")
+        await person.reads("You are Captain, and you speak as pirates do.")
+        await person.reads("Captain: 0.0")
+        await person.types("and slowly? [[chunks=10 delay=0.15]]")
+        await person.reads("You said:")
+        still = (await openai.requests("and slowly?"))[-1]
+        await person.reads("made for you alone.")
+        assert still.ending == "open"  # it appears while it is written
+
+        turns = (await openai.requests("and slowly?"))[-1].asked.turns  # type: ignore[union-attr]
+        assert [turn.role for turn in turns if turn.role != "system"] == [
+            "user",
+            "assistant",
+            "user",
+        ]
+
+        await person.types("/again")
+        await person.reads("made for you alone.")
+        assert len(await openai.requests("and slowly?")) == 2
+
+        await person.types("at length [[length=900 chunks=60 delay=0.1]]")
+        await person.reads("You said:")
+        person.process.send_signal(signal.SIGINT)  # Ctrl-C
+        assert (await openai.ended("at length")).ending == "gone"
+
+        await person.types("/persona sky")
+        await person.reads("Now answers Sky.")
+        await person.types("/new")
+        await person.types("Who are you?")
+        await person.reads("You are Sky")
+        await person.types("/quit")
+        assert await asyncio.wait_for(person.process.wait(), 10) == 0
+
+
+async def test_limits_and_failures_are_sentences(servers: Servers, config: Path) -> None:
+    limits = {"SKY_LIMITS__USER_PER_HOUR": "1", "SKY_OPENAI__ATTEMPTS": "1"}
+    async with terminal(servers, config, **limits) as person:
+        await person.types("[[fault=server_error]]")
+        await person.reads("I can't reach the language model at the moment.")
+        await person.types("one too many")
+        told = await person.reads("(over_limit: user)")
+        assert "I am back at " in told
+        assert "<t:" not in told
+        await person.types("/fly")
+        await person.reads("There is no /fly.")
+        assert person.process.stdin
+        person.process.stdin.close()  # Ctrl-D
+        assert await asyncio.wait_for(person.process.wait(), 10) == 0
+
+
+async def test_an_unknown_persona_is_a_sentence_with_the_nearest_name(
+    servers: Servers, config: Path
+) -> None:
+    async with terminal(servers, config, "--persona", "skye") as person:
+        await person.reads("I know nobody of that name. Did you mean **sky**?")
+
+        assert await asyncio.wait_for(person.process.wait(), 10) == 1
