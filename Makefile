@@ -107,6 +107,8 @@ lock: setup  ## Renew the locks with hashes from pyproject.toml
 	  --no-emit-index-url --no-header pyproject.toml -o bot/requirements.txt
 	@$(VENV)/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --group tests -c bot/requirements.txt pyproject.toml -o tests/requirements.txt
+	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --no-emit-index-url --no-header tests/azure/requirements.in -o tests/azure/requirements.txt
 
 fmt: setup  ## Format, and mend what the linter can mend
 	@$(VENV)/bin/ruff check --fix --quiet . ; $(VENV)/bin/ruff format --quiet .

@@ -10,6 +10,7 @@ from typing import Any
 
 from clusters.azure.step import at
 
+_PROVIDER = "azure-keyvault-secrets-provider"
 _OLDEST = (1, 31)  # of Kubernetes: what the manifests are checked against goes back no further
 
 
@@ -31,46 +32,46 @@ def vault_problems(seen: Any) -> tuple[str, ...]:
 
 def cluster_problems(seen: Any) -> tuple[str, ...]:
     """Workload identity, the Key Vault provider, enforced NetworkPolicy, a known version."""
-    update = f"az aks update --name {seen['name']} --resource-group {seen['resourceGroup']}"
+    names = f"--name {seen['name']} --resource-group {seen['resourceGroup']}"
     vault = at(seen, "addonProfiles.azureKeyvaultSecretsProvider") or {}
-    rotation = (vault.get("config") or {}).get("enableSecretRotation")
+    rotation = str((vault.get("config") or {}).get("enableSecretRotation")).lower()
+    policy = at(seen, "networkProfile.networkPolicy")
     wanted = (
-        (at(seen, "powerState.code") == "Running", "is stopped", update.replace("update", "start")),
+        (at(seen, "powerState.code") == "Running", "is stopped", f"az aks start {names}"),
         (
             at(seen, "provisioningState") == "Succeeded",
             f"is in the state {at(seen, 'provisioningState')}",
-            update + "  (or delete it, if this set-up made it, and run this again)",
+            f"Azure tries again with az aks update {names}",
         ),
         (
             at(seen, "oidcIssuerProfile.enabled"),
             "has no OIDC issuer",
-            f"{update} --enable-oidc-issuer",
+            f"az aks update {names} --enable-oidc-issuer",
         ),
         (
             at(seen, "securityProfile.workloadIdentity.enabled"),
             "has no workload identity",
-            f"{update} --enable-workload-identity",
+            f"az aks update {names} --enable-workload-identity",
         ),
         (
             vault.get("enabled"),
             "has no Key Vault provider",
-            update.replace("aks update", "aks enable-addons")
-            + " --addons azure-keyvault-secrets-provider --enable-secret-rotation",
+            f"az aks enable-addons {names} --addons {_PROVIDER} --enable-secret-rotation",
         ),
         (
-            not vault.get("enabled") or str(rotation).lower() == "true",
+            not vault.get("enabled") or rotation == "true",
             "does not renew mounted secrets",
-            f"{update} --enable-secret-rotation --rotation-poll-interval 2m",
+            f"az aks update {names} --enable-secret-rotation --rotation-poll-interval 2m",
         ),
         (
-            at(seen, "networkProfile.networkPolicy") in {"cilium", "azure", "calico"},
+            policy in {"cilium", "azure", "calico"},
             "enforces no NetworkPolicy",
-            f"{update} --network-dataplane cilium",
+            f"az aks update {names} --network-dataplane cilium",
         ),
         (
             _version(seen) >= _OLDEST,
             f"runs Kubernetes {at(seen, 'currentKubernetesVersion')}, older than 1.31",
-            update.replace("update", "upgrade") + " --kubernetes-version 1.34",
+            f"az aks upgrade {names} --kubernetes-version 1.34",
         ),
     )
     return tuple(

@@ -51,6 +51,7 @@ def account(desk: Desk) -> None:
     choice = "--subscription $AZURE_SUBSCRIPTION_ID" if wanted else ""
     seen = desk.ask(az(f"account show {choice}", subscription=False))
     if seen is None:
+        desk.values["CALLER_KIND"] = "User"
         return
     desk.values["AZURE_SUBSCRIPTION_ID"] = seen["id"]
     desk.values["AZURE_TENANT_ID"] = seen["tenantId"]

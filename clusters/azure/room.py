@@ -57,7 +57,7 @@ def look(desk: Desk) -> Found:
     desk.say(f"  of {has}: {taken} taken, {missing} still to come")
     fits = wanted.cpu <= has.cpu * (1 - _FREE) and wanted.memory <= has.memory * (1 - _FREE)
     if not fits and not desk.tight:
-        raise Stop(_remedy(has, wanted))
+        raise Stop(desk.filled(_remedy(has, wanted, _pool(nodes["items"]))))
     return Found(there=True)
 
 
@@ -66,11 +66,18 @@ def _missing(running: list[Any]) -> Room:
     return FLUX.beyond(flux).plus(BOTS.beyond(bots))
 
 
-def _remedy(has: Room, wanted: Room) -> str:
+def _pool(nodes: list[Any]) -> str:
+    """Name the pool that the first node is of."""
+    labels = at(nodes[0], "metadata.labels") if nodes else {}
+    return str((labels or {}).get("kubernetes.azure.com/agentpool", "nodepool1"))
+
+
+def _remedy(has: Room, wanted: Room, pool: str) -> str:
+    names = f"--cluster-name $AKS_NAME --resource-group $AKS_RESOURCE_GROUP --name {pool}"
     return (
         f"The nodes have too little room: {wanted} are needed and 10% of {has} should stay free.\n"
         "A second node costs as much as the first one:\n"
-        "    az aks nodepool scale --cluster-name … --resource-group … --name … --node-count 2\n"
+        f"    az aks nodepool scale {names} --node-count 2\n"
         "A cluster that this set-up made can be made again with a bigger one:\n"
         "    make azure-teardown, then make azure ARGS='--node-size Standard_D4s_v5'\n"
         "--tight goes on all the same: a rollout may then have to wait for room."

@@ -50,7 +50,26 @@ def prepare(desk: Desk) -> None:
         if one["name"] == f"{desk.values['NAME']}-bot":
             kept = {"RESOURCE_GROUP": one["resourceGroup"], **choices.remembered(one["tags"])}
             desk.values = {**kept, **desk.values}
+    _find_groups(desk)
     desk.values = choices.complete(desk.values)
+
+
+def _find_groups(desk: Desk) -> None:
+    """Whoever names a cluster or a registry that is there need not know its group."""
+    for name, group, kind in (
+        ("AKS_NAME", "AKS_RESOURCE_GROUP", "Microsoft.ContainerService/managedClusters"),
+        ("ACR_NAME", "ACR_RESOURCE_GROUP", "Microsoft.ContainerRegistry/registries"),
+    ):
+        if name in desk.values and group not in desk.values:
+            found = desk.ask(az(f"resource list --name ${name} --resource-type {kind}"))
+            groups = [one["resourceGroup"] for one in found or ()]
+            if len(groups) > 1:
+                raise Stop(
+                    f"There are several named {desk.values[name]}, in the groups "
+                    f"{', '.join(groups)}: say which with --cluster-group or --registry-group."
+                )
+            if groups:
+                desk.values[group] = groups[0]
 
 
 def _looked(desk: Desk, step: Step) -> Found:

@@ -40,10 +40,10 @@ def _version(_state: State, _asked: Asked) -> Any:
     return {"azure-cli": "2.91.0", "azure-cli-core": "2.91.0"}
 
 
-def _account(_state: State, asked: Asked) -> Any:
+def _account(state: State, asked: Asked) -> Any:
     if asked.options.get("--subscription", [SUBSCRIPTION]) != [SUBSCRIPTION]:
         raise Refused(1, "Subscription not found. Check the spelling and casing: az login.")
-    user = {"name": "person@example.org", "type": "user"}
+    user = state["azure"].get("user", {"name": "person@example.org", "type": "user"})
     return {"id": SUBSCRIPTION, "tenantId": TENANT, "name": "Example", "user": user}
 
 
@@ -125,8 +125,10 @@ def _list(state: State, asked: Asked) -> Any:
     every = list(state["azure"]["resources"].values())
     if "--resource-group" in asked.options:
         return [one for one in every if one["resourceGroup"] == asked.one("--resource-group")]
-    tag, value = asked.one("--tag").split("=", 1)
     kind = asked.one("--resource-type")
+    if "--name" in asked.options:
+        return [one for one in every if [one["type"], one["name"]] == [kind, asked.one("--name")]]
+    tag, value = asked.one("--tag").split("=", 1)
     return [one for one in every if one["type"] == kind and one["tags"].get(tag) == value]
 
 
@@ -375,12 +377,13 @@ VERBS: dict[str, Verb] = {
     "version": Verb(_version),
     "account show": Verb(_account, ("--subscription?",)),
     "ad signed-in-user show": Verb(lambda _state, _asked: {"id": _CALLER}),
+    "ad sp show": Verb(lambda _state, _asked: {"id": _CALLER}, ("--id",)),
     "rest": Verb(_permissions, ("--method", "--url")),
     "provider list": Verb(_providers, ("--query",)),
     "provider register": Verb(_register, ("--namespace", "--wait"), changes=True),
     "vm list-skus": Verb(_skus, ("--location", "--size", "--resource-type", "--all")),
     "vm list-usage": Verb(_usage, ("--location",)),
-    "resource list": Verb(_list, ("--tag?", "--resource-type?", "--resource-group?")),
+    "resource list": Verb(_list, ("--tag?", "--name?", "--resource-type?", "--resource-group?")),
     "group show": Verb(_show_group, ("--name",)),
     "group create": Verb(_create_group, ("--name", "--location", "--tags"), changes=True),
     "group delete": Verb(_delete_group, ("--name", "--yes"), changes=True),
@@ -458,7 +461,7 @@ VERBS: dict[str, Verb] = {
     ),
 }
 # These are not about a subscription.
-_GLOBAL = {"version", "account show", "ad signed-in-user show", "rest"}
+_GLOBAL = {"version", "account show", "ad signed-in-user show", "ad sp show", "rest"}
 
 
 def az(argv: list[str], stdin: str | None, env: Mapping[str, str]) -> tuple[Asked, Verb]:

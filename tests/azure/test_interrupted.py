@@ -22,7 +22,7 @@ def _again(moment: Moment, folder: Path, *arguments: str) -> Stage:
     return stage
 
 
-@pytest.mark.parametrize("existing", [[], ["cluster"], ["registry"], ["cluster", "registry"]])
+@pytest.mark.parametrize("existing", [[], ["cluster", "registry"]])
 def test_a_set_up_killed_anywhere_ends_like_one_that_was_not(
     existing: list[str], stage: Stage, tmp_path: Path
 ) -> None:
