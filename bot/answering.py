@@ -100,7 +100,7 @@ class Answering:
     """One answer being made. It raises nothing but cancellation: whoever waits is told instead."""
 
     def __init__(self, call: Call, kit: Kit) -> None:
-        self._call = call
+        self.call = self._call = call
         self._kit = kit
         self._reply = Reply(
             _order(call, kit), kit.outbox, kit.pace, kit.settings.reply, self._first_words

@@ -19,7 +19,9 @@ from bot.connection import Connection
 from bot.desk import Desk
 from bot.downloads import Downloads
 from bot.files import Reader
+from bot.floor import Floor, shelf_of
 from bot.guard import Guard
+from bot.handover import Handover
 from bot.interactions import House, Interactions
 from bot.lists import Lists
 from bot.llm import OpenAIModel
@@ -33,6 +35,7 @@ from bot.recall import Recall
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bot.memory import Keepsake
     from bot.settings_file import Loaded
 
 log = logging.getLogger(__name__)
@@ -93,16 +96,22 @@ class App:
             Guard(settings.safety, Moderation(self.model, settings.safety, metrics), metrics),
             self.cast,
         )
-        self.desk = Desk(kit)
+        self.floor = Floor(
+            shelf_of(settings, environ), settings.discord.shards, settings.lease.seconds, metrics
+        )
+        self.desk = Desk(kit, self.floor)
         presses = Presses(self.desk, channels, metrics)
-        catchup = CatchUp(self.desk, gate, metrics)
+        window = settings.work.catch_up_seconds
+        self.catchup = catchup = CatchUp(self.desk, gate, metrics, window)
+        keepsakes: list[Keepsake] = [self.desk.taken, catchup]
+        self.handover = Handover(self.desk, {0: catchup}, keepsakes, self._able, metrics)
         interactions = Interactions(
             House(
                 settings,
                 Lists(settings.access),
                 self.cast,
                 metrics,
-                speaks=lambda: True,
+                speaks=self.desk.takes,
                 status=self._status,
             )
         )
@@ -133,7 +142,12 @@ class App:
         closed = self.pulse.not_ready(self.settings.http.heartbeat_seconds)
         if closed is None and not self.model.loaded:
             return "the language model's client is being loaded"
-        return closed
+        return closed or self.floor.not_ready()
+
+    def _able(self, shard: int) -> bool:
+        """Whether Discord can be heard and spoken to; who cannot leaves speaking to others."""
+        del shard
+        return self.pulse.not_ready(self.settings.http.heartbeat_seconds) is None
 
     async def run(self) -> None:
         """Run until `stopping` is set, then finish what was taken. Raises BadSettings."""
@@ -149,14 +163,20 @@ class App:
                     ),
                     tasks.create_task(self.connection.run()),
                     tasks.create_task(self._warm()),
+                    tasks.create_task(self.floor.run(self.handover)),
+                    tasks.create_task(self.handover.look_again()),
+                    tasks.create_task(self.catchup.keep(lambda: self.floor.speaking(0))),
                 ]
                 await self.stopping.wait()
+                leaving = tasks.create_task(self.floor.leave(self.settings.work.drain_seconds))
                 await self.desk.drain()
+                await leaving
                 for task in running:
                     task.cancel()
             await self.model.close()
             await self.downloads.close()
             await self.access.close()
+            await self.floor.close()
         log.info("stopped")
 
     async def _warm(self) -> None:

@@ -97,12 +97,16 @@ class Channels:
             if channel_id == to.channel_id:
                 new |= {"reference": reference, "mention_author": False}
             try:
-                return (await place.send(nonce=nonce, **new)).id
+                sent = await place.send(nonce=nonce, **new)
             except discord.HTTPException as error:
                 if error.code != _NO_HISTORY_FOR_REPLY:
                     raise
-            self._metrics.calls.labels("send", "no_history").inc()
-            return (await place.send(nonce=nonce, **discord_posts.new(post))).id
+                self._metrics.calls.labels("send", "no_history").inc()
+                sent = await place.send(nonce=nonce, **discord_posts.new(post))
+            if sent.content.strip() != post.text.strip():
+                # The nonce found what another pod had sent before it was killed.
+                await sent.edit(**discord_posts.changes(post, None))
+            return sent.id
 
         return await self._ask("send", call, _PAUSES)
 

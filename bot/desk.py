@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bot.answering import Answering, Call, Kit
 from bot.decision import Answer, Rules, called, decide
 from bot.errors import OverLimit, QuestionGone, TooBusy, UnknownPersona
 from bot.lists import Lists
+from bot.overheard import Overheard
+from bot.taken import Taken
 from bot.temper import Temper
 
 if TYPE_CHECKING:
@@ -21,21 +22,49 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_REMEMBERED = 10_000  # ids of calls: Discord repeats an event after a resume, minutes later at most
 _APOLOGIES = 8  # at once, to those who are turned away: a flood is not answered by a flood
 _LAST_WORDS_SECONDS = 3.0  # of the drain, for telling those whose answer does not end in time
+_ENDING_SECONDS = 35.0  # terminationGracePeriodSeconds, and a little
+
+
+class Floor(Protocol):
+    """Who may speak where: see bot/floor.py."""
+
+    def shard_of(self, guild_id: int | None) -> int:
+        """Which shard a server belongs to; direct messages belong to the first."""
+
+    def speaking(self, shard: int) -> bool:
+        """Whether this process speaks for that shard now."""
+
+
+class Alone:
+    """A floor that nobody else is on."""
+
+    def shard_of(self, guild_id: int | None) -> int:
+        """See Floor."""
+        del guild_id
+        return 0
+
+    def speaking(self, shard: int) -> bool:
+        """See Floor."""
+        return not shard
 
 
 class Desk:
-    """Every answer under way is a task of its own, whichever channel it is for."""
+    """Every answer under way is a task of its own, whichever channel it is for.
 
-    def __init__(self, kit: Kit) -> None:
+    Calls of a shard for which another process speaks are kept for a while, in case that changes.
+    """
+
+    def __init__(self, kit: Kit, floor: Floor | None = None) -> None:
         self._kit = kit
+        self._floor = floor or Alone()
+        self.taken = Taken(_ENDING_SECONDS)
+        self._overheard = Overheard()
         self._work = kit.settings.work
         self._places = asyncio.Semaphore(self._work.in_flight)
         self._answering: dict[asyncio.Task[None], Answering] = {}
         self._apologies: set[asyncio.Task[None]] = set()
-        self._taken: OrderedDict[int, None] = OrderedDict()
         self._open = True
         settings = kit.settings
         self._rules = Rules(settings.discord.command, Lists(settings.access))
@@ -48,23 +77,32 @@ class Desk:
 
     def receive(self, message: Message, me: int) -> None:
         """Look at a message, and take it if it calls the bot, whose user id is `me`."""
-        self._hear(message, me, late=False)
+        self._hear(message, me)
 
-    def _hear(self, message: Message, me: int, *, late: bool) -> None:
-        decision = decide(message, me=me, rules=self._rules)
-        decision = self._temper.judge(message, decision, late=late)
+    def _hear(
+        self, message: Message, me: int, *, late: bool = False, replaces: tuple[int, ...] = ()
+    ) -> None:
+        """Receive; an answer to it comes in the place of the messages that it `replaces`."""
         if message.author.id != me:
             self._kit.recall.hear(message)
+        decision = decide(message, me=me, rules=self._rules)
+        shard = self._floor.shard_of(message.guild_id)
+        if not self._floor.speaking(shard):
+            if isinstance(decision, Answer):
+                self._kit.metrics.messages.labels("overheard").inc()
+                self._overheard.put(shard, message, me)
+            return
+        decision = self._temper.judge(message, decision, late=late)
         if not isinstance(decision, Answer):
             self._kit.metrics.messages.labels(decision.reason).inc()
             return
         self._kit.metrics.messages.labels(decision.how).inc()
         if not self._open:
             self._turn_away(message, "draining")
-        elif self._seen(message.id):
+        elif not self.taken.take(shard, message.id):
             self._turn_away(message, "repeated")
-        else:
-            self._take(self._call(message, decision, me))
+        elif not self._take(replace(self._call(message, decision, me), replaces=replaces)):
+            self.taken.finish(shard, message.id)
 
     def _call(self, message: Message, decision: Answer, me: int) -> Call:
         call = Call(
@@ -83,21 +121,46 @@ class Desk:
                 call = replace(call, refused=error)  # told like an answer: limits count it
         return call
 
-    def missed(self, message: Message, me: int) -> bool:
-        """Receive a message that was not heard when it was written; says whether it was taken."""
-        if message.id in self._taken or message.author.bot:
+    def missed(self, message: Message, me: int, replaces: tuple[int, ...] = ()) -> bool:
+        """Receive a message that was not heard when it was written; says whether it was taken.
+
+        `replaces` are the messages of an answer that another process began and did not end.
+        """
+        if message.id in self.taken or message.author.bot:
             return False
-        self._hear(message, me, late=True)
-        return message.id in self._taken
+        self._hear(message, me, late=True, replaces=replaces)
+        return message.id in self.taken
+
+    def calls(self, message: Message, me: int) -> bool:
+        """Say whether a message would be taken if it were not too old."""
+        decision = decide(message, me=me, rules=self._rules)
+        return isinstance(decision, Answer) and message.id not in self.taken
+
+    def begin(self, shard: int) -> None:
+        """Take what was overheard of a shard; its last speaker let go in good order."""
+        for message, me in self._overheard.pop(shard):
+            self.receive(message, me)
+
+    def overheard(self, shard: int) -> list[Message]:
+        """Hand out what was overheard of a shard whose last speaker may have taken some of it."""
+        return [message for message, _ in self._overheard.pop(shard)]
+
+    def abandon(self, shard: int) -> None:
+        """Drop every answer for a shard where it is: from now on another may give it."""
+        for task, answering in list(self._answering.items()):
+            message = answering.call.message
+            if self._floor.shard_of(message.guild_id) == shard:
+                task.cancel()
+                self.taken.forget(shard, message.id)
+                self._kit.metrics.answers.labels("abandoned").inc()
 
     def withdraw(self, message_id: int) -> None:
         """Stop answering a message that was deleted."""
         self.stop(message_id, QuestionGone())
 
-    @property
-    def open(self) -> bool:
-        """Whether calls are taken."""
-        return self._open
+    def takes(self, guild_id: int | None) -> bool:
+        """Whether calls from a server, or direct ones, are taken here and now."""
+        return self._open and self._floor.speaking(self._floor.shard_of(guild_id))
 
     def is_answering(self, question_id: int) -> bool:
         """Whether an answer to that message is being written, or waits for its turn."""
@@ -130,26 +193,20 @@ class Desk:
         self._kit.metrics.turned_away.labels(reason).inc()
         log.info("not taken", extra={"message_id": message.id, "reason": reason})
 
-    def _seen(self, message_id: int) -> bool:
-        if message_id in self._taken:
-            return True
-        self._taken[message_id] = None
-        if len(self._taken) > _REMEMBERED:
-            self._taken.popitem(last=False)
-        return False
-
-    def _take(self, call: Call) -> None:
+    def _take(self, call: Call) -> bool:
+        """Begin to answer; False if the call is turned away."""
         if self._full:
             self._turn_away(call.message, "too_busy")
             self._apologise(call, TooBusy())
-            return
+            return False
         over = self._kit.allowance.admit(call.message, unasked=call.unasked)
         if over is not None:
             self._turn_away(call.message, f"over_limit_{over.scope}")
             if over.tell:
                 self._apologise(call, OverLimit(over.scope, over.until))
-            return
+            return False
         self._start(call)
+        return True
 
     @property
     def _full(self) -> bool:
@@ -173,7 +230,8 @@ class Desk:
             await answering.run()
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        del self._answering[task]
+        message = self._answering.pop(task).call.message
+        self.taken.finish(self._floor.shard_of(message.guild_id), message.id)
         self._count()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("answering broke", exc_info=error)

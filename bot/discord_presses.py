@@ -31,7 +31,14 @@ def read(interaction: discord.Interaction, me: int) -> Press | None:
     mark = buttons.read(str(data.get("custom_id", "")))
     if mark is None:
         return None
-    return Press(interaction.id, mark, interaction.user.id, interaction.message.id, me)
+    return Press(
+        interaction.id,
+        mark,
+        interaction.user.id,
+        interaction.message.id,
+        me,
+        interaction.guild_id,
+    )
 
 
 async def respond(interaction: discord.Interaction, press: Press, presses: Presses) -> None:

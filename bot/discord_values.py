@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import discord
 
+from bot import buttons
 from bot.messages import Asked, Attachment, Author, Message, Place
 from bot.quoting import unquote
 
@@ -66,6 +67,18 @@ def _question(message: discord.Message, plain: Message) -> Message | None:
         role_ids=(),  # those of the bot, which wrote it, are not the asker's
         asked=Asked(message.author.id, metadata.id, quoted.persona, quoted.image),
     )
+
+
+def state(message: discord.Message) -> str | None:
+    """Which button stands below a message of the bot: `stop` while it is written, then `again`."""
+    rows = [each for each in message.components if isinstance(each, discord.ActionRow)]
+    marks = [
+        buttons.read(child.custom_id)
+        for row in rows
+        for child in row.children
+        if isinstance(child, discord.Button) and child.custom_id
+    ]
+    return next((mark.act for mark in marks if mark is not None), None)
 
 
 def replied(message: discord.Message) -> Message | None:

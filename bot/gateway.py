@@ -86,8 +86,8 @@ class Gateway(discord.Client):
         self._catchup.opened()
 
     async def on_ready(self) -> None:
-        """Ask for what was missed, now that the servers and their channels are known."""
-        await self._catchup.run(self)
+        """Now that the servers and their channels are known, what was missed can be asked for."""
+        self._catchup.known(self)
         await self._interactions.introduce(self)
 
     async def on_resumed(self) -> None:

@@ -68,14 +68,15 @@ class Topics:
 class House:
     """What the commands need of the bot.
 
-    `speaks`: whether this process answers now. `status`: what `/sky-status` shows.
+    `speaks`: whether this process answers in a server now, or directly (None).
+    `status`: what `/sky-status` shows.
     """
 
     settings: Settings
     lists: Lists
     cast: Cast
     metrics: Metrics
-    speaks: Callable[[], bool]
+    speaks: Callable[[int | None], bool]
     status: Callable[[], str]
 
 
@@ -91,7 +92,7 @@ class Interactions:
         """Tell Discord of the commands, once in this process's life, as soon as it speaks."""
         pause = _LOOK_LONG
         while not self._introduced and not client.is_closed():
-            if self._house.speaks():
+            if self._house.speaks(None):
                 try:
                     changed = await _sync(client)
                 except _TRANSIENT as error:
@@ -121,7 +122,7 @@ class Interactions:
 
     async def _respond(self, interaction: discord.Interaction) -> str:
         until = time.monotonic() + _WAIT_TO_SPEAK
-        while not self._house.speaks():
+        while not self._house.speaks(interaction.guild_id):
             if time.monotonic() > until:
                 return "not_speaking"
             await asyncio.sleep(_LOOK)

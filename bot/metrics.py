@@ -26,7 +26,9 @@ class Metrics:
         self.interactions = self._counter(
             "interactions", "Commands and menus, by how they ended", "kind", "outcome"
         )
-        self.caught_up = self._counter("caught_up", "Calls that were missed and taken later")
+        self.caught_up = self._counter(
+            "caught_up", "Calls that were missed, by what was done later", "outcome"
+        )
         self.turned_away = self._counter("turned_away", "Calls not taken, by reason", "reason")
         self.in_flight = self._gauge("answers_in_flight", "Answers being written")
         self.waiting = self._gauge("answers_waiting", "Calls that wait for a place")
@@ -66,6 +68,15 @@ class Metrics:
         self.heartbeat = self._gauge("heartbeat_age_seconds", "Age of the last acknowledged beat")
         self.latency = self._gauge("heartbeat_latency_seconds", "Round trip of the last beat")
         self.loop_lag = self._gauge("event_loop_lag_seconds", "How late the event loop woke last")
+
+        self.speaking = self._gauge("speaking", "1 while this process speaks", "shard")
+        self.lease_age = self._gauge("lease_age_seconds", "Since it was seen renewed", "shard")
+        self.lease_unreachable = self._gauge(
+            "lease_unreachable_seconds", "Since the Lease could be read or written last", "shard"
+        )
+        self.lease_changes = self._counter(
+            "lease_changes", "Beginnings and ends of speaking", "shard", "change"
+        )
 
         self.credential = self._gauge("credential_present", "1 when there is a value", "name")
         self.credential_usable = self._gauge(

@@ -44,6 +44,7 @@ class Press:
     user_id: int
     message_id: int
     me: int
+    guild_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Presses:
 
     async def _again(self, press: Press) -> tuple[str, Response]:
         mark = press.mark
-        if not self._desk.open:
+        if not self._desk.takes(press.guild_id):
             return "restarting", Response(_RESTARTING, patient=True)
         if self._desk.is_answering(mark.question_id):
             return "writing", Response(_WRITING)

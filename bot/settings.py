@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from bot.settings_base import HttpUrl, Seconds, SecretName, Section, SocketUrl
 from bot.settings_calling import Access, Ambient, Personas
+from bot.settings_lease import Lease
 from bot.settings_limits import Budget, Limits
 from bot.settings_safety import Safety
 
@@ -40,6 +41,13 @@ class Discord(Section):
         pattern=r"^\S+$",
         max_length=32,
         description="What a message begins with to call the bot without mentioning it",
+    )
+    shards: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="Over how many sessions the servers are shared out; from 2,500 servers on "
+        "Discord wants at least one for each 1,000 or so",
     )
 
 
@@ -211,6 +219,10 @@ class Work(Section):
     drain_seconds: Annotated[float, Field(ge=1, le=600)] = Field(
         default=22, description="How long the bot finishes what it took after SIGTERM"
     )
+    catch_up_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
+        default=600,
+        description="After a gap, calls up to so old are still answered; older ones are counted",
+    )
 
 
 class Http(Section):
@@ -257,6 +269,7 @@ class Settings(BaseSettings):
     safety: Safety = Safety()
     reply: Reply = Reply()
     work: Work = Work()
+    lease: Lease = Lease()
     limits: Limits = Limits()
     budget: Budget = Budget()
     http: Http = Http()

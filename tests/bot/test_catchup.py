@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bot.messages import Message
 
 ME = 7
+ALWAYS = 1e9  # seconds: longer than Discord
 
 
 def at(second: int, number: int = 0) -> int:
@@ -51,6 +52,7 @@ class Said:
     attachments: tuple[Any, ...] = ()
     message_snapshots: tuple[Any, ...] = ()
     interaction_metadata: None = None
+    components: tuple[Any, ...] = ()
 
 
 @dataclass
@@ -77,12 +79,16 @@ class Channel:
         """Add a message."""
         self.messages.append(Said(number, self, **more))
 
-    async def history(self, limit: int, after: discord.Object) -> AsyncIterator[Said]:
-        """Give what is newer."""
+    async def history(
+        self, limit: int, after: discord.Object, *, oldest_first: bool
+    ) -> AsyncIterator[Said]:
+        """Give what is newer, the newest first."""
+        assert not oldest_first
         self.asked.append(after.id)
         if self.troubles:
             raise self.troubles.pop(0)
-        for message in [each for each in self.messages if each.id > after.id][:limit]:
+        newer = [each for each in self.messages if each.id > after.id]
+        for message in sorted(newer, key=lambda each: -each.id)[:limit]:
             yield message
 
 
@@ -91,12 +97,20 @@ class FakeDesk:
 
     def __init__(self) -> None:
         self.taken: list[int] = []
+        self.replaces: dict[int, tuple[int, ...]] = {}
 
-    def missed(self, message: Message, me: int) -> bool:
+    def missed(self, message: Message, me: int, replaces: tuple[int, ...]) -> bool:
         """Take it."""
         assert me == ME
+        if message.author.bot or message.id in self.taken:
+            return False
         self.taken.append(message.id)
+        self.replaces[message.id] = replaces
         return True
+
+    def calls(self, message: Message, me: int) -> bool:
+        """Whether it would be taken."""
+        return message.author.id != me
 
 
 @dataclass
@@ -108,9 +122,10 @@ class World:
     desk: FakeDesk = field(default_factory=FakeDesk)
     metrics: Metrics = field(default_factory=Metrics)
     closed: bool = False
+    window: float = ALWAYS
 
     def __post_init__(self) -> None:
-        self.catchup = CatchUp(self.desk, Gate(), self.metrics)  # type: ignore[arg-type]  # as much of it as is used
+        self.catchup = CatchUp(self.desk, Gate(), self.metrics, self.window)  # type: ignore[arg-type]  # as much of it as is used
         self.user = SimpleNamespace(id=ME)
 
     @property

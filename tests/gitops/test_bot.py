@@ -128,8 +128,35 @@ def test_what_the_pod_mounts_is_neither_pruned_nor_substituted(
     assert annotations["kustomize.toolkit.fluxcd.io/substitute"] == "disabled"
 
 
+def test_the_bot_may_touch_its_one_lease_and_look_at_pods(
+    objects: dict[str, KubeObject], pod: dict[str, Any], container: dict[str, Any]
+) -> None:
+    lease = objects["Lease/discord-sky-bot"]
+    settings = Settings().lease
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    account = {"kind": "ServiceAccount", "name": "discord-sky-bot", "namespace": "discord-sky"}
+
+    assert objects["Role/discord-sky-bot"]["rules"] == [
+        {
+            "apiGroups": ["coordination.k8s.io"],
+            "resources": ["leases"],
+            "resourceNames": [settings.name],
+            "verbs": ["get", "patch"],
+        },
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]},
+    ]
+    assert objects["RoleBinding/discord-sky-bot"]["subjects"] == [account]
+    assert lease["metadata"]["name"] == settings.name
+    assert lease["metadata"]["annotations"]["kustomize.toolkit.fluxcd.io/ssa"] == "IfNotPresent"
+    assert lease["spec"] == {"leaseDurationSeconds": settings.seconds}
+    assert mounts["kube-api-access"] == str(settings.account)
+    assert pod["serviceAccountName"] == account["name"]
+
+
 def test_no_credential_is_in_the_environment(container: dict[str, Any]) -> None:
-    assert all("valueFrom" not in entry for entry in container.get("env", []))
+    referred = [entry["valueFrom"] for entry in container["env"] if "valueFrom" in entry]
+
+    assert referred == [{"fieldRef": {"fieldPath": "metadata.name"}}]
     assert "envFrom" not in container
 
 

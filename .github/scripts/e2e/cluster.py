@@ -70,7 +70,10 @@ def objects() -> list[dict[str, Any]]:
     way_out = {
         "podSelector": {},
         "policyTypes": ["Egress"],
-        "egress": [{"to": [{"ipBlock": {"cidr": f"{HOST}/32"}}], "ports": ports}],
+        "egress": [
+            {"to": [{"ipBlock": {"cidr": f"{HOST}/32"}}], "ports": ports},
+            {"ports": [{"protocol": "TCP", "port": 6443}]},  # kind's API server; AKS's is at 443
+        ],
     }
     return [
         _object("v1", "ConfigMap", FLUX, "cluster-settings", data=SETTINGS),

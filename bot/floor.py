@@ -1,0 +1,102 @@
+"""Who speaks where: this process for the shards whose Leases it holds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from bot.lease import Lease
+from bot.lease_file import FileShelf
+from bot.lease_kubernetes import KubernetesShelf
+from bot.lease_timing import Timing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.lease import Speaker
+    from bot.lease_record import Shelf
+    from bot.metrics import Metrics
+    from bot.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def shelf_of(settings: Settings, environ: Mapping[str, str]) -> Shelf:
+    """Choose where the Leases lie: in the cluster, if this is a pod, else in files."""
+    lease, shards = settings.lease, settings.discord.shards
+    in_pod = lease.where == "auto" and "KUBERNETES_SERVICE_HOST" in environ
+    if lease.where == "cluster" or in_pod:
+        holder = lease.holder or socket.gethostname()
+        return KubernetesShelf(lease.name, shards, holder, lease.account, lease.seconds)
+    return FileShelf(lease.path(settings.discord.token_file), lease.holder)
+
+
+class Floor:
+    """All Leases of the bot, from this process's side."""
+
+    def __init__(self, shelf: Shelf, shards: int, lasts: float, metrics: Metrics) -> None:
+        self._shelf = shelf
+        self._shards = shards
+        self._metrics = metrics
+        self._timing = Timing.of(lasts)
+        self._leases: dict[int, Lease] = {}
+        self._running: list[asyncio.Task[None]] = []
+
+    def shard_of(self, guild_id: int | None) -> int:
+        """See bot.desk.Floor: Discord's own rule."""
+        return (guild_id >> 22) % self._shards if guild_id else 0
+
+    def speaking(self, shard: int) -> bool:
+        """See bot.desk.Floor."""
+        lease = self._leases.get(shard)
+        return lease is not None and lease.speaking
+
+    def not_ready(self) -> str | None:
+        """Why this process could not speak even if nobody else did; None if it could."""
+        for lease in self._leases.values():
+            silent = time.monotonic() - lease.reached
+            long = silent > self._timing.lasts - self._timing.margin
+            if lease.trouble and (long or not lease.known):
+                return f"who speaks is not known: {lease.trouble}"
+        return None
+
+    async def run(self, speaker: Speaker) -> None:
+        """Hold or wait, for every shard, until cancelled."""
+        for shard in range(self._shards):
+            self._leases[shard] = Lease(shard, self._shelf, self._timing, speaker)
+        self._running = [asyncio.create_task(each.run()) for each in self._leases.values()]
+        try:
+            while True:
+                self._measure()
+                await asyncio.sleep(1)
+        finally:
+            await self._rest()
+
+    async def leave(self, seconds: float) -> None:
+        """Stop speaking at once, and let every Lease go; tries for so long."""
+        await self._rest()
+        await asyncio.gather(*(lease.release(seconds) for lease in self._leases.values()))
+        self._measure()
+
+    async def close(self) -> None:
+        """Close what the Leases lie on."""
+        await self._shelf.close()
+
+    async def _rest(self) -> None:
+        for task in self._running:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*self._running, return_exceptions=True)
+        self._running = []
+
+    def _measure(self) -> None:
+        for lease in self._leases.values():
+            shard = str(lease.shard)
+            self._metrics.speaking.labels(shard).set(lease.speaking)
+            self._metrics.lease_age.labels(shard).set(lease.age)
+            unreachable = time.monotonic() - lease.reached if lease.trouble else 0.0
+            self._metrics.lease_unreachable.labels(shard).set(unreachable)

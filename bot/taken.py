@@ -1,0 +1,143 @@
+"""Which calls were taken: each once, whoever hears it again and whichever pod speaks next.
+
+A predecessor that let its Lease go finishes what it took, so that is left alone. Should it not end
+well, what it had not finished is looked at again once it must have ended. Of a predecessor that
+crashed nothing counts: Discord's history says what it had answered.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_REMEMBERED = 10_000  # ids of calls: Discord repeats an event after a resume, minutes later at most
+_TOLD_SECONDS = 150.0  # longer than a standby keeps what it overheard
+
+
+@dataclass(slots=True)
+class Left:
+    """What another process left behind: ids, and until when (seconds since 1970) it may work."""
+
+    taken: list[int] = field(default_factory=list)
+    unfinished: list[int] = field(default_factory=list)
+    passed: dict[int, float] = field(default_factory=dict)
+
+
+class Taken:
+    """A keepsake. Ids of one shard are not those of another."""
+
+    name = "taken"
+
+    def __init__(self, ending_seconds: float, clock: Callable[[], float] = time.time) -> None:
+        """Know that a process that let go has ended `ending_seconds` later."""
+        self._ending = ending_seconds
+        self._clock = clock
+        self._when: OrderedDict[int, tuple[int, float]] = OrderedDict()  # shard, time of taking
+        self._open: dict[int, set[int]] = {}
+        self._left: dict[int, Left] = {}
+        self._passed: dict[int, dict[int, float]] = {}
+
+    def take(self, shard: int, message_id: int) -> bool:
+        """Note a call; False if it was taken before."""
+        if message_id in self._when:
+            return False
+        self._note(shard, message_id)
+        self._open.setdefault(shard, set()).add(message_id)
+        return True
+
+    def finish(self, shard: int, message_id: int) -> None:
+        """Note that the call needs nothing more."""
+        self._open.get(shard, set()).discard(message_id)
+
+    def forget(self, shard: int, message_id: int) -> None:
+        """Let the call be taken again."""
+        self.finish(shard, message_id)
+        self._when.pop(message_id, None)
+
+    def __contains__(self, message_id: int) -> bool:
+        return message_id in self._when
+
+    def dump(self, shard: int) -> str:
+        """See Keepsake."""
+        now = self._clock()
+        recent = [
+            message_id
+            for message_id, (of, when) in self._when.items()
+            if of == shard and now - when < _TOLD_SECONDS
+        ]
+        passed = {each: at for each, at in self._passed.get(shard, {}).items() if at > now}
+        return json.dumps(
+            {
+                "taken": packed(recent),
+                "unfinished": packed(self._open.get(shard, set())),
+                "passed": {str(each): round(at) for each, at in passed.items()},
+            }
+        )
+
+    def load(self, shard: int, text: str) -> None:
+        """See Keepsake."""
+        try:
+            kept = json.loads(text)
+            left = Left(
+                unpacked(kept["taken"]),
+                unpacked(kept["unfinished"]),
+                {int(each): float(at) for each, at in kept["passed"].items()},
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            left = Left()
+        self._left[shard] = left
+
+    def settle(self, shard: int, *, orderly: bool) -> list[int]:
+        """Begin with what was loaded; give what its taker had not finished.
+
+        `orderly` says that the predecessor let go and finishes it.
+        """
+        left = self._left.pop(shard, Left())
+        now = self._clock()
+        passed = {each: at for each, at in left.passed.items() if at > now}
+        if orderly:
+            passed |= dict.fromkeys(left.unfinished, now + self._ending)
+            for message_id in left.taken:
+                self._note(shard, message_id)
+        for message_id in passed:
+            self._note(shard, message_id)
+        self._passed.setdefault(shard, {}).update(passed)
+        return left.unfinished
+
+    def overdue(self, shard: int) -> list[int]:
+        """Give those whose taker must have ended by now, to be looked at again."""
+        now = self._clock()
+        due = [each for each, at in self._passed.get(shard, {}).items() if at <= now]
+        for message_id in due:
+            del self._passed[shard][message_id]
+            self.forget(shard, message_id)
+        return due
+
+    def _note(self, shard: int, message_id: int) -> None:
+        self._when[message_id] = (shard, self._clock())
+        if len(self._when) > _REMEMBERED:
+            self._when.popitem(last=False)
+
+
+def packed(ids: Iterable[int]) -> str:
+    """Write ids in little room: sorted, each as what it is more than the one before."""
+    words, before = [], 0
+    for each in sorted(ids):
+        words.append(f"{each - before:x}")
+        before = each
+    return " ".join(words)
+
+
+def unpacked(text: str) -> list[int]:
+    """Read what `packed` wrote; raises ValueError."""
+    ids, at = [], 0
+    for word in text.split():
+        at += int(word, 16)
+        ids.append(at)
+    return ids
