@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import time
@@ -180,11 +181,19 @@ class App:
         log.info("stopped")
 
     async def _warm(self) -> None:
-        """Load the model's client after the login, not before: the first READY comes sooner so."""
+        """Load the model's client after the login, not before: the first READY comes sooner so.
+
+        All that was loaded until then is left out of garbage collection for good: nothing of it is
+        ever free, and to go through it takes 37 ms of a whole core.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_WARM_AFTER):
                 await self.pulse.ever_open.wait()
-        await self.model.warm()
+        try:
+            await self.model.warm()
+        finally:
+            gc.freeze()
+            gc.enable()
 
 
 async def run(loaded: Loaded, environ: Mapping[str, str]) -> None:

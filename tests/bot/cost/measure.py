@@ -15,6 +15,7 @@ from .place import MANY, Place
 from .runtime import Runtime
 
 LOADS = {1: 60, 5: 200, 20: 300}  # messages at each rate: enough for a percentile, and to settle
+_FIRST_QUESTIONS = 10  # a second, one in each server
 _IN_TIME = 5.0  # seconds for a whole answer
 _RATES = range(4, 26, 2)  # messages a second that are tried; Discord takes 50 requests a second
 _FIRST_TRIED = 12
@@ -53,6 +54,7 @@ class Measurement:
                     await self._start(bot, "1 server")
                 with running(self._runtime, many.servers, files / "many", cgroup) as bot:
                     await self._start(bot, f"{MANY} servers")
+                    await self._first(many.crowd)
                     for per_second in LOADS:
                         await self._load(bot, many.crowd, per_second)
                     await self._most(many.crowd)
@@ -85,6 +87,14 @@ class Measurement:
         self._put(f"start to /readyz, {where}", "s", seconds)
         self._put(f"resident memory idle, {where}", "MiB", memory)
         say(f"{where}: READY {logged_in:.2f} s, /readyz {seconds:.2f} s, idle {memory:.1f} MiB")
+
+    async def _first(self, crowd: Crowd) -> None:
+        """Ask once in each place: the bot reads there what was said before, as after each start."""
+        load = await crowd.ask(MANY, _FIRST_QUESTIONS)
+        name = "event to OpenAI request, first in a channel"
+        self._put(f"{name}, p50", "ms", load.reaction(50))
+        self._put(f"{name}, p99", "ms", load.reaction(99))
+        say(f"first in each channel, {_FIRST_QUESTIONS}/s: {load}")
 
     async def _load(self, bot: Bot, crowd: Crowd, per_second: int) -> None:
         bot.forget_peak()
