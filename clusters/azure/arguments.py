@@ -67,5 +67,11 @@ def _up(up: argparse.ArgumentParser) -> None:
     up.add_argument("--node-size", metavar="SIZE", help="of the one node (Standard_D2s_v5)")
     up.add_argument("--tight", action="store_true", help="go on although the node has little room")
     up.add_argument(
+        "--discord-webhook", metavar="FILE", help="tell deploys and failures at the address in it"
+    )
+    up.add_argument(
+        "--status-token", metavar="FILE", help="mark commits on GitHub with the token in it"
+    )
+    up.add_argument(
         "--ci-subject", metavar="SUBJECT", help="of main's OIDC tokens, for a template of your own"
     )

@@ -24,7 +24,11 @@ ARGUMENTS = {
     "node_size": "NODE_SIZE",
     "repository": "GITHUB_REPOSITORY",
     "ci_subject": "CI_SUBJECT",
+    "discord_webhook": "DISCORD_WEBHOOK_FILE",
+    "status_token": "STATUS_TOKEN_FILE",
 }
+# Files that may be gone by the next time.
+_ONCE = ("DISCORD_WEBHOOK_FILE", "STATUS_TOKEN_FILE")
 # The tags of the bot's identity by the values that they keep.
 TAGS = {
     "location": "AZURE_LOCATION",
@@ -57,7 +61,8 @@ def given(arguments: argparse.Namespace) -> dict[str, str]:
 
 def earlier(record: Mapping[str, str]) -> dict[str, str]:
     """What an earlier run was told; ids are looked up anew each time."""
-    return {value: record[value] for value in ARGUMENTS.values() if record.get(value)}
+    kept = [value for value in ARGUMENTS.values() if value not in _ONCE]
+    return {value: record[value] for value in kept if record.get(value)}
 
 
 def complete(values: Mapping[str, str]) -> dict[str, str]:

@@ -20,13 +20,14 @@ class Found:
 
     `there`: nothing is left to make. `ours`: this set-up made it, so teardown removes it.
     `values`: what was learned, for later commands. `problems`: what is there and not as it has to
-    be, each with its remedy.
+    be, each with its remedy. `note`: what to say instead of "is there".
     """
 
     there: bool = False
     ours: bool = False
     values: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    note: str = ""
 
 
 ABSENT = Found()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.azure.alert_steps import ALERTS
 from clusters.azure.azure_steps import (
     BOT,
     CI,
@@ -44,6 +45,7 @@ STEPS = (
     FLUX_OPERATOR,
     CLUSTER_SETTINGS,
     FLUX,
+    *ALERTS,
     IMAGE,
     BOT_READY,
 )

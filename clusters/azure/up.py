@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from clusters.azure import choices, money, preflight, record
+from clusters.azure import alert_steps, choices, money, preflight, record
 from clusters.azure.azure_steps import CLUSTER, GROUP
 from clusters.azure.command import az
 from clusters.azure.errors import Stop
@@ -24,6 +24,7 @@ Ask = Callable[[str], bool]
 def up(desk: Desk, file: Path, ask: Ask) -> None:
     """Make what is missing. Raises Stop; run again, it goes on from there."""
     desk.say("before anything is made:")
+    alert_steps.check(desk)
     preflight.versions(desk)
     prepare(desk)
     preflight.repository(desk)
@@ -103,7 +104,7 @@ def _take(desk: Desk, step: Step, number: str) -> None:
     found = _looked(desk, step)
     if found.there:
         taken = "" if found.ours or step not in SHARED else ", and not of this set-up's making"
-        desk.say(f"        is there{taken}")
+        desk.say(f"        {found.note or 'is there'}{taken}")
         _remember(desk, step, found)
         return
     if step.usually:

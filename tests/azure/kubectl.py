@@ -186,6 +186,10 @@ _VERBS: dict[str, Verb] = {
         f"get {what}": Verb(_get, (*_CONFIG, "-n", *_JSON))
         for what in (
             "secret flux-system",
+            "secret discord-webhook",
+            "secret github-commit-status",
+            f"{KUSTOMIZATION} alerts-discord",
+            f"{KUSTOMIZATION} alerts-github",
             "deployment flux-operator",
             "configmap cluster-settings",
             f"{INSTANCE} flux",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from clusters.azure import alert_steps
 from tests.gitops.apiserver import ApiServer
 from tests.gitops.conform import conform
 from tests.gitops.findings import ROOT, KubeObject, Tree, identity
@@ -32,6 +33,15 @@ def test_a_line_in_git_turns_an_alert_on(place: str, tmp_path: Path, server: Api
     }
     assert conform(place, objects).findings == ()
     assert server.apply(objects, dry_run=True).stderr == ""
+
+
+@pytest.mark.parametrize("place", ["discord", "github"])
+def test_what_the_set_up_turns_on_applies_the_same_folder(place: str, server: ApiServer) -> None:
+    made = alert_steps.kustomization(place)
+
+    assert (ROOT / made["spec"]["path"] / "kustomization.yaml").exists()
+    assert conform(place, [made]).findings == ()
+    assert server.apply([made], dry_run=True).stderr == ""
 
 
 def test_nobody_is_told_anything_until_then(renders: dict[str, list[Render]]) -> None:
