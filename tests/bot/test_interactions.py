@@ -63,7 +63,14 @@ def used(name: str, response: Response) -> discord.Interaction:
 
 
 def desk(metrics: Metrics, speaks: Callable[[], bool]) -> Interactions:
-    house = House(Settings(), Lists(Access()), only_sky(), metrics, speaks, lambda: "well")
+    house = House(
+        Settings(),
+        Lists(Access()),
+        only_sky(),
+        metrics,
+        lambda _: speaks(),
+        lambda: "well",
+    )
     return Interactions(house)
 
 

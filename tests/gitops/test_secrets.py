@@ -126,8 +126,8 @@ def test_with_the_component_nothing_of_azure_is_left(plain: dict[str, KubeObject
 
     assert [entry["name"] for entry in container["env"]] == ["SKY_LEASE__HOLDER"]
     volumes = {volume["name"] for volume in pod["volumes"]}
-    assert volumes == {"config", "discord", "openai", "kube-api-access"}
-    assert len(container["volumeMounts"]) == 4
+    assert volumes == {"config", "personas", "discord", "openai", "kube-api-access"}
+    assert len(container["volumeMounts"]) == 5
     assert "azure" not in yaml.safe_dump(pod).replace("example.azurecr.io", "")
 
 
