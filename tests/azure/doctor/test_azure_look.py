@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,11 +11,15 @@ import pytest
 
 from clusters.azure.doctor import azure_look
 from clusters.azure.doctor.facts import Azure, Identity
+from tests.azure.cli import judge
 from tests.azure.doctor.healthy import BOT_CLIENT, BOT_SUBJECT, ISSUER, REFLECTOR_CLIENT, facts
+from tests.azure.doctor.test_chain import FAULTS, found
 
 _SCRIPT = """\
 #!{python}
 import json, sys
+with open({calls!r}, "a") as calls:
+    print(json.dumps(sys.argv[1:]), file=calls)
 answers = json.loads({answers!r})
 asked = " ".join(word for word in sys.argv[1:] if not word.startswith("--"))
 for beginning, answer in answers.items():
@@ -44,7 +49,11 @@ def ask(
 ) -> tuple[Azure | None, list[str]]:
     """Ask a script in the place of az; return what was told, and what could not be looked at."""
     script = folder / "az"
-    script.write_text(_SCRIPT.format(python=sys.executable, answers=json.dumps(answers)))
+    script.write_text(
+        _SCRIPT.format(
+            python=sys.executable, answers=json.dumps(answers), calls=str(folder / "calls")
+        )
+    )
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     unseen: list[str] = []
@@ -69,6 +78,27 @@ def test_az_shows_identities_with_whom_they_trust_and_their_roles(
     )
     assert unseen == []
     assert REFLECTOR_CLIENT not in str(told)
+
+
+@pytest.mark.timeout(1500)  # the Azure CLI is installed within it the first time
+def test_the_real_az_understands_all_that_is_asked_and_advised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(tmp_path, monkeypatch, _WELL)
+    asked = {tuple(json.loads(line)) for line in (tmp_path / "calls").read_text().splitlines()}
+    advised = {
+        tuple(shlex.split(command)[1:])
+        for seen, _, _ in FAULTS.values()
+        for command in found(seen).verdict.commands
+        if command.startswith("az ")
+    }
+
+    verdicts = judge([*sorted(asked), *sorted(advised)], tmp_path)
+
+    assert [(one.argv, one.said) for one in verdicts if not one.understood] == []
+    assert [(one.argv, one.said) for one in verdicts if one.argv in asked and not one.sound] == []
+    assert len(asked) == 6
+    assert len(advised) > 10
 
 
 def test_a_vault_that_az_does_not_find_is_not_there(
