@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
+
+import aiohttp
 
 from tests.loop.discord_server.control import DiscordControl
 from tests.loop.discord_server.records import Message, World
@@ -69,19 +71,35 @@ class Scene:
         where: str | None = None,
         reply_to: str | None = None,
         mention: bool = False,
+        files: Sequence[tuple[str, str, bytes]] = (),
+        forward: str | None = None,
     ) -> str:
-        """Say something; gives the message's id."""
+        """Say something, with files or a forwarded message; gives the message's id."""
         mark = f"(#{next(_marks)})"
         self.stage.said.append(text)
         message = await self.discord.say(
-            where or self.place, f"{text} {mark}", by, reply_to, mention_bot=mention, ping=False
+            where or self.place,
+            f"{text} {mark}",
+            by,
+            reply_to,
+            mention_bot=mention,
+            ping=False,
+            files=files,
+            forward=forward,
         )
         self._marks[message.id] = mark
         return message.id
 
-    async def call(self, text: str, *, by: str = "Ada", where: str | None = None) -> str:
+    async def call(
+        self,
+        text: str,
+        *,
+        by: str = "Ada",
+        where: str | None = None,
+        files: Sequence[tuple[str, str, bytes]] = (),
+    ) -> str:
         """Mention the bot, with some words."""
-        return await self.say(text, by=by, where=where, mention=True)
+        return await self.say(text, by=by, where=where, mention=True, files=files)
 
     async def ask(
         self, topic: str, *, by: str = "Ada", where: str | None = None, **options: str | bool
@@ -186,6 +204,12 @@ class Scene:
     @staticmethod
     def _is_about(record: Record, mark: str) -> bool:
         return record.asked is not None and mark in record.asked.last_user_text
+
+    async def fetch(self, url: str) -> bytes:
+        """Give the bytes of an attachment."""
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            response.raise_for_status()
+            return await response.read()
 
     async def refused(self, key: str) -> Record:
         """Wait until the model's provider refused a key."""

@@ -22,6 +22,7 @@ class Draft:
     content: str = ""
     kind: int = 0
     reply_to: Message | None = None
+    forwards: Json | None = None
     allowed_mentions: Json | None = None
     attachments: tuple[Attachment, ...] = ()
     embeds: list[Json] = field(default_factory=list)
@@ -61,6 +62,7 @@ def post(desk: Desk, draft: Draft) -> Message:
         interaction_id=draft.interaction_id,
         peer=draft.peer,
         interaction=draft.interaction,
+        snapshot=draft.forwards,
     )
     world.add(message)
     _remember_nonce(desk, message)

@@ -21,6 +21,11 @@ class Cdn:
             _, (_, old) = self._files.popitem(last=False)
             self._size -= len(old)
 
+    def forget(self) -> None:
+        """Let all be gone."""
+        self._files.clear()
+        self._size = 0
+
     def get(self, file_id: int) -> tuple[str, bytes] | None:
         """Type and bytes, or None when it is gone."""
         return self._files.get(file_id)

@@ -6,6 +6,8 @@ answer = await discord.wait_answer(asked.id, lambda m: "hi" in m.content)
 """
 
 import base64
+import io
+import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -68,11 +70,15 @@ class DiscordControl:
         return self._http
 
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        async with self._session.request(method, self._url + path, json=body) as response:
-            data = await response.json()
+        # As a file, because aiohttp warns of large bodies otherwise; files are in these.
+        data = None if body is None else io.BytesIO(json.dumps(body).encode())
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        request = self._session.request(method, self._url + path, data=data, headers=headers)
+        async with request as response:
+            answer = await response.json()
             if response.status != 200:  # noqa: PLR2004  HTTP
-                raise ControlError(f"{method} {path}: {data.get('error', data)}")
-            return data
+                raise ControlError(f"{method} {path}: {answer.get('error', answer)}")
+            return answer
 
     # People
 
@@ -86,8 +92,12 @@ class DiscordControl:
         mention_bot: bool = True,
         ping: bool = True,
         files: Sequence[tuple[str, str, bytes]] = (),
+        forward: str | None = None,
     ) -> Message:
-        """Write a message as a user; files are (name, content type, bytes)."""
+        """Write a message as a user; files are (name, content type, bytes).
+
+        `forward` is the id of a message that is forwarded with it.
+        """
         attachments = [
             {"filename": name, "content_type": kind, "base64": base64.b64encode(data).decode()}
             for name, kind, data in files
@@ -100,8 +110,13 @@ class DiscordControl:
             "mention_bot": mention_bot,
             "ping": ping,
             "attachments": attachments,
+            "forward": forward,
         }
         return Message.of(await self._ask("POST", "/messages", body))
+
+    async def lose_files(self) -> None:
+        """Let every file that was attached be gone, as addresses of Discord's end."""
+        await self._ask("DELETE", "/files")
 
     async def edit(self, message_id: str, text: str) -> Message:
         """Change a message as its author."""

@@ -93,6 +93,7 @@ class Message:
     interaction_id: int | None = None
     interaction: Json | None = None  # Discord's interaction_metadata
     thread_id: int | None = None
+    snapshot: Json | None = None  # of the message that was forwarded with this one
     revision: int = 0
     written: float | None = None  # when it first went out to a session
     peer: str = ""  # the address that a bot's came from

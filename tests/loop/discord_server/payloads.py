@@ -175,7 +175,19 @@ class Payloads:
             body["thread"] = self.channel(world.channels[message.thread_id])
         return body | ({} if nested else self._reference(message, content=content))
 
+    def snapshot(self, message: Message) -> Json:
+        """What is forwarded of a message: not who wrote it, and nothing that changes later."""
+        kept = "type", "content", "timestamp", "edited_timestamp", "attachments", "embeds"
+        body = self.message(message, nested=True)
+        shown = {key: body[key] for key in (*kept, "flags", "mentions", "mention_roles")}
+        place = {"message_id": str(message.id), "channel_id": str(message.channel_id)}
+        guild = self.world.channels[message.channel_id].guild_id
+        reference = {"type": 1, **place, **({"guild_id": str(guild)} if guild else {})}
+        return {"message_reference": reference, "message_snapshots": [{"message": shown}]}
+
     def _reference(self, message: Message, *, content: bool) -> Json:
+        if message.snapshot is not None:
+            return message.snapshot if content else {}
         if message.reference is None:
             return {}
         channel = self.world.channels[message.channel_id]

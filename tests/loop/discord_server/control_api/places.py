@@ -78,23 +78,41 @@ async def add_guild(request: web.Request) -> web.Response:
 _GUILD: Final = ("name", "owner", "channels", "members", "roles", "emojis", "lived_in")
 
 
+_CHANNEL: Final = (
+    "name",
+    "guild",
+    "parent",
+    "on",
+    "category",
+    "allow",
+    "deny",
+    "private",
+)
+
+
 async def add_channel(request: web.Request) -> web.Response:
     """POST a text channel, or a thread below `parent`; `deny` and `allow` are for the bot.
 
-    `category` is one to put it into, which is made if it is not there.
+    `category` is one to put it into, which is made if it is not there. A thread may hang `on` a
+    message. Of people only the server's owner sees a `private` one.
     """
     desk = desk_of(request)
-    data = await body_of(request, "name", "guild", "parent", "category", "allow", "deny")
+    data = await body_of(request, *_CHANNEL)
     name = str(data["name"])
     if data.get("parent"):
         parent = channel_of(desk, data["parent"])
-        channel = desk.world.add_thread(parent, name, desk.world.bot.id, None)
+        start = desk.world.find_message(int(data["on"])) if data.get("on") else None
+        channel = desk.world.add_thread(parent, name, desk.world.bot.id, start)
     else:
         guild = guild_of(desk, data.get("guild"))
         category = _category(desk, guild, data["category"]) if data.get("category") else None
         channel = desk.world.add_channel(guild, name)
         channel.category_id = category.id if category else None
     _permit(desk, channel, data)
+    if data.get("private") and channel.guild_id is not None:
+        seen = bits(["view_channel"])
+        channel.overwrites.append(Overwrite(channel.guild_id, 0, deny=seen))
+        channel.overwrites.append(Overwrite(desk.world.bot.id, 1, allow=seen))
     event = "THREAD_CREATE" if channel.parent_id else "CHANNEL_CREATE"
     actions.channel_event(desk, event, channel)
     return web.json_response(views.channel(desk, channel))

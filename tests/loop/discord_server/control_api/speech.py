@@ -22,6 +22,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/messages/{id}/answers", answers),
         web.get("/channels/{ref}/messages", read),
         web.post("/reactions", react),
+        web.delete("/files", lose_files),
         web.post("/typing", typing),
     ]
 
@@ -30,11 +31,22 @@ def _message(request: web.Request, ref: Any = None) -> Message:
     return desk_of(request).world.find_message(int(ref or request.match_info["id"]))
 
 
+_SAID = (
+    "channel",
+    "author",
+    "content",
+    "reply_to",
+    "forward",
+    "ping",
+    "mention_bot",
+    "attachments",
+)
+
+
 async def say(request: web.Request) -> web.Response:
     """POST a user's message. `ping`: whether a reply pings whom it replies to (so by default)."""
     desk = desk_of(request)
-    fields = ("channel", "author", "content", "reply_to", "ping", "mention_bot", "attachments")
-    data = await body_of(request, *fields)
+    data = await body_of(request, *_SAID)
     author = user_of(desk, data.get("author") or _first_user(desk))
     channel = channel_of(desk, data["channel"], author)
     content = str(data.get("content", ""))
@@ -42,6 +54,8 @@ async def say(request: web.Request) -> web.Response:
         content = f"<@{desk.world.bot.id}> {content}"
     reply_to = _message(request, data["reply_to"]) if data.get("reply_to") else None
     ping = bool(data.get("ping", True))
+    forwarded = _message(request, data["forward"]) if data.get("forward") else None
+    forwards = desk.payloads.snapshot(forwarded) if forwarded else None
     message = actions.post(
         desk,
         Draft(
@@ -52,6 +66,7 @@ async def say(request: web.Request) -> web.Response:
             reply_to=reply_to,
             allowed_mentions={"parse": ["users", "everyone"], "replied_user": ping},
             attachments=tuple(_file(desk, each) for each in data.get("attachments") or ()),
+            forwards=forwards,
         ),
     )
     return web.json_response(views.message(desk, message))
@@ -67,6 +82,12 @@ def _file(desk: Desk, data: dict[str, Any]) -> Attachment:
     file = Attachment(desk.world.ids.next(), data["filename"], len(content), kind)
     desk.cdn.put(file.id, kind, content)
     return file
+
+
+async def lose_files(request: web.Request) -> web.Response:
+    """DELETE the bytes of every attachment; the messages stay."""
+    desk_of(request).cdn.forget()
+    return web.json_response({})
 
 
 async def one(request: web.Request) -> web.Response:

@@ -1,0 +1,90 @@
+"""What people attach: looked at, read, or owned up to."""
+
+from base64 import b64decode
+
+from tests.loop.discord_server.records import Message
+
+from .answers import Seen
+from .scene import Scene
+
+PNG = b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgwCBmKh1SgAAAABJRU5ErkJggg=="
+)
+
+
+async def shown(scene: Scene, *files: tuple[str, str, bytes]) -> tuple[Seen, tuple[str, ...], str]:
+    """Show the bot files; gives its answer, and the pictures and the text that the model read."""
+    question = await scene.call("what is this?", files=files)
+    seen = await scene.until(question, lambda seen: bool(seen.parts) and not _open(seen.parts))
+    turn = (await scene.turns(question))[-1]
+    return seen, turn.images, turn.text
+
+
+def _open(parts: tuple[Message, ...]) -> bool:
+    return "made for you alone" not in parts[-1].content
+
+
+async def test_a_picture_is_looked_at_whatever_it_is_called(scene: Scene) -> None:
+    seen, images, text = await shown(scene, ("notes.txt", "text/plain", PNG))
+
+    assert images == ("data:image/png;base64",)  # the stand-in refuses what is no whole picture
+    assert "(attached picture: notes.txt)" in text
+    assert "-#" not in seen.text
+
+
+async def test_a_text_file_is_read(scene: Scene) -> None:
+    log = b"12:00 wind north\n12:10 wind gone\n"
+
+    _, images, text = await shown(scene, ("ship.log", "application/octet-stream", log))
+
+    assert images == ()
+    assert "(attached file: ship.log)\n12:00 wind north\n12:10 wind gone" in text
+
+
+async def test_a_picture_of_an_earlier_message_is_looked_at_again(scene: Scene) -> None:
+    picture = await scene.say("my boat", by="Bram", files=[("boat.png", "image/png", PNG)])
+    question = await scene.say("nice?", by="Ada", reply_to=picture, mention=True)
+
+    await scene.answer(question)
+
+    first, last = await scene.turns(question)
+    assert (first.images, last.images) == (("data:image/png;base64",), ())
+
+
+async def test_what_cannot_be_opened_is_owned_up_to_and_the_question_is_answered(
+    scene: Scene,
+) -> None:
+    seen, images, text = await shown(
+        scene,
+        ("fine.png", "image/png", PNG),
+        ("torn.png", "image/png", PNG[:-12]),
+        ("song.png", "image/png", b"ID3\x04\xff\xfb" * 10),
+        ("film.png", "image/png", PNG + bytes(9 << 20)),
+        ("book.txt", "text/plain", b"x" * (65 << 10)),
+    )
+
+    assert len(images) == 1
+    assert "(attached, not opened: torn.png)" in text
+    assert "-# I can't open `torn.png`: it is damaged." in seen.text
+    assert "-# I can't open `song.png`: it is neither plain text nor a picture" in seen.text
+    assert "-# I can't open `film.png`: it is larger than 8 MB." in seen.text
+    assert "-# I can't open `book.txt`: it is a text of more than 64 KB." in seen.text
+
+
+async def test_a_file_that_discord_no_longer_has_is_owned_up_to(scene: Scene) -> None:
+    lost = await scene.say("my boat", by="Bram", files=[("boat.png", "image/png", PNG)])
+    await scene.discord.lose_files()
+    question = await scene.say("nice?", by="Ada", reply_to=lost, mention=True)
+
+    seen = await scene.until(question, lambda seen: "-# I can't open" in seen.text)
+
+    assert "-# I can't open `boat.png`: it is gone, or Discord did not hand it out." in seen.text
+
+
+async def test_names_and_words_of_files_stay_out_of_the_log(scene: Scene) -> None:
+    await shown(scene, ("marmalade-recipe.txt", "text/plain", b"two pounds of quinces"))
+    await shown(scene, ("marmalade.xyz", "text/plain", b"\xff\xfe\x00quinces"))
+
+    log = scene.bot.log.read_text()
+    assert "marmalade" not in log
+    assert "quinces" not in log
