@@ -164,12 +164,17 @@ class Answering:
         self._kit.metrics.first_words.observe(time.monotonic() - self._call.taken)
 
     def _remember(self) -> None:
+        """Remember the answer whole; one with a picture is read from Discord, where that lies."""
         message, sent = self._call.message, self._reply.sent
+        if self._reply.drew:
+            return
         answer = replace(
             message,
             id=sent[0] if sent else 0,
             author=Author(self._call.me, self._call.persona.name, bot=True),
             text=self._reply.text,
+            attachments=(),
+            forwarded="",
             replies_to=message.id,
             replies_in=message.channel_id,
             replied_author_id=message.author.id,

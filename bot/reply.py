@@ -71,6 +71,11 @@ class Reply:
         """The ids of the answer's messages."""
         return self._pages.sent
 
+    @property
+    def drew(self) -> bool:
+        """Whether there is a picture in it."""
+        return bool(self._pictures)
+
     def say(self, piece: str) -> None:
         """Take the next piece of text."""
         self._pieces.append(piece)

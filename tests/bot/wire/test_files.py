@@ -51,6 +51,21 @@ async def test_a_picture_of_an_earlier_message_is_looked_at_again(scene: Scene) 
     assert (first.images, last.images) == (("data:image/png;base64",), ())
 
 
+async def test_a_picture_stays_with_the_one_who_showed_it(scene: Scene) -> None:
+    question = await scene.call("my boat", by="Bram", files=[("boat.png", "image/png", PNG)])
+    answer = await scene.answer(question)
+    again = await scene.say("and?", by="Bram", reply_to=answer.parts[0].id)
+
+    await scene.answer(again)
+
+    turns = await scene.turns(again)
+    assert [(turn.role, len(turn.images)) for turn in turns] == [
+        ("user", 1),
+        ("assistant", 0),
+        ("user", 0),
+    ]
+
+
 async def test_what_cannot_be_opened_is_owned_up_to_and_the_question_is_answered(
     scene: Scene,
 ) -> None:
