@@ -82,7 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", parents=[config], help="run the bot (also without a command)")
     run.set_defaults(command="run")
     check = commands.add_parser(
-        "check-config", help="say everything that is wrong with a settings file, and how to mend it"
+        "check-config",
+        help="say everything that is wrong with a settings file and the personas beside it, "
+        "or with one persona's file, and how to mend it",
     )
     check.add_argument("file", type=Path, metavar="FILE")
     check.set_defaults(command="check-config")
@@ -99,6 +101,9 @@ def _config(chosen: Path | None) -> Path | None:
 
 
 def _check(path: Path, environ: Mapping[str, str]) -> int:
+    if path.parent.name == persona_files.DIRECTORY:
+        print(f"{path}: good, {persona_files.read_one(path).name} is a persona")
+        return _OK
     loaded = load(path, environ)
     cast, mistaken = persona_files.of(loaded)
     if problems := [*loaded.unknown, *mistaken]:

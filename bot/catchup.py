@@ -25,6 +25,7 @@ import aiohttp
 import discord
 
 from bot import discord_values
+from bot.roles import Roles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -172,7 +173,7 @@ class CatchUp:
                 return await self._read(client, channel, since)
 
         found = await asyncio.gather(*map(read, missed))
-        self._take(client, [message for each in found for message in each or []])
+        await self._take(client, [message for each in found for message in each or []])
         whole = None not in found
         if not whole:
             self.owe(min(marks))
@@ -220,11 +221,12 @@ class CatchUp:
                 await asyncio.sleep(attempt)
         return None
 
-    def _take(self, client: discord.Client, found: list[discord.Message]) -> None:
+    async def _take(self, client: discord.Client, found: list[discord.Message]) -> None:
         """Take what has no answer, oldest first; what is too old for that is counted."""
         me = client.user.id if client.user else 0
         answers = _answers(found, me)
         oldest = discord.utils.time_snowflake(discord.utils.utcnow() - self._window)
+        roles = Roles(client)
         for message in sorted(found, key=lambda each: each.id):
             parts = answers.get(message.id, [])
             if parts and not self._broken_off(message, parts[-1]):
@@ -233,7 +235,10 @@ class CatchUp:
                 self._pass_over(message, me)
                 continue
             replaces = tuple(part.id for part in parts)
-            if self._desk.missed(discord_values.read(message), me, replaces):
+            read = discord_values.read(message)
+            if self._desk.needs_roles(read, me):
+                read = await roles.fill(read)
+            if self._desk.missed(read, me, replaces):
                 self._metrics.caught_up.labels("ended" if parts else "answered").inc()
 
     def _broken_off(self, question: discord.Message, newest: discord.Message) -> bool:

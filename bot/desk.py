@@ -131,6 +131,14 @@ class Desk:
         self._hear(message, me, late=True, replaces=replaces)
         return message.id in self.taken
 
+    def needs_roles(self, message: Message, me: int) -> bool:
+        """Say whether a message calls the bot, and its writer's unknown roles decide the rest."""
+        rules = self._rules
+        unknown = message.author.roles is None and not message.direct and message.asked is None
+        if not unknown or not rules.lists.ask_for_roles:
+            return False
+        return called(message, me=me, command=rules.command) is not None
+
     def calls(self, message: Message, me: int) -> bool:
         """Say whether a message would be taken if it were not too old."""
         decision = decide(message, me=me, rules=self._rules)

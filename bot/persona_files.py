@@ -79,13 +79,13 @@ def read(directory: Path | None, *, required: bool = False) -> Read:
         return found
     for path in files:
         try:
-            found.personas[path.stem] = _read(path)
+            found.personas[path.stem] = read_one(path)
         except BadSettings as error:
             found.problems.extend(error.problems)
     return found
 
 
-def _read(path: Path) -> Persona:
+def read_one(path: Path) -> Persona:
     """Read one file; raises BadSettings with all that is wrong with it."""
     try:
         file = _File.model_validate(_written(path))

@@ -108,6 +108,11 @@ class FakeDesk:
         self.replaces[message.id] = replaces
         return True
 
+    def needs_roles(self, message: Message, me: int) -> bool:
+        """Nobody's roles matter."""
+        assert me == ME
+        return message.id < 0
+
     def calls(self, message: Message, me: int) -> bool:
         """Whether it would be taken."""
         return message.author.id != me

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -155,3 +156,73 @@ def test_only_ones_own_response_is_a_question() -> None:
     assert decide(quoted("hello"), me=ME, rules=rules) == Answer("slash", "hello", "Sky")
     assert decide(quoted("hello", by=8), me=ME, rules=rules) == Ignore("bot")
     assert called(quoted("!sky hello", by=8), me=ME, command="!sky") is None
+
+
+class Application:
+    """Discord's commands of an application, through discord.py's client as far as it is used."""
+
+    application_id = 1
+
+    def __init__(self, has: list[dict[str, Any]], failures: int = 0) -> None:
+        self.has, self.failures, self.asked, self.told = has, failures, 0, 0
+        self.http = self
+
+    def is_closed(self) -> bool:
+        """Never."""
+        return False
+
+    async def get_global_commands(self, _application: int) -> list[dict[str, Any]]:
+        """List them."""
+        self.asked += 1
+        if self.failures:
+            self.failures -= 1
+            raise OSError("gone")
+        return self.has
+
+    async def bulk_upsert_global_commands(
+        self, _application: int, payload: list[dict[str, Any]]
+    ) -> None:
+        """Replace them."""
+        self.told += 1
+        self.has = payload
+
+
+async def introduced(
+    application: Application, monkeypatch: pytest.MonkeyPatch, speaks: Callable[[], bool]
+) -> Interactions:
+    monkeypatch.setattr(interactions, "_LOOK_LONG", 0.01)
+    made = desk(Metrics(), speaks)
+    await asyncio.wait_for(made.introduce(cast("discord.Client", application)), 5)
+    return made
+
+
+async def test_discord_is_told_of_the_commands_when_it_has_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = Application([{"type": 1, "name": "sing", "description": "x"}])
+    made = await introduced(other, monkeypatch, lambda: True)
+    assert {command["name"] for command in other.has} >= {"sky", "help"}
+
+    await made.introduce(cast("discord.Client", other))  # a second login of the same process
+    assert (other.asked, other.told) == (1, 1)
+
+    same = Application(other.has)
+    await introduced(same, monkeypatch, lambda: True)
+    assert (same.asked, same.told) == (1, 0)
+
+
+async def test_only_the_one_that_speaks_tells_discord(monkeypatch: pytest.MonkeyPatch) -> None:
+    application = Application([])
+    looks = iter([False] * 5)
+
+    await introduced(application, monkeypatch, lambda: next(looks, True))
+
+    assert (application.told, list(looks)) == (1, [])
+
+
+async def test_telling_discord_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    application = Application([], failures=2)
+
+    await introduced(application, monkeypatch, lambda: True)
+
+    assert (application.asked, application.told) == (3, 1)

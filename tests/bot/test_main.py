@@ -28,6 +28,37 @@ def test_a_good_file_is_said_to_be_good(tmp_path: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().out == f"{path}: good\npersonas: sky\n"
 
 
+def test_a_mistake_in_a_persona_beside_the_settings_is_told_with_all_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[personas]\ndefault = "pirat"\n[log]\nlevle = "info"\n')
+    (tmp_path / "personas").mkdir()
+    (tmp_path / "personas" / "pirate.toml").write_text('name = "Pirate"\nprompt = "Arr."\n')
+    (tmp_path / "personas" / "tutor.toml").write_text('name = "Tutor"\npromt = "Hm."\n')
+
+    assert main(["check-config", str(path)]) == 2
+
+    said = capsys.readouterr().err
+    assert "Did you mean 'log.level'?" in said
+    assert "tutor.toml: nothing reads 'promt'. Did you mean 'prompt'?" in said
+    assert "personas.default: there is no persona 'pirat'. Did you mean 'pirate'?" in said
+
+
+def test_one_personas_file_can_be_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "personas" / "pirate.toml"
+    path.parent.mkdir()
+    path.write_text('name = "Pirate"\nprompt = "Arr."\n')
+
+    assert main(["check-config", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path}: good, Pirate is a persona\n"
+    path.write_text('name = "Pirate"\n')
+    assert main(["check-config", str(path)]) == 2
+    assert "has no prompt. Add the line prompt" in capsys.readouterr().err
+
+
 def test_an_unknown_key_is_refused_with_the_nearest_known_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,46 +1,12 @@
 """Two processes of one bot, as in a rollout: one answers, and nothing is lost or said twice."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from .conftest import FreshStage
-from .process import BotProcess
-from .scene import Scene
-from .scene import scene as open_scene
+from .pair import another, answered_once, two
 
 MESSAGES, A_SECOND, CHANNELS = 40, 10, 12
-
-
-@asynccontextmanager
-async def two(fresh: FreshStage, tmp_path: Path, **settings: str) -> AsyncIterator[Scene]:
-    """A speaker that is Ready; `another` starts the next one."""
-    stage = fresh(SKY_LEASE__FILE=str(tmp_path / "lease"), **settings)
-    async with open_scene(stage) as scene:
-        await stage.bot.ready()
-        await stage.bot.logged("lease taken")
-        yield scene
-
-
-@asynccontextmanager
-async def another(scene: Scene, name: str = "next") -> AsyncIterator[BotProcess]:
-    """One more process of the same bot, Ready; ended at the end."""
-    first = scene.stage.bot
-    bot = BotProcess(dict(first.environment), first.log.with_name(f"{name}.log"))
-    bot.start()
-    try:
-        await bot.ready()
-        yield bot
-    finally:
-        bot.kill()
-
-
-async def answered_once(scene: Scene, questions: list[str], seconds: float = 30) -> None:
-    """Wait for every answer; each is whole, and there is one of it."""
-    for question in questions:
-        seen = await scene.answer(question, seconds=seconds)
-        assert len(seen.parts) == 1, [part.content for part in seen.parts]
 
 
 async def test_of_two_that_listen_one_speaks(fresh: FreshStage, tmp_path: Path) -> None:
