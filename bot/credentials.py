@@ -123,9 +123,15 @@ class Credential:
             self._take(self._worked)
         self._tell()
 
-    def accept(self, value: str) -> None:
-        """Note that the service accepted `value`, so an earlier refusal was not about it."""
-        again = self._refused.pop(digest(value), None)
+    def accept(self, value: str, asked: float = float("inf")) -> None:
+        """Note that the service accepted `value`, so an earlier refusal was not about it.
+
+        A request that was `asked` (by the clock) before the refusal says nothing against that.
+        """
+        again = self._refused.get(digest(value))
+        if again is not None and again.at >= asked:
+            return
+        self._refused.pop(digest(value), None)
         if self._held is not None and self._held.value == value:
             self._worked = self._held
         if again is not None:

@@ -47,7 +47,7 @@ class EntraKey:
                 self._token = await self._asked()
             return self._token.token
 
-    def accept(self, value: str) -> None:
+    def accept(self, value: str, asked: float = 0.0) -> None:
         """See Credential."""
 
     def refuse(self, value: str) -> None:

@@ -60,8 +60,8 @@ class Key(Protocol):
     async def current(self) -> str:
         """Give the value now; raises CredentialMissing."""
 
-    def accept(self, value: str) -> None:
-        """Note that the provider accepted `value`."""
+    def accept(self, value: str, asked: float) -> None:
+        """Note that the provider accepted `value` in a request that began then (monotonic)."""
 
     def refuse(self, value: str) -> None:
         """Note that the provider refused `value`."""
@@ -192,7 +192,7 @@ class Asking:
         if self._breaker.open:
             self._metrics.breaker.labels(self._model).set(0)
         self._breaker.succeeded()
-        self._key.accept(used)
+        self._key.accept(used, began)
         self._metrics.tokens.labels("input").inc(usage.input)
         self._metrics.tokens.labels("output").inc(usage.output)
         return self._usage + usage if self._usage else usage, None, used

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -168,6 +169,22 @@ async def test_who_waits_for_another_value_hears_that_the_refused_one_is_accepte
     credential.accept("same")
 
     assert await waiting
+
+
+async def test_an_answer_that_was_asked_for_before_the_refusal_says_nothing_against_it(
+    mount: Mount,
+) -> None:
+    """It streams on with a key that was revoked meanwhile."""
+    mount.put("old")
+    credential = made(mount)
+    before = time.monotonic()
+    credential.refuse("old")
+
+    credential.accept("old", before)
+    still = credential.usable
+    credential.accept("old", time.monotonic())
+
+    assert (still, credential.usable) == (False, True)
 
 
 async def test_changes_are_counted_and_logged_without_the_value(
