@@ -13,7 +13,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from bot import commands
 from tests.bot.wire.answers import Seen
@@ -31,15 +31,9 @@ _CHANNELS = 25
 _TEXT_CHANNEL = 0  # Discord's number for a server's text channel
 _NAME = re.compile(r"\bload-[0-9a-f]{6}-\d{5}\b")
 _NOT_ACKNOWLEDGED = "not_acknowledged"  # Discord says so itself: "The application did not respond"
-_SMALL_PRINT = re.compile(r"(\n-# [^\n]*)+\Z")
 _NO_ANSWER = ("open", "refused", "gone")  # endings of the stand-in's records
 _LOOK = 0.25  # seconds between two looks at what is not answered yet
 _BEHIND = 1.0  # seconds: what doubles an answer may come right behind it
-
-
-def _bare(content: str) -> str:
-    """Leave out the small print under an answer: what the bot remarks on how it came about."""
-    return _SMALL_PRINT.sub("", content)
 
 
 @dataclass
@@ -191,7 +185,8 @@ class Steady:
 
     def _judge(self, question_id: str, question: _Question) -> Fate:
         parts = tuple(sorted(question.parts.values(), key=lambda part: int(part.id)))
-        seen, bare = Seen(parts), Seen(tuple(replace(p, content=_bare(p.content)) for p in parts))
+        seen = Seen(parts)
+        bare = seen.bare
         last = max((part.edited or part.created for part in parts), default=0.0)
         texts = self._texts(question.name)
         whole = any(seen.shows(text) or bare.shows(text) for text in texts)

@@ -1,12 +1,14 @@
 """What a person sees of an answer: the bot's messages that belong to one question."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from tests.loop.discord_server.records import Message
 
 from .stitch import balanced, is_whole
 
 LIMIT = 2000
+SMALL_PRINT = re.compile(r"(\n-# [^\n]*)+\Z")
 
 
 def buttons(message: Message) -> dict[str, str]:
@@ -25,6 +27,12 @@ class Seen:
     def text(self) -> str:
         """What a person reads, message after message."""
         return "\n".join(part.content for part in self.parts)
+
+    @property
+    def bare(self) -> "Seen":
+        """The same without the small print under an answer: remarks on how it came about."""
+        bare = [replace(part, content=SMALL_PRINT.sub("", part.content)) for part in self.parts]
+        return Seen(tuple(bare))
 
     @property
     def well_formed(self) -> bool:

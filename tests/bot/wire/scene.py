@@ -172,8 +172,13 @@ class Scene:
             raise AssertionError(f"Discord shows no more than {shown}") from None
         return seen
 
-    async def answer(self, question: str, seconds: float = SECONDS) -> Seen:
-        """Wait until Discord shows exactly what the model sent, all of it."""
+    async def answer(
+        self, question: str, seconds: float = SECONDS, *, remarks: bool = False
+    ) -> Seen:
+        """Wait until Discord shows exactly what the model sent, all of it.
+
+        With `remarks` there may be small print below: history cannot be read while Discord is out.
+        """
         mark = self._marks[question]
 
         def is_done(record: Record) -> bool:
@@ -184,7 +189,11 @@ class Scene:
         except TimeoutError:
             attempts = [(r.status, r.ending) for r in await self.records(question)]
             raise AssertionError(f"the model completed no answer: {attempts}") from None
-        return await self.until(question, lambda seen: seen.shows(record.text), seconds)
+
+        def shown(seen: Seen) -> bool:
+            return (seen.bare if remarks else seen).shows(record.text)
+
+        return await self.until(question, shown, seconds)
 
     async def records(self, question: str) -> list[Record]:
         """Give the model's records of a question, one for each attempt."""

@@ -103,7 +103,7 @@ async def test_a_discord_token_that_is_reset_is_fetched_and_nobody_is_forgotten(
         outage = time.monotonic() - began
 
         for question in (halfway, *between, after):
-            await scene.answer(question)
+            await scene.answer(question, remarks=True)
             assert len((await scene.seen(question)).parts) == 1
             assert len(await scene.records(question)) == 1
         counts = await scene.discord.counts()
