@@ -147,7 +147,7 @@ async def token_reset(seen: Observer, wait: float, asked: int = 5) -> TokenReset
             reset = await accept_only(load, TOKEN, token)
             for number in range(asked):
                 await asyncio.sleep(max(0.2, wait / asked))
-                await load.ask(places[number % len(places)], "Ben")
+                await load.ask(places[number % len(places)], "Bram")
             began = await set_version(TOKEN, token)
             await load.ask(places[asked % len(places)], "Chiyo")
             again = await load.answered(began, _PATIENCE)
