@@ -19,8 +19,7 @@ The first two can be stopped at any moment and run again. They take --dry-run, w
 command and runs none. You are asked before anything costs money and before anything is removed.
 
 An existing cluster or registry is used as it is: name it.
-  python -m clusters.azure up --cluster my-aks --cluster-group my-group --registry myregistry \\
-      --registry-group my-group
+  python -m clusters.azure up --cluster my-aks --registry myregistry
 
 What was chosen and learned is in clusters/azure/NAME.local.env, beside it a kubeconfig of its own.
 Exit codes: 0 all is there (or gone), 1 something is not, 2 for a wrong command line, 130 stopped.

@@ -23,7 +23,7 @@ ARGUMENTS = {
     "vault": "KEYVAULT_NAME",
     "node_size": "NODE_SIZE",
     "repository": "GITHUB_REPOSITORY",
-    "ci_subject": "CI_SUBJECT",
+    "ci_subject": "CI_SUBJECT_GIVEN",
     "discord_webhook": "DISCORD_WEBHOOK_FILE",
     "status_token": "STATUS_TOKEN_FILE",
 }

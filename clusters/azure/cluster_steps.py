@@ -60,7 +60,9 @@ def _look_at_mark(desk: Desk) -> Found:
     mark = get(desk, _MARK, namespace="kube-system")
     namespace = get(desk, "namespace flux-system", namespace="")
     ours = at(mark, "data.name") == desk.values["NAME"]
-    return Found(there=namespace is not None and (ours or mark is None), ours=ours)
+    # Without our mark, either is somebody else's.
+    there = namespace is not None if ours else (mark or namespace) is not None
+    return Found(there=there, ours=ours)
 
 
 def _make_namespace(desk: Desk) -> None:

@@ -82,6 +82,11 @@ class Desk:
             raise CommandFailed(self._shown(command, extra), done.err or done.out)
         return done.out
 
+    def succeeds(self, command: Command) -> bool:
+        """Run what changes something and may fail for a while; returns whether it did not."""
+        self.say(f"  {self._shown(command, {})}")
+        return self.dry or self._done(command, {}).code == 0
+
     def hand_over(self, command: Command) -> None:
         """Run something that talks with the person itself."""
         self.say(f"  {self._shown(command, {})}")

@@ -121,7 +121,8 @@ def repository_settings(desk: Desk) -> None:
         raise Stop(f"You are no admin of {repo['full_name']}, which deploy keys need.")
     if repo["default_branch"] != "main":
         raise Stop(f"The default branch of {repo['full_name']} is not main.")
-    desk.values.setdefault("CI_SUBJECT", subject(repo, setting or {}))
+    given = desk.values.get("CI_SUBJECT_GIVEN")
+    desk.values["CI_SUBJECT"] = given or subject(repo, setting or {})
 
 
 def size(desk: Desk) -> None:

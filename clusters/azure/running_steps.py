@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _SECRETS = ("discord-token", "openai-api-key")
 _INTO = "--vault https://${KEYVAULT_NAME}.vault.azure.net --no-bot"
+_FAILED = {"failure", "cancelled", "timed_out", "startup_failure"}
 _IMAGE = "discordskybot"
 
 
@@ -24,8 +25,9 @@ def _names_of_secrets(desk: Desk) -> set[str] | None:
     try:
         listed = desk.ask(az("keyvault secret list --vault-name $KEYVAULT_NAME"))
     except CommandFailed as failed:
-        # A role counts some minutes after it was given.
-        if "Forbidden" in failed.said:
+        # A role counts some minutes after it was given, a new vault's name some seconds after it
+        # was made.
+        if any(words in failed.said for words in ("Forbidden", "resolve", "not known")):
             return None
         raise
     return {one["name"] for one in listed or ()}
@@ -74,14 +76,23 @@ def _build_image(desk: Desk) -> None:
     if desk.dry or not REGISTRY.look(desk).ours:
         # What is pushed into somebody else's registry has no mark.
         note(desk, has_made(desk), {"images"})
-    if _newest_run(desk).get("status", "completed") == "completed":
+    earlier = _newest_run(desk)
+    if earlier.get("status", "completed") == "completed":
         desk.run(gh("workflow run image.yaml --repo $GITHUB_REPOSITORY --ref main"))
+    else:
+        earlier = {}  # one is at work already: that one is waited for
 
     def built() -> bool:
         if _has_image(desk):
             return True
         run = _newest_run(desk)
-        if run.get("conclusion") in {"failure", "cancelled", "timed_out", "startup_failure"}:
+        # A new run is listed some seconds after it was asked for.
+        if run.get("url") != earlier.get("url") and run.get("conclusion") in {
+            "failure",
+            "cancelled",
+            "timed_out",
+            "startup_failure",
+        }:
             raise Stop(
                 f"The image workflow ended with {run['conclusion']}: {run['url']}\n"
                 "Mend that and run this again; or build by hand (README.md, On Azure)."
@@ -116,7 +127,9 @@ def _start_bot(desk: Desk) -> None:
 
     desk.until("Flux has read this repository", following, minutes=5)
     # While the registry was empty, Flux looked less and less often, at last every 15 minutes.
-    desk.run(flux("reconcile image repository discord-sky -n flux-system"))
+    # Its role may not count yet, so it may take some tries.
+    scan = flux("reconcile image repository discord-sky -n flux-system")
+    desk.until("Flux sees the image", lambda: desk.succeeds(scan), minutes=10, every=20)
     said: list[str] = []
 
     def ready() -> bool:

@@ -31,6 +31,10 @@ class Stage:
             sleep=lambda _seconds: None,
         )
 
+    def az(self, line: str) -> None:
+        """Let somebody else run a line of `az`."""
+        others.az(self.world, line)
+
     def others_have(self, what: list[str]) -> list[str]:
         """Let others have made a cluster or a registry; return the arguments that name it."""
         return others.have(self.world, what)

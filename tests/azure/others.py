@@ -28,11 +28,16 @@ _ARGUMENTS = {
 }
 
 
+def az(world: World, line: str) -> None:
+    """Run `az LINE` as somebody else: this world does not count it."""
+    scope = ["--subscription", SUBSCRIPTION, "--output", "json", "--only-show-errors"]
+    done = world.execute(["az", *shlex.split(line), *scope], None, {}, live=False)
+    assert done.code == 0, done.err
+    world.calls.pop()
+
+
 def have(world: World, what: list[str]) -> list[str]:
-    """Make it, and forget that it was made here; return the arguments that name it."""
+    """Make it; return the arguments that name it."""
     for line in (_GROUP, *(_MADE[one] for one in what)) if what else ():
-        scope = ["--subscription", SUBSCRIPTION, "--output", "json", "--only-show-errors"]
-        done = world.execute(["az", *shlex.split(line), *scope], None, {}, live=False)
-        assert done.code == 0, done.err
-    world.calls.clear()
+        az(world, line)
     return [word for one in what for word in _ARGUMENTS[one]]

@@ -1,0 +1,171 @@
+"""The real kubectl, against a real API server with Flux's own definitions, and the real flux.
+
+Only Azure and GitHub are scripted here, and what no API server alone does: the download of the
+operator's release, and the end of a namespace.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusters.azure import alert_steps, cluster_steps, flux_steps, room
+from clusters.azure.desk import Desk, Done
+from clusters.azure.kube import OPERATOR, OPERATOR_VERSION
+from clusters.azure.step import Step
+from tests.azure.programs import a_world
+from tests.azure.world import REPOSITORY, World
+from tests.gitops.apiserver import ApiServer, api_server
+from tests.tools import tool
+
+_VALUES = {
+    "NAME": "discord-sky",
+    "ACR_LOGIN_SERVER": "example.azurecr.io",
+    "AZURE_TENANT_ID": "00000000-0000-0000-0000-000000000002",
+    "BOT_CLIENT_ID": "00000000-0000-0000-0000-000000000003",
+    "IMAGE_REFLECTOR_CLIENT_ID": "00000000-0000-0000-0000-000000000004",
+    "KEYVAULT_NAME": "example-vault",
+    "GITHUB_REPOSITORY": REPOSITORY,
+    "GIT_URL": f"ssh://git@github.com/{REPOSITORY}.git",
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ApiServer]:
+    """Start an API server."""
+    with api_server() as running:
+        yield running
+
+
+@dataclass
+class Real:
+    """Runs kubectl and flux for real; what waits for a controller has been done already."""
+
+    server: ApiServer
+    world: World
+
+    def __call__(
+        self, argv: list[str], stdin: str | None, env: Mapping[str, str], *, live: bool
+    ) -> Done:
+        """See clusters.azure.desk.Execute."""
+        if argv[0] not in {"kubectl", "flux"}:
+            return self.world.execute(argv, stdin, env, live=live)
+        if OPERATOR in argv or argv[3] in {"wait", "rollout"} or argv[3:5] == _NAMESPACE_GONE:
+            return Done(0, "", "")
+        done = subprocess.run(
+            [tool(argv[0]), *argv[1:]],
+            input=stdin,
+            env={**os.environ, **env, "HOME": str(self.server.kubeconfig.parent)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+
+_NAMESPACE_GONE = ["delete", "namespace"]
+
+
+@pytest.fixture
+def desk(server: ApiServer) -> Desk:
+    """Set the desk before that cluster."""
+    values = {**_VALUES, "KUBECONFIG": str(server.kubeconfig)}
+    return Desk(values, Real(server, a_world()), print, lambda _seconds: None)
+
+
+def _make(desk: Desk, step: Step) -> None:
+    assert not step.look(desk).there
+    if callable(step.make):
+        step.make(desk)
+    for command in () if callable(step.make) else step.make:
+        desk.run(command)
+
+
+def _be_ready(server: ApiServer, what: str) -> None:
+    """Do what the operator does last."""
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "ReconciliationSucceeded",
+        "message": "",
+        "lastTransitionTime": "2026-11-24T20:00:00Z",
+    }
+    patch = json.dumps({"status": {"conditions": [ready]}})
+    flags = ("--subresource=status", "--type=merge", f"--patch={patch}")
+    done = server.kubectl("patch", what, "-n", "flux-system", *flags)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_the_set_up_applies_is_found_again_and_removed(
+    desk: Desk, server: ApiServer, tmp_path: Path
+) -> None:
+    webhook = tmp_path / "webhook"
+    webhook.write_text("https://example.org/hook")
+    desk.values["DISCORD_WEBHOOK_FILE"] = str(webhook)
+    steps = (
+        cluster_steps.NAMESPACE,
+        cluster_steps.KEY,
+        flux_steps.CLUSTER_SETTINGS,
+        alert_steps.ALERTS,
+        flux_steps.FLUX,
+    )
+
+    for step in steps:
+        _make(desk, step)
+    _be_ready(server, "fluxinstance/flux")
+
+    assert {step.name: step.look(desk).there for step in steps} == dict.fromkeys(
+        (step.name for step in steps), True
+    )
+    assert cluster_steps.NAMESPACE.look(desk).ours
+    _another_address_differs(desk)
+    assert callable(cluster_steps.NAMESPACE.undo)
+    cluster_steps.NAMESPACE.undo(desk)
+    assert not cluster_steps.NAMESPACE.look(desk).ours
+    assert server.kubectl("get", "fluxinstances", "-A", "-o", "name").stdout == ""
+
+
+def _another_address_differs(desk: Desk) -> None:
+    """A FluxInstance that says something else is applied again."""
+    there, desk.values["GIT_URL"] = desk.values["GIT_URL"], "ssh://git@github.com/example/other.git"
+    assert not flux_steps.FLUX.look(desk).there
+    desk.values["GIT_URL"] = there
+
+
+def test_the_operator_of_the_set_up_is_the_one_whose_definitions_are_checked() -> None:
+    pins = (Path(__file__).parents[1] / "tools" / "crds" / "go.mod").read_text()
+
+    assert f"github.com/controlplaneio-fluxcd/flux-operator {OPERATOR_VERSION}" in pins
+
+
+def test_flux_has_the_commands_that_the_set_up_runs() -> None:
+    """Each ends because no cluster is there, not because of a word that flux does not know."""
+    line = ["reconcile", "image", "repository", "discord-sky", "-n", "flux-system"]
+    command = [str(tool("flux")), "--kubeconfig", "/nowhere", *line]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert "no such file or directory" in done.stderr
+    assert "unknown" not in done.stderr
+
+
+def test_requests_are_reckoned_as_the_scheduler_does() -> None:
+    pod: Any = {
+        "spec": {
+            "containers": [
+                {"resources": {"requests": {"cpu": "100m", "memory": "256Mi"}}},
+                {"resources": {}},
+                {"resources": {"requests": {"cpu": "0.05"}}},
+            ],
+            "initContainers": [{"resources": {"requests": {"cpu": "20m", "memory": "1Gi"}}}],
+        }
+    }
+
+    assert str(room.requests(pod)) == "150m CPU, 1024 MiB"

@@ -1,0 +1,172 @@
+"""What is not this set-up's is refused or left alone; each refusal says what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.azure.conftest import Stage
+from tests.azure.state import leftovers
+from tests.azure.world import State
+
+OTHER = "repo:example@11/discord-sky@22"
+
+
+def test_an_identity_of_the_same_name_is_refused(stage: Stage) -> None:
+    stage.az("group create --name discord-sky --location eastus --tags team=others")
+    stage.az(
+        "identity create --name discord-sky-ci --resource-group discord-sky --location eastus"
+        " --tags team=others"
+    )
+
+    code = stage.run("up")
+
+    assert code == 1
+    assert "this set-up did not make it. Choose another with --name." in stage.text
+
+
+def test_a_deleted_vault_of_somebody_else_keeps_its_name(stage: Stage) -> None:
+    stage.az("group create --name others --location eastus --tags team=others")
+    stage.az(
+        "keyvault create --name example-vault --resource-group others --location eastus --tags a=b "
+        "--enable-rbac-authorization true --enable-purge-protection true --retention-days 90"
+    )
+    stage.az("keyvault delete --name example-vault --resource-group others")
+
+    code = stage.run("up", "--vault", "example-vault")
+
+    assert code == 1
+    assert "holds the name example-vault until 2027-02-22" in stage.text
+    assert "choose another with --vault" in stage.text
+
+
+def test_a_vault_that_teardown_deleted_comes_back_with_its_secrets(stage: Stage) -> None:
+    stage.run("up")
+    stage.run("teardown")
+    told = len(stage.said)
+
+    code = stage.run("up")
+
+    assert code == 0, stage.text
+    since = "\n".join(stage.said[told:])
+    assert "taken back, secrets included" in since
+    assert "bot secrets set" not in since
+
+
+def test_another_variable_is_not_written_over(stage: Stage) -> None:
+    stage.world.state["github"]["variables"]["AZURE_CLIENT_ID"] = "somebody"
+    before = leftovers(stage.world.state)
+
+    code = stage.run("up")
+
+    assert code == 1
+    assert "gh variable delete AZURE_CLIENT_ID --repo example/discord-sky" in stage.text
+    assert stage.run("teardown") == 0
+    assert leftovers(stage.world.state) == before
+
+
+def test_a_variable_that_says_the_same_stays_through_teardown(stage: Stage) -> None:
+    variables = stage.world.state["github"]["variables"]
+    variables["AZURE_TENANT_ID"] = "00000000-0000-0000-0000-000000000002"
+    before = leftovers(stage.world.state)
+
+    assert [stage.run("up"), stage.run("teardown")] == [0, 0], stage.text
+
+    assert leftovers(stage.world.state) == before
+
+
+def test_a_guard_that_somebody_set_up_stays_through_teardown(stage: Stage) -> None:
+    stage.world.state["github"]["environments"]["rollback-guard"] = {
+        "policy": {"protected_branches": False, "custom_branch_policies": True},
+        "branches": ["main"],
+        "secrets": {"GUARD_DEPLOY_KEY": "theirs"},
+    }
+    before = leftovers(stage.world.state)
+
+    assert [stage.run("up"), stage.run("teardown")] == [0, 0], stage.text
+
+    assert leftovers(stage.world.state) == before
+
+
+def test_an_environment_for_every_branch_is_refused(stage: Stage) -> None:
+    stage.world.state["github"]["environments"]["rollback-guard"] = {
+        "policy": None,
+        "branches": [],
+        "secrets": {},
+    }
+
+    code = stage.run("up")
+
+    assert code == 1
+    assert "The environment rollback-guard is for any, not for main alone" in stage.text
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        {"namespace//flux-system": {}},
+        {"configmap/kube-system/discord-sky-setup": {"data": {"name": "another"}}},
+    ],
+)
+def test_a_cluster_with_another_flux_is_refused(objects: dict[str, State], stage: Stage) -> None:
+    names = stage.others_have(["cluster"])
+    (cluster,) = stage.world.state["clusters"].values()
+    cluster["objects"].update(objects)
+
+    code = stage.run("up", *names)
+
+    assert code == 1
+    assert "has a Flux that is not this set-up's" in stage.text
+
+
+def test_two_clusters_of_one_name_have_to_be_told_apart(stage: Stage) -> None:
+    stage.others_have(["cluster"])
+    resources = stage.world.state["azure"]["resources"]
+    (one,) = list(resources.values())
+    resources["/another"] = {**one, "id": "/another", "resourceGroup": "elsewhere"}
+
+    code = stage.run("up", "--cluster", "theirs")
+
+    assert code == 1
+    assert "in the groups others, elsewhere: say which with --cluster-group" in stage.text
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ({"grant": ["*/read"]}, "may not: Microsoft.Resources/subscriptions/resourceGroups/write"),
+        ({"deny": ["Microsoft.Authorization/*/Write"]}, "The role Owner on the subscription does"),
+        ({"cores": 1}, "needs 2 vCPUs and 1 are left of 1"),
+    ],
+)
+def test_what_is_missing_is_said_before_anything_is_made(
+    state: dict[str, object], words: str, stage: Stage
+) -> None:
+    stage.world.state["azure"].update(state)
+
+    code = stage.run("up")
+
+    assert code == 1
+    assert words in stage.text
+    assert stage.world.changed == []
+
+
+def test_nodes_without_room_are_said_with_the_remedy(stage: Stage) -> None:
+    names = stage.others_have(["cluster"])
+    (cluster,) = stage.world.state["clusters"].values()
+    cluster["taken"] = {"cpu": "1050m", "memory": "1400Mi"}
+
+    code = stage.run("up", *names)
+
+    assert code == 1
+    assert "1760m CPU, 2296 MiB are needed and 10% of 1900m CPU" in stage.text
+    assert "az aks nodepool scale --cluster-name theirs --resource-group others" in stage.text
+    assert stage.run("up", "--tight") == 0
+
+
+def test_an_image_workflow_that_fails_is_named(stage: Stage) -> None:
+    """Its subject changed after set-up, as when the repository was renamed."""
+    stage.run("up", "--ci-subject", "repo:example/another:ref:refs/heads/main")
+
+    assert "The image workflow ended with failure: https://example.org/runs/" in stage.text
+    assert stage.run("up", "--ci-subject", f"{OTHER}:ref:refs/heads/main") == 0, stage.text
+    assert stage.run("up") == 0
