@@ -81,7 +81,9 @@ def desk(server: ApiServer) -> Desk:
 
 
 def _make(desk: Desk, step: Step) -> None:
-    assert not step.look(desk).there
+    found = step.look(desk)
+    # This server has a namespace flux-system from the start, which is nobody's.
+    assert not found.there or (step is cluster_steps.NAMESPACE and not found.ours)
     if callable(step.make):
         step.make(desk)
     for command in () if callable(step.make) else step.make:
@@ -107,14 +109,14 @@ def test_what_the_set_up_applies_is_found_again_and_removed(
     desk: Desk, server: ApiServer, tmp_path: Path
 ) -> None:
     webhook = tmp_path / "webhook"
-    webhook.write_text("https://example.org/hook")
+    webhook.write_text("https://discord.com/api/webhooks/1/made-up")
     desk.values["DISCORD_WEBHOOK_FILE"] = str(webhook)
     steps = (
         cluster_steps.NAMESPACE,
         cluster_steps.KEY,
         flux_steps.CLUSTER_SETTINGS,
-        alert_steps.ALERTS,
         flux_steps.FLUX,
+        alert_steps.ALERTS[0],
     )
 
     for step in steps:
