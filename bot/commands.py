@@ -19,16 +19,16 @@ _CHAT_INPUT, _MESSAGE_MENU = 1, 3
 _SUBCOMMAND, _STRING, _BOOLEAN = 1, 3, 5
 _SERVERS, _DIRECT = 0, 1
 _MANAGE_SERVER = str(1 << 5)
+_EVERYWHERE: Final = {"integration_types": [0], "contexts": [_SERVERS, _DIRECT]}
 
 
 def _command(name: str, description: str, *options: dict[str, Any], **more: Any) -> dict[str, Any]:
-    here = {"integration_types": [0], "contexts": [_SERVERS, _DIRECT]}
     return {
         "type": _CHAT_INPUT,
         "name": name,
         "description": description,
         "options": list(options),
-        **here,
+        **_EVERYWHERE,
         **more,
     }
 
@@ -61,7 +61,7 @@ ALL: Final = (
     ),
     _command(HELP, "How to call me"),
     _command(PRIVACY, "What I send where, and what is kept"),
-    _command(MENU, "", type=_MESSAGE_MENU),
+    {"type": _MESSAGE_MENU, "name": MENU, **_EVERYWHERE},  # it may have no description
 )
 
 # What Discord fills in where nothing was said.

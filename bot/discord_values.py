@@ -96,6 +96,8 @@ def place(channel: object, guild: discord.Guild | None) -> Place:
     if guild is None:
         return Place()
     known = guild.get_channel_or_thread(getattr(channel, "id", 0))
+    if known is None and isinstance(channel, discord.Thread):
+        known = channel  # an archived one, which an interaction tells of
     if known is None:
         return Place(_named(guild), (str(getattr(channel, "id", 0)),))
     parent = known.parent if isinstance(known, discord.Thread) else None

@@ -94,6 +94,8 @@ def read_one(path: Path) -> Persona:
     if file.temperature is not None and file.reasoning_effort is not None:
         remedy = "Keep one: models that reason take no temperature."
         raise BadSettings([f"{path}, temperature: stands beside reasoning_effort. {remedy}"])
+    if "image" in {file.name.casefold(), path.stem.casefold()}:
+        raise BadSettings([f"{path}: !sky(image) asks for a picture. Call this persona otherwise."])
     return Persona(
         name=file.name,
         instructions=file.prompt,

@@ -111,6 +111,8 @@ GOOD = 'name = "Pirate"\nprompt = "You are a pirate."\n'
         ('name = "a\\nb"\nprompt = "x"', "name: must be one line without any of"),
         ('name = "x"\nprompt = " "', "prompt: must have at least 1 character"),
         (GOOD + "x = [", "is not TOML:"),
+        ('name = "Image"\nprompt = "x"', "!sky(image) asks for a picture."),
+        ('name = "a, b"\nprompt = "x"', "name: must be one line without any of"),
         ("#" * 70_000, "is longer than 64 KiB."),
     ],
 )

@@ -86,6 +86,9 @@ def _command(desk: Desk, data: Json, had: dict[tuple[int, str], Json], place: in
         raise invalid_form("name", "APPLICATION_COMMAND_INVALID_NAME", "Command name is invalid")
     if kind == CHAT_INPUT and not data.get("description"):
         raise invalid_form("description", "BASE_TYPE_REQUIRED", "This field is required")
+    if kind != CHAT_INPUT and (data.get("description") or data.get("options")):
+        message = "Context menu commands cannot have description or options"
+        raise invalid_form("description", "APPLICATION_COMMAND_CONTEXT_MENU", message)
     old = had.get((kind, name), {})
     body: Json = {"dm_permission": True, "nsfw": False, "default_member_permissions": None} | data
     body |= {"type": kind, "options": data.get("options") or []}
