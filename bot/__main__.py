@@ -38,7 +38,7 @@ how to set and rotate them. On a laptop DISCORD_TOKEN and OPENAI_API_KEY will do
 
 Settings come from a TOML file ({_DEFAULT_FILE}, if it is there) and from
 environment variables, which win: SKY_, the section, two underscores, the key, as in
-SKY_OPENAI__MODEL=gpt-5-mini. All of them are listed in bot/README.md.
+SKY_OPENAI__MODEL=gpt-5-mini. All of them are in bot/defaults.toml, with what they mean.
 
 While it runs, /livez, /readyz and /metrics answer on port 8080. SIGTERM lets it finish what it
 took. Exit codes: 0 after a signal, 1 after a defect, 2 for settings that cannot be used.
@@ -83,8 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command="run")
     check = commands.add_parser(
         "check-config",
-        help="say everything that is wrong with a settings file and the personas beside it, "
-        "or with one persona's file, and how to mend it",
+        help="say what a settings file means, and all that is wrong with it and the personas "
+        "beside it, or with one persona's file",
     )
     check.add_argument("file", type=Path, metavar="FILE")
     check.set_defaults(command="check-config")
@@ -108,8 +108,13 @@ def _check(path: Path, environ: Mapping[str, str]) -> int:
     cast, mistaken = persona_files.of(loaded)
     if problems := [*loaded.unknown, *mistaken]:
         raise BadSettings(problems)
+    from bot.explain import explain, notes  # noqa: PLC0415  # see _run
+
     print(f"{path}: good")
-    print(f"personas: {', '.join(key for key, _ in cast)}")
+    for line in explain(loaded.settings, cast):
+        print(line)
+    for line in notes(loaded.settings, cast):
+        print(f"note: {line}")
     return _OK
 
 

@@ -7,20 +7,21 @@ import json
 import textwrap
 import tomllib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_origin
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
-from pydantic_settings import EnvSettingsSource, SettingsError
+from pydantic_settings import EnvSettingsSource, NoDecode, SettingsError
 
 from bot.errors import BadSettings
 from bot.settings import PREFIX, SEPARATOR, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from pydantic_core import ErrorDetails
 
+DEFAULTS = Path(__file__).parent / "defaults.toml"  # below the file and the environment
 _SEVERAL = (dict, list, tuple, set, frozenset)
 
 
@@ -40,10 +41,11 @@ class Loaded:
 def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     """Read `path` (None: no file) under `environ`; raises BadSettings with every problem found."""
     written = _read(path) if path else {}
+    below = _read(DEFAULTS)
     source = EnvSettingsSource(Settings)
     source.env_vars = {name.lower(): value for name, value in environ.items()}
     try:
-        values = _merged(written, source())
+        values = _merged(_merged(below, written), source())
     except SettingsError:
         raise BadSettings(list(_not_json(environ))) from None
     unknown = [*_unknown_keys(written, path), *_unknown_variables(environ)]
@@ -88,7 +90,9 @@ def _holds_several(variable: str) -> bool:
     fields = getattr(kind, "model_fields", {})
     if not key:
         return bool(fields) or get_origin(kind) in _SEVERAL
-    return key in fields and get_origin(fields[key].annotation) in _SEVERAL
+    if key not in fields or NoDecode in fields[key].metadata:
+        return False
+    return get_origin(fields[key].annotation) in _SEVERAL
 
 
 def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,9 +137,21 @@ def _strays(written: Mapping[str, Any], model: type[BaseModel]) -> Iterator[tupl
         if field is None:
             yield (key,)
             continue
-        section = field.annotation
-        if isinstance(value, dict) and isinstance(section, type) and issubclass(section, BaseModel):
+        section, table = field.annotation, _model_in(field.annotation)
+        if not isinstance(value, dict):
+            continue
+        if isinstance(section, type) and issubclass(section, BaseModel):
             yield from ((key, *rest) for rest in _strays(value, section))
+        elif table is not None:
+            for name, inner in value.items():
+                if isinstance(inner, dict):
+                    yield from ((key, name, *rest) for rest in _strays(inner, table))
+
+
+def _model_in(kind: Any) -> type[BaseModel] | None:
+    """The section that each value of a table of names is; None if they are plain."""
+    inner = get_args(kind)[1] if get_origin(kind) is dict else None
+    return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:

@@ -1,4 +1,7 @@
-"""Write the settings table of bot/README.md from the code: `python -m tests.bot.settings_table`."""
+"""Write the settings from the code into bot/README.md (a table) and bot/defaults.toml.
+
+python -m tests.bot.settings_table
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bot.settings import PREFIX, SEPARATOR, Settings
+from tests.bot import settings_defaults
 
 README = Path(__file__).parents[2] / "bot" / "README.md"
 _BETWEEN = re.compile(r"(<!-- settings: .*? -->\n).*?(<!-- end of settings -->)", re.DOTALL)
@@ -36,6 +40,8 @@ def _rows(model: type[BaseModel], section: str) -> list[str]:
 def _shown(value: Any) -> str:
     if value in ((), {}):
         return "empty"
+    if isinstance(value, dict):
+        return f"{len(value)} entries, in `defaults.toml`"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
@@ -46,3 +52,4 @@ def written(text: str) -> str:
 
 if __name__ == "__main__":
     README.write_text(written(README.read_text()))
+    settings_defaults.FILE.write_text(settings_defaults.text())

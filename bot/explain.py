@@ -1,0 +1,135 @@
+"""What a configuration means, in plain words; and what is allowed in it and hardly meant. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from bot.money import cost, dearest, price_of
+from bot.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bot.cast import Cast
+    from bot.settings import Settings
+
+_EXAMPLE = (1000, 300)  # tokens read and written: a short conversation and its answer
+
+
+def explain(settings: Settings, cast: Cast) -> Iterator[str]:
+    """Yield a line for each thing that people ask about a bot."""
+    yield f"model: {_model(settings)}"
+    yield f"called: {_called(settings)}"
+    yield f"personas: {_personas(settings, cast)}"
+    yield f"answers: {_answers(settings)}"
+    yield f"limits: {_limits(settings)}"
+    yield f"budget: {_budget(settings)}"
+    yield f"safety: {_safety(settings)}"
+
+
+def notes(settings: Settings, cast: Cast) -> Iterator[str]:
+    """Yield what the bot would run with, and somebody should look at."""
+    budget = settings.budget
+    safe = dearest(budget.prices)
+    for model, user in _models(settings, cast).items():
+        if price_of(model, budget.prices) is None:
+            yield (
+                f"{user}: {model!r} is not in budget.prices, so it is counted at the dearest price "
+                f"there, {safe.input:g} and {safe.output:g} {budget.currency} per million tokens. "
+                f'Add it: [budget.prices."{model}"] with input and output.'
+            )
+    if budget.daily and budget.monthly and budget.daily > budget.monthly:
+        yield "budget.daily: is more than budget.monthly, which alone counts then."
+    if settings.openai.fallback_model == settings.openai.model:
+        yield "openai.fallback_model: is openai.model itself, so there is nothing to fall back to."
+
+
+def _models(settings: Settings, cast: Cast) -> dict[str, str]:
+    """Each model that is asked, and which setting says so."""
+    asked = {settings.openai.model: "openai.model"}
+    if settings.openai.fallback_model:
+        asked.setdefault(settings.openai.fallback_model, "openai.fallback_model")
+    for key, persona in cast:
+        if persona.model:
+            asked.setdefault(persona.model, f"persona {key!r}")
+    return asked
+
+
+def _model(settings: Settings) -> str:
+    openai = settings.openai
+    way = {"responses": "the Responses API", "chat": "Chat Completions"}[openai.api]
+    fallback = f", {openai.fallback_model} where that is down" if openai.fallback_model else ""
+    key = "a token of the pod's Azure identity" if openai.auth == "entra" else "an API key"
+    return (
+        f"{openai.model}{fallback}, at {urlsplit(openai.base_url).hostname} through {way} with "
+        f"{key}; an answer has at most {openai.max_output_tokens} tokens"
+    )
+
+
+def _called(settings: Settings) -> str:
+    access, ambient = settings.access, settings.ambient
+    set_lists = [
+        name
+        for name in type(access).model_fields
+        if name.startswith(("allow_", "block_")) and getattr(access, name)
+    ]
+    ways = ["by mention", "by reply", f"with {settings.discord.command}", "with /sky"]
+    ways += ["in direct messages"] if access.direct_messages else []
+    who = f"restricted by {', '.join(set_lists)}" if set_lists else "by everybody, everywhere"
+    joins = f"joins in unasked in {len(ambient.channels)} channels" if ambient.channels else ""
+    return "; ".join(filter(None, [f"{', '.join(ways)}; {who}", joins or "never joins in unasked"]))
+
+
+def _personas(settings: Settings, cast: Cast) -> str:
+    names = ", ".join(key for key, _ in cast)
+    chosen = settings.personas
+    other = len(chosen.channels) + len(chosen.servers)
+    more = f", other ones in {other} places" if other else ""
+    return f"{names}; {chosen.default} answers{more}"
+
+
+def _answers(settings: Settings) -> str:
+    reply = settings.reply
+    long = {
+        "parts": "a long one goes on in further messages",
+        "file": f"from {reply.long_from} messages on a file holds it",
+        "thread": f"from {reply.long_from} messages on it goes on in a thread",
+    }[reply.long]
+    buttons = "with Stop and Again buttons" if reply.buttons else "without buttons"
+    return f"{buttons}; {long}; more than {reply.previews} links have no previews"
+
+
+def _limits(settings: Settings) -> str:
+    limits = settings.limits
+    per_hour = {
+        "a person": limits.user_per_hour,
+        "a channel": limits.channel_per_hour,
+        "a server": limits.server_per_hour,
+    }
+    told = [f"{who} {most} an hour" for who, most in per_hour.items() if most]
+    return f"{', '.join(told) or 'none per hour'}; {settings.work.in_flight} answers at once"
+
+
+def _budget(settings: Settings) -> str:
+    budget, model = settings.budget, settings.openai.model
+    bounds = {"a day": budget.daily, "a month": budget.monthly}
+    told = [f"{most:g} {budget.currency} {period}" for period, most in bounds.items() if most]
+    given, made = _EXAMPLE
+    example = cost(Usage(model, input=given, output=made), budget)
+    return (
+        f"{' and '.join(told) or 'no bound, only counted'}; an answer of {given} tokens read and "
+        f"{made} written costs {example:.5f} {budget.currency}"
+    )
+
+
+def _safety(settings: Settings) -> str:
+    safety = settings.safety
+    words = f"{len(safety.banned_words)} banned words" if safety.banned_words else "no banned words"
+    checked = {
+        "off": "no moderation",
+        "input": "questions are moderated",
+        "output": "answers are moderated",
+        "both": "questions and answers are moderated",
+    }[safety.moderation]
+    return f"{checked}, {words}; nobody is ever pinged"

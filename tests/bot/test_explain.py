@@ -1,0 +1,69 @@
+"""What `check-config` says that a configuration means."""
+
+from __future__ import annotations
+
+from bot.cast import Cast, only_sky
+from bot.explain import explain, notes
+from bot.personas import Persona
+from bot.settings import Reply, Settings
+from bot.settings_calling import Access, Ambient, Personas
+from bot.settings_limits import Budget, Limits
+from bot.settings_safety import Safety
+
+
+def told(settings: Settings) -> dict[str, str]:
+    """Give what is said, by what it is about."""
+    lines = explain(settings, only_sky())
+    return {about: words.strip() for about, _, words in (line.partition(":") for line in lines)}
+
+
+def test_a_bot_as_it_comes_is_explained() -> None:
+    said = told(Settings())
+
+    assert said["model"] == (
+        "gpt-5-mini, at api.openai.com through the Responses API with an API key; "
+        "an answer has at most 4000 tokens"
+    )
+    assert said["limits"] == "none per hour; 64 answers at once"
+    assert said["budget"] == (
+        "no bound, only counted; an answer of 1000 tokens read and 300 written costs 0.00085 USD"
+    )
+    assert "by everybody, everywhere; never joins in unasked" in said["called"]
+
+
+def test_what_differs_is_in_its_line() -> None:
+    said = told(
+        Settings(
+            access=Access(block_users=("7",), direct_messages=False),
+            ambient=Ambient(channels={"general": 0.1}),
+            reply=Reply(long="thread", long_from=4, buttons=False),
+            limits=Limits(user_per_hour=30, server_per_hour=500),
+            budget=Budget(daily=2.5, monthly=40, currency="EUR"),
+            safety=Safety(banned_words=("mast",), moderation="input"),
+        )
+    )
+
+    assert "restricted by block_users; joins in unasked in 1 channels" in said["called"]
+    assert "direct messages" not in said["called"]
+    assert said["answers"].startswith("without buttons; from 4 messages on it goes on in a thread")
+    assert said["limits"].startswith("a person 30 an hour, a server 500 an hour")
+    assert said["budget"].startswith("2.5 EUR a day and 40 EUR a month")
+    assert said["safety"].startswith("questions are moderated, 1 banned words")
+
+
+def test_a_model_without_a_price_is_noted_with_who_asks_it_and_the_remedy() -> None:
+    cast = Cast({"pirate": Persona("Captain", "Ahoy.", model="parrot-1")}, Personas())
+
+    (note,) = notes(Settings(), cast)
+
+    assert note == (
+        "persona 'pirate': 'parrot-1' is not in budget.prices, so it is counted at the dearest "
+        'price there, 2.5 and 10 USD per million tokens. Add it: [budget.prices."parrot-1"] with '
+        "input and output."
+    )
+
+
+def test_a_day_that_is_dearer_than_its_month_is_noted() -> None:
+    (note,) = notes(Settings(budget=Budget(daily=50, monthly=40)), only_sky())
+
+    assert note.startswith("budget.daily: is more than budget.monthly")
