@@ -104,7 +104,7 @@ class App:
         presses = Presses(self.desk, channels, metrics)
         window = settings.work.catch_up_seconds
         self.catchup = catchup = CatchUp(self.desk, gate, metrics, window)
-        keepsakes: list[Keepsake] = [self.desk.taken, catchup]
+        keepsakes: list[Keepsake] = [self.desk.taken, catchup, allowance.purse]
         self.handover = Handover(self.desk, {0: catchup}, keepsakes, self._able, metrics)
         interactions = Interactions(
             House(

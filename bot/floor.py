@@ -13,6 +13,7 @@ from bot.lease import Lease
 from bot.lease_file import FileShelf
 from bot.lease_kubernetes import KubernetesShelf
 from bot.lease_timing import Timing
+from bot.messages import shard_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +49,7 @@ class Floor:
 
     def shard_of(self, guild_id: int | None) -> int:
         """See bot.desk.Floor: Discord's own rule."""
-        return (guild_id >> 22) % self._shards if guild_id else 0
+        return shard_of(guild_id, self._shards)
 
     def speaking(self, shard: int) -> bool:
         """See bot.desk.Floor."""

@@ -111,3 +111,11 @@ class Message:
     def direct(self) -> bool:
         """Whether it was written to the bot alone."""
         return self.guild_id is None
+
+
+def shard_of(guild_id: int | None, shards: int) -> int:
+    """Which of so many shards a server belongs to, as Discord deals; direct messages to the first.
+
+    https://discord.com/developers/docs/events/gateway#sharding-sharding-formula
+    """
+    return (guild_id >> 22) % shards if guild_id else 0

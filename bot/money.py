@@ -7,6 +7,7 @@ it outlives the pod; the total is the sum over all shards, as far as their Lease
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from datetime import UTC, datetime, timedelta
@@ -68,6 +69,7 @@ class Purse:
         self._metrics = metrics
         self._clock = clock
         self._sums: dict[int, dict[str, float]] = {}
+        self._expected: dict[int, float] = {}
         self._told = Told()
         metrics.budget.labels("day").set(budget.daily)
         metrics.budget.labels("month").set(budget.monthly)
@@ -85,6 +87,20 @@ class Purse:
             self._metrics.unpriced.labels(usage.model).inc()
         self._show()
         return money
+
+    @contextlib.contextmanager
+    def expecting(self, usage: Usage, shard: int = 0) -> Iterator[None]:
+        """Keep in mind what an answer that is being written will cost about.
+
+        It is handed on with the rest, because whoever finishes it after a hand-over, or is killed
+        in it, tells nobody any more.
+        """
+        money = cost(usage, self._budget)
+        self._expected[shard] = self._expected.get(shard, 0.0) + money
+        try:
+            yield
+        finally:
+            self._expected[shard] -= money
 
     def spent(self, period: Period) -> float:
         """What was spent in the present day or month, by all shards that are known of."""
@@ -104,8 +120,9 @@ class Purse:
 
     def dump(self, shard: int) -> str:
         """See Keepsake: the sums of the present day and month."""
-        sums, now = self._sums.get(shard, {}), self._periods().values()
-        return json.dumps({period: round(sums[period], 6) for period in now if period in sums})
+        sums, expected = self._sums.get(shard, {}), self._expected.get(shard, 0.0)
+        now = {name: sums.get(name, 0.0) + expected for name in self._periods().values()}
+        return json.dumps({name: round(money, 6) for name, money in now.items() if money > 0})
 
     def load(self, shard: int, text: str) -> None:
         """See Keepsake. Sums only grow, so the higher of what is known is true."""

@@ -14,6 +14,7 @@ from bot.conversation import attachments, write
 from bot.decision import after_command, without_mention
 from bot.errors import SkyError, Unexpected
 from bot.llm_streams import Ask
+from bot.messages import shard_of
 from bot.usage import reckoned
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from bot.recall import Recall
     from bot.settings import Settings
 
+_USUAL = " " * 1000  # characters: the answer that is reckoned with while one is written
 _SOURCES = 8  # pages that are named below an answer
 
 
@@ -127,16 +129,18 @@ class Thinking:
     ) -> None:
         """Count the money for an answer, however it ends."""
         means, sink = self._means, self._sink
-        purse = means.allowance.purse
-        try:
-            purse.charge(await means.model.answer(ask, say, sink.show, cite))
-        except SkyError as error:
-            if error.usage is not None:
-                purse.charge(error.usage)
-            raise
-        except asyncio.CancelledError:  # stopped half-way: the provider tells nothing then
-            purse.charge(reckoned(ask.model or means.settings.openai.model, ask, sink.text))
-            raise
+        purse, model = means.allowance.purse, ask.model or means.settings.openai.model
+        shard = shard_of(self._call.message.guild_id, means.settings.discord.shards)
+        with purse.expecting(reckoned(model, ask, _USUAL), shard):
+            try:
+                purse.charge(await means.model.answer(ask, say, sink.show, cite), shard)
+            except SkyError as error:
+                if error.usage is not None:
+                    purse.charge(error.usage, shard)
+                raise
+            except asyncio.CancelledError:  # stopped half-way: the provider tells nothing then
+                purse.charge(reckoned(model, ask, sink.text), shard)
+                raise
 
     def _as_it_is_now(self) -> tuple[Message, str]:
         """Give the question and its words, as they were edited while the answer waited."""

@@ -134,6 +134,18 @@ def test_the_next_pod_takes_up_what_was_spent_and_the_shards_add_up() -> None:
     assert json.loads(after.purse.dump(1)) == {"2026-11-24": 6, "2026-11": 6}
 
 
+def test_an_answer_that_is_being_written_at_a_hand_over_is_handed_on_as_expected() -> None:
+    before, after = Bank(budget(daily=10)), Bank(budget(daily=10))
+
+    with before.purse.expecting(Usage("small", output=1_000_000)):
+        after.purse.load(0, before.purse.dump(0))
+        assert before.purse.spent("day") == 0
+    before.purse.charge(Usage("small", output=500_000))
+
+    assert after.purse.spent("day") == 4
+    assert json.loads(before.purse.dump(0)) == {"2026-11-24": 2, "2026-11": 2}
+
+
 def test_yesterdays_money_is_not_todays() -> None:
     before = Bank(budget(daily=4))
     before.purse.charge(Usage("small", output=1_000_000))
