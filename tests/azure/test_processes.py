@@ -1,0 +1,144 @@
+"""Set-up as a person runs it: a process, with programs on PATH, killed and gone on with."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from clusters.azure.__main__ import main
+from clusters.azure.shell import Shell
+from tests.azure.behind import Behind, behind
+from tests.azure.programs import PROGRAMS
+
+ROOT = Path(__file__).parents[2]
+# The same as `python -m clusters.azure`, but with a record elsewhere, and `python` from PATH too.
+_DRIVE = """
+import sys
+from pathlib import Path
+from clusters.azure.__main__ import main
+from clusters.azure.shell import Shell
+say = lambda text: print(text, flush=True)
+folder, *arguments = sys.argv[1:]
+run = Shell(say, {})
+sys.exit(main(arguments, execute=run, folder=Path(folder), say=say, sleep=lambda _: None))
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A person's machine: a folder for the record, programs on PATH, and a world behind them."""
+
+    folder: Path
+    behind: Behind
+
+    @property
+    def programs(self) -> Path:
+        """The folder that PATH names, and nothing else."""
+        return self.folder / "bin"
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run set-up to its end, or to the signal that it gets."""
+        record = self.folder / "record"
+        record.mkdir(exist_ok=True)
+        return subprocess.run(
+            [sys.executable, "-c", _DRIVE, str(record), *arguments],
+            cwd=ROOT,
+            env={"PATH": str(self.programs), "SCRIPTED_WORLD": str(self.behind.address)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """Set up a machine in front of an empty world."""
+    (tmp_path / "bin").mkdir()
+    client = shlex.join([sys.executable, "-I", "-S", str(ROOT / "tests/azure/program.py")])
+    for name in PROGRAMS:
+        program = tmp_path / "bin" / name
+        program.write_text(f'#!/bin/sh\nexec {client} {name} "$@"\n')
+        program.chmod(0o755)
+    with behind(tmp_path / "world") as world:
+        yield Machine(tmp_path, world)
+
+
+def test_killed_then_interrupted_then_finished(machine: Machine, tmp_path: Path) -> None:
+    machine.behind.signal("KILL", change=14)
+    killed = machine.run("up", "--yes")
+    machine.behind.signal("INT", change=26)
+    interrupted = machine.run("up", "--yes")
+    finished = machine.run("up", "--yes")
+
+    assert killed.returncode == -9
+    assert interrupted.returncode == 130
+    assert interrupted.stdout.endswith(
+        "Stopped; nothing is lost. The same command goes on from here; teardown undoes it.\n"
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "Traceback" not in killed.stderr + interrupted.stderr + finished.stderr
+    record = tmp_path / "record" / "discord-sky.local.env"
+    assert record.stat().st_mode & 0o777 == 0o600
+    assert "PRIVATE KEY" not in finished.stdout + record.read_text()
+    assert "PRIVATE KEY" in str(machine.behind.world.state["github"])  # where it belongs
+
+
+def test_nobody_at_the_terminal_is_no_consent(machine: Machine) -> None:
+    """It asks before it spends money, and takes no answer for a no."""
+    done = machine.run("up")
+
+    assert done.returncode == 1
+    assert "107.26   US dollars a month" in done.stdout
+    assert "Make it? Nobody is there to answer; --yes says so beforehand." in done.stdout
+    assert machine.behind.world.changed == []
+
+
+def test_a_program_that_is_missing_is_named(machine: Machine) -> None:
+    (machine.programs / "gh").unlink()
+
+    done = machine.run("up", "--yes")
+
+    assert done.returncode == 1
+    assert "gh is not installed" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_program_that_is_too_old_is_named(machine: Machine) -> None:
+    (machine.programs / "flux").write_text("#!/bin/sh\necho flux: v2.7.3\n")
+
+    done = machine.run("up", "--yes")
+
+    assert done.returncode == 1
+    assert "flux is 2.7.3; 2.9.0 or newer is needed: https://fluxcd.io" in done.stdout
+
+
+def test_what_takes_long_is_said_to_be_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clusters.azure.shell._STILL", 0.05)
+    said: list[str] = []
+
+    done = Shell(said.append)(["sleep", "0.3"], None, {}, live=False)
+
+    assert done.code == 0
+    assert said[0] == "  … 0 s"
+
+
+def test_a_dry_run_needs_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fresh clone shows what it would do before anything is installed or logged in."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    said: list[str] = []
+
+    codes = [
+        main([action, "--dry-run"], folder=tmp_path, say=said.append)
+        for action in ("up", "teardown")
+    ]
+
+    assert codes == [0, 0]
+    assert "  az group create --name discord-sky" in "\n".join(said)
+    assert list(tmp_path.iterdir()) == []
