@@ -80,8 +80,13 @@ def find() -> Leftovers:
 
 
 def processes() -> Iterator[tuple[int, int, str]]:
-    """Every live process of ours, but for the caller and whoever called it."""
+    """Every live process of ours, but for the caller and whoever called it.
+
+    One with our marker in a PID namespace of its own is another machine's within this one: what the
+    loop starts is in its own, and the containers' processes are in our cgroups.
+    """
     marker = state.MARKER.encode() + b"="
+    here = Path("/proc/self/ns/pid").readlink()
     callers = set(_ancestry(os.getpid()))
     inside = cgroups.pids()
     for folder in Path("/proc").iterdir():
@@ -90,9 +95,11 @@ def processes() -> Iterator[tuple[int, int, str]]:
         try:
             environment = (folder / "environ").read_bytes().split(b"\0")
             command = (folder / "comm").read_text().strip()
+            beside = (folder / "ns/pid").readlink() == here
         except OSError:  # it has ended
             continue
-        ours = pid in inside or any(item.startswith(marker) for item in environment)
+        marked = beside and any(item.startswith(marker) for item in environment)
+        ours = pid in inside or marked
         if ours and (ticks := state.start_ticks(pid)):
             yield pid, ticks, command
 

@@ -243,3 +243,24 @@ def test_a_program_that_crashes_while_starting_is_said_with_its_last_words(
 @pytest.mark.usefixtures("no_loop")
 def test_down_without_a_loop_says_so() -> None:
     assert "nothing is left of one" in _down()
+
+
+def test_what_runs_in_a_machine_within_this_one_is_not_ours() -> None:
+    """A second loop in namespaces of its own is left alone; one beside us is found."""
+    marked = {**os.environ, state.MARKER: "test"}
+    waits = (sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()")
+    apart = ("unshare", "--pid", "--fork", "--kill-child", *waits)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "env": marked}
+    with (
+        subprocess.Popen(waits, **pipes) as beside,  # type: ignore[call-overload]
+        subprocess.Popen(apart, **pipes) as outer,  # type: ignore[call-overload]
+    ):
+        for each in (beside, outer):
+            each.stdout.readline()
+        inner = int(Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text())
+        found = {pid for pid, _, _ in leftovers.processes()}
+        for each in (beside, outer):
+            each.stdin.close()
+
+    assert beside.pid in found
+    assert inner not in found
