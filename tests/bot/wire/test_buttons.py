@@ -48,6 +48,23 @@ async def test_again_answers_anew_in_the_place_of_the_old_answer(scene: Scene) -
     assert len(await scene.records(question)) == 2
 
 
+async def test_a_question_by_command_has_its_buttons_for_the_one_who_used_it(scene: Scene) -> None:
+    await scene.bot.logged("commands synced", 20)
+    question = await scene.ask("toss a coin", by="Bram")
+    before = await scene.answer(question)
+
+    told = await scene.press(before.parts[0], "Again", by="Ada")
+    await scene.press(before.parts[0], "Again", by="Bram")
+    after = await scene.until(question, lambda seen: seen.text != before.text)
+
+    assert told == "Only the one who asked can press that."
+    assert [part.id for part in after.parts] == [part.id for part in before.parts]
+    turns = [turn.text for turn in await scene.turns(question)]
+    assert len(turns) == 1
+    assert turns[0].startswith("Bram")
+    assert "toss a coin" in turns[0]
+
+
 @pytest.mark.parametrize(("first", "second"), [(5000, 300), (300, 5000)])
 async def test_again_leaves_no_message_of_the_old_answer(
     scene: Scene, first: int, second: int
@@ -92,13 +109,33 @@ async def test_the_buttons_of_a_pod_that_is_gone_work_in_the_next_one(fresh: Fre
         scene.bot.start()
         await scene.bot.ready()
 
-        told = await scene.press(begun.parts[0], "Stop")
         await scene.press(before.parts[0], "Again")
         after = await scene.until(question, lambda seen: seen.text != before.text)
+        await scene.openai.first(lambda r: r.ending == "open" and "half an answer" in str(r.asked))
+        told = await scene.press(begun.parts[0], "Stop")
+        ended = await scene.until(half, lambda seen: "Stopped, as you asked." in seen.text)
+
+        assert told == ""
+        assert [part.id for part in after.parts] == [part.id for part in before.parts]
+        assert [part.id for part in ended.parts] == [part.id for part in begun.parts]
+
+
+async def test_stop_of_an_answer_that_nobody_writes_any_more_is_told_and_goes(
+    fresh: FreshStage,
+) -> None:
+    stage = fresh(SKY_WORK__CATCH_UP_SECONDS="0")
+    async with open_scene(stage) as scene:
+        await scene.bot.ready()
+        half = await scene.call(f"half an answer {SLOW}")
+        begun = await scene.until(half, lambda seen: bool(seen.parts))
+        scene.bot.kill()
+        scene.bot.start()
+        await scene.bot.ready()
+
+        told = await scene.press(begun.parts[0], "Stop")
 
         assert told.startswith("There is nothing left to stop")
         assert buttons(await scene.discord.message(begun.parts[0].id)) == {}
-        assert [part.id for part in after.parts] == [part.id for part in before.parts]
 
 
 async def test_without_the_setting_there_are_no_buttons(fresh: FreshStage) -> None:

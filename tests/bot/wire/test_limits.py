@@ -63,6 +63,29 @@ async def test_a_channels_limit_is_told_once_to_the_channel(fresh: FreshStage) -
         await scene.answer(elsewhere)
 
 
+async def test_joining_in_unasked_stops_first_so_that_who_calls_is_answered(
+    fresh: FreshStage,
+) -> None:
+    stage = fresh(
+        SKY_AMBIENT__CHANNELS="parlour = 1",
+        SKY_AMBIENT__QUIET_SECONDS="0",
+        SKY_LIMITS__CHANNEL_PER_HOUR="2",
+        SKY_LIMITS__RESERVE="0.5",
+    )
+    async with open_scene(stage) as scene:
+        parlour = await scene.discord.add_channel("parlour")
+        await scene.bot.ready()
+        await scene.answer(await scene.say("nobody asked for that", where=parlour.name))
+
+        ignored = await scene.say("nor for that", where=parlour.name)
+        await quiet(scene.bot, "channel", 1)
+        called = await scene.call("but for this, please", where=parlour.name)
+
+        await scene.answer(called)
+        assert await scene.silence(ignored)
+        await scene.discord.remove_channel(parlour.name)
+
+
 async def test_a_spent_budget_is_told_once_with_when_it_is_full_again(fresh: FreshStage) -> None:
     prices = {"gpt-5-mini": {"input": 0, "output": 1_000_000}}  # 1 for each token
     stage = fresh(
