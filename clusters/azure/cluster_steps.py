@@ -42,6 +42,7 @@ ACCESS = Step(
         ),
     ),
     undo=_forget_access,
+    own=lambda desk: Found(ours=Path(desk.values["KUBECONFIG"]).exists()),
 )
 ROOM = Step(
     name="room",

@@ -94,9 +94,15 @@ class Desk:
             raise Stop("It said why, above. Mend that and run this again; it goes on from there.")
 
     def until(
-        self, what: str, look: Callable[[], bool], *, minutes: float, every: float = 10
+        self,
+        what: str,
+        look: Callable[[], bool],
+        *,
+        minutes: float,
+        every: float = 10,
+        hint: str = "Run this again to wait on.",
     ) -> None:
-        """Wait until LOOK says so. Raises Stop after so many minutes."""
+        """Wait until LOOK says so. Raises Stop, with HINT, after so many minutes."""
         if self.dry:
             self.say(f"  # wait until {what}")
             look()
@@ -107,7 +113,7 @@ class Desk:
             if turn == 0:
                 self.say(f"  waiting until {what}, at most {minutes:g} min")
             self.sleep(every)
-        raise Stop(f"Waited {minutes:g} min until {what}, in vain. Run this again to wait on.")
+        raise Stop(f"Waited {minutes:g} min until {what}, in vain. {hint}")
 
     def filled(self, text: str) -> str:
         """Fill the values into a text; what is not known yet stays `$NAME`."""

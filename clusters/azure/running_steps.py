@@ -57,9 +57,14 @@ SECRETS = Step(
 )
 
 
-def _has_image(desk: Desk) -> bool:
+def _tags(desk: Desk) -> list[str] | None:
+    """List the tags of the bot's images; None if the registry has none of them at all."""
     shown = desk.ask(az(f"acr repository show-tags --name $ACR_NAME --repository {_IMAGE}"))
-    return any(tag.startswith("main-") for tag in shown or ())
+    return None if shown is None else [str(tag) for tag in shown]
+
+
+def _has_image(desk: Desk) -> bool:
+    return any(tag.startswith("main-") for tag in _tags(desk) or ())
 
 
 def _newest_run(desk: Desk) -> Any:
@@ -73,7 +78,7 @@ def _newest_run(desk: Desk) -> Any:
 
 
 def _build_image(desk: Desk) -> None:
-    if desk.dry or not REGISTRY.look(desk).ours:
+    if desk.dry or (_tags(desk) is None and not REGISTRY.look(desk).ours):
         # What is pushed into somebody else's registry has no mark.
         note(desk, has_made(desk), {"images"})
     earlier = _newest_run(desk)
@@ -87,12 +92,8 @@ def _build_image(desk: Desk) -> None:
             return True
         run = _newest_run(desk)
         # A new run is listed some seconds after it was asked for.
-        if run.get("url") != earlier.get("url") and run.get("conclusion") in {
-            "failure",
-            "cancelled",
-            "timed_out",
-            "startup_failure",
-        }:
+        new = run.get("url") != earlier.get("url")
+        if new and run.get("conclusion") in _FAILED:
             raise Stop(
                 f"The image workflow ended with {run['conclusion']}: {run['url']}\n"
                 "Mend that and run this again; or build by hand (README.md, On Azure)."
@@ -142,7 +143,8 @@ def _start_bot(desk: Desk) -> None:
                 desk.say(f"  Flux says: {said[-1]}")
         return False
 
-    desk.until("the bot is Ready", ready, minutes=15)
+    hint = "`make doctor` names the broken link; then run this again."
+    desk.until("the bot is Ready", ready, minutes=15, hint=hint)
 
 
 def _look_at_bot(desk: Desk) -> Found:

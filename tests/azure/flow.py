@@ -102,4 +102,4 @@ def _first_missing_link(state: State, cluster: Any) -> str:  # noqa: PLR0911 - o
         return "ForbiddenByRbac"
     if set(state["azure"]["secrets"][vault["name"]]) != {"discord-token", "openai-api-key"}:
         return "SecretNotFound"
-    return ""
+    return str(cluster.get("trouble", ""))

@@ -170,3 +170,25 @@ def test_an_image_workflow_that_fails_is_named(stage: Stage) -> None:
     assert "The image workflow ended with failure: https://example.org/runs/" in stage.text
     assert stage.run("up", "--ci-subject", f"{OTHER}:ref:refs/heads/main") == 0, stage.text
     assert stage.run("up") == 0
+
+
+def test_images_that_others_keep_in_their_registry_stay(stage: Stage) -> None:
+    names = stage.others_have(["registry"])
+    stage.world.state["azure"]["images"]["theirs123"] = ["v1"]
+
+    assert [stage.run("up", *names), stage.run("teardown", *names)] == [0, 0], stage.text
+
+    assert "v1" in stage.world.state["azure"]["images"]["theirs123"]
+
+
+def test_a_bot_that_does_not_become_ready_sends_to_the_doctor(stage: Stage) -> None:
+    """What Flux says is shown, and who knows more."""
+    names = stage.others_have(["cluster"])
+    (cluster,) = stage.world.state["clusters"].values()
+    cluster["trouble"] = "Deployment/discord-sky/discord-sky-bot exceeded its progress deadline"
+
+    code = stage.run("up", *names)
+
+    assert code == 1
+    assert f"  Flux says: {cluster['trouble']}" in stage.said
+    assert stage.said[-1].endswith("`make doctor` names the broken link; then run this again.")
