@@ -23,6 +23,8 @@ Ask = Callable[[str], bool]
 
 def up(desk: Desk, file: Path, ask: Ask) -> None:
     """Make what is missing. Raises Stop; run again, it goes on from there."""
+    if desk.dry:
+        desk.say("A dry run: every command that may be needed; none is run. $NAMES are found out.")
     desk.say("before anything is made:")
     alert_steps.check(desk)
     preflight.versions(desk)
