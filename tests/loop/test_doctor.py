@@ -42,7 +42,7 @@ async def examine(folder: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
         "PATH": f"{tool('kubectl').parent}:{os.environ['PATH']}",
     }
     command = [sys.executable, "-m", "clusters.azure.doctor", "--json", *arguments]
-    facts = f"--facts={folder / 'facts.json'}"
+    facts = f"--facts={folder / ('passive' if arguments else 'asked')}.json"
     done = await asyncio.to_thread(
         lambda: subprocess.run(
             [*command, facts], check=False, capture_output=True, text=True, env=environment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from pathlib import Path
@@ -32,6 +33,8 @@ Exit codes: 0 nothing is known to be broken, 1 a link is broken, 2 for a wrong c
 def main(arguments: list[str]) -> int:
     """Run it; return the exit code."""
     options = _parser().parse_args(arguments)
+    for name in ("azure", "msal"):  # what they warn of is told as a link
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     known = record.load(record.path_of(options.name, record.FOLDER))
     names = {key: known[key] for key in _NAMES if key in known}
     kubeconfig = options.kubeconfig or _own_kubeconfig(options.name)

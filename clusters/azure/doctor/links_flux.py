@@ -24,11 +24,12 @@ def cluster(facts: Facts) -> Verdict:
     """Whether kubectl reaches a cluster."""
     if facts.unreachable:
         return broken(
-            f"The cluster cannot be asked: {facts.unreachable}.",
-            "Get the credentials of the right cluster, and start it if it was stopped.",
+            f"The cluster cannot be asked: {facts.unreachable.rstrip('?.')}.",
+            "Get the credentials of the right cluster, start it if it was stopped, or make one.",
             "kubectl config get-contexts",
             f"az aks get-credentials {facts.aks}",
             f"az aks start {facts.aks}",
+            AGAIN,
         )
     return ok("kubectl reaches it")
 
