@@ -31,6 +31,7 @@ from tests.loop.vault_server.control import Federation, Identity, VaultControl
 Fault = Callable[[Releases], AbstractAsyncContextManager[None]]
 
 STRANGER = "00000000-0000-0000-0000-0000000000ff"
+_DISALLOWED = 4014  # Discord's close code for intents that the application may not have
 _SETTINGS = "cluster-settings"
 _PATIENCE = 60.0
 
@@ -253,8 +254,13 @@ async def intents_off(releases: Releases) -> AsyncIterator[None]:
     """Switch the Message Content Intent off, and let the session end."""
     async with DiscordControl(f"http://{state.DISCORD_CONTROL}") as discord:
         await discord.set(privileged_intents=0)
-        await discord.fault("gateway", "invalid_session")
         try:
+            async with discord.events() as events:
+                await discord.fault("gateway", "invalid_session")
+                await events.event(
+                    lambda one: one.kind == "disconnect" and one.data["code"] == _DISALLOWED,
+                    _PATIENCE,
+                )
             await _not_ready(releases)
             yield
         finally:
