@@ -1,5 +1,6 @@
 """What strikes the bot's pod at once, as a node or a person does it."""
 
+import asyncio
 import time
 from contextlib import suppress
 
@@ -8,12 +9,20 @@ from lightkube.resources.core_v1 import Pod
 
 from tests.loop import pod_process, state
 from tests.loop.observe import PodSeen
+from tests.loop.pod_process import BotProcess
 
 
 async def delete_pod(api: AsyncClient, pod: PodSeen) -> float:
     """Delete a pod by force, without grace; return when (Unix time)."""
     with suppress(ApiError):  # it is gone already
         await api.delete(Pod, pod.name, namespace=state.BOT_NAMESPACE, grace_period=0)
+    return time.time()
+
+
+async def gone(process: BotProcess) -> float:
+    """Wait until a process has ended: a pod that is deleted works on for a while; return when."""
+    while process.alive:  # noqa: ASYNC110 - no event tells of another's child
+        await asyncio.sleep(0.02)
     return time.time()
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from lightkube import AsyncClient
 
-from tests.loop import blows, control
+from tests.loop import blows, control, pod_process
 from tests.loop.fate import Tally
 from tests.loop.observe import Observer, PodSeen
 from tests.loop.releases import Releases
@@ -103,8 +103,10 @@ async def commands(releases: Releases, rollouts: int, deletions: int) -> Command
             deployed = await releases.deploy()
             say(f"rollout {number} of {rollouts}, {deployed.tag}; {load.tally()}")
         for number in range(1, deletions + 1):
+            process = pod_process.of(releases.seen.pod())
             struck = await blows.delete_pod(releases.api, releases.seen.pod())
-            back = await load.answered(struck, _PATIENCE) - struck
+            over = await blows.gone(process)
+            back = await load.answered(struck, _PATIENCE, whole_since=over) - struck
             say(f"forced deletion {number} of {deletions}: back after {back:.1f} s; {load.tally()}")
             await asyncio.sleep(_LONGEST_ANSWER)
         load.stop()
@@ -123,8 +125,10 @@ async def blow_by_blow(seen: Observer, blow: Blow, count: int, seed: int, what: 
         for number in range(1, count + 1):
             await asyncio.sleep(chance.uniform(2, 12))
             await seen.until("a Ready pod", "kubelet", lambda now: bool(now.ready), _PATIENCE)
+            process = pod_process.of(seen.pod())
             struck = await blow(seen.pod())
-            answered = await load.answered(struck, _PATIENCE)
+            over = await blows.gone(process)
+            answered = await load.answered(struck, _PATIENCE, whole_since=over)
             back.append(answered - struck)
             say(f"{what} {number} of {count}: back after {back[-1]:.1f} s")
         load.stop()

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.loop import blows
+from tests.loop import blows, pod_process
 from tests.loop.fate import Fate, Tally
 from tests.loop.once import PER_SECOND
 from tests.loop.releases import Releases
@@ -97,11 +97,14 @@ async def killed(releases: Releases) -> Shards:
             served = _served(load.tally(), places)
             victim = max(served.values(), key=list(served.values()).count)
             pod = next(each for each in releases.seen.now.ready if each.address == victim)
+            process = pod_process.of(pod)
             struck = await blows.delete_pod(releases.api, pod)
+            over = await blows.gone(process)
             back = {}
             for shard in range(SHARDS):
                 here = {place for place, of in places.items() if of == shard}
-                back[shard] = await load.answered(struck, _PATIENCE, within=here) - struck
+                whole = await load.answered(struck, _PATIENCE, whole_since=over, within=here)
+                back[shard] = whole - struck
             await asyncio.sleep(_AFTER)
             load.stop()
             asking.cancel()

@@ -20,6 +20,12 @@ async def _etcd_restarted(_: Ground) -> float:
 
 
 ENTRIES = (
-    Entry("apiserver-away", _api_server_away, "the API server is away for 60 s", recovers=5),
+    Entry(
+        "apiserver-away",
+        _api_server_away,
+        "the API server is away for 60 s",
+        log="lease out of reach",
+        recovers=5,
+    ),
     Entry("etcd-restarted", _etcd_restarted, "etcd crashes and is started again", recovers=5),
 )

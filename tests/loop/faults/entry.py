@@ -20,6 +20,7 @@ class Ground:
     load: Steady
     vault: VaultControl
     said: list[str] = field(default_factory=list)
+    gone: float = 0.0  # until then the old process may still have answered
 
     @property
     def pod(self) -> PodSeen:

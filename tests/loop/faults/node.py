@@ -24,15 +24,20 @@ async def _out_of_memory(ground: Ground) -> float:
 
 
 async def _pod_deleted(ground: Ground) -> float:
-    return await blows.delete_pod(ground.api, ground.pod)
+    process = pod_process.of(ground.pod)
+    struck = await blows.delete_pod(ground.api, ground.pod)
+    ground.gone = await blows.gone(process)
+    return struck
 
 
 async def _evicted(ground: Ground) -> float:
     """Do what `kubectl drain` does to a pod. Nothing surges for it."""
-    pod = ground.pod
+    pod, process = ground.pod, pod_process.of(ground.pod)
     eviction = Pod.Eviction(metadata=ObjectMeta(name=pod.name, namespace=state.BOT_NAMESPACE))
     await ground.api.create(eviction, name=pod.name, namespace=state.BOT_NAMESPACE)
-    return now()
+    struck = now()
+    ground.gone = await blows.gone(process)
+    return struck
 
 
 async def _kubelet(_: Ground) -> float:

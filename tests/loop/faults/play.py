@@ -37,7 +37,8 @@ async def play(entry: Entry, seen: Observer, api: AsyncClient) -> Result:
             await asyncio.sleep(entry.lead)
             struck = time.time()
             over = await entry.play(ground)
-            back = await load.answered(struck, _LONGEST, whole_since=over) - over
+            since = max(over, ground.gone)
+            back = await load.answered(struck, _LONGEST, whole_since=since) - over
             await asyncio.sleep(_TAIL)
         except (NotSeen, GitFailed, ReleaseFailed, TimeoutError, control.Refused) as error:
             problems.append(f"{type(error).__name__}: {error}")
@@ -46,11 +47,11 @@ async def play(entry: Entry, seen: Observer, api: AsyncClient) -> Result:
         load.stop()
         tally = await load.settled(quiet=_QUIET, seconds=_LONGEST)
         noted = ground.said
+    moved = (await Series.read(seen)).moved_since(before)
     try:
         await healthy(seen, api)
     except (NotSeen, TimeoutError, control.Refused) as error:
         problems.append(f"the loop is not healthy after it: {error}")
-    moved = (await Series.read(seen)).moved_since(before)
     logged = list(lines(began))
     result = Result(entry, tally, back, moved, loud(logged), noted)
     messages = [str(line["message"]) for line in logged]
