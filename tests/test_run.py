@@ -1,5 +1,7 @@
 """The layers of tests/run.py are what a developer runs; none of the tests may be outside them."""
 
+import importlib.metadata
+
 import pytest
 
 from tests.run import LAYERS, ROOT, main
@@ -22,3 +24,10 @@ def test_an_unknown_layer_is_explained(capsys: pytest.CaptureFixture[str]) -> No
 
     assert code == 2
     assert "release  the release programs" in capsys.readouterr().out
+
+
+def test_no_room_of_the_tests_takes_a_librarys_name() -> None:
+    """Pytest imports a room with an __init__.py under its own name: `azure` would hide Azure's."""
+    rooms = [path.parent.name for path in ROOT.glob("tests/*/__init__.py")]
+
+    assert [name for name in rooms if importlib.metadata.packages_distributions().get(name)] == []
