@@ -7,9 +7,11 @@ from contextlib import suppress
 from lightkube import ApiError, AsyncClient
 from lightkube.resources.core_v1 import Pod
 
-from tests.loop import pod_process, state
+from tests.loop import control, pod_process, state
 from tests.loop.observe import PodSeen
 from tests.loop.pod_process import BotProcess
+
+_API_SERVER_STARTS = 6.0  # seconds, as a rule
 
 
 async def delete_pod(api: AsyncClient, pod: PodSeen) -> float:
@@ -17,6 +19,18 @@ async def delete_pod(api: AsyncClient, pod: PodSeen) -> float:
     with suppress(ApiError):  # it is gone already
         await api.delete(Pod, pod.name, namespace=state.BOT_NAMESPACE, grace_period=0)
     return time.time()
+
+
+async def without_api_server(seconds: float) -> float:
+    """Let the API server be away for about so long; return for how long it was.
+
+    It takes some seconds to serve again, and those are a part of it.
+    """
+    began = time.monotonic()
+    await asyncio.to_thread(control.stop, "kube-apiserver")
+    await asyncio.sleep(max(0.0, began + seconds - _API_SERVER_STARTS - time.monotonic()))
+    await asyncio.to_thread(control.start, "kube-apiserver")
+    return time.monotonic() - began
 
 
 async def gone(process: BotProcess) -> float:

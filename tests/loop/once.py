@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from lightkube import AsyncClient
 
-from tests.loop import blows, control, pod_process
+from tests.loop import blows, pod_process
 from tests.loop.fate import Tally
 from tests.loop.observe import Observer, PodSeen
 from tests.loop.releases import Releases
@@ -154,8 +154,7 @@ async def without_api_server(seconds: float = 60.0) -> Course:
     async with steady(PER_SECOND) as load:
         await asyncio.sleep(QUIET)
         began = time.time()
-        await asyncio.to_thread(control.stop, "kube-apiserver")
-        await asyncio.sleep(seconds)
-        await asyncio.to_thread(control.start, "kube-apiserver")
+        away = await blows.without_api_server(seconds)
+        say(f"the API server was away for {away:.1f} s")
         await asyncio.sleep(_LONGEST_ANSWER)
         return await _course(load, began)

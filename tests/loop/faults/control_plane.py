@@ -2,14 +2,13 @@
 
 import asyncio
 
-from tests.loop import control
+from tests.loop import blows, control
 from tests.loop.faults.entry import Entry, Ground, now
 
 
-async def _api_server_away(_: Ground) -> float:
-    await asyncio.to_thread(control.stop, "kube-apiserver")
-    await asyncio.sleep(60)
-    await asyncio.to_thread(control.start, "kube-apiserver")
+async def _api_server_away(ground: Ground) -> float:
+    away = await blows.without_api_server(60)
+    ground.note(f"the API server was away for {away:.0f} s")
     return now()
 
 
