@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 
+from bot import errors
 from tests.loop.discord_server.records import Message
 
 from .answers import Seen
@@ -103,3 +104,15 @@ async def test_names_and_words_of_files_stay_out_of_the_log(scene: Scene) -> Non
     log = scene.bot.log.read_text()
     assert "marmalade" not in log
     assert "quinces" not in log
+
+
+async def test_a_picture_that_only_the_provider_finds_broken_is_told_truly(scene: Scene) -> None:
+    """Something follows its end: models take it or not, and the stand-in does not."""
+    torn = b"\xff\xd8\xff" + bytes(50) + b"\xff\xd9" + b"more"
+    question = await scene.call("what is this?", files=[("odd.jpg", "image/jpeg", torn)])
+
+    seen = await scene.until(question, lambda seen: bool(seen.parts))
+
+    assert seen.text == errors.BadPicture.sentence
+    assert await scene.bot.metric("model_requests_total", outcome="bad_picture") == 1
+    await scene.answer(await scene.call("never mind"))
