@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING, Protocol
 
 from bot.errors import DiscordDown
@@ -43,10 +44,15 @@ class History(Protocol):
 
 @dataclass(slots=True)
 class Chain:
-    """A call and what came before it, newest first; `cut` says that some of that is missing."""
+    """A call and what came before it, newest first; `cut` says that some of that is missing.
+
+    `meant` are those whose files are opened: what is replied or linked to, and what the caller
+    said right before. Other people's pictures in the channel are nobody's question.
+    """
 
     call: Message
     messages: list[Message] = field(default_factory=list)
+    meant: list[Message] = field(default_factory=list)
     linked: list[Message] = field(default_factory=list)
     cut: bool = False
     remarks: list[str] = field(default_factory=list)
@@ -99,6 +105,7 @@ class _Reader:
                 self._chain.cut = True
                 return None
             self._chain.messages.append(found)
+            self._chain.meant.append(found)
             at = found
         return at
 
@@ -112,7 +119,10 @@ class _Reader:
                 return
             self._recall.follow(call.channel_id, listed)
             found = self._recall.recent(call.channel_id, call.id, most)
-        self._chain.messages += reversed([each for each in found or () if each.ordinary])
+        newest_first = [each for each in reversed(found or ()) if each.ordinary]
+        own = takewhile(lambda each: each.author.id == call.author.id, newest_first)
+        self._chain.messages += newest_first
+        self._chain.meant += own
 
     async def _read_starter(self, thread_id: int, parent_id: int) -> None:
         if len(self._chain.messages) + 1 >= self._limits.max_turns:
@@ -121,6 +131,7 @@ class _Reader:
         found = await self._find(parent_id, thread_id)  # one that hangs on a message has its id
         if found is not None:
             self._chain.messages.append(found)
+            self._chain.meant.append(found)
             await self._follow_replies(found)
 
     async def _follow_links(self) -> None:

@@ -6,13 +6,14 @@ What is said goes wherever the caller wants it: to Discord (answering.py) or to 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from bot import personas
 from bot.chain import follow
 from bot.conversation import attachments, write
 from bot.decision import after_command, without_mention
-from bot.errors import SkyError, Unexpected
+from bot.errors import BadPicture, SkyError, Unexpected
 from bot.llm_streams import Ask
 from bot.messages import shard_of
 from bot.usage import reckoned
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _USUAL = " " * 1000  # characters: the answer that is reckoned with while one is written
 _SOURCES = 8  # pages that are named below an answer
+_UNSEEN = "The language model can't open a picture here, so I answered without."
 
 
 class Means(Protocol):
@@ -104,7 +106,7 @@ class Thinking:
         try:
             message, prompt = self._as_it_is_now()
             chain = await follow(message, means.recall, means.history, limits)
-            wanted = attachments([message, *chain.linked, *chain.messages])
+            wanted = attachments([message, *chain.linked, *chain.meant])
             async with means.reader.opened(wanted) as files:
                 conversation = write(chain, prompt, files, me=call.me, limits=limits)
                 for remark in conversation.remarks:
@@ -120,7 +122,14 @@ class Thinking:
         guard, sources = self._means.guard, list[str]()
         await guard.admit(ask.turns[-1].text)
         async with guard.around(self._sink.say) as say:
-            await self._pay(ask, say, sources.append)
+            try:
+                await self._pay(ask, say, sources.append)
+            except BadPicture:
+                if not any(turn.images for turn in ask.turns):
+                    raise
+                self._sink.remark(_UNSEEN)
+                blind = tuple(replace(turn, images=()) for turn in ask.turns)
+                await self._pay(replace(ask, turns=blind), say, sources.append)
         if sources:
             self._sink.remark(_sources(sources))
 

@@ -2,7 +2,6 @@
 
 from base64 import b64decode
 
-from bot import errors
 from tests.loop.discord_server.records import Message
 
 from .answers import Seen
@@ -111,8 +110,25 @@ async def test_a_picture_that_only_the_provider_finds_broken_is_told_truly(scene
     torn = b"\xff\xd8\xff" + bytes(50) + b"\xff\xd9" + b"more"
     question = await scene.call("what is this?", files=[("odd.jpg", "image/jpeg", torn)])
 
-    seen = await scene.until(question, lambda seen: bool(seen.parts))
+    seen = await scene.until(question, lambda seen: "-# The language model" in seen.text)
 
-    assert seen.text == errors.BadPicture.sentence
+    assert seen.text.endswith(
+        "-# The language model can't open a picture here, so I answered without."
+    )
     assert await scene.bot.metric("model_requests_total", outcome="bad_picture") == 1
-    await scene.answer(await scene.call("never mind"))
+    assert (await scene.turns(question))[-1].images == ()
+
+
+async def test_what_one_showed_right_before_the_question_is_looked_at(scene: Scene) -> None:
+    """And what others showed is not: nobody asked about that."""
+    where = (await scene.discord.add_channel("gallery")).name
+    await scene.say("mine", by="Bram", where=where, files=[("bram.png", "image/png", PNG)])
+    await scene.say("mine", by="Chiyo", where=where, files=[("chiyo.png", "image/png", PNG)])
+    question = await scene.call("what is it?", by="Chiyo", where=where)
+
+    await scene.answer(question)
+
+    bram, chiyo, last = await scene.turns(question)
+    assert (bram.images, last.images) == ((), ())
+    assert chiyo.images == ("data:image/png;base64",)
+    assert "(attached, not opened: bram.png)" in bram.text
