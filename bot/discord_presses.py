@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_PATIENCE = 1.2  # seconds for another pod; Discord waits for three in all
-_TOO_LATE = {40060, 10062}  # somebody responded already; the three seconds are over
+_TAKEN, _LATE = 40060, 10062  # another pod responded; the three seconds are over
 
 
 def read(interaction: discord.Interaction, me: int) -> Press | None:
@@ -44,15 +42,17 @@ def read(interaction: discord.Interaction, me: int) -> Press | None:
 async def respond(interaction: discord.Interaction, press: Press, presses: Presses) -> None:
     """Do what the button says and tell Discord."""
     response = await presses.pressed(press)
-    if response.patient:
-        await asyncio.sleep(_PATIENCE)
+    outcome = response.outcome
     try:
         await _tell(interaction, response)
     except discord.HTTPException as error:
-        if error.code not in _TOO_LATE:
+        outcome = {_TAKEN: "elsewhere", _LATE: "late"}.get(error.code, "failed")
+        if outcome != "elsewhere":
             log.warning("press not answered", extra={"code": error.code})
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        outcome = "failed"
         log.warning("press not answered", extra={"error": type(error).__name__})
+    presses.count(press, outcome)
 
 
 async def _tell(interaction: discord.Interaction, response: Response) -> None:

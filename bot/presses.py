@@ -7,12 +7,16 @@ responds at once, one that cannot waits a moment for that.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from bot.errors import Stopped
+from bot.errors import DiscordDown, Stopped
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bot.buttons import Mark
     from bot.desk import Desk
     from bot.messages import Message
@@ -22,6 +26,8 @@ _NOT_YOURS = "Only the one who asked can press that."
 _WRITTEN = "There is nothing left to stop: that answer is not being written any more."
 _WRITING = "I am writing that answer already."
 _GONE = "Your question is not there any more, so I cannot answer it again."
+_AWAY = "Discord does not show me your question just now. Please press that again in a minute."
+_PATIENCE, _LOOK = 1.2, 0.05  # seconds; Discord waits for a response for three
 _RESTARTING = "I am being restarted. Please press that again in a minute."
 
 
@@ -49,53 +55,61 @@ class Press:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What Discord is to be told: a sentence for the one who pressed, and whether buttons go.
+    """How it went, and what Discord is told: a sentence for whoever pressed; whether buttons go."""
 
-    `patient` means that another pod may know better and is given a moment.
-    """
-
+    outcome: str
     sentence: str | None = None
     clear: bool = False
-    patient: bool = False
 
 
 class Presses:
     """Does what the buttons say."""
 
-    def __init__(self, desk: Desk, archive: Archive, metrics: Metrics) -> None:
+    def __init__(
+        self, desk: Desk, archive: Archive, metrics: Metrics, patience: float = _PATIENCE
+    ) -> None:
         self._desk = desk
         self._archive = archive
         self._metrics = metrics
+        self._patience = patience
 
     async def pressed(self, press: Press) -> Response:
         """Do it; returns what Discord is to be told."""
-        act = press.mark.act
         if press.user_id != press.mark.asker_id:
-            outcome, response = "not_theirs", Response(_NOT_YOURS)
-        elif act == "stop":
-            outcome, response = self._stop(press)
-        else:
-            outcome, response = await self._again(press)
-        self._metrics.presses.labels(act, outcome).inc()
-        return response
+            return Response("not_theirs", _NOT_YOURS)
+        return await (self._stop(press) if press.mark.act == "stop" else self._again(press))
 
-    def _stop(self, press: Press) -> tuple[str, Response]:
-        if self._desk.stop(press.mark.question_id, Stopped()):
-            return "done", Response()
-        return "too_late", Response(_WRITTEN, clear=True, patient=True)
+    def count(self, press: Press, outcome: str) -> None:
+        """Count a press, once it is known who responded to it."""
+        self._metrics.presses.labels(press.mark.act, outcome).inc()
 
-    async def _again(self, press: Press) -> tuple[str, Response]:
+    async def _stop(self, press: Press) -> Response:
+        if await self._soon(lambda: self._desk.stop(press.mark.question_id, Stopped())):
+            return Response("done")
+        return Response("too_late", _WRITTEN, clear=True)
+
+    async def _again(self, press: Press) -> Response:
         mark = press.mark
-        if not self._desk.takes(press.guild_id):
-            return "restarting", Response(_RESTARTING, patient=True)
+        if not await self._soon(lambda: self._desk.takes(press.guild_id)):
+            return Response("restarting", _RESTARTING)
         if self._desk.is_answering(mark.question_id):
-            return "writing", Response(_WRITING)
-        question = await self._archive.fetch(mark.channel_id, mark.question_id)
+            return Response("writing", _WRITING)
+        try:
+            question = await self._archive.fetch(mark.channel_id, mark.question_id)
+        except DiscordDown as error:
+            return Response(error.label, _AWAY)
         if question is None:
-            return "gone", Response(_GONE, clear=True)
+            return Response("gone", _GONE, clear=True)
         parts = await self._archive.answers(mark.channel_id, mark.question_id, press.me)
         replaces = tuple(dict.fromkeys([*parts, press.message_id]))
         refused = self._desk.again(question, press.me, stem=press.id, replaces=replaces)
         if refused is not None:
-            return refused.label, Response(refused.sentence)
-        return "done", Response(clear=True)
+            return Response(refused.label, refused.sentence)
+        return Response("done", clear=True)
+
+    async def _soon(self, works: Callable[[], bool]) -> bool:
+        """Try until it works: this pod may be about to take over, or another may respond first."""
+        until = time.monotonic() + self._patience
+        while not (well := works()) and time.monotonic() < until:  # noqa: ASYNC110  # for a second
+            await asyncio.sleep(_LOOK)
+        return well

@@ -29,6 +29,7 @@ async def test_whoever_asked_can_stop_the_answer_and_nobody_else(scene: Scene) -
     assert labels(stopped) == [["Again"]]
     await scene.openai.first(lambda r: r.ending == "gone" and "everything" in str(r.asked))
     assert await scene.bot.metric("answers_total", outcome="stopped") == 1
+    assert await scene.bot.metric("presses_total", button="stop", outcome="not_theirs") == 1
 
 
 async def test_again_answers_anew_in_the_place_of_the_old_answer(scene: Scene) -> None:
