@@ -22,8 +22,8 @@ SHARDS, PODS = 4, 3
 _CHANNELS = 6  # of each server
 _OWNER = "Ada"  # of every server, so she may ask in all of them
 _CONCURRENCY = 16  # identifies at once, as Discord grants to a bot of that size
-_CONFIG = Path("apps/discord-sky/config.toml")
-_DEPLOYMENT = Path("apps/discord-sky/deployment.yaml")
+_APP = Path("apps/discord-sky")
+_ONE = "  replicas: 1\n"
 _BEFORE, _AFTER = 20.0, 15.0  # seconds of load
 _PATIENCE = 240.0
 
@@ -56,13 +56,14 @@ async def _places(load: Steady) -> dict[str, int]:
 
 
 def _shared_out(tree: Path) -> None:
-    config, deployment = tree / _CONFIG, tree / _DEPLOYMENT
-    text = config.read_text()
-    assert "[discord]" not in text
-    config.write_text(f"{text}\n[discord]\nshards = {SHARDS}\n")
-    one = "  replicas: 1\n"
-    assert one in deployment.read_text()
-    deployment.write_text(deployment.read_text().replace(one, f"  replicas: {PODS}\n"))
+    """Do what apps/discord-sky/README.md says under "shards"."""
+    with (tree / _APP / "kustomization.yaml").open("a") as kustomization:
+        kustomization.write("components:\n  - shards\n")
+    with (tree / _APP / "config.toml").open("a") as config:
+        config.write(f"\n[discord]\nshards = {SHARDS}\n")
+    deployment = tree / _APP / "deployment.yaml"
+    assert _ONE in deployment.read_text()
+    deployment.write_text(deployment.read_text().replace(_ONE, f"  replicas: {PODS}\n"))
 
 
 @asynccontextmanager
