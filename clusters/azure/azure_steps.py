@@ -1,4 +1,4 @@
-"""What this set-up makes in Azure, in the order of need. Each line can be read as it is run."""
+"""Identities, vault, registry and cluster, each as the command line that makes it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from clusters.azure.cluster_state import look_at_cluster
 from clusters.azure.command import az
 from clusters.azure.errors import Stop
 from clusters.azure.roles import federated, role
-from clusters.azure.step import MARK, Found, Step, resource
+from clusters.azure.step import MARK, Step, resource
 
 if TYPE_CHECKING:
     from clusters.azure.desk import Desk
@@ -20,52 +20,6 @@ _CHOICES = (
     "location=$AZURE_LOCATION cluster=$AKS_NAME cluster-group=$AKS_RESOURCE_GROUP "
     "registry=$ACR_NAME registry-group=$ACR_RESOURCE_GROUP vault=$KEYVAULT_NAME "
     "repository=$GITHUB_REPOSITORY node-size=$NODE_SIZE"
-)
-_PROVIDERS = (
-    "Microsoft.ContainerRegistry",
-    "Microsoft.ContainerService",
-    "Microsoft.KeyVault",
-    "Microsoft.ManagedIdentity",
-)
-
-
-def _look_at_providers(desk: Desk) -> Found:
-    return Found(there=not _unregistered(desk))
-
-
-def _unregistered(desk: Desk) -> list[str]:
-    known = desk.ask(az("provider list --query \"[?registrationState=='Registered'].namespace\""))
-    return [name for name in _PROVIDERS if name not in (known or ())]
-
-
-def _register(desk: Desk) -> None:
-    for namespace in _unregistered(desk):
-        desk.run(az("provider register --namespace $PROVIDER --wait"), PROVIDER=namespace)
-
-
-PROVIDERS = Step(
-    name="providers",
-    about="the subscription's permission to use registry, cluster, vault and identities",
-    look=_look_at_providers,
-    make=_register,  # costs nothing and stays: others may have come to need it
-)
-
-
-def _remove_group(desk: Desk) -> None:
-    inside = desk.ask(az("resource list --resource-group $RESOURCE_GROUP"))
-    if inside:
-        names = ", ".join(sorted(one["name"] for one in inside))
-        desk.say(f"  kept: others have put something into the group: {names}")
-        return
-    desk.run(az("group delete --name $RESOURCE_GROUP --yes"))
-
-
-GROUP = Step(
-    name="group",
-    about="the resource group",
-    look=resource(az("group show --name $RESOURCE_GROUP")),
-    make=(az(f"group create --name $RESOURCE_GROUP --location $AZURE_LOCATION {_TAG}"),),
-    undo=_remove_group,
 )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from clusters.azure.azure_steps import REGISTRY
 from clusters.azure.command import az, flux, gh, python
 from clusters.azure.errors import CommandFailed, Stop
-from clusters.azure.github_steps import has_made, note
+from clusters.azure.github_record import has_made, note
 from clusters.azure.kube import IMAGE_REPOSITORY, KUSTOMIZATION, get, is_ready
 from clusters.azure.step import Found, Step, at
 

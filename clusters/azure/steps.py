@@ -7,10 +7,8 @@ from clusters.azure.azure_steps import (
     BOT,
     CI,
     CLUSTER,
-    GROUP,
     IMAGE_REFLECTOR,
     OFFICER,
-    PROVIDERS,
     REGISTRY,
     ROLES,
     TRUST,
@@ -18,7 +16,9 @@ from clusters.azure.azure_steps import (
 )
 from clusters.azure.cluster_steps import ACCESS, KEY, NAMESPACE, ROOM
 from clusters.azure.flux_steps import CLUSTER_SETTINGS, FLUX, FLUX_OPERATOR
-from clusters.azure.github_steps import GUARD_ENVIRONMENT, GUARD_KEY, WORKFLOW_VARIABLES
+from clusters.azure.github_steps import WORKFLOW_VARIABLES
+from clusters.azure.group_steps import GROUP, PROVIDERS
+from clusters.azure.guard_steps import GUARD_ENVIRONMENT, GUARD_KEY
 from clusters.azure.running_steps import BOT_READY, IMAGE, SECRETS
 
 STEPS = (

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from clusters.azure import alert_steps, choices, money, preflight, record
-from clusters.azure.azure_steps import CLUSTER, GROUP
+from clusters.azure.azure_steps import CLUSTER
 from clusters.azure.command import az
 from clusters.azure.errors import Stop
+from clusters.azure.group_steps import GROUP
 from clusters.azure.step import MARK, Found, Step
 from clusters.azure.steps import PAID, SHARED, STEPS
 

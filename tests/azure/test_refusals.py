@@ -97,7 +97,7 @@ def test_an_environment_for_every_branch_is_refused(stage: Stage) -> None:
     code = stage.run("up")
 
     assert code == 1
-    assert "The environment rollback-guard is for any, not for main alone" in stage.text
+    assert "The environment rollback-guard is for any branch, not for main alone" in stage.text
 
 
 @pytest.mark.parametrize(
