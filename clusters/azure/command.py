@@ -34,8 +34,7 @@ class Command:
 
     def shown(self, values: Mapping[str, str]) -> str:
         """Return what a person could paste; what is not known yet stays `$NAME`."""
-        words = [string.Template(word).safe_substitute(values) for word in self.words]
-        line = " ".join(_quoted(word) for word in words).replace(f"{ROOT}/", "")
+        line = " ".join(_shown(word, values) for word in self.words).replace(f"{ROOT}/", "")
         if not self.reads:
             return line
         return (
@@ -73,8 +72,10 @@ def python(line: str) -> Command:
     return Command(("python", *shlex.split(line)))
 
 
-def _quoted(word: str) -> str:
-    """Quote for a shell, but leave `$NAME` to be filled in by it."""
-    if "$" in word and "'" not in word:
-        return f'"{word}"' if set(word) & set(' ()[]*?&;|<>"') else word
-    return shlex.quote(word)
+def _shown(word: str, values: Mapping[str, str]) -> str:
+    """Quote for a shell, but leave a `$NAME` that is not known to be filled in by it."""
+    template = string.Template(word)
+    filled = template.safe_substitute(values)
+    if all(name in values for name in template.get_identifiers()):
+        return shlex.quote(filled)
+    return f'"{filled}"' if set(filled) & set(" ()[]*?&;|<>'") else filled

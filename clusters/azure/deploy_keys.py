@@ -25,10 +25,10 @@ def exchange(desk: Desk, title: str) -> KeyPair:
     """
     remove(desk, title)
     pair = new_pair()
-    shown = "$DEPLOY_KEY" if desk.dry else pair.public
+    public = {} if desk.dry else {"DEPLOY_KEY": pair.public}
     desk.run(
         gh(f"api --method POST {_KEYS} -f title='{title}' -f key=$DEPLOY_KEY -F read_only=false"),
-        DEPLOY_KEY=shown,
+        **public,
     )
     return pair
 

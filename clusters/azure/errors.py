@@ -40,6 +40,10 @@ _REMEDIES = (
     ("AuthorizationFailed", "You lack this permission; clusters/azure/README.md lists the roles."),
     ("RequestDisallowedByPolicy", "A policy of your organization forbids it; the words name it."),
     ("SubscriptionNotRegistered", "Run this again: the provider is still being registered."),
+    (
+        "deploy keys are disabled",
+        "The organization forbids deploy keys; its owner can allow them.",
+    ),
     ("kubelogin", "This cluster's logins go through Entra: az aks install-cli."),
     ("Unable to connect to the server", "Is the cluster running? az aks start starts it."),
 )

@@ -25,8 +25,9 @@ def _look_at_providers(desk: Desk) -> Found:
 
 
 def _unregistered(desk: Desk) -> list[str]:
-    known = desk.ask(az("provider list --query \"[?registrationState=='Registered'].namespace\""))
-    return [name for name in _PROVIDERS if name not in (known or ())]
+    listed = desk.ask(az("provider list --query '[].{name:namespace, state:registrationState}'"))
+    known = {one["name"] for one in listed or () if one["state"] == "Registered"}
+    return [name for name in _PROVIDERS if name not in known]
 
 
 def _register(desk: Desk) -> None:

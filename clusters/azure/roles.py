@@ -42,25 +42,24 @@ def role(
         return Found(there=one is not None, ours=one is not None and one["name"] == name(desk))
 
     def name(desk: Desk) -> str:
-        if desk.dry:
-            return "$ROLE_ASSIGNMENT_NAME"
         words = f"{desk.values[scope]}|{desk.values[principal]}|{title}"
         return str(uuid.uuid5(uuid.NAMESPACE_URL, words))
 
     def make(desk: Desk) -> None:
+        named = {} if desk.dry else {"ROLE_ASSIGNMENT_NAME": name(desk)}
         desk.run(
             az(
                 f'role assignment create --name $ROLE_ASSIGNMENT_NAME --role "{title}" '
                 f"--assignee-object-id ${principal} --assignee-principal-type {kind} "
                 f"--scope ${scope}"
             ),
-            ROLE_ASSIGNMENT_NAME=name(desk),
+            **named,
         )
 
     def undo(desk: Desk) -> None:
         one = assignment(desk)
-        found = one["id"] if one else "$ROLE_ASSIGNMENT_ID"
-        desk.run(az("role assignment delete --ids $ROLE_ASSIGNMENT_ID"), ROLE_ASSIGNMENT_ID=found)
+        found = {"ROLE_ASSIGNMENT_ID": one["id"]} if one else {}
+        desk.run(az("role assignment delete --ids $ROLE_ASSIGNMENT_ID"), **found)
 
     return Step(f"role: {about}", f"the role {title}", look, make, undo)
 

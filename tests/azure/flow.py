@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from tests.azure.az import CLUSTER, IDENTITY, REGISTRY, VAULT, has_role
+from tests.azure.az_access import IDENTITY, VAULT, has_role
+from tests.azure.az_cluster import CLUSTER, REGISTRY
 from tests.azure.world import State
 
 _GITHUB = "https://token.actions.githubusercontent.com"
