@@ -21,6 +21,7 @@ _NAME_LENGTH = 32  # Discord's own limit
 _EPOCH = 1_420_070_400_000  # milliseconds: Discord's first moment, from which ids count
 _WORDS = 200  # tokens that pictures leave to the newest message
 _SMALL_PRINT = "-# "  # what the bot remarks below an answer is no part of it
+_TOO_MANY = "There was no room to look at every picture."
 _AT_MOST = "Your message is longer than I can read at once: I read its beginning."
 
 
@@ -68,7 +69,9 @@ def write(
             written.append((message.author.id, turns))
     if cut:
         remarks.append(_only(len(written) + 1))
-    remarks += [file.remark for file in files.values() if file.remark]
+    fresh = attachments([chain.call, *chain.linked, *chain.meant[:1]])
+    opened = (files.get(each.url) for each in fresh)  # older ones were remarked on in their time
+    remarks += [file.remark for file in opened if file and file.remark]
     return Conversation((*_joined(reversed(written)), newest), (*chain.remarks, *remarks))
 
 
@@ -76,14 +79,17 @@ def _newest(
     chain: Chain, prompt: str, files: Mapping[str, File], limits: Limits
 ) -> tuple[Turn, list[str]]:
     call = chain.call
-    pictures = _pictures(call, files)[: max(0, limits.max_tokens - _WORDS) // tokens.PER_IMAGE]
+    shown = _pictures(call, files)
+    pictures = shown[: max(0, limits.max_tokens - _WORDS) // tokens.PER_IMAGE]
     words = _with_names(prompt, call)
     body = _body(words, call, files) or "(calls you and says nothing more)"
     linked = [f"(links to) {_head(each)}{_body(each.text, each, files)}" for each in chain.linked]
     whole = "\n".join([f"{_head(call)}{body}", *linked])
     room = limits.max_tokens - tokens.PER_TURN - tokens.PER_IMAGE * len(pictures)
     text = tokens.beginning(whole, room)
-    return Turn("user", text, pictures), [] if text == whole else [_AT_MOST]
+    remarks = [_AT_MOST] if text != whole else []
+    remarks += [_TOO_MANY] if len(pictures) < len(shown) else []
+    return Turn("user", text, pictures), remarks
 
 
 def _only(number: int) -> str:

@@ -17,6 +17,7 @@
     │   ├── QuestionWithheld     the question did not pass the moderation
     │   ├── AnswerWithheld       the answer did not
     │   ├── Unchecked            the moderation could not be asked
+    │   ├── ToolMissing          the model has no tool for what is asked
     │   ├── BadPicture           a picture that the provider cannot open
     │   ├── CutShort             the stream ended, or failed, before the answer was complete
     │   ├── OutOfRoom            the answer reached the configured length
@@ -63,6 +64,7 @@ from bot.errors_told import (
     Stopped,
     Told,
     TooBusy,
+    ToolMissing,
     TooMuchText,
     Unchecked,
     Unexpected,
@@ -103,6 +105,7 @@ __all__ = [
     "Told",
     "TooBusy",
     "TooMuchText",
+    "ToolMissing",
     "Unchecked",
     "Unexpected",
     "UnknownPersona",

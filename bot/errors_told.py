@@ -83,6 +83,16 @@ class Unchecked(Told):
     )
 
 
+class ToolMissing(Told):
+    """The model is asked for something that it, or its provider, has no tool for."""
+
+    label = "tool_missing"
+    sentence = (
+        "The language model I use can't do that. The people who run me can choose one that makes "
+        "pictures or searches the web."
+    )
+
+
 class BadPicture(Told):
     """The provider cannot open a picture of the conversation."""
 

@@ -44,6 +44,14 @@ def notes(settings: Settings, cast: Cast) -> Iterator[str]:
     if settings.openai.fallback_model == settings.openai.model:
         yield "openai.fallback_model: is openai.model itself, so there is nothing to fall back to."
 
+    if settings.openai.api == "chat":
+        for key, persona in cast:
+            if persona.tools:
+                yield (
+                    f"persona {key!r}: {', '.join(persona.tools)} is run by the provider over the "
+                    "Responses API only, so it is left out with openai.api = 'chat'."
+                )
+
 
 def _models(settings: Settings, cast: Cast) -> dict[str, str]:
     """Each model that is asked, and which setting says so."""

@@ -119,6 +119,7 @@ class Reader:
             pictures += bool(file.picture)
             if file.picture and pictures > self._limits.pictures:
                 limit = f"I look at {self._limits.pictures} pictures at most"
+                limit = limit if self._limits.pictures else "the model I use can't see pictures"
                 kept.append(File(file.name, trouble=limit))
             else:
                 kept.append(file)

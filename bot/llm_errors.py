@@ -23,6 +23,7 @@ from bot.errors import (
     RequestRefused,
     Retried,
     SkyError,
+    ToolMissing,
     TooMuchText,
 )
 
@@ -76,6 +77,7 @@ _BY_STATUS: dict[int, type[SkyError]] = {
     429: ModelBusy,
 }
 _SERVER_ERRORS = 500
+_TOOLS = frozenset({"tools", "tool_choice"})
 
 
 @contextlib.contextmanager
@@ -110,6 +112,8 @@ def _broke(error: BaseException) -> bool:
 def _status(error: openai.APIStatusError) -> SkyError:
     status = error.status_code
     kind = _BY_CODE.get(error.code or "") or _BY_STATUS.get(status)
+    if kind is None and error.param in _TOOLS:
+        kind = ToolMissing
     if kind is None:
         kind = ModelDown if status >= _SERVER_ERRORS else RequestRefused
     message = f"status {status}, code {_plain(error.code)}"

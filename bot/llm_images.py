@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.errors import ModelDown
+from bot.errors import ModelDown, ToolMissing
 from bot.llm_errors import part
 from bot.llm_tools import picture
 from bot.usage import Usage
@@ -21,13 +21,20 @@ _LONGEST = 4000  # characters that every model takes
 
 async def draw(client: AsyncOpenAI, key: str, ask: Ask, settings: OpenAI, hearer: Hearer) -> Usage:
     """Have what was asked for last drawn; raises the library's errors and ModelDown."""
+    from openai import NotFoundError  # noqa: PLC0415  # loaded late, see llm.py
+
     words = ask.turns[-1].text.partition("): ")[2] or ask.turns[-1].text
     options: Any = {
         "headers": {"Authorization": f"Bearer {key}"},
         "timeout": settings.picture_seconds,
     }
     body = {"model": settings.image_model, "prompt": words[:_LONGEST], "n": 1}
-    answer = await client.post("/images/generations", body=body, options=options, cast_to=object)
+    try:
+        answer = await client.post(
+            "/images/generations", body=body, options=options, cast_to=object
+        )
+    except NotFoundError as error:  # the provider has no such thing, or not that model
+        raise ToolMissing("no images API, or no such model") from error
     drawn = part((part(answer, "data") or [{}])[0], "b64_json")
     if not drawn:
         raise ModelDown("no picture came of it")

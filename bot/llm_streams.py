@@ -78,6 +78,11 @@ class Responses:
                 else []
             ),
         ]
+        tools_wanted = llm_tools.wanted(ask)
+        if ask.image:  # it is what was asked for, so nothing else will do
+            body |= tools_wanted
+        elif tools_wanted:
+            knobs.append(Knob("tools", tools_wanted))
         patience = self._settings.picture_seconds if llm_tools.draws(ask) else None
         asked = self._requests.stream(client, key, "/responses", body, knobs, seconds=patience)
         async with await asked as events:
@@ -105,7 +110,6 @@ class Responses:
             "input": [*map(_input, ask.turns), *begun],
             "max_output_tokens": self._settings.max_output_tokens,
             "store": False,  # conversations are not kept at the provider for us
-            **llm_tools.wanted(ask),
         }
 
 

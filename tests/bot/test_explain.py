@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.cast import Cast, only_sky
 from bot.explain import explain, notes
 from bot.personas import Persona
-from bot.settings import Reply, Settings
+from bot.settings import OpenAI, Reply, Settings
 from bot.settings_calling import Access, Ambient, Personas
 from bot.settings_limits import Budget, Limits
 from bot.settings_safety import Safety
@@ -67,3 +67,13 @@ def test_a_day_that_is_dearer_than_its_month_is_noted() -> None:
     (note,) = notes(Settings(budget=Budget(daily=50, monthly=40)), only_sky())
 
     assert note.startswith("budget.daily: is more than budget.monthly")
+
+
+def test_tools_that_are_left_out_are_noted() -> None:
+    cast = Cast({"scout": Persona("Scout", "You are Scout.", tools=("web_search",))}, Personas())
+
+    assert not any("web_search" in line for line in notes(Settings(), cast))
+    assert any(
+        "persona 'scout': web_search" in line
+        for line in notes(Settings(openai=OpenAI(api="chat")), cast)
+    )

@@ -80,3 +80,25 @@ async def test_other_providers_draw_with_the_images_api(chat_scene: Scene) -> No
     refused = await chat_scene.say("!sky(image) a gull [[fault=quota]]", by="Emeka")
     told = await chat_scene.until(refused, lambda seen: bool(seen.parts))
     assert told.text == errors.QuotaSpent.sentence
+
+
+async def test_a_model_without_tools_answers_without_and_says_that_it_cannot_draw(
+    fresh: FreshStage, tmp_path: Path
+) -> None:
+    (tmp_path / "personas").mkdir()
+    (tmp_path / "personas" / "scout.toml").write_text(SCOUT)
+    stage = fresh(
+        SKY_PERSONAS__DIRECTORY=str(tmp_path / "personas"), SKY_OPENAI__MODEL="gpt-4.1-nano"
+    )
+    await stage.bot.ready()
+    async with open_scene(stage) as scene:
+        question = await scene.say("!sky(scout) what do gulls eat?")
+        await scene.answer(question)
+        drawing = await scene.say("!sky(image) a gull")
+        seen = await scene.until(drawing, lambda seen: bool(seen.parts))
+
+        asked = (await scene.record(question)).asked
+        assert asked is not None
+        assert asked.tools == ()
+        assert seen.text == errors.ToolMissing.sentence
+        assert await stage.bot.metric("model_requests_total", outcome="tool_missing") == 1

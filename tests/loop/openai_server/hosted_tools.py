@@ -14,6 +14,8 @@ from .pictures import DOT
 from .stream import Event
 from .validation import Strict
 
+WITHOUT = ("gpt-4.1-nano",)
+
 
 class WebSearch(Strict):
     """Search in the web."""
@@ -41,8 +43,11 @@ Tool = Annotated[WebSearch | ImageGeneration, Discriminator("type")]
 Choice = Literal["none", "auto", "required"] | Chosen
 
 
-def check(offered: tuple[str, ...], chosen: str, effort: str | None) -> None:
+def check(model: str, offered: tuple[str, ...], chosen: str, effort: str | None) -> None:
     """Refuse what OpenAI refuses of it; raises ApiError 400."""
+    if offered and model in WITHOUT:
+        message = f"Hosted tool '{offered[0]}' is not supported with {model}."
+        raise ApiError(400, message, param="tools")
     if chosen and chosen not in offered:
         message = f"Tool choice '{chosen}' not found in 'tools' parameter."
         raise ApiError(400, message, param="tool_choice")

@@ -128,7 +128,7 @@ class ResponsesRequest(Strict):
         offered = tuple(tool.type for tool in self.tools or ())
         chosen = self.tool_choice.type if isinstance(self.tool_choice, Chosen) else ""
         effort = self.reasoning.effort if self.reasoning else None
-        hosted_tools.check(offered, chosen, effort)
+        hosted_tools.check(self.model, offered, chosen, effort)
         options = self.stream_options or StreamOptions()
         return Asked(
             model=self.model,
