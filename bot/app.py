@@ -24,17 +24,21 @@ from bot.floor import Floor, shelf_of
 from bot.guard import Guard
 from bot.handover import Handover
 from bot.interactions import House, Interactions
+from bot.lines import Line, Lines
 from bot.lists import Lists
 from bot.llm import OpenAIModel
 from bot.metrics import Metrics
 from bot.moderation import Moderation
 from bot.pace import Gate, Pace
 from bot.presses import Presses
-from bot.pulse import Pulse, sample_every_second
+from bot.pulse import Pulse
 from bot.recall import Recall
+from bot.turnstile import Turnstile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import discord
 
     from bot.memory import Keepsake
     from bot.settings_file import Loaded
@@ -62,24 +66,42 @@ class App:
         for sentence in refused:
             log.warning("persona refused", extra={"problem": sentence})
         self.access = access = Access(settings, environ, metrics)
-        self.pulse = Pulse(metrics)
         self.model = OpenAIModel(settings.openai, access.key, metrics)
         recall = Recall()
-        self.connection = Connection(
-            lambda: gateway.Gateway(
-                self.desk,
-                recall,
-                self.pulse,
-                catchup,
-                presses=presses,
-                interactions=interactions,
-            ),
-            access.token,
-            self.pulse,
-        )
         gate = Gate()
-        connection = self.connection
-        channels = Channels(connection.client, metrics, gate, connection.logged_in)
+        self.floor = floor = Floor(shelf_of(settings, environ), settings, metrics)
+        pulses: list[Pulse] = []
+
+        def make(shard: int) -> Line:
+            """Make one shard's session, and what it needs."""
+            pulse = Pulse(metrics, siblings=pulses)
+            catchup = CatchUp(self.desk, gate, metrics, settings.work.catch_up_seconds)
+            return Line(
+                pulse,
+                Connection(
+                    lambda: gateway.Gateway(
+                        self.desk,
+                        recall,
+                        pulse,
+                        catchup,
+                        presses=presses,
+                        interactions=interactions,
+                        shard=(shard, settings.discord.shards),
+                        turnstile=turnstile,
+                    ),
+                    access.token,
+                    pulse,
+                ),
+                catchup,
+            )
+
+        turnstile = Turnstile(settings.discord.shards)
+        self.lines = lines = Lines(settings.discord.shards, make, floor.speaking, metrics)
+
+        def client(guild_id: int | None) -> discord.Client | None:
+            return lines.client(None if guild_id is None else floor.shard_of(guild_id))
+
+        channels = Channels(client, metrics, gate, lines.logged_in)
         pace = Pace(settings.reply.edit_seconds)
         self.allowance = allowance = Allowance(settings, metrics)
         self.downloads = Downloads()
@@ -97,15 +119,10 @@ class App:
             Guard(settings.safety, Moderation(self.model, settings.safety, metrics), metrics),
             self.cast,
         )
-        self.floor = Floor(
-            shelf_of(settings, environ), settings.discord.shards, settings.lease.seconds, metrics
-        )
         self.desk = Desk(kit, self.floor)
         presses = Presses(self.desk, channels, metrics)
-        window = settings.work.catch_up_seconds
-        self.catchup = catchup = CatchUp(self.desk, gate, metrics, window)
-        keepsakes: list[Keepsake] = [self.desk.taken, catchup, allowance.purse]
-        self.handover = Handover(self.desk, {0: catchup}, keepsakes, self._able, metrics)
+        keepsakes: list[Keepsake] = [self.desk.taken, lines, allowance.purse]
+        self.handover = Handover(self.desk, lines, keepsakes, self._able, metrics)
         interactions = Interactions(
             House(
                 settings,
@@ -125,7 +142,7 @@ class App:
                 "running since": f"<t:{self._began}:R>",
                 "model": f"{self.settings.openai.model} at {self.settings.openai.base_url}",
                 "ready": self.not_ready() or "yes",
-                "round trip to Discord": f"{self.connection.latency() * 1000:.0f} ms",
+                "round trip to Discord": f"{self.lines.latency() * 1000:.0f} ms",
                 "answers under way": str(self.desk.under_way),
                 "spent today": f"{self.allowance.purse.spent('day'):.2f}",
                 "spent this month": f"{self.allowance.purse.spent('month'):.2f}",
@@ -140,15 +157,18 @@ class App:
             return "stopping"
         if not self.access.key.usable:
             return "there is no usable key for the language model"
-        closed = self.pulse.not_ready(self.settings.http.heartbeat_seconds)
+        closed = self.lines.not_ready(self.settings.http.heartbeat_seconds)
         if closed is None and not self.model.loaded:
             return "the language model's client is being loaded"
         return closed or self.floor.not_ready()
 
     def _able(self, shard: int) -> bool:
         """Whether Discord can be heard and spoken to; who cannot leaves speaking to others."""
-        del shard
-        return self.pulse.not_ready(self.settings.http.heartbeat_seconds) is None
+        if not self.floor.may_take(shard):
+            return False
+        if self.settings.discord.shards > 1:
+            return self.access.token.usable  # the session begins with the Lease
+        return self.lines.not_ready(self.settings.http.heartbeat_seconds) is None
 
     async def run(self) -> None:
         """Run until `stopping` is set, then finish what was taken. Raises BadSettings."""
@@ -159,14 +179,10 @@ class App:
                 running = [
                     tasks.create_task(credential_files.watch(self.access.files)),
                     *(tasks.create_task(keeper.run()) for keeper in self.access.keepers),
-                    tasks.create_task(
-                        sample_every_second(self.pulse, self.connection.latency, self.metrics)
-                    ),
-                    tasks.create_task(self.connection.run()),
+                    tasks.create_task(self.lines.run()),
                     tasks.create_task(self._warm()),
                     tasks.create_task(self.floor.run(self.handover)),
                     tasks.create_task(self.handover.look_again()),
-                    tasks.create_task(self.catchup.keep(lambda: self.floor.speaking(0))),
                 ]
                 await self.stopping.wait()
                 leaving = tasks.create_task(self.floor.leave(self.settings.work.drain_seconds))
@@ -188,7 +204,7 @@ class App:
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_WARM_AFTER):
-                await self.pulse.ever_open.wait()
+                await self.lines.ever_open()
         try:
             await self.model.warm()
         finally:

@@ -105,9 +105,15 @@ class CatchUp:
         self._due.set()
 
     def follow(self) -> None:
-        """Begin after a process that let go. What it heard needs no second look."""
-        if self._left is not None and (self._since is None or self._left < self._since):
-            self.owe(self._left)
+        """Begin after a process that let go, or after nobody. What it heard needs no second look.
+
+        A session that only begins now is looked out for from now on.
+        """
+        left = self._left
+        if left is None and self._since is None:
+            left = discord.utils.time_snowflake(discord.utils.utcnow())
+        if left is not None and (self._since is None or left < self._since):
+            self.owe(left)
         self._due.set()
 
     def succeed(self, unfinished: Sequence[int], overheard: Iterable[Message]) -> None:
@@ -120,6 +126,12 @@ class CatchUp:
             if mark is not None:
                 self.owe(mark)
         self._due.set()
+
+    def pause(self) -> None:
+        """Leave what is said from now on to whoever comes next."""
+        mark = self._heard or self._since or self._began
+        if mark is not None:
+            self._owed = min(mark, self._owed or mark)
 
     def owe(self, mark: int) -> None:
         """Note that what was said from `mark` on has to be looked at."""

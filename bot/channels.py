@@ -68,11 +68,14 @@ class Outbox(Protocol):
 
 
 class Channels:
-    """Discord's channels, through whichever client is logged in now."""
+    """Discord's channels, through whichever client is logged in now.
+
+    `client` gives the one that knows a server, or any for None.
+    """
 
     def __init__(
         self,
-        client: Callable[[], discord.Client | None],
+        client: Callable[[int | None], discord.Client | None],
         metrics: Metrics,
         gate: Gate,
         logged_in: Callable[[], Awaitable[object]],
@@ -165,7 +168,7 @@ class Channels:
 
     def may_write(self, to: Message) -> bool:
         """See Outbox. What discord.py knows of servers and channels is asked, not Discord."""
-        client = self._client()
+        client = self._client(to.guild_id)
         guild = client.get_guild(to.guild_id) if client and to.guild_id else None
         place = guild.get_channel_or_thread(to.channel_id) if guild else None
         if guild is None or place is None:
@@ -207,7 +210,7 @@ class Channels:
 
     def may_read(self, message: Message, channel_id: int) -> bool:
         """See chain.History."""
-        client = self._client()
+        client = self._client(message.guild_id)
         guild = client.get_guild(message.guild_id) if client and message.guild_id else None
         return sight.may_read(guild, message, channel_id)
 
@@ -254,7 +257,7 @@ class Channels:
                 await self._logged_in()
 
     async def _once(self, call: Callable[[discord.Client], Awaitable[T]]) -> T:
-        client = self._client()
+        client = self._client(None)
         if client is None or client.is_closed():
             raise DiscordDown("no client is logged in")
         try:

@@ -153,6 +153,11 @@ class Desk:
         """Hand out what was overheard of a shard whose last speaker may have taken some of it."""
         return [message for message, _ in self._overheard.pop(shard)]
 
+    def busy(self, shard: int) -> bool:
+        """Whether an answer for a shard is being written or waits."""
+        messages = (each.call.message for each in self._answering.values())
+        return any(self._floor.shard_of(each.guild_id) == shard for each in messages)
+
     def abandon(self, shard: int) -> None:
         """Drop every answer for a shard where it is: from now on another may give it."""
         for task, answering in list(self._answering.items()):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 import time
 from typing import TYPE_CHECKING
 
+from bot import sharing
 from bot.lease import Lease
 from bot.lease_file import FileShelf
 from bot.lease_kubernetes import KubernetesShelf
@@ -18,12 +18,14 @@ from bot.messages import shard_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bot.lease import Speaker
     from bot.lease_record import Shelf
+    from bot.lease_speaker import Speaker
     from bot.metrics import Metrics
     from bot.settings import Settings
 
 log = logging.getLogger(__name__)
+
+_ASK_SECONDS = 15.0  # between two wishes for a shard
 
 
 def shelf_of(settings: Settings, environ: Mapping[str, str]) -> Shelf:
@@ -39,13 +41,16 @@ def shelf_of(settings: Settings, environ: Mapping[str, str]) -> Shelf:
 class Floor:
     """All Leases of the bot, from this process's side."""
 
-    def __init__(self, shelf: Shelf, shards: int, lasts: float, metrics: Metrics) -> None:
+    def __init__(self, shelf: Shelf, settings: Settings, metrics: Metrics) -> None:
+        """Hold no Lease yet; `run` goes for them."""
         self._shelf = shelf
-        self._shards = shards
+        self._shards = settings.discord.shards
+        self._most = settings.lease.shards_per_pod
         self._metrics = metrics
-        self._timing = Timing.of(lasts)
+        self._timing = Timing.of(settings.lease.seconds, self._shards)
         self._leases: dict[int, Lease] = {}
         self._running: list[asyncio.Task[None]] = []
+        self._asked = -_ASK_SECONDS
 
     def shard_of(self, guild_id: int | None) -> int:
         """See bot.desk.Floor: Discord's own rule."""
@@ -56,8 +61,20 @@ class Floor:
         lease = self._leases.get(shard)
         return lease is not None and lease.speaking
 
+    def may_take(self, shard: int) -> bool:
+        """Whether it is this process's turn to take a free Lease."""
+        if self._shards == 1:
+            return True
+        lease = self._leases[shard]
+        held = sum(each.held for each in self._leases.values())
+        if held >= self._most or lease.kept_for not in {"", self._shelf.me}:
+            return False
+        return lease.kept_for == self._shelf.me or lease.free_for >= sharing.patience(held)
+
     def not_ready(self) -> str | None:
         """Why this process could not speak even if nobody else did; None if it could."""
+        if not self._leases:
+            return "who speaks is not known yet"
         for lease in self._leases.values():
             silent = time.monotonic() - lease.reached
             long = silent > self._timing.lasts - self._timing.margin
@@ -73,6 +90,7 @@ class Floor:
         try:
             while True:
                 self._measure()
+                await self._share()
                 await asyncio.sleep(1)
         finally:
             await self._rest()
@@ -87,11 +105,26 @@ class Floor:
         """Close what the Leases lie on."""
         await self._shelf.close()
 
+    async def _share(self) -> None:
+        """Give a shard to a process that has fewer, or ask for one."""
+        if self._shards == 1:
+            return
+        holders = {shard: lease.holder for shard, lease in self._leases.items()}
+        for lease in self._leases.values():
+            asker, lease.asked_by = lease.asked_by, ""
+            if sharing.gives(self._shelf.me, asker, holders):
+                lease.give(asker)
+                return
+        shard = sharing.wanted(self._shelf.me, holders, self._most)
+        if shard is None or time.monotonic() - self._asked < _ASK_SECONDS:
+            return
+        if await self._leases[shard].ask():
+            self._asked = time.monotonic()
+
     async def _rest(self) -> None:
         for task in self._running:
             task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*self._running, return_exceptions=True)
         self._running = []
 
     def _measure(self) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bot.pulse import Pulse
     from bot.recall import Recall
     from bot.settings import Discord
+    from bot.turnstile import Turnstile
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +57,14 @@ class Gateway(discord.Client):
         *,
         presses: Presses,
         interactions: Interactions,
+        shard: tuple[int, int],
+        turnstile: Turnstile,
     ) -> None:
+        """Be one session: `shard` is its number, and how many there are."""
         super().__init__(
             intents=intents(),
+            shard_id=shard[0],
+            shard_count=shard[1],
             max_messages=None,
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
@@ -72,6 +78,16 @@ class Gateway(discord.Client):
         self._catchup = catchup
         self._presses = presses
         self._interactions = interactions
+        self._turnstile = turnstile
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Wait for the shard's turn, and a while where it is not the first time."""
+        await self._turnstile(shard_id or 0, self._limits)
+        await super().before_identify_hook(shard_id, initial=initial)
+
+    async def _limits(self) -> tuple[int, int]:
+        recommended, _, limits = await self.http.get_bot_gateway()
+        return recommended, limits["max_concurrency"]
 
     @property
     def me(self) -> int:

@@ -9,46 +9,24 @@ renewed for as long as it lasts.
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from bot.lease_record import Fate, LeaseAway, LeaseChanged, Record
+from bot.lease_record import FOR, WANTED, Fate, LeaseAway, LeaseChanged, Record
+from bot.lease_speaker import How
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from bot.lease_record import Shelf
+    from bot.lease_speaker import Speaker
     from bot.lease_timing import Timing
 
 log = logging.getLogger(__name__)
 
-
-class How(enum.Enum):
-    """How a Lease came free. After all but the first, nobody knows what was left undone."""
-
-    LET_GO = "let go"
-    OURS = "ours from before"
-    ENDED = "its holder ended"
-    GONE = "its holder's pod is gone"
-    EXPIRED = "it expired"
-
-
-class Speaker(Protocol):
-    """Who is told when this process begins and ends to speak for a shard."""
-
-    def notes(self, shard: int) -> Mapping[str, str]:
-        """Write down what a successor has to know."""
-
-    def able(self, shard: int) -> bool:
-        """Whether it could speak now."""
-
-    def begin(self, shard: int, how: How, notes: Mapping[str, str]) -> None:
-        """Begin to speak."""
-
-    def end(self, shard: int, why: str) -> None:
-        """Stop at once, what is half said included: another may speak any moment."""
+_FINISH_SECONDS = 15.0  # for what was taken of a shard that is given away
+_KEPT_SECONDS = 10.0  # for whom a shard was given to
 
 
 class Lease:
@@ -71,6 +49,10 @@ class Lease:
         self._until = -1.0  # from then on another may speak
         self._record: Record | None = None
         self._changed = clock()  # when the record was first seen as it is
+        self._giving: tuple[str, float] | None = None  # to whom, and until when it may wait
+        self.asked_by = ""  # who wants it
+        self._fate = Fate.ALIVE  # of the holder, when it was asked for last
+        self._free_since: float | None = None
         self._asked = -float("inf")  # when the holder's fate was asked for last
         self.reached = clock()  # when the shelf answered last; at first, when it was made
         self.trouble = "the Lease was not read yet"  # why it cannot be, empty when it can
@@ -78,7 +60,18 @@ class Lease:
     @property
     def speaking(self) -> bool:
         """Whether this process may speak now."""
-        return self._holding and self._clock() < self._until
+        return self._holding and self._giving is None and self._clock() < self._until
+
+    @property
+    def held(self) -> bool:
+        """Whether this process holds it, be it to give it away."""
+        return self._holding
+
+    @property
+    def kept_for(self) -> str:
+        """To whom it was let go, if it was to somebody; for a while others leave it alone."""
+        to = self._record.notes.get(FOR, "") if self._record else ""
+        return to if self.age < _KEPT_SECONDS else ""
 
     @property
     def known(self) -> bool:
@@ -89,6 +82,11 @@ class Lease:
     def holder(self) -> str:
         """Who held it when it was last looked at."""
         return self._record.holder if self._record else ""
+
+    @property
+    def free_for(self) -> float:
+        """Seconds since this process saw that it is free."""
+        return 0.0 if self._free_since is None else self._clock() - self._free_since
 
     @property
     def age(self) -> float:
@@ -113,7 +111,7 @@ class Lease:
         held = self._holding
         try:
             async with asyncio.timeout(self._timing.patience):
-                await (self._renew() if held else self._look())
+                await (self._keep() if held else self._look())
         except LeaseChanged:
             self._reached()  # somebody was quicker: look again
         except (LeaseAway, TimeoutError) as error:
@@ -121,9 +119,27 @@ class Lease:
             return self._timing.retry
         else:
             self._reached()
-        if not self._holding:
+        if not self._holding or self._giving is not None:
             return self._timing.look
         return self._timing.renew if held else 0.0
+
+    async def ask(self) -> bool:
+        """Ask the holder for it; False if that could not be written down now."""
+        try:
+            async with asyncio.timeout(self._timing.patience):
+                record = await self._shelf.read(self.shard)
+                if not self._holding and record.holder:
+                    await self._shelf.write(self.shard, record.asked(self._shelf.me))
+        except (LeaseChanged, LeaseAway, TimeoutError):
+            return False
+        return True
+
+    def give(self, to: str) -> None:
+        """Let it go to another as soon as everything that was taken is finished."""
+        if self._holding and self._giving is None:
+            log.info("lease will be given", extra={"shard": self.shard, "to": to})
+            self._giving = (to, self._clock() + _FINISH_SECONDS)
+            self._speaker.pause(self.shard)
 
     async def release(self, seconds: float) -> bool:
         """Stop speaking at once and let the Lease go, with what the successor has to know.
@@ -161,8 +177,10 @@ class Lease:
 
     async def _look(self) -> None:
         record = await self._shelf.read(self.shard)
-        self._see(record)
+        if self._see(record) and record.holder not in {"", self._shelf.me}:
+            self._speaker.heed(self.shard, record.notes)
         how = await self._vacancy(record)
+        self._free_since = (self._free_since or self._clock()) if how else None
         if how is None or not self._speaker.able(self.shard):
             return
         began = self._clock()
@@ -181,13 +199,24 @@ class Lease:
             return How.OURS
         if self.age > self._timing.lasts:
             return How.EXPIRED
-        if self._clock() - self._asked < self._timing.retry:
-            return None
-        self._asked = self._clock()
-        fate = await self._shelf.fate(self.shard, record)
-        if fate is Fate.GONE:
+        if self._clock() - self._asked >= self._timing.retry:
+            self._asked = self._clock()
+            self._fate = await self._shelf.fate(self.shard, record)
+        if self._fate is Fate.GONE:
             return How.GONE if self.age > self._timing.ending else None
-        return How.ENDED if fate is Fate.ENDED else None
+        return How.ENDED if self._fate is Fate.ENDED else None
+
+    async def _keep(self) -> None:
+        await self._renew()
+        if self._giving is None or not self._holding or self._record is None:
+            return
+        to, until = self._giving
+        if self._speaker.idle(self.shard) or self._clock() > until:
+            notes = {**self._speaker.notes(self.shard), FOR: to}
+            self._see(await self._shelf.write(self.shard, self._record.let_go(notes)))
+            self._holding, self._giving = False, None
+            log.info("lease given", extra={"shard": self.shard, "to": to})
+            self._speaker.gave(self.shard)
 
     async def _renew(self) -> None:
         assert self._record is not None
@@ -201,7 +230,9 @@ class Lease:
                 self._see(current)
                 self._stop(f"taken over by {current.holder or 'nobody'}")
                 return
+            self.asked_by = current.notes.get(WANTED, "")
             began = self._clock()
+            notes = {**notes, WANTED: ""} if self.asked_by else notes
             written = await self._shelf.write(self.shard, current.kept(notes))
         self._see(written)
         if self._holding:  # it may have been too late for that
@@ -214,17 +245,20 @@ class Lease:
                 self._stop("it could not be renewed in time")
 
     def _stop(self, why: str) -> None:
-        self._holding = False
+        self._holding, self._giving = False, None
         log.error("lease lost", extra={"shard": self.shard, "reason": why})
         self._speaker.end(self.shard, why)
 
-    def _see(self, record: Record) -> None:
-        if self._record is None or record.version != self._record.version:
+    def _see(self, record: Record) -> bool:
+        """Take in what the Lease says now; whether that is new."""
+        new = self._record is None or record.version != self._record.version
+        if new:
             self._changed = self._clock()
             if self._record is not None and record.holder != self._record.holder:
                 extra = {"shard": self.shard, "holder": record.holder}
                 log.info("lease holder changed", extra=extra)
         self._record = record
+        return new
 
     def _reached(self) -> None:
         self.reached = self._clock()

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+WANTED, FOR = "wanted", "for"  # notes: who asks for a Lease; to whom it was let go
+
+
 class LeaseTrouble(Exception):
     """A Lease could not be read or written. Seen by bot/lease.py alone, which tries again."""
 
@@ -45,9 +48,19 @@ class Record:
     def taken(self, by: str) -> Record:
         """The same Lease in the hands of `by`, as of now."""
         moment = now()
+        notes = {name: "" if name in {FOR, WANTED} else note for name, note in self.notes.items()}
         return replace(
-            self, holder=by, acquired=moment, renewed=moment, transitions=self.transitions + 1
+            self,
+            holder=by,
+            notes=notes,
+            acquired=moment,
+            renewed=moment,
+            transitions=self.transitions + 1,
         )
+
+    def asked(self, by: str) -> Record:
+        """The same Lease, with the wish of `by` to have it."""
+        return replace(self, notes={**self.notes, WANTED: by})
 
     def kept(self, notes: Mapping[str, str]) -> Record:
         """The same Lease, renewed now and with these notes."""

@@ -24,13 +24,13 @@ class Timing:
     ending: float  # a deleted pod's process may go on for so long: terminationGracePeriodSeconds
 
     @classmethod
-    def of(cls, lasts: float) -> Timing:
-        """Derive the rest from how long a Lease lasts."""
+    def of(cls, lasts: float, shards: int = 1) -> Timing:
+        """Derive the rest from how long a Lease lasts. Of many, each is looked at more rarely."""
         return cls(
             lasts=lasts,
             renew=lasts / 25,
             retry=lasts / 75,
-            look=min(0.5, lasts / 10),
+            look=min(0.5, lasts / 10) * max(1.0, shards / 4),
             patience=lasts / 15,
             margin=lasts / 15,
             ending=lasts / 2,

@@ -19,9 +19,19 @@ if TYPE_CHECKING:
 
 
 class Pulse:
-    """What is known of the session now."""
+    """What is known of the session now.
 
-    def __init__(self, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
+    Of the `siblings`, one for each shard, the metrics show the one that is worst off.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+        siblings: list[Pulse] | None = None,
+    ) -> None:
+        self._siblings = [] if siblings is None else siblings
+        self._siblings.append(self)
         self._metrics = metrics
         self._clock = clock
         self._latency = math.inf
@@ -48,7 +58,12 @@ class Pulse:
         if self.open != is_open:
             self.since = self._clock()
         self.open = is_open
-        self._metrics.gateway_open.set(is_open)
+        self._metrics.gateway_open.set(all(each.open for each in self._siblings))
+
+    def leave(self) -> None:
+        """Count no more: the session is meant to be over."""
+        self._siblings.remove(self)
+        self._metrics.gateway_open.set(all(each.open for each in self._siblings))
 
     def sample(self, latency: float) -> None:
         """Look at the client's latency now, in seconds; infinite or NaN before the first beat."""
@@ -56,7 +71,7 @@ class Pulse:
             self._latency = latency
             self._acknowledged = self._clock()
             self._metrics.latency.set(latency)
-        age = self.heartbeat_age()
+        age = max(each.heartbeat_age() for each in (self, *self._siblings))
         self._metrics.heartbeat.set(age if math.isfinite(age) else -1)
 
     def heartbeat_age(self) -> float:

@@ -44,6 +44,10 @@ class Lease(Section):
         "and, but for a few seconds, an outage of the API server silences nobody",
     )
 
+    shards_per_pod: int = Field(
+        default=16, ge=1, le=1000, description="The most shards that one process serves"
+    )
+
     def path(self, token_file: Path) -> Path:
         """Give the file to lock: the same for every bot that reads the same token."""
         if self.file is not None:

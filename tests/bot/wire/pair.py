@@ -13,8 +13,10 @@ from .scene import scene as open_scene
 @asynccontextmanager
 async def two(fresh: FreshStage, tmp_path: Path, **settings: str) -> AsyncIterator[Scene]:
     """A speaker that is Ready; `another` starts the next one."""
-    stage = fresh(SKY_LEASE__FILE=str(tmp_path / "lease"), **settings)
+    stage = fresh(start="", SKY_LEASE__FILE=str(tmp_path / "lease"), **settings)
     async with open_scene(stage) as scene:
+        await scene.discord.set(max_concurrency=16)  # as Discord grants to a bot of many shards
+        stage.bot.start()
         await stage.bot.ready()
         await stage.bot.logged("lease taken")
         yield scene

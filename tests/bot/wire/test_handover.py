@@ -5,6 +5,8 @@ from pathlib import Path
 
 from .conftest import FreshStage
 from .pair import another, answered_once, two
+from .process import BotProcess
+from .scene import Scene
 
 MESSAGES, A_SECOND, CHANNELS = 40, 10, 12
 
@@ -94,3 +96,59 @@ async def test_what_was_said_while_no_process_ran_is_answered_if_it_is_not_too_o
             assert await scene.silence(old)
             assert await successor.metric("caught_up_total", outcome="too_old") == 1
             assert len(await scene.records(before)) == 1
+
+
+async def test_many_shards_are_shared_out_and_taken_over_from_a_process_that_was_killed(
+    fresh: FreshStage, tmp_path: Path
+) -> None:
+    """Four shards on three processes: each shard is served by one, before and after."""
+    settings = {"SKY_DISCORD__SHARDS": "4", "SKY_LEASE__SECONDS": "15"}
+    async with two(fresh, tmp_path, **settings) as scene:
+        places = await one_channel_of_each_shard(scene, 4)
+        async with another(scene, "second") as second, another(scene, "third") as third:
+            bots = [scene.bot, second, third]
+            await shared_out(bots, [1, 1, 2])
+
+            before = [await scene.call("anybody?", where=place) for place in places]
+            await answered_once(scene, before)
+            victim = bots[0]
+            held = await serves(victim)
+            victim.kill()
+            during = [await scene.call("and now?", where=place) for place in places]
+            await answered_once(scene, during)
+
+            await shared_out([second, third], [2, 2])
+            after = [await scene.call("and after?", where=place) for place in places]
+            await answered_once(scene, after)
+            assert held
+            for question in (*before, *during, *after):
+                assert len(await scene.records(question)) == 1
+
+
+async def one_channel_of_each_shard(scene: Scene, shards: int) -> list[str]:
+    """Add servers until each shard has one; give a channel of each."""
+    found: dict[int, str] = {}
+    for number in range(100):
+        world = await scene.discord.world()
+        for channel in world.channels:
+            if channel.guild_id:
+                found.setdefault((int(channel.guild_id) >> 22) % shards, channel.id)
+        if len(found) == shards:
+            break
+        await scene.discord.add_guild(f"Shard Harbour {number}", channels=1)
+    return [found[shard] for shard in range(shards)]
+
+
+async def serves(bot: BotProcess) -> set[int]:
+    """Say for which shards a process speaks."""
+    return {shard for shard in range(4) if await bot.metric("speaking", shard=str(shard)) == 1}
+
+
+async def shared_out(bots: list[BotProcess], numbers: list[int]) -> None:
+    """Wait until the processes serve so many shards, and each shard is served by one."""
+    async with asyncio.timeout(60):
+        while True:
+            each = [await serves(bot) for bot in bots]
+            if sorted(map(len, each)) == numbers and len(set().union(*each)) == sum(numbers):
+                return
+            await asyncio.sleep(0.2)
