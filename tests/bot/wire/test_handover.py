@@ -76,7 +76,7 @@ async def test_a_standby_takes_over_from_a_process_that_was_killed(
 async def test_what_was_said_while_no_process_ran_is_answered_if_it_is_not_too_old(
     fresh: FreshStage, tmp_path: Path
 ) -> None:
-    settings = {"SKY_WORK__CATCH_UP_SECONDS": "4", "SKY_LEASE__SECONDS": "15"}
+    settings = {"SKY_WORK__CATCH_UP_SECONDS": "12", "SKY_LEASE__SECONDS": "15"}
     async with two(fresh, tmp_path, **settings) as scene:
         there = scene.elsewhere(2)
         before = await scene.whisper("before")
@@ -84,7 +84,7 @@ async def test_what_was_said_while_no_process_ran_is_answered_if_it_is_not_too_o
         await asyncio.sleep(1)  # longer than from one renewal to the next
         scene.bot.kill()
         old = await scene.call("too long ago", where=there[0])
-        await asyncio.sleep(4.5)
+        await asyncio.sleep(12.5)
         missed = [
             await scene.call("not long ago", where=there[1]),
             await scene.whisper("alone with the bot"),
