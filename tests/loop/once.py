@@ -72,11 +72,14 @@ async def _course(load: Steady, began: float) -> Course:
     return Course(tally.since(0, began - _LONGEST_ANSWER), tally.since(began - _LONGEST_ANSWER))
 
 
-async def rollouts(releases: Releases, count: int) -> Rollouts:
-    """Merge COUNT times in a row, each a new tag and digest through Git and Flux."""
+async def rollouts(releases: Releases, count: int, quiet: float = QUIET) -> Rollouts:
+    """Merge COUNT times in a row, each a new tag and digest through Git and Flux.
+
+    For QUIET seconds before that nothing happens, so that the usual delay is known.
+    """
     seconds = []
     async with steady(PER_SECOND) as load:
-        await asyncio.sleep(QUIET)
+        await asyncio.sleep(quiet)
         first = began = time.time()
         for number in range(1, count + 1):
             deployed = await releases.deploy()

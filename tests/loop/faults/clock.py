@@ -98,7 +98,7 @@ ENTRIES = (
         "clock-jumps",
         _jumps,
         "the bot's clock jumps an hour ahead, two hours back, and right again",
-        recovers=5,
+        recovers=10,
         per_second=2.0,
     ),
 )

@@ -24,7 +24,7 @@ ENTRIES = (
         _api_server_away,
         "the API server is away for 60 s",
         log="lease out of reach",
-        recovers=5,
+        recovers=10,
     ),
-    Entry("etcd-restarted", _etcd_restarted, "etcd crashes and is started again", recovers=5),
+    Entry("etcd-restarted", _etcd_restarted, "etcd crashes and is started again", recovers=10),
 )

@@ -83,7 +83,7 @@ ENTRIES = (
         "memory-pressure",
         _memory_pressure,
         "others leave the container 24 MiB of its memory for 15 s",
-        recovers=5,
+        recovers=10,
     ),
     Entry(
         "disk-full",

@@ -62,6 +62,6 @@ ENTRIES = (
     ),
     Entry("pod-deleted", _pod_deleted, "the pod is deleted by force", recovers=90),
     Entry("pod-evicted", _evicted, "the pod is evicted, as by a drained node", recovers=60),
-    Entry("kubelet-restarted", _kubelet, "the kubelet is restarted", recovers=5),
-    Entry("containerd-restarted", _containerd, "containerd crashes", recovers=5),
+    Entry("kubelet-restarted", _kubelet, "the kubelet is restarted", recovers=10),
+    Entry("containerd-restarted", _containerd, "containerd crashes", recovers=10),
 )
