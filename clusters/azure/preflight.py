@@ -118,7 +118,10 @@ def repository_settings(desk: Desk) -> None:
     if repo is None:
         return
     if not repo["permissions"].get("admin"):
-        raise Stop(f"You are no admin of {repo['full_name']}, which deploy keys need.")
+        raise Stop(
+            f"You are no admin of {repo['full_name']}, which deploy keys need. If that is not the "
+            "repository you mean, name yours: --repository OWNER/NAME."
+        )
     if repo["default_branch"] != "main":
         raise Stop(f"The default branch of {repo['full_name']} is not main.")
     given = desk.values.get("CI_SUBJECT_GIVEN")

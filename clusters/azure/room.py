@@ -45,6 +45,10 @@ BOTS = Room(0.200, 512 * _MIB)
 
 def look(desk: Desk) -> Found:
     """Reckon; raises Stop where it does not fit. What already runs is not counted twice."""
+    # A new cluster's add-ons are still arriving; one that never does is not our business.
+    desk.try_(
+        kubectl("wait deployment --all -n kube-system --for condition=Available --timeout 2m")
+    )
     nodes = desk.ask(kubectl("get nodes --output json"))
     pods = desk.ask(kubectl("get pods --all-namespaces --output json"))
     if nodes is None or pods is None:

@@ -25,14 +25,14 @@ def _environment(state: State) -> Any:
     return found
 
 
-def _repository(_state: State, _asked: Asked) -> Any:
+def _repository(state: State, _asked: Asked) -> Any:
     return {
         "full_name": REPOSITORY,
         "name": "discord-sky",
         "id": 22,
         "owner": {"login": "example", "id": 11},
-        "default_branch": "main",
-        "permissions": {"admin": True},
+        "default_branch": state["github"].get("default_branch", "main"),
+        "permissions": {"admin": state["github"].get("admin", True)},
     }
 
 

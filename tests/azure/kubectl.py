@@ -200,6 +200,7 @@ _VERBS: dict[str, Verb] = {
     "apply": Verb(_apply, (*_CONFIG, "--server-side", "-f"), changes=True),
     "diff": Verb(_diff, (*_CONFIG, "--server-side", "-f")),
     "rollout status deployment/flux-operator": Verb(_wait, (*_CONFIG, "-n", "--timeout")),
+    "wait deployment": Verb(_get_system, (*_CONFIG, "--all", "-n", "--for", "--timeout")),
     "wait fluxinstance/flux": Verb(_wait, (*_CONFIG, "-n", "--for", "--timeout")),
     "get configmap discord-sky-setup": Verb(_get, (*_CONFIG, "-n", *_JSON)),
     f"get {KUSTOMIZATION}": Verb(_list, (*_CONFIG, "-n", *_JSON)),

@@ -150,6 +150,26 @@ def test_what_is_missing_is_said_before_anything_is_made(
     assert stage.world.changed == []
 
 
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ({"admin": False}, "name yours: --repository OWNER/NAME"),
+        ({"default_branch": "trunk"}, "The default branch of example/discord-sky is not main."),
+        ({"oidc": {"use_default": False, "include_claim_keys": ["actor"]}}, "--ci-subject"),
+    ],
+)
+def test_a_repository_that_will_not_do_is_said_before_anything_is_made(
+    state: dict[str, object], words: str, stage: Stage
+) -> None:
+    stage.world.state["github"].update(state)
+
+    code = stage.run("up")
+
+    assert code == 1
+    assert words in stage.text
+    assert stage.world.changed == []
+
+
 def test_nodes_without_room_are_said_with_the_remedy(stage: Stage) -> None:
     names = stage.others_have(["cluster"])
     (cluster,) = stage.world.state["clusters"].values()
