@@ -91,6 +91,7 @@ class App:
                     ),
                     access.token,
                     pulse,
+                    settings.http.heartbeat_seconds,
                 ),
                 catchup,
             )

@@ -36,6 +36,7 @@ _FATAL_PAUSE, _LONGEST_FATAL_PAUSE = 30.0, 600.0  # a person has to mend it
 _LONG_SESSION = 60.0  # seconds: one that lasted so long did not fail to begin
 _CLOSE_SECONDS = 1.5  # a silent gateway must not hold up the end
 _GIVE_UP_RESUMING = 120.0  # seconds without a session; Discord has forgotten it by then
+_DEAF = 0.9  # of the seconds after which the bot is not Ready: it reconnects before that
 _TRANSIENT = (aiohttp.ClientError, OSError, TimeoutError, discord.DiscordException)
 
 _REMEDIES = {
@@ -51,7 +52,15 @@ _REMEDIES = {
 class Connection:
     """The present client, and the loop that replaces it."""
 
-    def __init__(self, make: Callable[[], Gateway], token: Credential, pulse: Pulse) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Gateway],
+        token: Credential,
+        pulse: Pulse,
+        heartbeat_seconds: float = 60.0,
+    ) -> None:
+        """Log in with `token`; a gateway that is deaf for `heartbeat_seconds` is not Ready."""
+        self._deaf_seconds = _DEAF * heartbeat_seconds
         self._make = make
         self._token = token
         self._pulse = pulse
@@ -108,7 +117,10 @@ class Connection:
     async def _session(self, token: str) -> None:
         """Log in and stay until the session is over; raises Fatal or one of _TRANSIENT."""
         self._client = client = self._make()
-        watchdog = asyncio.create_task(self._restart_if_stuck(client))
+        watchdogs = [
+            asyncio.create_task(self._restart_if_stuck(client)),
+            asyncio.create_task(self._reconnect_if_deaf(client)),
+        ]
         try:
             await client.login(token)
             self._token.accept(token)
@@ -133,10 +145,26 @@ class Connection:
             raise aiohttp.ClientConnectionError("the gateway cannot be reached") from error
         finally:
             self._up.clear()
-            watchdog.cancel()
+            for watchdog in watchdogs:
+                watchdog.cancel()
             with contextlib.suppress(*_TRANSIENT):
                 async with asyncio.timeout(_CLOSE_SECONDS):
                     await client.close()
+
+    async def _reconnect_if_deaf(self, client: Gateway) -> None:
+        """Resume where Discord sends what it likes and acknowledges no heartbeat.
+
+        discord.py looks at whether anything arrives, and only when a heartbeat is due. A session
+        that was resumed counts anew, so this happens once in `_deaf_seconds` at most.
+        """
+        while True:
+            await asyncio.sleep(1)
+            if not self._pulse.deaf_for(self._deaf_seconds):
+                continue
+            log.warning("gateway deaf, reconnecting")
+            self._pulse.closed("deaf")
+            with contextlib.suppress(*_TRANSIENT):
+                await client.ws.close(code=4000)
 
     async def _restart_if_stuck(self, client: Gateway) -> None:
         """Close `client` when it has had no session for long, so that a fresh login is tried."""

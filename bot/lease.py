@@ -240,7 +240,7 @@ class Lease:
 
     async def _fence(self) -> None:
         while True:
-            await asyncio.sleep(self._timing.margin / 20)
+            await asyncio.sleep(self._timing.margin / 10)
             if self._holding and self._clock() >= self._until:
                 self._stop("it could not be renewed in time")
 

@@ -2,8 +2,8 @@
 
 A standby counts from when it saw a renewal, the holder from before it asked for it: so the holder's
 count ends first, whatever the clocks of the two say, and `margin` earlier still.
-With 75 s: renewed every 3 s, silent after 70 s without a renewal. A minute without the API server
-begins up to 3 s after a renewal and leaves 7 s to be noticed and mended.
+With 75 s: renewed every 3 s, silent after 73 s without a renewal. A minute without the API server
+begins up to 3 s after a renewal and leaves 10 s to be noticed and mended.
 """
 
 from __future__ import annotations
@@ -32,6 +32,6 @@ class Timing:
             retry=lasts / 75,
             look=min(0.5, lasts / 10) * max(1.0, shards / 4),
             patience=lasts / 15,
-            margin=lasts / 15,
+            margin=lasts * 2 / 75,
             ending=lasts / 2,
         )

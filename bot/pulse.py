@@ -78,6 +78,10 @@ class Pulse:
         """Seconds since the last acknowledged beat; infinite before the first."""
         return self._clock() - self._acknowledged
 
+    def deaf_for(self, seconds: float) -> bool:
+        """Whether a session is open whose heartbeats were not acknowledged for so long."""
+        return self.open and self.heartbeat_age() > seconds
+
     def not_ready(self, heartbeat_seconds: float) -> str | None:
         """Why nothing can be heard from Discord now, None when all is well."""
         if not self.open:

@@ -235,7 +235,9 @@ class Http(Section):
     )
     port: int = Field(default=8080, ge=0, le=65535, description="The port; 0 takes any free one")
     heartbeat_seconds: Seconds = Field(
-        default=60, description="Not Ready when Discord's last heartbeat answer is older than this"
+        default=60,
+        description="Not Ready when Discord's last heartbeat answer is older than this; "
+        "shortly before that the bot reconnects",
     )
 
 

@@ -93,3 +93,27 @@ async def test_discord_out_of_reach_at_the_first_start_is_waited_for(fresh: Fres
 
         await scene.bot.ready()
         await scene.answer(await scene.call("there you are"))
+
+
+async def test_a_gateway_that_acknowledges_no_heartbeat_is_left_for_another_connection(
+    fresh: FreshStage,
+) -> None:
+    """It still delivers, so nothing but the missing acknowledgement says that it is ill."""
+    stage = fresh(start="", SKY_HTTP__HEARTBEAT_SECONDS="4")
+    async with open_scene(stage) as scene:
+        await scene.discord.set(heartbeat_interval_ms=1000)
+        try:
+            stage.bot.start()
+            await scene.bot.ready()
+            await scene.discord.fault("gateway", "no_ack")
+
+            await scene.bot.logged("gateway deaf, reconnecting")
+            await scene.bot.logged("gateway resumed")
+            await scene.bot.ready()
+            await scene.answer(await scene.call("can you hear me?"))
+            await asyncio.sleep(5)
+
+            assert await scene.bot.metric("gateway_events_total", event="deaf") == 1
+            assert await scene.bot.metric("gateway_events_total", event="ready") == 1
+        finally:
+            await scene.discord.set(heartbeat_interval_ms=41_250)
