@@ -124,11 +124,15 @@ class Channels:
         async def call(client: discord.Client) -> None:
             place = client.get_partial_messageable(channel_id)
             changes = discord_posts.changes(post, was)
-            if "suppress" not in changes:
-                await place.get_partial_message(message_id).edit(**changes)
-                return
-            # Only of a message that was read does discord.py take previews away.
-            await (await place.fetch_message(message_id)).edit(**changes)
+            if "suppress" in changes:
+                # Only of a message that was read does discord.py take previews away.
+                try:
+                    await (await place.fetch_message(message_id)).edit(**changes)
+                except discord.Forbidden:  # it may not read what it writes
+                    del changes["suppress"]
+                else:
+                    return
+            await place.get_partial_message(message_id).edit(**changes)
 
         await self._ask("edit", call, _PAUSES if patient else ())
 

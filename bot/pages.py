@@ -151,9 +151,13 @@ class Pages:
     async def _open(self, post: Post) -> _Page:
         """Begin a message: an earlier one that is replaced, as long as there are any, or a new."""
         while self._earlier and self._channel_id == self._order.to.channel_id:
-            page = _Page(self._channel_id, self._earlier.pop(0), post)
-            with contextlib.suppress(PlaceGone):
+            page = _Page(self._channel_id, self._earlier[0], post)
+            try:
                 await self._outbox.edit(page.channel_id, page.id, post, None, patient=True)
+            except PlaceGone:
+                del self._earlier[0]
+            else:
+                del self._earlier[0]
                 return page
         number = nonce(self._order.stem, len(self.sent))
         there = await self._outbox.send(self._order.to, post, number, self._channel_id)
@@ -170,7 +174,7 @@ class Pages:
                 self._channel_id = await self._outbox.start_thread(
                     self._order.to, self.sent[0], title
                 )
-            except (MayNotSpeak, PlaceGone):  # no permission, a thread already, a direct message
+            except Unsaid:  # no permission, a direct message, a thread that has no threads
                 self._long = "parts"
 
     async def _finish(self, buttons: tuple[Button, ...], pictures: tuple[Picture, ...]) -> None:

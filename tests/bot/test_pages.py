@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.buttons import button
+from bot.errors import DiscordDown
 from bot.messages import Author, Button, Message, Picture, Post
 from bot.pages import Order, Pages
 from bot.settings import Reply as Settings
@@ -152,6 +153,19 @@ async def test_an_earlier_message_that_was_deleted_is_made_good_by_a_new_one() -
     await shown(outbox, "Here it is.", what=order(replaces=(4711,), stem=6))
 
     assert list(outbox.messages.values()) == ["Here it is."]
+
+
+async def test_an_earlier_message_that_could_not_be_reached_is_tried_again() -> None:
+    outbox = FakeOutbox()
+    earlier = await shown(outbox, "Then.")
+    pages = Pages(order(replaces=tuple(earlier.sent), stem=6), outbox, Settings(), lambda: None)
+    outbox.failures = [DiscordDown()]
+
+    with pytest.raises(DiscordDown):
+        await pages.show("Now", last=False)
+    await pages.show("Now.", last=True)
+
+    assert list(outbox.messages.values()) == ["Now."]
 
 
 LINKS = "See https://a.example and <https://b.example>, [c](https://c.example). "

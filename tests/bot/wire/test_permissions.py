@@ -56,7 +56,9 @@ async def test_where_history_is_hidden_the_answer_comes_without_being_a_reply(
 ) -> None:
     place = await scene.discord.add_channel("forgetful", deny=["read_message_history"])
 
-    await scene.call("what was said before?", where=place.name)
+    links = " ".join(f"https://example.org/{number}" for number in range(6))
+    words = f'what was said before? [[text="Nobody knows: {links}" chunks=12 delay=0.15]]'
+    await scene.call(words, where=place.name)
     text = (await scene.openai.ended("what was said before?")).text
 
     async with asyncio.timeout(10), scene.discord.events() as events:
@@ -122,3 +124,12 @@ async def test_a_question_deleted_in_mid_answer_ends_it(scene: Scene, delay: flo
     else:
         await scene.openai.first(lambda r: r.ending == "gone" and "regretted" in str(r.asked))
         assert (await scene.seen(question)).parts == ()
+
+
+async def test_without_permission_for_files_a_picture_is_owned_up_to(scene: Scene) -> None:
+    place = await scene.discord.add_channel("no-pictures", deny=["attach_files"])
+    question = await scene.say("!sky(image) a gull", where=place.name)
+
+    seen = await scene.until(question, lambda seen: "I may not attach files here" in seen.text)
+
+    assert seen.parts[0].attachments == ()
