@@ -120,16 +120,18 @@ async def test_a_question_is_answered_as_it_stands_when_its_turn_comes(fresh: Fr
     stage = fresh(SKY_WORK__IN_FLIGHT="1")
     await stage.bot.ready()
     async with open_scene(stage) as scene:
-        slow, edits, gone = scene.elsewhere(3)
+        slow, edits, gone, after = scene.elsewhere(4)
         first = await scene.call("slowly [[first=1.5 text=done]]", where=slow)
         second = await scene.call("how tall is the mats?", where=edits, by="Bram")
         third = await scene.call("nothing to see here", where=gone, by="Chiyo")
+        fourth = await scene.call("one more", where=after, by="Dara")
         text = (await scene.discord.message(second)).content
         await scene.discord.edit(second, text.replace("mats", "mast"))
         await scene.discord.delete(third)
 
         await scene.answer(first)
         turns = await read(scene, second)
+        await scene.answer(fourth)  # they are answered in turn, so the third is done with
 
         assert "how tall is the mast?" in turns[-1]
         assert await scene.silence(third)
