@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from clusters.azure.doctor import links_azure, links_bot, links_flux
+from clusters.azure.doctor import links_azure, links_bot, links_flux, links_images, links_pod
 from clusters.azure.doctor.facts import Facts
 from clusters.azure.doctor.verdict import Status, Verdict
 
@@ -25,13 +25,13 @@ CHAIN: tuple[tuple[str, str, Look], ...] = (
     ("vault", "the vault answers", links_azure.vault),
     ("role", "they may read vault and registry", links_azure.role),
     ("secrets", "the secrets are there and enabled", links_azure.secrets),
-    ("registry", "Flux finds images", links_flux.registry),
-    ("policy", "the policy chooses a tag", links_flux.policy),
-    ("automation", "the automation may push", links_flux.automation),
-    ("pod", "the bot has a pod on a node", links_bot.pod_there),
-    ("mount", "the node mounts the secrets", links_bot.mount),
-    ("pull", "the node pulls the image", links_bot.pull),
-    ("start", "the container runs", links_bot.start),
+    ("registry", "Flux finds images", links_images.registry),
+    ("policy", "the policy chooses a tag", links_images.policy),
+    ("automation", "the automation may push", links_images.automation),
+    ("pod", "the bot has a pod on a node", links_pod.pod_there),
+    ("mount", "the node mounts the secrets", links_pod.mount),
+    ("pull", "the node pulls the image", links_pod.pull),
+    ("start", "the container runs", links_pod.start),
     ("token", "Discord accepts the token", links_bot.token),
     ("gateway", "the gateway is open, intents on", links_bot.gateway),
     ("key", "the model's provider accepts the key", links_bot.key),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from clusters.azure.doctor.causes import CAUSES, Cause
+from clusters.azure.doctor.causes import CAUSES
 from clusters.azure.doctor.facts import Facts
-from clusters.azure.doctor.party import BOT_PARTY, FLUX_PARTY, Party, words
-from clusters.azure.doctor.verdict import Verdict, broken, ok, unseen
-from clusters.azure.doctor.voices import against, let_in, may_scan
+from clusters.azure.doctor.party import BOT_PARTY, FLUX_PARTY, Party
+from clusters.azure.doctor.verdict import Verdict, ok, unseen
+from clusters.azure.doctor.voices import against, let_in, may_scan, told
 
 _PLAIN = "no Key Vault here: the credentials are in the Secret discord-sky-secrets"
 
@@ -98,8 +98,4 @@ def _known(facts: Facts, said: str) -> Verdict:
 
 def _told(code: str, facts: Facts, party: Party) -> Verdict:
     """Say what az showed in the words of the cause that CODE would have had."""
-    cause: Cause = next(one for one in CAUSES if one.fits(code))
-    names = {**words(facts, party), "secret": "SECRET"}
-    said = cause.said.format_map(names)
-    commands = [command.format_map(names) for command in cause.commands]
-    return broken(said[0].upper() + said[1:], cause.remedy.format_map(names), *commands)
+    return told(next(one for one in CAUSES if one.fits(code)), facts, party)

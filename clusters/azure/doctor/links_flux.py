@@ -1,23 +1,16 @@
-"""The links that Flux is: cluster, settings, controllers, Git, what is applied, images. Pure."""
+"""The links that Flux is: cluster, settings, controllers, Git, what is applied. Pure."""
 
 from __future__ import annotations
 
-import re
-
 from clusters.azure.doctor.causes import AGAIN
-from clusters.azure.doctor.facts import BOT, FLUX, SETTINGS, Facts, FluxObject
+from clusters.azure.doctor.condition import failing
+from clusters.azure.doctor.facts import BOT, FLUX, SETTINGS, Facts
 from clusters.azure.doctor.verdict import Verdict, broken, ok, unseen
 
 _OF_KEY_VAULT = {"KEYVAULT_NAME", "AZURE_TENANT_ID", "BOT_CLIENT_ID"}
-_PUSH = re.compile(
-    r"push|read.only|authoriz|authenticat|denied|permission|remote:|\b403\b|GH006|GH013",
-    re.IGNORECASE,
-)
-_EMPTY = re.compile(r"NAME_UNKNOWN|NOT_FOUND|MANIFEST_UNKNOWN|\b404\b", re.IGNORECASE)
 # Reasons of a Kustomization that are about what it applied, not about applying: links of their own.
 _LATER = {"HealthCheckFailed", "Progressing", "ProgressingWithRetry", "HealthCheckCanceled"}
 _STARTS = 60  # seconds within which a controller is up
-_LOOK = "flux get all --namespace flux-system"
 
 
 def cluster(facts: Facts) -> Verdict:
@@ -90,7 +83,7 @@ def git(facts: Facts) -> Verdict:
             "The FluxInstance makes it.",
             AGAIN,
         )
-    return _flux(
+    return failing(
         found,
         "Flux cannot read the repository",
         "The deploy key of the Secret flux-system must be one of the repository's; the set-up "
@@ -112,7 +105,7 @@ def applied(facts: Facts) -> Verdict:
             )
         if found.reason in _LATER and not found.suspended:
             continue
-        verdict = _flux(
+        verdict = failing(
             found,
             f"Flux cannot apply {name}",
             "Mend what it names in Git (`python -m tests.gitops check` finds most of it), and "
@@ -122,91 +115,3 @@ def applied(facts: Facts) -> Verdict:
         if verdict:
             return verdict
     return ok("all three Kustomizations are applied")
-
-
-def registry(facts: Facts) -> Verdict:
-    """Whether Flux finds tags in the registry."""
-    found = facts.object("ImageRepository", BOT)
-    if found is None:
-        return _missing("ImageRepository")
-    if found.ready == "False" and _EMPTY.search(found.message):
-        return broken(
-            f"The registry has no {found.about} yet: {found.message}",
-            "Push the first image: run the image workflow, or build by hand as README says.",
-            "gh workflow run image.yaml --ref main",
-            f"flux reconcile image repository {BOT}",
-        )
-    return _flux(
-        found,
-        "Flux cannot read the registry",
-        "ACR_LOGIN_SERVER must be the registry's login server.",
-        "az acr list --query [].loginServer --output tsv",
-        f"flux reconcile image repository {BOT}",
-    ) or ok(found.message or f"Flux reads {found.about}")
-
-
-def policy(facts: Facts) -> Verdict:
-    """Whether one of the tags is chosen."""
-    found = facts.object("ImagePolicy", BOT)
-    if found is None:
-        return _missing("ImagePolicy")
-    return _flux(
-        found,
-        f"The image policy matches no tag (it wants {found.about})",
-        "Tags are main-<number>-<seven hex digits>: see which there are, and that the policy in "
-        "clusters/production/images is as in Git. Without any, run the image workflow.",
-        f"az acr repository show-tags --name {_registry(facts)} --repository discordskybot",
-        f"flux reconcile kustomization {BOT}-images --with-source",
-        "gh workflow run image.yaml --ref main",
-    ) or ok(found.message or "a tag is chosen")
-
-
-def automation(facts: Facts) -> Verdict:
-    """Whether the automation may push what it chose."""
-    found = facts.object("ImageUpdateAutomation", BOT)
-    if found is None:
-        return _missing("ImageUpdateAutomation")
-    if found.ready == "False" and _PUSH.search(found.message):
-        return broken(
-            f"The automation may not push to main: {found.message}",
-            "The deploy key in the Secret flux-system must have write access and be on the bypass "
-            "list of main's ruleset; the set-up makes one.",
-            "gh repo deploy-key list",
-            AGAIN,
-            f"flux reconcile image update {BOT}",
-        )
-    return _flux(
-        found,
-        "The automation cannot write the tag into Git",
-        "Mend what it names.",
-        f"flux reconcile image update {BOT}",
-    ) or ok(found.message or "it pushes")
-
-
-def _flux(found: FluxObject, said: str, remedy: str, *commands: str) -> Verdict | None:
-    """Return a verdict if the object is suspended or failed; None if it is well or under way."""
-    if found.suspended:
-        kind = {"ImageRepository": "image repository", "ImageUpdateAutomation": "image update"}
-        what = kind.get(found.kind, found.kind.lower())
-        return broken(
-            f"{found.kind} {found.name} is suspended: somebody said stop.",
-            "Ask who and why, then let it go on.",
-            f"flux resume {what} {found.name}",
-        )
-    if found.ready == "False":
-        return broken(f"{said}: {found.message}", remedy, *commands)
-    if not found.ready:
-        return unseen(f"{found.kind} {found.name} has no condition yet", "Look again.", _LOOK)
-    return None
-
-
-def _missing(kind: str) -> Verdict:
-    return broken(
-        f"There is no {kind} {BOT}.",
-        "The Kustomization discord-sky-images makes it.",
-        f"flux reconcile kustomization {BOT}-images --with-source",
-    )
-
-
-def _registry(facts: Facts) -> str:
-    return facts.setting("ACR_LOGIN_SERVER").partition(".")[0]

@@ -25,14 +25,14 @@ class Voice:
     message: str
     cause: Cause
 
-    def verdict(self, facts: Facts) -> Verdict:
-        """Say it in sentences."""
-        found = _SECRET.search(self.message)
-        names = {**words(facts, self.party), "secret": found[0] if found else "SECRET"}
-        cause = self.cause
-        said = cause.said.format_map(names)
-        commands = [command.format_map(names) for command in cause.commands]
-        return broken(said[0].upper() + said[1:], cause.remedy.format_map(names), *commands)
+
+def told(cause: Cause, facts: Facts, party: Party, message: str = "") -> Verdict:
+    """Say in sentences what CAUSE means for PARTY; MESSAGE may name the secret."""
+    found = _SECRET.search(message)
+    names = {**words(facts, party), "secret": found[0] if found else "SECRET"}
+    said = cause.said.format_map(names)
+    commands = [command.format_map(names) for command in cause.commands]
+    return broken(said[0].upper() + said[1:], cause.remedy.format_map(names), *commands)
 
 
 def voices(facts: Facts) -> list[Voice]:
@@ -54,7 +54,7 @@ def voices(facts: Facts) -> list[Voice]:
 def against(facts: Facts, link: str) -> Verdict | None:
     """Return the verdict of the first voice about LINK; None where nobody complains."""
     voice = next((one for one in voices(facts) if one.cause.link == link), None)
-    return voice.verdict(facts) if voice else None
+    return told(voice.cause, facts, voice.party, voice.message) if voice else None
 
 
 def let_in(facts: Facts) -> str:
