@@ -133,7 +133,7 @@ def wrong_client_id(releases: Releases) -> AbstractAsyncContextManager[None]:
 
 def wrong_vault_name(releases: Releases) -> AbstractAsyncContextManager[None]:
     """Name a vault that is nobody's."""
-    return _setting(releases, "KEYVAULT_NAME", "no-such-vault", "no-such-vault")
+    return _setting(releases, "KEYVAULT_NAME", "some-other-vault", "some-other-vault")
 
 
 def missing_role(releases: Releases) -> AbstractAsyncContextManager[None]:
