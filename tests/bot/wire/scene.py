@@ -11,6 +11,7 @@ import aiohttp
 
 from tests.loop.discord_server.control import DiscordControl
 from tests.loop.discord_server.records import Message, World
+from tests.loop.discord_server.seed import CHANNELS
 from tests.loop.openai_server.control import OpenAIControl, Record
 from tests.loop.openai_server.keys import digest
 from tests.loop.openai_server.records import Turn
@@ -23,6 +24,7 @@ SECONDS = 12.0
 _UPDATED = 7  # an interaction's response: the message that the button is on was changed
 _marks = count(1)
 _places = count()
+_stories = count(1)
 
 
 @dataclass
@@ -60,8 +62,7 @@ class Scene:
 
     def elsewhere(self, number: int) -> list[str]:
         """Give as many channels, none of them this story's own, in turn."""
-        names = [c.name for c in self.world.channels if c.guild_id and c.name != self.place]
-        return [names[next(_places) % len(names)] for _ in range(number)]
+        return [CHANNELS[next(_places) % len(CHANNELS)] for _ in range(number)]
 
     async def say(
         self,
@@ -234,11 +235,10 @@ class Scene:
 
 @asynccontextmanager
 async def scene(stage: Stage) -> AsyncIterator[Scene]:
-    """Open a scene in the next channel."""
+    """Open a scene in a channel of its own, where nobody has said anything yet."""
     async with (
         DiscordControl(stage.servers.discord.control_url) as discord,
         OpenAIControl(stage.servers.openai.control_url) as openai,
     ):
-        world = await discord.world()
-        names = [channel.name for channel in world.channels if channel.guild_id]
-        yield Scene(stage, discord, openai, world, names[next(_places) % len(names)])
+        place = await discord.add_channel(f"story-{next(_stories)}")
+        yield Scene(stage, discord, openai, await discord.world(), place.name)
