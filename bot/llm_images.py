@@ -39,10 +39,5 @@ async def draw(client: AsyncOpenAI, key: str, ask: Ask, settings: OpenAI, hearer
     if not drawn:
         raise ModelDown("no picture came of it")
     hearer.show(picture(drawn, part(answer, "output_format")))
-    told = part(answer, "usage") or {}
-    return Usage(
-        settings.image_model,
-        input=part(told, "input_tokens") or 0,
-        output=part(told, "output_tokens") or 0,
-        images=1,
-    )
+    # Counted as one picture, at budget.image; its tokens are in that price.
+    return Usage(ask.model or settings.model, images=1)
