@@ -141,6 +141,11 @@ class Lease:
             self._giving = (to, self._clock() + _FINISH_SECONDS)
             self._speaker.pause(self.shard)
 
+    def fence(self) -> None:
+        """Stop, if another may speak from now on."""
+        if self._holding and self._clock() >= self._until:
+            self._stop("it could not be renewed in time")
+
     async def release(self, seconds: float) -> bool:
         """Stop speaking at once and let the Lease go, with what the successor has to know.
 
@@ -241,8 +246,7 @@ class Lease:
     async def _fence(self) -> None:
         while True:
             await asyncio.sleep(self._timing.margin / 10)
-            if self._holding and self._clock() >= self._until:
-                self._stop("it could not be renewed in time")
+            self.fence()
 
     def _stop(self, why: str) -> None:
         self._holding, self._giving = False, None

@@ -1,0 +1,314 @@
+"""Who may speak when: with a shelf of our own making, whose every failure can be chosen."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.lease import Lease
+from bot.lease_record import Fate, LeaseAway, LeaseChanged, Record
+from bot.lease_speaker import How
+from bot.lease_timing import Timing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TIMING = Timing.of(75)
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now
+
+
+@dataclass
+class Paper:
+    """The one Lease that all shelves of a test show."""
+
+    record: Record = field(default_factory=lambda: Record(version="0"))
+    fates: dict[str, Fate] = field(default_factory=dict)
+
+
+@dataclass
+class PaperShelf:
+    """One process's view of the paper; `away` is why it cannot be seen."""
+
+    me: str
+    paper: Paper
+    away: str = ""
+    late: bool = False  # a write arrives, its answer does not
+
+    async def read(self, shard: int) -> Record:
+        """See Shelf."""
+        del shard
+        if self.away:
+            raise LeaseAway(self.away)
+        return self.paper.record
+
+    async def write(self, shard: int, record: Record) -> Record:
+        """See Shelf."""
+        if (await self.read(shard)).version != record.version:
+            raise LeaseChanged
+        self.paper.record = replace(record, version=str(int(record.version) + 1))
+        if self.late:
+            self.late = False
+            raise LeaseAway("the answer was lost")
+        return self.paper.record
+
+    async def fate(self, shard: int, record: Record) -> Fate:
+        """See Shelf."""
+        await self.read(shard)
+        return self.paper.fates.get(record.holder, Fate.ALIVE)
+
+    async def close(self) -> None:
+        """See Shelf."""
+
+
+@dataclass
+class Process:
+    """A process that wants to speak, and what its Lease told it."""
+
+    name: str
+    paper: Paper
+    clock: Clock
+    is_able: bool = True
+    told: list[How | str] = field(default_factory=list)
+    got: list[Mapping[str, str]] = field(default_factory=list)
+    unfinished: bool = False
+    ended: bool = False  # the process is no more, whatever its object says
+
+    @property
+    def speaking(self) -> bool:
+        """Whether anybody hears it."""
+        return self.lease.speaking and not self.ended
+
+    def __post_init__(self) -> None:
+        self.shelf = PaperShelf(self.name, self.paper)
+        self.lease = Lease(0, self.shelf, TIMING, self, self.clock)
+
+    def notes(self, shard: int) -> Mapping[str, str]:
+        """See Speaker."""
+        return {"taken": f"{self.name} {shard}"}
+
+    def able(self, shard: int) -> bool:
+        """See Speaker."""
+        return self.is_able and shard == 0
+
+    def heed(self, shard: int, notes: Mapping[str, str]) -> None:
+        """See Speaker."""
+
+    def begin(self, shard: int, how: How, notes: Mapping[str, str]) -> None:
+        """See Speaker."""
+        del shard
+        self.told.append(how)
+        self.got.append(notes)
+
+    def end(self, shard: int, why: str) -> None:
+        """See Speaker."""
+        del shard
+        self.told.append(why)
+
+    def pause(self, shard: int) -> None:
+        """See Speaker."""
+
+    def idle(self, shard: int) -> bool:
+        """See Speaker."""
+        del shard
+        return not self.unfinished
+
+    def gave(self, shard: int) -> None:
+        """See Speaker."""
+        del shard
+        self.told.append("gave")
+
+
+@dataclass
+class Two:
+    """Two processes of one bot."""
+
+    clock: Clock = field(default_factory=Clock)
+    paper: Paper = field(default_factory=Paper)
+
+    def __post_init__(self) -> None:
+        self.old = Process("old", self.paper, self.clock)
+        self.new = Process("new", self.paper, self.clock)
+
+    async def pass_by(self, seconds: float, *processes: Process, step: float = 0.5) -> None:
+        """Let time pass, with these processes doing what they do."""
+        until = self.clock.now + seconds
+        due = dict.fromkeys(map(id, processes), self.clock.now)
+        while self.clock.now < until:
+            for each in processes:
+                if due[id(each)] <= self.clock.now:
+                    due[id(each)] = self.clock.now + max(step, await each.lease.step())
+                each.lease.fence()
+            assert not (self.old.speaking and self.new.speaking)
+            self.clock.now += step
+
+
+@pytest.fixture
+async def two() -> Two:
+    """The old one speaks."""
+    found = Two()
+    await found.old.lease.step()
+    await found.old.lease.step()
+    await found.new.lease.step()
+    assert found.old.lease.speaking
+    return found
+
+
+async def test_the_first_to_come_speaks_and_the_next_waits(two: Two) -> None:
+    await two.pass_by(300, two.old, two.new)
+
+    assert two.old.told == [How.LET_GO]
+    assert two.new.told == []
+
+
+async def test_who_is_not_able_leaves_it_to_others() -> None:
+    found = Two()
+    found.old.is_able = False
+
+    await found.pass_by(2, found.old, found.new)
+
+    assert found.old.told == []
+    assert found.new.told == [How.LET_GO]
+
+
+async def test_who_lets_go_is_followed_at_once_by_one_who_knows_what_was_taken(two: Two) -> None:
+    assert await two.old.lease.release(5)
+    assert not two.old.lease.speaking
+
+    await two.new.lease.step()
+
+    assert two.new.lease.speaking
+    assert two.new.told == [How.LET_GO]
+    assert two.new.got[0]["taken"] == "old 0"
+
+
+async def test_letting_go_is_tried_again_where_the_api_server_does_not_answer(two: Two) -> None:
+    two.old.shelf.late = True
+
+    released = asyncio.create_task(two.old.lease.release(5))
+    await asyncio.sleep(0)
+    assert not two.old.lease.speaking
+    await released
+    await two.new.lease.step()
+
+    assert two.new.told == [How.LET_GO]
+
+
+async def test_one_that_cannot_renew_is_silent_before_another_speaks(two: Two) -> None:
+    """The standby sees the API server all the time, and nothing of the old one's renewals."""
+    two.old.shelf.away = "cut off"
+    began = two.clock.now
+
+    await two.pass_by(200, two.old, two.new)
+
+    assert two.old.told == [How.LET_GO, "it could not be renewed in time"]
+    assert two.new.told == [How.EXPIRED]
+    assert two.clock.now - began > TIMING.lasts
+
+
+async def test_a_minute_without_the_api_server_silences_nobody(two: Two) -> None:
+    await two.pass_by(2.9, two.old, two.new)
+    for each in (two.old, two.new):
+        each.shelf.away = "away"
+    await two.pass_by(60, two.old, two.new)
+    assert two.old.lease.speaking
+    for each in (two.old, two.new):
+        each.shelf.away = ""
+
+    await two.pass_by(300, two.old, two.new)
+
+    assert two.old.told == [How.LET_GO]
+    assert two.new.told == []
+
+
+async def test_after_a_longer_outage_the_same_one_speaks_again_and_knows_that_it_was_silent(
+    two: Two,
+) -> None:
+    two.old.shelf.away = "away"
+    await two.pass_by(120, two.old)
+    assert not two.old.lease.speaking
+    two.old.shelf.away = ""
+
+    await two.pass_by(5, two.old)
+
+    assert two.old.told == [How.LET_GO, "it could not be renewed in time", How.OURS]
+
+
+async def test_a_restarted_container_speaks_at_once_under_its_pods_name(two: Two) -> None:
+    again = Process("old", two.paper, two.clock)
+
+    await again.lease.step()
+
+    assert again.told == [How.OURS]
+
+
+async def test_a_holder_that_ended_is_succeeded_at_once(two: Two) -> None:
+    two.paper.fates["old"], two.old.ended = Fate.ENDED, True
+    began = two.clock.now
+
+    await two.pass_by(5, two.new)
+
+    assert two.new.told == [How.ENDED]
+    assert two.clock.now - began < 10
+
+
+async def test_a_deleted_pod_is_given_time_to_end(two: Two) -> None:
+    """Its process still renews, and then it still finishes what it took."""
+    two.paper.fates["old"] = Fate.GONE
+    await two.pass_by(60, two.old, two.new)
+    assert two.new.told == []
+
+    two.old.ended = True
+    await two.pass_by(TIMING.ending - TIMING.renew - 1, two.new)
+    assert two.new.told == []
+    await two.pass_by(5, two.new)
+
+    assert two.new.told == [How.GONE]
+
+
+async def test_one_whose_lease_was_taken_stops_when_it_sees_that(two: Two) -> None:
+    two.paper.record = replace(two.paper.record.taken("new"), version="99")
+
+    await two.old.lease.step()
+
+    assert not two.old.lease.speaking
+    assert two.old.told == [How.LET_GO, "taken over by new"]
+
+
+async def test_a_write_of_somebody_else_is_no_reason_to_stop(two: Two) -> None:
+    """An annotation by hand, say."""
+    two.paper.record = replace(two.paper.record, version="99")
+
+    await two.pass_by(10, two.old, two.new)
+
+    assert two.old.told == [How.LET_GO]
+
+
+async def test_a_lease_is_given_to_who_asks_when_everything_taken_is_finished(two: Two) -> None:
+    two.old.unfinished = True
+    assert await two.new.lease.ask()
+    await two.pass_by(4, two.old)
+    assert two.old.lease.asked_by == "new"
+
+    two.old.lease.give("new")
+    assert not two.old.lease.speaking
+    await two.pass_by(5, two.old, two.new)
+    assert two.new.told == []
+    two.old.unfinished = False
+    await two.pass_by(5, two.old, two.new)
+
+    assert two.old.told == [How.LET_GO, "gave"]
+    assert two.new.told == [How.LET_GO]
+    assert two.new.lease.kept_for == ""
