@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -106,3 +107,21 @@ def test_importing_does_nothing(module: str, nursery: subprocess.Popen[str]) -> 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_no_file_is_too_long_to_read(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 300
+
+
+def test_discords_objects_stay_in_the_rooms_that_the_readme_names() -> None:
+    """Elsewhere its library is at most a type."""
+    text = (ROOT / "bot" / "README.md").read_text()
+    said = text.partition("Discord's objects stay in ")[2].partition(":")[0]
+    named = {
+        path.name
+        for name in re.findall(r"`([\w*]+\.py)`", said)
+        for path in (ROOT / "bot").glob(name)
+    }
+    importing = {
+        path.name
+        for path in FILES
+        if re.search(r"^(import discord|from discord[. ])", path.read_text(), re.MULTILINE)
+    }
+
+    assert importing == named
