@@ -33,8 +33,12 @@ class Command:
         return [string.Template(word).substitute(values) for word in self.words]
 
     def shown(self, values: Mapping[str, str]) -> str:
-        """Return what a person could paste; what is not known yet stays `$NAME`."""
-        line = " ".join(_shown(word, values) for word in self.words).replace(f"{ROOT}/", "")
+        """Return what a person could paste; what is not known yet stays `$NAME`.
+
+        How az answers is of no interest to a person, and left out.
+        """
+        words = self.words[: -len(_JSON)] if self.words[-len(_JSON) :] == _JSON else self.words
+        line = " ".join(_shown(word, values) for word in words).replace(f"{ROOT}/", "")
         if not self.reads:
             return line
         return (

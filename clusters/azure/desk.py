@@ -50,11 +50,15 @@ class Desk:
     dry: bool = False
     tight: bool = False  # whether a node with too little room will do
     made: set[str] = field(default_factory=set)
+    _last_look: str = ""
 
     def ask(self, command: Command, **extra: str) -> Any:
         """Run what changes nothing and read its JSON; None if what it asks for does not exist."""
         text = self.read(command, **extra)
-        return json.loads(text) if text and text.strip() else None
+        try:
+            return json.loads(text) if text and text.strip() else None
+        except ValueError as error:
+            raise CommandFailed(self._shown(command, extra), f"not JSON: {text}") from error
 
     def read(self, command: Command, **extra: str) -> str | None:
         """Run what changes nothing and return what it wrote; None if that does not exist."""
@@ -68,7 +72,10 @@ class Desk:
     def try_(self, command: Command, **extra: str) -> Done | None:
         """Run what changes nothing, however it ends; None in a dry run."""
         if self.dry:
-            self.say(f"  # look:  {self._shown(command, extra)}")
+            line = f"  # look:  {self._shown(command, extra)}"
+            if line != self._last_look:
+                self.say(line)
+            self._last_look = line
             return None
         return self._done(command, extra)
 
@@ -120,7 +127,13 @@ class Desk:
         return string.Template(text).safe_substitute(self.values)
 
     def _done(self, command: Command, extra: Mapping[str, str], *, live: bool = False) -> Done:
-        argv = command.argv({**self.values, **extra})
+        try:
+            argv = command.argv({**self.values, **extra})
+        except KeyError as error:
+            line = self._shown(command, extra)
+            raise Stop(
+                f"{error.args[0]} is not known, so this cannot be run:\n    {line}"
+            ) from error
         return self.execute(argv, command.stdin, command.env, live=live)
 
     def _shown(self, command: Command, extra: Mapping[str, str]) -> str:

@@ -37,7 +37,7 @@ def _register(desk: Desk) -> None:
 
 PROVIDERS = Step(
     name="providers",
-    about="the subscription's permission to use registry, cluster, vault and identities",
+    about="the subscription may use registry, cluster, vault and identities",
     look=_look_at_providers,
     make=_register,  # costs nothing and stays: others may have come to need it
 )

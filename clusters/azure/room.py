@@ -52,7 +52,7 @@ def look(desk: Desk) -> Found:
     nodes = desk.ask(kubectl("get nodes --output json"))
     pods = desk.ask(kubectl("get pods --all-namespaces --output json"))
     if nodes is None or pods is None:
-        return Found(there=True)
+        return Found(there=True, note="looked at when there is a cluster")
     has = _sum(quantities(at(node, "status.allocatable")) for node in nodes["items"])
     running = [pod for pod in pods["items"] if at(pod, "status.phase") in {"Running", "Pending"}]
     taken = _sum(requests(pod) for pod in running)
@@ -62,7 +62,7 @@ def look(desk: Desk) -> Found:
     fits = wanted.cpu <= has.cpu * (1 - _FREE) and wanted.memory <= has.memory * (1 - _FREE)
     if not fits and not desk.tight:
         raise Stop(desk.filled(_remedy(has, wanted, _pool(nodes["items"]))))
-    return Found(there=True)
+    return Found(there=True, note="enough" if fits else "too little, and --tight says go on")
 
 
 def _missing(running: list[Any]) -> Room:

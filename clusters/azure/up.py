@@ -25,7 +25,9 @@ Ask = Callable[[str], bool]
 def up(desk: Desk, file: Path, ask: Ask) -> None:
     """Make what is missing. Raises Stop; run again, it goes on from there."""
     if desk.dry:
-        desk.say("A dry run: every command that may be needed; none is run. $NAMES are found out.")
+        desk.say(
+            "A dry run: every command that may be needed, none is run. $NAMES are learned then."
+        )
     desk.say("before anything is made:")
     alert_steps.check(desk)
     preflight.versions(desk)
@@ -117,9 +119,14 @@ def _take(desk: Desk, step: Step, number: str) -> None:
     for command in () if callable(step.make) else step.make:
         desk.run(command)
     if not desk.dry:
-        again = _looked(desk, step)
-        _remember(desk, step, again)
+        _remember(desk, step, _seen(desk, step))
         desk.say(f"        made in {time.monotonic() - began:.0f} s")
+
+
+def _seen(desk: Desk, step: Step) -> Found:
+    """Look at what was made. Azure may take some seconds until it shows it everywhere."""
+    desk.until("it can be seen", lambda: _looked(desk, step).there, minutes=3, every=5)
+    return _looked(desk, step)
 
 
 def _remember(desk: Desk, step: Step, found: Found) -> None:

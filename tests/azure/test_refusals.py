@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
+from clusters.azure.__main__ import main
+from clusters.azure.desk import Done
 from tests.azure.conftest import Stage
 from tests.azure.state import leftovers
 from tests.azure.world import State
@@ -212,3 +216,39 @@ def test_a_bot_that_does_not_become_ready_sends_to_the_doctor(stage: Stage) -> N
     assert code == 1
     assert f"  Flux says: {cluster['trouble']}" in stage.said
     assert stage.said[-1].endswith("`make doctor` names the broken link; then run this again.")
+
+
+def test_what_azure_shows_late_is_waited_for(stage: Stage) -> None:
+    """A new identity is not everywhere at once; what is learned from it is needed at once."""
+    real, late = stage.world.execute, 2
+
+    def execute(argv: list[str], stdin: str | None, env: Mapping[str, str], *, live: bool) -> Done:
+        nonlocal late
+        made = any("discord-sky-ci" in call.argv for call in stage.world.calls if call.changes)
+        if made and late and argv[1:3] == ["identity", "show"] and "discord-sky-ci" in argv:
+            late -= 1
+            return Done(3, "", "(ResourceNotFound)")
+        return real(argv, stdin, env, live=live)
+
+    code = main(
+        ["up", "--yes"],
+        execute=execute,
+        folder=stage.folder,
+        say=stage.said.append,
+        sleep=lambda _seconds: None,
+    )
+
+    assert code == 0, stage.text
+    assert late == 0
+
+
+def test_an_answer_that_is_no_answer_is_shown(stage: Stage) -> None:
+    def execute(argv: list[str], stdin: str | None, env: Mapping[str, str], *, live: bool) -> Done:
+        if argv[:3] == ["az", "account", "show"]:
+            return Done(0, "<html>a proxy's page</html>", "")
+        return stage.world.execute(argv, stdin, env, live=live)
+
+    code = main(["up", "--yes"], execute=execute, folder=stage.folder, say=stage.said.append)
+
+    assert code == 1
+    assert "not JSON: <html>a proxy's page</html>" in stage.text
