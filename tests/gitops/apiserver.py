@@ -110,7 +110,9 @@ def _server_command(folder: Path, etcd: str, port: int) -> list[str | Path]:
     )
     (folder / "service-accounts.key").write_bytes(pem)
     (folder / "token").write_text(secrets.token_hex(16))
-    (folder / "tokens.csv").write_text(f"{(folder / 'token').read_text()},checker,checker\n")
+    (folder / "tokens.csv").write_text(
+        f"{(folder / 'token').read_text()},checker,checker,system:masters\n"
+    )
     return [
         tool("kube-apiserver"),
         f"--etcd-servers={etcd}",
@@ -120,7 +122,7 @@ def _server_command(folder: Path, etcd: str, port: int) -> list[str | Path]:
         f"--token-auth-file={folder}/tokens.csv",
         "--anonymous-auth=false",
         "--allow-privileged",  # as every cluster has it; Pod Security is what refuses
-        "--authorization-mode=AlwaysAllow",
+        "--authorization-mode=RBAC",  # for ServiceAccounts; the checker is a master
         "--advertise-address=192.0.2.1",  # of nobody; or it looks for a default route
         "--endpoint-reconciler-type=none",
         "--service-cluster-ip-range=10.0.0.0/24",
