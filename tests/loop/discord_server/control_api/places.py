@@ -16,6 +16,7 @@ from tests.loop.discord_server.desk import Desk
 from tests.loop.discord_server.errors import Json
 from tests.loop.discord_server.model import Channel, Guild, Overwrite
 from tests.loop.discord_server.permissions import MANAGE_GUILD, bits
+from tests.loop.discord_server.snowflake import at
 
 
 def routes() -> list[web.RouteDef]:
@@ -55,7 +56,7 @@ async def add_guild(request: web.Request) -> web.Response:
     """POST a guild with `channels` text channels and `members` new members beside its owner.
 
     `roles` and `emojis` are numbers of further ones, as guilds that are lived in have them; with
-    `lived_in` each channel has a last message, long gone.
+    `lived_in` each channel has a last message, of yesterday and deleted since.
     """
     desk = desk_of(request)
     data = await body_of(request, *_GUILD)
@@ -66,7 +67,8 @@ async def add_guild(request: web.Request) -> web.Response:
     guild = desk.world.add_guild(name, owner, members)
     for number in range(int(data.get("channels", 1))):
         channel = desk.world.add_channel(guild, f"{name}-{number}".lower().replace(" ", "-"))
-        channel.last_message_id = desk.world.ids.next() if data.get("lived_in") else None
+        yesterday = at(desk.world.clock() - _DAY, number)
+        channel.last_message_id = yesterday if data.get("lived_in") else None
     for number in range(int(data.get("roles", 0))):
         desk.world.add_role(guild, f"Role {number}")
     guild.emojis += [desk.world.ids.next() for _ in range(int(data.get("emojis", 0)))]
@@ -75,6 +77,8 @@ async def add_guild(request: web.Request) -> web.Response:
     return web.json_response(_guild(guild))
 
 
+_DAY = 86_400.0
+_DAY: Final = 86_400.0
 _GUILD: Final = ("name", "owner", "channels", "members", "roles", "emojis", "lived_in")
 
 
