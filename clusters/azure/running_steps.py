@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from clusters.azure.desk import Desk
 
 _SECRETS = ("discord-token", "openai-api-key")
-_INTO = "--vault https://${KEYVAULT_NAME}.vault.azure.net --no-bot"
+# With the bot's own settings: they say where its model is, and so where a key is tried.
+INTO = (
+    "--config apps/discord-sky/config.toml --no-bot "
+    "--vault https://${KEYVAULT_NAME}.vault.azure.net"
+)
 _FAILED = {"failure", "cancelled", "timed_out", "startup_failure"}
 _IMAGE = "discordskybot"
 
@@ -46,7 +50,7 @@ def _set_secrets(desk: Desk) -> None:
     known = _names_of_secrets(desk) or set()
     for name in _SECRETS:
         if name not in known:
-            desk.hand_over(python(f"-m bot secrets set {name} {_INTO}"))
+            desk.hand_over(python(f"-m bot secrets set {name} {INTO}"))
 
 
 SECRETS = Step(

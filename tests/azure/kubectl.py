@@ -272,5 +272,5 @@ def python(argv: list[str], stdin: str | None, env: Mapping[str, str]) -> tuple[
     """Read `python -m bot secrets set NAME --vault URL --no-bot`."""
     if argv[1:5] != ["-m", "bot", "secrets", "set"]:
         raise Unknown(argv)
-    verb = Verb(_set_secret, ("--vault", "--no-bot"), changes=True)
+    verb = Verb(_set_secret, ("--config", "--vault", "--no-bot"), changes=True)
     return read({argv[5]: verb}, [argv[0], *argv[5:]], stdin, env)

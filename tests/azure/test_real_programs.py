@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,10 @@ from typing import Any
 import pytest
 
 from clusters.azure import alert_steps, cluster_steps, flux_steps, room
+from clusters.azure.command import ROOT, python
 from clusters.azure.desk import Desk, Done
 from clusters.azure.kube import OPERATOR, OPERATOR_VERSION
+from clusters.azure.running_steps import INTO
 from clusters.azure.step import Step
 from tests.azure.programs import a_world
 from tests.azure.world import REPOSITORY, World
@@ -156,6 +159,26 @@ def test_flux_has_the_commands_that_the_set_up_runs() -> None:
 
     assert "no such file or directory" in done.stderr
     assert "unknown" not in done.stderr
+
+
+@pytest.mark.parametrize("secret", ["discord-token", "openai-api-key"])
+def test_the_bot_has_the_command_that_sets_a_secret(secret: str) -> None:
+    """With the repository's own settings; it ends because nobody types a value."""
+    vault = {"KEYVAULT_NAME": "example-vault"}
+    words = python(f"-m bot secrets set {secret} {INTO}").argv(vault)[1:]
+
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (1, f"this is no {secret}: it is empty.\n"), (
+        done.stderr
+    )
 
 
 def test_requests_are_reckoned_as_the_scheduler_does() -> None:
