@@ -77,7 +77,6 @@ async def add_guild(request: web.Request) -> web.Response:
     return web.json_response(_guild(guild))
 
 
-_DAY = 86_400.0
 _DAY: Final = 86_400.0
 _GUILD: Final = ("name", "owner", "channels", "members", "roles", "emojis", "lived_in")
 
