@@ -252,3 +252,28 @@ def test_an_answer_that_is_no_answer_is_shown(stage: Stage) -> None:
 
     assert code == 1
     assert "not JSON: <html>a proxy's page</html>" in stage.text
+
+
+def test_a_group_of_others_is_used_and_stays(stage: Stage) -> None:
+    stage.others_have(["registry"])
+    before = leftovers(stage.world.state)
+
+    codes = [stage.run("up", "--group", "others"), stage.run("teardown")]
+
+    assert codes == [0, 0], stage.text
+    assert leftovers(stage.world.state) == before
+
+
+def test_a_group_into_which_others_put_something_stays(stage: Stage) -> None:
+    stage.run("up")
+    stage.az(
+        "acr create --name theirs123 --resource-group discord-sky --location eastus --sku Basic "
+        "--admin-enabled false --role-assignment-mode rbac --tags team=others"
+    )
+
+    code = stage.run("teardown")
+
+    assert code == 0, stage.text
+    assert "kept: others have put something into the group: theirs123" in stage.text
+    left = stage.world.state["azure"]["resources"].values()
+    assert [one["name"] for one in left] == ["theirs123"]
