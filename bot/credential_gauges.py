@@ -10,7 +10,7 @@ from bot.credential_forms import digest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.credentials import Held
+    from bot.credential_held import Held
     from bot.metrics import Metrics
 
 

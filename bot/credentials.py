@@ -14,36 +14,26 @@ import asyncio
 import contextlib
 import logging
 import time
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from bot.credential_forms import digest, no_form
 from bot.credential_gauges import CredentialGauges
+from bot.credential_held import Held
 from bot.errors import CredentialMissing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from bot.credential_held import Source
     from bot.keyvault import Version
     from bot.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-Source = Literal["file", "keyvault", "environment"]
-
 _FILE_LAG = 600.0  # seconds: a file that names a value refused so recently is behind the times
 _VAULT_AGAIN = 30.0  # seconds: a new key may be refused until its provider knows it everywhere
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A value, where it came from, and what Key Vault says of it, as far as that is known."""
-
-    value: str = field(repr=False)
-    source: Source
-    version: Version | None = None
-    taken: float = field(default_factory=time.time)
 
 
 @dataclass(frozen=True, slots=True)
