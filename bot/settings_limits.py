@@ -41,7 +41,7 @@ class Price(Section):
     output: Money = Field(description="Of tokens that it writes, thinking included")
 
 
-# As OpenAI listed them when this was written; nobody but the provider knows what they are today.
+# As price lists had them in the first half of 2026. They change: the provider's own list counts.
 _PRICES = {
     "gpt-5": Price(input=1.25, cached_input=0.125, output=10),
     "gpt-5-mini": Price(input=0.25, cached_input=0.025, output=2),

@@ -11,6 +11,8 @@ from .conftest import FreshStage
 from .scene import scene as open_scene
 from .stitch import is_whole
 
+CREATE = "POST /channels/{channel_id}/messages"
+
 
 async def test_a_long_answer_is_a_file_below_its_beginning(fresh: FreshStage) -> None:
     stage = fresh(SKY_REPLY__LONG="file", SKY_REPLY__LONG_FROM="2")
@@ -33,6 +35,10 @@ async def test_a_long_answer_is_a_file_below_its_beginning(fresh: FreshStage) ->
         no_files = await scene.discord.add_channel("no-files", deny=["attach_files"])
         refused = await scene.call("a long tale again [[length=5000]]", where=no_files.name)
         assert len((await scene.answer(refused, 20)).parts) == 3
+        large = {"status": 413, "code": 40005, "message": "Request entity too large"}
+        await scene.discord.fault("rest", "error", route=CREATE, count=1, **large)
+        too_large = await scene.call("a tale that Discord takes in no file [[length=5000]]")
+        assert len((await scene.answer(too_large, 20)).parts) == 3
         short = await scene.call("a short one")
         assert (await scene.answer(short)).parts[0].attachments == ()
 
