@@ -88,9 +88,8 @@ def test_a_variable_in_the_bots_settings_is_text(tmp_path: Path) -> None:
     }
     tree = Example("text", "render", "", edit=(edit,)).tree(tmp_path)
 
-    rendered = render_cluster(tree, "production")
+    settings = config_map(render_cluster(tree, "production"))
 
-    (settings,) = (i for r in rendered for i in r.objects if i["kind"] == "ConfigMap")
     assert "# Costs ${ACR_LOGIN_SERVER} and ${x}." in settings["data"]["config.toml"]
 
 
@@ -154,7 +153,12 @@ def test_local_differs_from_production_only_in_intervals_and_addresses(
 
 def config_map(renders: list[Render]) -> KubeObject:
     """The bot's settings among RENDERS."""
-    (found,) = (i for r in renders for i in r.objects if i["kind"] == "ConfigMap")
+    (found,) = (
+        item
+        for render in renders
+        for item in render.objects
+        if item["kind"] == "ConfigMap" and "config.toml" in item["data"]
+    )
     return found
 
 
