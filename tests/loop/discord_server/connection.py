@@ -42,6 +42,7 @@ class Connection:
         self.acknowledges = True
         self.silent: Fault | None = None  # the black hole it has fallen into
         self.closing: int | None = None  # the code that we close with
+        self.host = request.host  # the name or address that the client knows
         self._request = request
         self._encode = encode
         self._outbox: asyncio.Queue[tuple[str, Written | None] | Close] = asyncio.Queue()

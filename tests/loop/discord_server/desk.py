@@ -61,8 +61,12 @@ class Desk:
 
     @property
     def gateway_url(self) -> str:
-        """Where the gateway is; also what READY says to resume at."""
-        return self.base_url.replace("http", "ws", 1) + "/gateway"
+        """Where the gateway is."""
+        return self.gateway_at(self.base_url.partition("://")[2])
+
+    def gateway_at(self, host: str) -> str:
+        """Where it is for a client that knows this server by a name of its own."""
+        return f"ws://{host}/gateway"
 
     def identifies_left(self) -> int:
         """What remains of the day's identifies."""
@@ -78,8 +82,8 @@ class Desk:
             "max_concurrency": self.settings.max_concurrency,
         }
 
-    def ready(self, session: Session, guilds: Iterable[Guild]) -> Json:
-        """READY of a session."""
+    def ready(self, session: Session, guilds: Iterable[Guild], host: str) -> Json:
+        """READY of a session; a RESUME goes to the HOST that the identify came to."""
         bot = self.world.bot
         flags = intents.application_flags(self.settings.privileged_intents)
         return {
@@ -87,7 +91,7 @@ class Desk:
             "user": payloads.user(bot) | {"mfa_enabled": True, "verified": True, "email": None},
             "session_type": "normal",
             "session_id": session.id,
-            "resume_gateway_url": self.gateway_url,
+            "resume_gateway_url": self.gateway_at(host),
             "guilds": [{"id": str(guild.id), "unavailable": True} for guild in guilds],
             "application": {"id": str(bot.id), "flags": flags},
             "private_channels": [],

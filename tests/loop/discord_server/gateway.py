@@ -136,7 +136,7 @@ class Gateway:
         desk.hub.add(session, desk.settings.resume_seconds)
         self._attach(conn, session)
         guilds = [each for each in desk.world.guilds.values() if session.serves(each.id)]
-        session.push("READY", compact(desk.ready(session, guilds)))
+        session.push("READY", compact(desk.ready(session, guilds, conn.host)))
         everyone = session.intents & (intents.GUILD_MEMBERS | intents.GUILD_PRESENCES)
         for guild in guilds if session.intents & intents.GUILDS else ():
             shown = guild.members.values() if everyone else [guild.members[desk.world.bot.id]]

@@ -52,19 +52,28 @@ async def until_killed(process: BotProcess) -> None:
             raise NotSeen("the kernel kills the bot", "containerd", _PATIENCE) from None
 
 
-async def pressure(process: BotProcess, leave: int, seconds: float) -> None:
-    """Leave the bot LEAVE bytes of room for SECONDS."""
-    async with _hog(folder_of(process), leave):
+async def pressure(process: BotProcess, leave: int, seconds: float) -> str:
+    """Leave the bot LEAVE bytes of room for SECONDS; say how full that is. Raises NotSeen."""
+    folder = folder_of(process)
+    async with _hog(folder, leave) as hog:
+        assert hog.stdout is not None
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await hog.stdout.readline()
+        except TimeoutError:
+            raise NotSeen("the container's memory is taken", "containerd", _PATIENCE) from None
+        used, limit = _number(folder, _USED), _number(folder, _LIMITS)
         await asyncio.sleep(seconds)
+    return f"{used >> 20} of the container's {limit >> 20} MiB were taken"
 
 
 @asynccontextmanager
-async def _hog(folder: Path, leave: int) -> AsyncIterator[None]:
+async def _hog(folder: Path, leave: int) -> AsyncIterator[asyncio.subprocess.Process]:
     command = (sys.executable, "-m", "tests.loop.faults.hog", str(folder), str(leave))
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
     try:
-        yield
+        yield process
     finally:
         if process.returncode is None:
             process.kill()
@@ -75,9 +84,9 @@ def main() -> int:
     """Join the cgroup, take memory, hold it."""
     folder, leave = Path(sys.argv[1]), int(sys.argv[2])
     (folder / "cgroup.procs").write_text(str(os.getpid()))
-    limit = _number(folder, (_LIMITS[0], _LIMITS[1]))
+    limit = _number(folder, _LIMITS)
     held: list[bytes] = []
-    while leave == 0 or _number(folder, (_USED[0], _USED[1])) + leave + _STEP < limit:
+    while leave == 0 or _number(folder, _USED) + leave + _STEP < limit:
         held.append(b"x" * _STEP)
         if len(held) * _STEP > limit:  # it has had its effect
             break

@@ -19,7 +19,7 @@ _PATIENCE = 60.0
 
 async def _memory_pressure(ground: Ground) -> float:
     """Another takes the container's memory, up to a few mebibytes, for fifteen seconds."""
-    await hog.pressure(pod_process.of(ground.pod), _ROOM, 15)
+    ground.note(await hog.pressure(pod_process.of(ground.pod), _ROOM, 15))
     return now()
 
 

@@ -80,12 +80,15 @@ async def _gone(ground: Ground) -> float:
         await ground.load.answered(now(), _PATIENCE)
         servers[-1].kill()
         servers[-1].wait()
-        await ground.load.discord.fault("listener", "refuse", seconds=1)
-        await asyncio.sleep(_GONE)
-        if (await ground.load.discord.counts()).live_sessions:
+        try:
+            await ground.load.discord.fault("listener", "refuse", seconds=1)
+            await asyncio.sleep(_GONE)
+            cut_off = not (await ground.load.discord.counts()).live_sessions
+        finally:
+            servers.append(_server())
+            over = now()
+        if not cut_off:
             raise NotSeen("the bot is cut off without names", "discord", _GONE)
-        servers.append(_server())
-        over = now()
         await ground.load.answered(over, 2 * _PATIENCE)
     return over
 

@@ -34,14 +34,14 @@ def routes() -> list[web.RouteDef]:
 
 async def gateway(request: web.Request) -> web.Response:
     """GET where the gateway is."""
-    return answer({"url": desk_of(request).gateway_url})
+    return answer({"url": desk_of(request).gateway_at(request.host)})
 
 
 async def gateway_bot(request: web.Request) -> web.Response:
     """GET the same for a bot, with what is left of its identifies."""
     desk = desk_of(request)
     limit = desk.session_start_limit()
-    return answer({"url": desk.gateway_url, "shards": 1, "session_start_limit": limit})
+    return answer({"url": desk.gateway_at(request.host), "shards": 1, "session_start_limit": limit})
 
 
 async def application(request: web.Request) -> web.Response:
