@@ -28,6 +28,10 @@ T = TypeVar("T")
 
 _ATTEMPT_SECONDS = 30.0  # longer than the longest wait for a place in a channel's limit
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+# What is half said is no answer, and nobody would hear why it broke off: a minute for a message,
+# because a nonce is remembered for three, and three minutes for an edit, which doubles nothing.
+_PATIENT_SEND = (*_PAUSES, *(15.0,) * 3)
+_PATIENT_EDIT = (*_PAUSES, *(15.0,) * 11)
 _LOGIN_SECONDS = 900.0  # a person sets a new token; after that the words are stale
 _NO_HISTORY_FOR_REPLY = 160002  # a reply needs the permission to read what it replies to
 _THREAD_EXISTS = 160004
@@ -111,7 +115,7 @@ class Channels:
                 await sent.edit(**discord_posts.changes(post, None))
             return sent.id
 
-        return await self._ask("send", call, _PAUSES)
+        return await self._ask("send", call, _PATIENT_SEND)
 
     async def edit(
         self, channel_id: int, message_id: int, post: Post, was: Post | None, *, patient: bool
@@ -134,7 +138,7 @@ class Channels:
                     return
             await place.get_partial_message(message_id).edit(**changes)
 
-        await self._ask("edit", call, _PAUSES if patient else ())
+        await self._ask("edit", call, _PATIENT_EDIT if patient else ())
 
     async def delete(self, channel_id: int, message_id: int) -> None:
         """See Outbox."""

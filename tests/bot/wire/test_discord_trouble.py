@@ -43,6 +43,18 @@ async def test_a_last_edit_that_fails_is_repeated(chat_scene: Scene) -> None:
     assert answer.parts[0].revision >= 1
 
 
+async def test_the_end_of_an_answer_outlasts_twenty_seconds_without_discords_api(
+    chat_scene: Scene,
+) -> None:
+    """Its beginning is shown, and half an answer is none."""
+    question = await chat_scene.call("held up [[chunks=20 delay=0.1]]")
+    await chat_scene.until(question, lambda seen: bool(seen.parts))
+
+    await chat_scene.discord.fault("rest", "status", route=EDIT, seconds=20)
+
+    await chat_scene.answer(question, seconds=60)
+
+
 async def test_a_channel_without_permission_to_write_harms_nobody(chat_scene: Scene) -> None:
     closed = await chat_scene.discord.add_channel("closed", deny=["send_messages"])
     unsaid = await chat_scene.bot.metric("answers_total", outcome="may_not_speak")
