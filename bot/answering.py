@@ -45,7 +45,7 @@ class Call:
     `persona` is who answers; `image` says that a picture is asked for, `unasked` that the bot joins
     in by itself. `refused` is what is told instead of an answer. `replaces` are the messages of an
     earlier answer, in whose place this one comes; `stem` names its messages if the question did so
-    already, for the earlier ones.
+    already, for the earlier ones. `late` is a call that was not heard when it was written.
     """
 
     message: Message
@@ -58,6 +58,7 @@ class Call:
     refused: SkyError | None = None
     replaces: tuple[int, ...] = ()
     stem: int | None = None
+    late: bool = False
 
     @property
     def wordless(self) -> bool:
@@ -115,12 +116,13 @@ class Answering:
         """End the answer now, with a word on why."""
         self._reply.interrupt(why)
 
-    async def run(self) -> None:
-        """Answer the call."""
+    async def run(self) -> str:
+        """Answer the call; returns how that ended, as a metric's label."""
         outcome = await self._count(Thinking(self._call, self._kit, self._reply).run())
         seconds = time.monotonic() - self._call.taken
         self._kit.metrics.answered.observe(seconds)
         log.info("answered", extra=self._ids(outcome=outcome, seconds=round(seconds, 3)))
+        return outcome
 
     async def apologise(self, error: SkyError) -> None:
         """Tell `error` instead of an answer."""

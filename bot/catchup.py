@@ -127,6 +127,12 @@ class CatchUp:
                 self.owe(mark)
         self._due.set()
 
+    def look_at(self, message: Message) -> None:
+        """Look in a while at a message whose answer Discord may not have taken."""
+        self._overheard[message.channel_id] = message.guild_id
+        self._owed = min(message.id, self._owed or message.id)
+        asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._due.set)
+
     def pause(self) -> None:
         """Leave what is said from now on to whoever comes next."""
         mark = self._heard or self._since or self._began

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from bot.answering import Answering, Call, Kit
 from bot.decision import Answer, Rules, called, decide
-from bot.errors import OverLimit, QuestionGone, TooBusy, UnknownPersona
+from bot.errors import DiscordDown, OverLimit, QuestionGone, TooBusy, UnknownPersona
 from bot.lists import Lists
 from bot.overheard import Overheard
 from bot.taken import Taken
 from bot.temper import Temper
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bot.errors import SkyError
     from bot.messages import Message
 
@@ -61,6 +63,7 @@ class Desk:
         self._floor = floor or Alone()
         self.taken = Taken(_ENDING_SECONDS)
         self._overheard = Overheard()
+        self.on_unsaid: Callable[[Message], None] = _shrug  # Discord did not take an answer
         self._work = kit.settings.work
         self._places = asyncio.Semaphore(self._work.in_flight)
         self._answering: dict[asyncio.Task[None], Answering] = {}
@@ -101,7 +104,9 @@ class Desk:
             self._turn_away(message, "draining")
         elif not self.taken.take(shard, message.id):
             self._turn_away(message, "repeated")
-        elif not self._take(replace(self._call(message, decision, me), replaces=replaces)):
+        elif not self._take(
+            replace(self._call(message, decision, me), replaces=replaces, late=late)
+        ):
             self.taken.finish(shard, message.id)
 
     def _call(self, message: Message, decision: Answer, me: int) -> Call:
@@ -170,6 +175,10 @@ class Desk:
     def withdraw(self, message_id: int) -> None:
         """Stop answering a message that was deleted."""
         self.stop(message_id, QuestionGone())
+
+    def shard_of(self, guild_id: int | None) -> int:
+        """See Floor."""
+        return self._floor.shard_of(guild_id)
 
     def takes(self, guild_id: int | None) -> bool:
         """Whether calls from a server, or direct ones, are taken here and now."""
@@ -240,7 +249,12 @@ class Desk:
 
     async def _answer(self, answering: Answering) -> None:
         async with self._places:
-            await answering.run()
+            outcome = await answering.run()
+        if outcome == DiscordDown.label and not answering.call.late:
+            # What was said of it stands there, or nothing. Discord will be asked which.
+            message = answering.call.message
+            self.taken.forget(self._floor.shard_of(message.guild_id), message.id)
+            self.on_unsaid(message)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         message = self._answering.pop(task).call.message
@@ -275,3 +289,8 @@ class Desk:
         tasks = [*self._answering, *self._apologies]
         if tasks:
             await asyncio.wait(tasks, timeout=max(0.0, seconds))
+
+
+def _shrug(message: Message) -> None:
+    """Leave an answer unsaid."""
+    del message

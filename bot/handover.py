@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bot.desk import Desk
     from bot.lines import Lines
     from bot.memory import Keepsake
+    from bot.messages import Message
     from bot.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class Handover:
         self._keepsakes = keepsakes
         self._metrics = metrics
         self._speaking: set[int] = set()
+        desk.on_unsaid = self.unsaid
 
     def able(self, shard: int) -> bool:
         """See Speaker."""
@@ -88,6 +90,12 @@ class Handover:
         self._changed(shard, "given", speaking=False)
         self._desk.overheard(shard)
         self._lines.close(shard)
+
+    def unsaid(self, message: Message) -> None:
+        """Have a message looked at again whose answer Discord did not take."""
+        shard = self._desk.shard_of(message.guild_id)
+        if shard in self._speaking:
+            self._lines.line(shard).catchup.look_at(message)
 
     async def look_again(self) -> None:
         """Look again at what a predecessor was left to finish, once it must have; for ever."""

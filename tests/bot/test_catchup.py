@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+import json
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -291,3 +293,124 @@ async def test_a_client_that_is_closed_meanwhile_leaves_it_to_the_next() -> None
     await world.ready()
 
     assert world.desk.taken == [at(200)]
+
+
+SKY = Author(ME, "Sky", bot=True)
+
+
+def reply(to: int) -> SimpleNamespace:
+    """A reference to a message."""
+    return SimpleNamespace(message_id=to, channel_id=1, resolved=None)
+
+
+def buttons(act: str) -> tuple[discord.ActionRow, ...]:
+    """A row with one of the bot's buttons."""
+    row = {
+        "type": 1,
+        "components": [
+            {"type": 2, "style": 2, "label": act, "custom_id": f"sky:{act}:1:1:1"},
+        ],
+    }
+    return (discord.ActionRow(row),)  # type: ignore[arg-type]  # as Discord sends it
+
+
+async def successor(world: World, mark: int, unfinished: tuple[int, ...] = ()) -> None:
+    """Begin after a process that crashed, which had heard up to `mark`."""
+    world.catchup.load(0, json.dumps({"mark": mark, "direct": []}))
+    world.catchup.opened()
+    world.catchup.known(world)  # type: ignore[arg-type]
+    world.catchup.succeed(unfinished, [])
+    await world.catchup.run(world)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("below", "unfinished", "ended"),
+    [
+        pytest.param(buttons("stop"), False, True, id="still being written"),
+        pytest.param(buttons("again"), True, False, id="whole"),
+        pytest.param((), True, True, id="no button, and its taker had not finished"),
+        pytest.param((), False, False, id="no button, and its taker had finished"),
+    ],
+)
+async def test_a_half_said_answer_is_ended_in_its_own_messages(
+    below: tuple[discord.ActionRow, ...], *, unfinished: bool, ended: bool
+) -> None:
+    world = World([Channel(1)])
+    world.channels[0].say(at(200))
+    world.channels[0].say(at(201), author=SKY, reference=reply(at(200)))
+    world.channels[0].say(at(202), author=SKY, reference=reply(at(200)), components=below)
+
+    await successor(world, at(203), (at(200),) if unfinished else ())
+
+    assert world.desk.replaces == ({at(200): (at(201), at(202))} if ended else {})
+    assert world.desk.taken == ([at(200)] if ended else [])
+
+
+async def test_calls_are_taken_oldest_first_wherever_they_were_written() -> None:
+    world = World([Channel(1), Channel(2)])
+    for second in (207, 203, 205):
+        world.channels[second % 2].say(at(second))
+        world.channels[1 - second % 2].say(at(second + 1))
+    for channel in world.channels:
+        channel.messages.sort(key=lambda each: each.id)
+
+    await successor(world, at(200))
+
+    assert world.desk.taken == sorted(world.desk.taken)
+    assert len(world.desk.taken) == 6
+
+
+async def test_what_is_too_old_is_left_and_counted() -> None:
+    world = World([Channel(1)], window=600)
+    now = discord.utils.utcnow()
+    old = discord.utils.time_snowflake(now - datetime.timedelta(seconds=700))
+    recent = discord.utils.time_snowflake(now - datetime.timedelta(seconds=500))
+    world.channels[0].say(old)
+    world.channels[0].say(recent)
+
+    await successor(world, old - 1)
+
+    counted = world.metrics.registry.get_sample_value
+    assert world.desk.taken == [recent]
+    assert counted("discord_sky_caught_up_total", {"outcome": "too_old"}) == 1
+
+
+async def test_a_successor_in_good_order_asks_for_nothing_that_it_heard_itself() -> None:
+    world = World([Channel(1)])
+    world.channels[0].say(at(100))
+    world.catchup.opened()
+    world.catchup.known(world)  # type: ignore[arg-type]
+    world.catchup.heard(at(200), None)
+    world.catchup.load(0, json.dumps({"mark": at(200), "direct": []}))
+
+    world.catchup.follow()
+    await world.catchup.run(world)  # type: ignore[arg-type]
+
+    assert world.channels[0].asked == []
+
+
+async def test_a_successor_asks_for_what_was_said_before_it_listened() -> None:
+    """An eviction: nobody was there."""
+    world = World([Channel(1)])
+    world.channels[0].say(at(300))
+    world.catchup.load(0, json.dumps({"mark": at(200), "direct": []}))
+    world.catchup.opened()
+    world.catchup.known(world)  # type: ignore[arg-type]
+
+    world.catchup.follow()
+    await world.catchup.run(world)  # type: ignore[arg-type]
+
+    assert world.desk.taken == [at(300)]
+
+
+async def test_a_resumed_session_does_not_settle_what_another_process_left() -> None:
+    world = World([Channel(1)])
+    world.channels[0].say(at(300))
+    world.catchup.load(0, json.dumps({"mark": at(200), "direct": []}))
+    world.catchup.opened()
+    world.catchup.succeed((), [])
+    world.catchup.resumed()
+
+    await world.catchup.run(world)  # type: ignore[arg-type]
+
+    assert world.desk.taken == [at(300)]

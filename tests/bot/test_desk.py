@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bot.allowance import Allowance
 from bot.answering import Kit
 from bot.desk import Desk
-from bot.errors import Interrupted, TooBusy, Unexpected
+from bot.errors import DiscordDown, Interrupted, TooBusy, Unexpected
 from bot.files import Reader
 from bot.messages import Author, Message
 from bot.metrics import Metrics
@@ -204,3 +204,67 @@ async def test_no_content_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
     assert caplog.records
     assert not any("marmalade" in str(vars(record)) for record in caplog.records)
+
+
+async def test_a_call_whose_answer_discord_did_not_take_is_looked_at_again_once() -> None:
+    bot = Bot()
+    seen: list[int] = []
+    bot.desk.on_unsaid = lambda message: seen.append(message.id)
+    bot.outbox.failures = [DiscordDown("away")] * 2
+
+    bot.call(1)
+    await asyncio.wait(bot.desk._answering)
+    looked_at, taken = list(seen), 1 in bot.desk.taken
+    author = Author(1, "Ada")
+    again = bot.desk.missed(Message(id=1, channel_id=10, author=author, text="hello"), ME)
+    await bot.desk.drain()
+
+    assert (looked_at, taken, again) == ([1], False, True)
+    assert seen == [1]
+
+
+class Elsewhere:
+    """A floor on which another process speaks, until this one does."""
+
+    def __init__(self) -> None:
+        self.speaks = False
+
+    def shard_of(self, guild_id: int | None) -> int:
+        """See Floor."""
+        del guild_id
+        return 0
+
+    def speaking(self, shard: int) -> bool:
+        """See Floor."""
+        return self.speaks and not shard
+
+
+async def test_a_standby_takes_what_it_heard_when_it_is_its_turn() -> None:
+    bot = Bot()
+    bot.desk._floor = floor = Elsewhere()
+
+    bot.call(2)
+    bot.call(1)
+    bot.desk.taken.take(0, 2)  # as its predecessor wrote down
+    before = dict(bot.outbox.messages)
+    floor.speaks = True
+    bot.desk.begin(0)
+    await bot.desk.drain()
+
+    assert before == {}
+    assert len(bot.outbox.messages) == 1
+    assert 1 in bot.desk.taken
+
+
+async def test_who_may_not_speak_any_more_stops_in_the_middle_of_a_word() -> None:
+    bot = Bot(FakeModel(released=asyncio.Event()))
+    bot.call(1)
+    await bot.outbox.said.wait()
+
+    bot.desk.abandon(0)
+    await asyncio.wait(bot.desk._answering)
+
+    assert list(bot.outbox.messages.values()) == ["An answer."]
+    assert bot.outbox.labels == [["Stop"]]
+    assert 1 not in bot.desk.taken
+    assert bot.count("answers_total", outcome="abandoned") == 1
