@@ -24,6 +24,7 @@ _START_SECONDS = 60.0
 _LOOK = 0.1  # seconds: a probe costs the bot a millisecond
 _SETTLED = 0.2  # MiB by which resident memory still moves when it is at rest
 _MIB = 2**20
+_LOOKED = re.compile(r'discord_sky_keyvault_requests_total{operation="look",outcome="ok".*} 1')
 
 
 class Broke(Exception):
@@ -80,6 +81,16 @@ class Bot:
             raise Broke(f"the bot ended:\n{self.log.read_text()[-2000:]}")
         return int(found[1]) * 1024 / _MIB
 
+    async def knows_the_vault(self) -> None:
+        """Wait until it has asked Key Vault about both secrets: all libraries are loaded then."""
+        url = f"http://127.0.0.1:{self.port}/metrics"
+        async with aiohttp.ClientSession() as session, asyncio.timeout(_START_SECONDS):
+            while True:
+                await asyncio.sleep(1)
+                async with session.get(url) as response:
+                    if len(_LOOKED.findall(await response.text())) == 2:  # noqa: PLR2004  secrets
+                        return
+
     async def at_rest(self, seconds: float = 3.0) -> float:
         """Give resident memory once it no longer moves."""
         before = self.memory()
@@ -96,9 +107,14 @@ class Bot:
 
 
 @contextmanager
-def running(runtime: Runtime, servers: Servers, files: Path, cgroup: Cgroup) -> Iterator[Bot]:
-    """Run the bot with the servers' credentials in FILES; it is ended at the end."""
-    files.mkdir()
+def running(
+    runtime: Runtime, servers: Servers, files: Path, cgroup: Cgroup, **settings: str
+) -> Iterator[Bot]:
+    """Run the bot with the servers' credentials in FILES; it is ended at the end.
+
+    `settings` are further variables of its environment.
+    """
+    files.mkdir(exist_ok=True)
     port = free_port()
     environment = {
         "SKY_DISCORD__API_URL": servers.discord.api_url,
@@ -115,7 +131,7 @@ def running(runtime: Runtime, servers: Servers, files: Path, cgroup: Cgroup) -> 
         process = subprocess.Popen(
             cgroup.within(*runtime.command(files, "-m", "bot")),
             cwd=runtime.cwd,
-            env={**runtime.environment, **environment},
+            env={**runtime.environment, **environment, **settings},
             stdout=out,
             stderr=subprocess.STDOUT,
         )

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.bot.wire.servers import Servers
 from tests.loop.table import Row, say
+from tests.loop.vault_server.harness import VAULT_URL
+from tests.loop.vault_server.harness import running as key_vault
 
 from .bot import Bot, running
 from .cgroup import Cgroup
@@ -57,6 +60,7 @@ class Measurement:
                     for per_second in LOADS:
                         await self._load(bot, many.crowd, per_second)
                     await self._most(many.crowd)
+                await self._vaulted(many.servers, files, cgroup)
         finally:
             cgroup.remove()
 
@@ -86,6 +90,19 @@ class Measurement:
         self._put(f"start to /readyz, {where}", "s", seconds)
         self._put(f"resident memory idle, {where}", "MiB", memory)
         say(f"{where}: READY {logged_in:.2f} s, /readyz {seconds:.2f} s, idle {memory:.1f} MiB")
+
+    async def _vaulted(self, servers: Servers, files: Path, cgroup: Cgroup) -> None:
+        """Measure what a pod on Azure has loaded too, from 20 s after its start on."""
+        secrets = {"discord-token": servers.token, "openai-api-key": servers.key}
+        async with key_vault(files, secrets) as azure:
+            where = {**azure.environment, **azure.workload}
+            where["SKY_CREDENTIALS__KEYVAULT_URL"] = VAULT_URL
+            with running(self._runtime, servers, files, cgroup, **where) as bot:
+                await bot.ready()
+                await bot.knows_the_vault()
+                memory = await bot.at_rest()
+        self._put(f"resident memory idle, {MANY} servers and Key Vault", "MiB", memory)
+        say(f"{MANY} servers, Key Vault asked: idle {memory:.1f} MiB")
 
     async def _first(self, crowd: Crowd) -> None:
         """Ask once in each place: the bot reads there what was said before, as after each start."""
