@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _FINISH_SECONDS = 15.0  # for what was taken of a shard that is given away
+_TELL_SECONDS = 15.0
 _KEPT_SECONDS = 10.0  # for whom a shard was given to
 
 
@@ -53,6 +54,7 @@ class Lease:
         self.asked_by = ""  # who wants it
         self._fate = Fate.ALIVE  # of the holder, when it was asked for last
         self._free_since: float | None = None
+        self._told = -float("inf")  # when it was said last that it is out of reach
         self._asked = -float("inf")  # when the holder's fate was asked for last
         self.reached = clock()  # when the shelf answered last; at first, when it was made
         self.trouble = "the Lease was not read yet"  # why it cannot be, empty when it can
@@ -269,8 +271,14 @@ class Lease:
         if self.trouble:
             log.info("lease within reach", extra={"shard": self.shard, "holder": self.holder})
             self.trouble = ""
+            self._told = -float("inf")
 
     def _away(self, why: str) -> None:
-        if self.trouble != why:
-            log.warning("lease out of reach", extra={"shard": self.shard, "reason": why})
-            self.trouble = why
+        """Note that it is out of reach; say so at first, and then every now and then."""
+        now = self._clock()
+        if now - self._told > _TELL_SECONDS:
+            self._told = now
+            out_for = round(now - self.reached, 1)
+            extra = {"shard": self.shard, "reason": why, "seconds": out_for}
+            log.warning("lease out of reach", extra=extra)
+        self.trouble = why
