@@ -43,10 +43,21 @@ class Verdict:
         return self.code == 0 or any(words in self.said for words in _BEYOND)
 
 
+def _target() -> Path:
+    key = hashlib.sha256(_LOCK.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    return cache_root() / f"azure-cli-{key}"
+
+
+def clean() -> None:
+    """Remove the environments of earlier locks."""
+    for found in cache_root().glob("azure-cli-*"):
+        if found != _target():
+            shutil.rmtree(found)
+
+
 def installed() -> Path:
     """Make the environment if it is not there yet (a minute), and return its Python."""
-    key = hashlib.sha256(_LOCK.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    target = cache_root() / f"azure-cli-{key}"
+    target = _target()
     program = target / "bin" / "python"
     if (target / ".whole").exists():
         return program
