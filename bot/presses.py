@@ -100,7 +100,12 @@ class Presses:
             return Response(error.label, _AWAY)
         if question is None:
             return Response("gone", _GONE, clear=True)
-        parts = await self._archive.answers(mark.channel_id, mark.question_id, press.me)
+        return await self._anew(press, question)
+
+    async def _anew(self, press: Press, question: Message) -> Response:
+        parts = await self._archive.answers(question.channel_id, question.id, press.me)
+        if self._desk.is_answering(question.id):  # a second press was quicker
+            return Response("writing", _WRITING)
         replaces = tuple(dict.fromkeys([*parts, press.message_id]))
         refused = self._desk.again(question, press.me, stem=press.id, replaces=replaces)
         if refused is not None:

@@ -147,6 +147,19 @@ async def test_again_while_it_is_being_written_is_told() -> None:
     assert response == Response("writing", "I am writing that answer already.")
 
 
+async def test_two_presses_at_once_are_one_answer() -> None:
+    bot = Bot(FakeModel("First try."))
+    await bot.answered()
+    bot.model.released = asyncio.Event()
+
+    responses = await asyncio.gather(bot.press("again"), bot.press("again", number=100))
+
+    assert sorted(response.outcome for response in responses) == ["done", "writing"]
+    bot.model.released.set()
+    await bot.idle()
+    assert len(bot.model.asked) == 2
+
+
 async def test_again_without_its_question_is_told_and_the_button_goes() -> None:
     bot = Bot(library=Library())
 

@@ -81,10 +81,9 @@ async def test_without_permission_for_embeds_an_answer_with_links_is_an_answer(
 
 async def test_a_closed_direct_message_harms_nobody_and_is_counted(scene: Scene) -> None:
     unsaid = await scene.bot.metric("answers_total", outcome="may_not_speak")
-    question = await scene.whisper("a secret [[first=0.8]]", by="Hana")
-    await scene.openai.asked("a secret")
-
     await scene.discord.open_dms("Hana", to_bot=False)
+
+    question = await scene.whisper("a secret", by="Hana")
 
     await scene.bot.until_metric("answers_total", unsaid + 1, outcome="may_not_speak")
     assert (await scene.seen(question)).parts == ()
