@@ -144,7 +144,7 @@ CAUSES = (
     Cause(
         "secrets",
         r"SecretDisabled",
-        "The newest version of a secret in {vault} is disabled, and Key Vault does not fall back.",
+        "The newest version of {secret} in {vault} is disabled, and Key Vault does not fall back.",
         "Set a new version, or enable this one.",
         (
             ".venv/bin/python -m bot secrets set {secret} --vault https://{vault}.vault.azure.net",

@@ -19,7 +19,7 @@ def identity(facts: Facts) -> Verdict:
     for party in _unproven(facts):
         if party.setting in unknown:
             return _told("AADSTS700016", facts, party)
-    return _known(facts, "Entra knows both client ids")
+    return _known(facts, "both client ids")
 
 
 def federation(facts: Facts) -> Verdict:
@@ -33,7 +33,7 @@ def federation(facts: Facts) -> Verdict:
         if (facts.issuer, party.subject) not in known.trusts:
             issuers = {issuer for issuer, subject in known.trusts if subject == party.subject}
             return _told("AADSTS700211" if issuers else "AADSTS700213", facts, party)
-    return _known(facts, "both identities trust their ServiceAccount's token")
+    return _known(facts, "both trust their ServiceAccount")
 
 
 def vault(facts: Facts) -> Verdict:
@@ -61,7 +61,7 @@ def role(facts: Facts) -> Verdict:
             continue
         if not set(known.roles) & set(party.roles):
             return _told("ForbiddenByRbac", facts, party)
-    return _known(facts, "the bot may read the vault, and Flux the registry")
+    return _known(facts, "bot and image-reflector may read")
 
 
 def secrets(facts: Facts) -> Verdict:
@@ -88,7 +88,7 @@ def _known(facts: Facts, said: str) -> Verdict:
     bot = _PLAIN if not facts.key_vault else let_in(facts)
     flux = "Flux reads the registry" if may_scan(facts) else ""
     if bot and flux:
-        return ok(f"{said} ({bot}; {flux})")
+        return ok(f"{said}, {bot}")
     azure = facts.azure
     if azure and azure.bot and azure.reflector:
         return ok(f"{said}, says az")

@@ -34,7 +34,7 @@ def registry(facts: Facts) -> Verdict:
         "ACR_LOGIN_SERVER must be the registry's login server.",
         "az acr list --query [].loginServer --output tsv",
         f"flux reconcile image repository {BOT}",
-    ) or ok(found.message or f"Flux reads {found.about}")
+    ) or ok(_short(r"found \d+ tags", found.message) or f"Flux reads {found.about}")
 
 
 def policy(facts: Facts) -> Verdict:
@@ -50,7 +50,7 @@ def policy(facts: Facts) -> Verdict:
         f"az acr repository show-tags --name {_registry(facts)} --repository discordskybot",
         f"flux reconcile kustomization {BOT}-images --with-source",
         "gh workflow run image.yaml --ref main",
-    ) or ok(found.message or "a tag is chosen")
+    ) or ok(_short(r"resolved to (\S+)", found.message) or "a tag is chosen")
 
 
 def automation(facts: Facts) -> Verdict:
@@ -73,6 +73,11 @@ def automation(facts: Facts) -> Verdict:
         "Mend what it names.",
         f"flux reconcile image update {BOT}",
     ) or ok(found.message or "it pushes")
+
+
+def _short(pattern: str, message: str) -> str:
+    found = re.search(pattern, message)
+    return found[found.re.groups] if found else ""
 
 
 def _missing(kind: str) -> Verdict:

@@ -52,8 +52,8 @@ def pull(facts: Facts) -> Verdict:
     """Whether the node can pull the image."""
     pod = facts.newest
     if pod is None or pod.waiting not in _PULL:
-        return ok(f"the node has {pod.image}" if pod else "")
-    said = f"The node cannot pull {pod.image}: {pod.said}"
+        return ok(f"the node has {_named(pod.image)}" if pod else "no pod")
+    said = f"The node cannot pull {_named(pod.image)}: {pod.said}"
     server, _, rest = pod.image.partition("/")
     registry = server.partition(".")[0]
     if _PLACEHOLDER in pod.image:
@@ -79,6 +79,11 @@ def pull(facts: Facts) -> Verdict:
         f"az acr manifest list-metadata --registry {registry} --name {repository}",
         "make rollback TO=--last",
     )
+
+
+def _named(image: str) -> str:
+    """Drop the digest: the tag is what a person knows."""
+    return image.partition("@")[0]
 
 
 def start(facts: Facts) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import asdict
 
 from clusters.azure.doctor.chain import Link, first_broken
@@ -18,13 +19,14 @@ def as_text(links: tuple[Link, ...], facts: Facts) -> str:
     lines = [_line(link) for link in links]
     found = first_broken(links)
     if found:
-        lines += ["", f"Broken: {found.title}.", found.verdict.said, "", found.verdict.remedy]
+        lines += ["", f"Broken: {found.title}.", *_folded(found.verdict.said)]
+        lines += ["", *_folded(found.verdict.remedy)]
         lines += [f"  {command}" for command in found.verdict.commands]
     else:
         lines += ["", "No link is broken, as far as could be seen."]
         for link in links:
             if link.verdict.status is Status.UNSEEN and link.verdict.remedy:
-                lines += [f"{link.title}? {link.verdict.remedy}"]
+                lines += _folded(f"{link.title}? {link.verdict.remedy}")
                 lines += [f"  {command}" for command in link.verdict.commands]
     if facts.unseen:
         lines += ["", "Not looked at:", *(f"  {sentence}" for sentence in facts.unseen)]
@@ -42,6 +44,16 @@ def as_json(links: tuple[Link, ...], facts: Facts) -> str:
         "unseen": list(facts.unseen),
     }
     return json.dumps(shown, indent=1)
+
+
+def _folded(text: str) -> list[str]:
+    """Fold for a terminal; what is to be copied stays in one piece."""
+    lines = text.splitlines()
+    return [
+        part
+        for line in lines
+        for part in textwrap.wrap(line, 100, break_long_words=False, break_on_hyphens=False)
+    ]
 
 
 def _line(link: Link) -> str:

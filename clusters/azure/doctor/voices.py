@@ -60,10 +60,10 @@ def against(facts: Facts, link: str) -> Verdict | None:
 def let_in(facts: Facts) -> str:
     """Say how it was seen that the vault knows the bot; "" where it was not."""
     if any(look.label in _REACHED for look in facts.secrets):
-        return "asked as the bot just now"
+        return "as the bot was told just now"
     pod = facts.newest
     if pod and not pod.mount and not pod.stuck and pod.waiting != "ContainerCreating":
-        return f"as seen when pod {pod.name} started"
+        return "as the newest pod showed at its start"
     return ""
 
 
