@@ -145,7 +145,7 @@ class Answering:
             if not self._kit.outbox.may_write(self._call.message):
                 writing.close()  # the model is not asked for what nobody would read
                 raise MayNotSpeak("the bot has no permission to write there")
-            failed = await self._reply.deliver(writing)
+            failed = await self._reply.deliver(writing, unasked=self._call.unasked)
         except Unsaid as error:
             log.warning("answer unsaid", extra=self._ids(error=error.label, detail=str(error)))
             return error.label

@@ -96,11 +96,13 @@ class Reply:
         if self._writing is not None:
             self._writing.cancel()
 
-    async def deliver(self, writing: Coroutine[None, None, None]) -> SkyError | None:
+    async def deliver(
+        self, writing: Coroutine[None, None, None], *, unasked: bool = False
+    ) -> SkyError | None:
         """Show what `writing` says through `say` until it ends; returns what went wrong with it.
 
-        A failure of `writing` is told in the last message. Raises Unsaid if Discord does not take
-        the answer.
+        A failure of `writing` is told in the last message, but not to people who asked nothing
+        (`unasked`) and have read nothing yet. Raises Unsaid if Discord does not take the answer.
         """
         with self._pace.answering(self._channel_id):
             self._writing = asyncio.create_task(writing)
@@ -113,9 +115,9 @@ class Reply:
                     self._writing.cancel()
                     await asyncio.wait({self._writing})
             failed = self._failure(self._writing)
-            if isinstance(failed, QuestionGone) and not self.sent:
+            if not self.sent and (isinstance(failed, QuestionGone) or (failed and unasked)):
                 return failed
-            remarks = self._remarks if self.text.strip() else []
+            remarks = self._remarks if self.text.strip() and not unasked else []
             for sentence in [*([failed.sentence] if failed else []), *remarks]:
                 self._pieces.append(_note(self.text, sentence))
             await self._show(last=True, again=not isinstance(failed, _NOT_AGAIN))

@@ -61,6 +61,20 @@ async def deliver(
     return failed, list(outbox.messages.values())
 
 
+async def test_who_asked_nothing_is_told_of_no_failure() -> None:
+    async def fail() -> None:
+        raise ModelDown
+
+    outbox = FakeOutbox()
+    reply = Reply(Order(CALL, CALL.id), outbox, Quick(1), AT_ONCE, lambda: None)
+    reply.remark("I read only the last 3 messages.")
+
+    failed = await reply.deliver(fail(), unasked=True)
+
+    assert isinstance(failed, ModelDown)
+    assert outbox.messages == {}
+
+
 async def test_an_answer_that_comes_quickly_is_one_message_and_one_request() -> None:
     outbox = FakeOutbox()
 

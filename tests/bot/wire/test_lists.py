@@ -74,6 +74,17 @@ async def test_it_joins_in_once_where_it_may_and_then_holds_its_peace(fresh: Fre
         assert await scene.bot.metric("messages_total", decision="ambient") == 1
 
 
+async def test_a_failure_of_joining_in_is_told_to_nobody(fresh: FreshStage) -> None:
+    stage = fresh(SKY_AMBIENT__CHANNELS="kites = 1", SKY_AMBIENT__QUIET_SECONDS="1")
+    await stage.bot.ready()
+    await stage.bot.logged("lease taken")
+    async with open_scene(stage) as scene:
+        overheard = await scene.say("a calm day [[fault=quota]]", where="kites", by="Bram")
+        await scene.bot.until_metric("answers_total", 1, outcome="quota_spent")
+
+        assert (await scene.seen(overheard)).parts == ()
+
+
 async def test_two_bots_do_not_talk_each_other_into_a_loop(
     fresh: FreshStage, servers: Servers
 ) -> None:
