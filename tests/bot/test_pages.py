@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from itertools import accumulate
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bot.buttons import button
 from bot.errors import DiscordDown
@@ -10,6 +15,7 @@ from bot.messages import Author, Button, Message, Picture, Post
 from bot.pages import Order, Pages
 from bot.settings import Reply as Settings
 from tests.bot.fakes import FakeOutbox
+from tests.bot.wire.stitch import balanced, is_whole
 
 CALL = Message(id=5, channel_id=10, guild_id=1, author=Author(1, "Ada"), text="hello")
 WHISPER = Message(id=5, channel_id=10, author=Author(1, "Ada"), text="hello")
@@ -166,6 +172,49 @@ async def test_an_earlier_message_that_could_not_be_reached_is_tried_again() -> 
     await pages.show("Now.", last=True)
 
     assert list(outbox.messages.values()) == ["Now."]
+
+
+PIECES = st.sampled_from(
+    [
+        "word ",
+        "A sentence. ",
+        "\n",
+        "\n\n",
+        "```py\n",
+        "```\n",
+        "- item\n",
+        "<:gull:123456789012345>",
+        "👩‍👩‍👧",
+    ]
+)
+
+
+@given(
+    st.lists(PIECES, min_size=1, max_size=40).map(lambda pieces: "".join(pieces) * 25),
+    st.lists(st.integers(1, 2500), max_size=12),
+    st.sampled_from(["", "again"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_grows_however_its_messages_are_the_text(
+    text: str, steps: list[int], again: str
+) -> None:
+    async def grow() -> FakeOutbox:
+        outbox = FakeOutbox()
+        earlier = (await shown(outbox, long(3))).sent if again else []
+        pages = Pages(order(replaces=tuple(earlier), stem=6), outbox, Settings(), lambda: None)
+        for end in accumulate(steps):
+            await pages.show(text[:end], last=False)
+        await pages.show(text, last=True)
+        return outbox
+
+    outbox = asyncio.run(grow())
+
+    messages = list(outbox.messages.values())
+    assert is_whole(messages, text)
+    assert all(len(each) <= 2000 and balanced(each) for each in messages)
+    assert [label for labels in outbox.labels for label in labels] == (
+        ["Again"] if messages else []
+    )
 
 
 LINKS = "See https://a.example and <https://b.example>, [c](https://c.example). "
