@@ -24,17 +24,20 @@ def _entry(
     kind: FaultKind,
     told: type[errors.SkyError],
     *,
+    counted: type[errors.SkyError] | None = None,
     tells: bool = True,
     recovers: float = 15.0,
 ) -> Entry:
+    """A row; a request is COUNTED as another failure than the person is TOLD where that differs."""
+    counted = counted or told
     return Entry(
         f"openai-{name}",
         _fault(kind),
         f"the provider answers with {kind.value.replace('_', ' ')}",
-        metric=f"model_requests_total,outcome={told.label}$",
+        metric=f"model_requests_total,outcome={counted.label}$",
         log="answer failed" if tells else "",
         # Where it is down for long enough, the circuit breaker speaks for it.
-        told=(told.label, *((errors.ModelPaused.label,) if issubclass(told, _DOWN) else ())),
+        told=(told.label, *((errors.ModelPaused.label,) if issubclass(counted, _DOWN) else ())),
         tells=tells,
         recovers=recovers,
     )
@@ -52,6 +55,6 @@ ENTRIES = (
     # Whoever asked in those seconds is asked for again once the silence has lasted too long.
     _entry("timeout", FaultKind.TIMEOUT, errors.ModelSlow, tells=False),
     _entry("cut", FaultKind.CUT, errors.CutShort),
-    _entry("malformed", FaultKind.MALFORMED, errors.CutShort),
+    _entry("malformed", FaultKind.MALFORMED, errors.CutShort, counted=errors.ModelDown),
     _entry("content-filter", FaultKind.CONTENT_FILTER, errors.Filtered),
 )
