@@ -78,6 +78,11 @@ class Page:
         """See thinking.Sink."""
         return "".join(self._pieces)
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is neither a word nor a picture."""
+        return not self.text.strip() and not self._below
+
     def say(self, piece: str) -> None:
         """See thinking.Sink."""
         self._pieces.append(piece)
@@ -146,7 +151,7 @@ class Talk:
             if over is not None:
                 raise OverLimit(over.scope, over.until)
             await Thinking(self._call(message), self._means, page).run()
-            if not page.text:
+            if page.empty:
                 raise NothingSaid
             spent = self._means.allowance.purse.spent("day")
             currency = self._means.settings.budget.currency
