@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from bot.azure_vault import AzureVault
 from bot.keyvault import VaultTrouble
@@ -21,8 +22,13 @@ _NEEDED = ("KEYVAULT_NAME", "AZURE_TENANT_ID", "BOT_CLIENT_ID")
 _NOT_FROM_HERE = {"unreachable", "slow", "firewall", "busy", "not_a_vault", "no_identity"}
 
 
-def look(kubectl: Kubectl, settings: dict[str, str], unseen: list[str]) -> tuple[SecretLook, ...]:
-    """Look at both secrets; what says nothing about the bot's own way goes into UNSEEN."""
+def look(
+    kubectl: Kubectl, settings: dict[str, str], unseen: list[str], **options: Any
+) -> tuple[SecretLook, ...]:
+    """Look at both secrets; what says nothing about the bot's own way goes into UNSEEN.
+
+    OPTIONS go to Azure's libraries: tests name their authority so.
+    """
     if any(not settings.get(name) for name in _NEEDED):
         return ()
     try:
@@ -36,7 +42,7 @@ def look(kubectl: Kubectl, settings: dict[str, str], unseen: list[str]) -> tuple
         file = Path(folder) / "token"
         file.touch(mode=0o600)
         file.write_text(token.strip())
-        looks = asyncio.run(_ask(settings, file))
+        looks = asyncio.run(_ask(settings, file, options))
     unseen.extend(
         f"{one.name} in the vault, from this machine: {one.detail}"
         for one in looks
@@ -45,13 +51,14 @@ def look(kubectl: Kubectl, settings: dict[str, str], unseen: list[str]) -> tuple
     return tuple(one for one in looks if one.label not in _NOT_FROM_HERE)
 
 
-async def _ask(settings: dict[str, str], token: Path) -> list[SecretLook]:
+async def _ask(settings: dict[str, str], token: Path, options: dict[str, Any]) -> list[SecretLook]:
     environ = {
         "AZURE_CLIENT_ID": settings["BOT_CLIENT_ID"],
         "AZURE_TENANT_ID": settings["AZURE_TENANT_ID"],
         "AZURE_FEDERATED_TOKEN_FILE": str(token),
     }
-    vault = AzureVault(f"https://{settings['KEYVAULT_NAME']}.vault.azure.net", environ)
+    address = f"https://{settings['KEYVAULT_NAME']}.vault.azure.net"
+    vault = AzureVault(address, environ, **options)
     try:
         return [await _one(vault, name) for name in SECRETS]
     finally:
