@@ -85,7 +85,8 @@ async def rollouts(releases: Releases, count: int, quiet: float = QUIET) -> Roll
             deployed = await releases.deploy()
             now = time.time()
             seconds.append(now - began)
-            say(f"rollout {number} of {count}, {deployed.tag}: {now - began:.1f} s")
+            so_far = load.tally().since(0, now - _LONGEST_ANSWER)
+            say(f"rollout {number} of {count}, {deployed.tag}: {now - began:.1f} s; {so_far}")
             began = now
         return Rollouts(await _course(load, first), seconds)
 
@@ -133,7 +134,8 @@ async def blow_by_blow(seen: Observer, blow: Blow, count: int, seed: int, what: 
             over = await blows.gone(process)
             answered = await load.answered(struck, _PATIENCE, whole_since=over)
             back.append(answered - struck)
-            say(f"{what} {number} of {count}: back after {back[-1]:.1f} s")
+            so_far = load.tally().since(0, time.time() - _LONGEST_ANSWER)
+            say(f"{what} {number} of {count}: back after {back[-1]:.1f} s; {so_far}")
         load.stop()
         return Blows(await load.settled(quiet=60), back)
 

@@ -18,8 +18,9 @@ _RESTARTS = "kube_pod_container_status_restarts_total"
 _ENDED = "kube_pod_container_status_last_terminated_reason"
 # Series that move all the time, or say the same as another.
 _DULL = re.compile(
-    r"process_|.*_created|.*_bucket|.*_sum|.*_count|.*heartbeat|.*event_loop|.*_seconds(,|$)|.*tokens|"
-    r".*outcome=(ok|complete)$|.*decision=|.*in_flight|.*_spent,|.*_info|.*gateway_open|.*speaking|.*credential_(present|usable|changes)|.*_waiting|.*timestamp"
+    r"process_|.*_created|.*_bucket|.*_sum|.*_count|.*heartbeat|.*event_loop|.*_seconds(,|$)|"
+    r".*tokens|.*outcome=(ok|complete)$|.*decision=|.*in_flight|.*_spent,|.*_info|.*gateway_open|"
+    r".*speaking|.*credential_(present|usable|changes)|.*_waiting|.*timestamp"
 )
 _STAMP = re.compile(r"([-\dT:]+?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
 _QUIET = ("debug", "info")
