@@ -55,7 +55,7 @@ async def play(entry: Entry, seen: Observer, api: AsyncClient) -> Result:
     logged = list(lines(began))
     result = Result(entry, tally, back, moved, loud(logged), noted)
     messages = [str(line["message"]) for line in logged]
-    return Result(**{**vars(result), "wrong": [*problems, *_wrong(result, messages)]})
+    return Result(**{**vars(result), "wrong": [*problems, *wrong(result, messages)]})
 
 
 async def _end_faults(ground: Ground) -> None:
@@ -65,7 +65,7 @@ async def _end_faults(ground: Ground) -> None:
     await ground.vault.clear()
 
 
-def _wrong(result: Result, messages: list[str]) -> list[str]:
+def wrong(result: Result, messages: list[str]) -> list[str]:
     """Say what must not be."""
     entry, tally = result.entry, result.tally
     told = set(tally.told)

@@ -82,7 +82,7 @@ def lines(since: float) -> Iterator[Line]:
 def _read(raw: str) -> tuple[float, str]:
     """Take containerd's stamp off a line, and the names of stream and flag."""
     stamp, _, rest = raw.partition(" ")
-    return _moment(stamp), rest.split(" ", 2)[-1]
+    return moment(stamp), rest.split(" ", 2)[-1]
 
 
 def _parsed(words: str) -> Line:
@@ -93,7 +93,7 @@ def _parsed(words: str) -> Line:
     return line if isinstance(line, dict) else {"level": "error", "message": words}
 
 
-def _moment(stamp: str) -> float:
+def moment(stamp: str) -> float:
     """Read containerd's stamp, which has as many digits of nanoseconds as it needs."""
     found = _STAMP.fullmatch(stamp)
     if found is None:

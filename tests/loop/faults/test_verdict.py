@@ -1,0 +1,83 @@
+"""A row fails for everything that it must fail for; read from figures, without a loop."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.loop.fate import Fate, Tally
+from tests.loop.faults.__main__ import GROUPS, chosen
+from tests.loop.faults.entry import Entry, Ground
+from tests.loop.faults.play import wrong
+from tests.loop.faults.result import Result
+from tests.loop.faults.said import Series, moment
+
+WELL = Fate("q", asked=10.0, answers=1, first=11.0, whole=12.0, told="", shown="words")
+LOST = replace(WELL, whole=None)
+TWICE = replace(WELL, answers=2)
+TOLD = replace(WELL, whole=None, told="model_busy")
+
+
+async def _nothing(_: Ground) -> float:
+    return 0.0
+
+
+ENTRY = Entry(
+    "row", _nothing, "a row", metric="moved_total", log="said so", told=("model_busy",), tells=True
+)
+HOLDS = Result(ENTRY, Tally((WELL, TOLD)), back=1.0, moved={"moved_total,kind=x": 1.0})
+
+
+def _problems(result: Result, *messages: str) -> list[str]:
+    return wrong(result, list(messages or ("the bot said so",)))
+
+
+def test_a_row_in_which_all_is_as_it_must_be_holds() -> None:
+    assert _problems(HOLDS) == []
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (replace(HOLDS, tally=Tally((LOST, TOLD))), "lost"),
+        (replace(HOLDS, tally=Tally((TWICE, TOLD))), "2 answers"),
+        (replace(HOLDS, back=30.5), "back after 30.5 s"),
+        (replace(HOLDS, moved={"another_total": 1.0}), "no series 'moved_total'"),
+        (replace(HOLDS, tally=Tally((WELL,))), "nobody was told model_busy"),
+        (replace(HOLDS, tally=Tally((replace(TOLD, told="cut_short"), TOLD))), "told cut_short"),
+    ],
+)
+def test_each_thing_that_must_not_be_fails_the_row(result: Result, said: str) -> None:
+    [problem] = _problems(result)
+
+    assert said in problem
+
+
+def test_a_line_that_is_not_in_the_log_fails_the_row() -> None:
+    assert _problems(HOLDS, "something else") == ["no line 'said so' in the log"]
+
+
+def test_a_new_process_begins_to_count_at_nothing_and_kubernetes_does_not() -> None:
+    restarts = "kube_pod_container_status_restarts_total"
+    start = "process_start_time_seconds"
+    before = Series({"pod": {start: 1.0, "a_total": 5.0, restarts: 1.0}})
+    same = Series({"pod": {start: 1.0, "a_total": 6.0, restarts: 1.0}})
+    new = Series({"pod": {start: 2.0, "a_total": 6.0, restarts: 2.0}})
+
+    assert same.moved_since(before) == {"a_total": 1.0}
+    assert new.moved_since(before) == {"a_total": 6.0, restarts: 1.0}
+
+
+@pytest.mark.parametrize("digits", ["", ".5", ".500000000"])
+def test_containerds_stamps_have_as_many_digits_as_they_need(digits: str) -> None:
+    assert moment(f"1970-01-01T00:01:00{digits}Z") == 60.0 + float(f"0{digits or '.0'}")
+
+
+def test_rows_are_chosen_by_name_and_by_group_and_each_once() -> None:
+    every = [entry for entries in GROUPS.values() for entry in entries]
+
+    assert chosen([]) == every
+    assert len({entry.name for entry in every}) == len(every)
+    assert chosen(["node", "pod-killed", "clock-jumps"])[-1].name == "clock-jumps"
+    assert len(chosen(["node", "pod-killed"])) == len(GROUPS["node"])
+    with pytest.raises(KeyError):
+        chosen(["no-such-row"])
