@@ -23,8 +23,14 @@ class Cgroup:
 
     @classmethod
     def make(cls, name: str, cores: float | None = None) -> Self:
-        """Make it with so many cores (None: all there are); OSError without the right to."""
-        made = cls(name, tuple(each for each in hierarchies() if _counts_cpu(each)))
+        """Make one of this process with so many cores (None: all there are).
+
+        OSError without the right to.
+        """
+        made = cls(
+            f"discord-sky-cost-{os.getpid()}-{name}",
+            tuple(each for each in hierarchies() if _counts_cpu(each)),
+        )
         quota = None if cores is None else round(cores * _PERIOD)
         for each, folder in zip(made.where, made.folders, strict=True):
             if each.unified:
