@@ -159,9 +159,9 @@ class Lease:
         self._holding = False
         notes = self._speaker.notes(self.shard)
         deadline = self._clock() + seconds
-        while self._clock() < min(deadline, self._until):
+        while (left := min(deadline, self._until) - self._clock()) > 0:
             try:
-                async with asyncio.timeout(self._timing.patience):
+                async with asyncio.timeout(min(left, self._timing.patience)):
                     await self._shelf.write(self.shard, record.let_go(notes))
             except LeaseChanged:
                 record = await self._read_again() or record

@@ -22,7 +22,7 @@ _TOLD_SECONDS = 150.0  # longer than a standby keeps what it overheard
 
 @dataclass(slots=True)
 class Left:
-    """What another process left behind: ids, and until when (seconds since 1970) it may work."""
+    """What another process left behind: ids, and for how many seconds more a third may work."""
 
     taken: list[int] = field(default_factory=list)
     unfinished: list[int] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Taken:
 
     name = "taken"
 
-    def __init__(self, ending_seconds: float, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, ending_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         """Know that a process that let go has ended `ending_seconds` later."""
         self._ending = ending_seconds
         self._clock = clock
@@ -76,7 +76,7 @@ class Taken:
             {
                 "taken": packed(recent),
                 "unfinished": packed(self._open.get(shard, set())),
-                "passed": {str(each): round(at) for each, at in passed.items()},
+                "passed": {str(each): round(at - now, 1) for each, at in passed.items()},
             }
         )
 
@@ -87,7 +87,7 @@ class Taken:
             left = Left(
                 unpacked(kept["taken"]),
                 unpacked(kept["unfinished"]),
-                {int(each): float(at) for each, at in kept["passed"].items()},
+                {int(each): float(left) for each, left in kept["passed"].items()},
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             left = Left()
@@ -100,7 +100,7 @@ class Taken:
         """
         left = self._left.pop(shard, Left())
         now = self._clock()
-        passed = {each: at for each, at in left.passed.items() if at > now}
+        passed = {each: now + seconds for each, seconds in left.passed.items()}
         if orderly:
             passed |= dict.fromkeys(left.unfinished, now + self._ending)
             for message_id in left.taken:
