@@ -25,6 +25,7 @@ TOKEN, KEY = "discord-token", "openai-api-key"
 DRIVER = "secrets-store-csi-driver"
 AGAIN = 5.0  # seconds from the new version to an answer: the bar
 _PATIENCE = 60.0
+_KUBELET_PAUSES = 300.0  # it asks a driver that did not answer again after minutes
 _MOUNT = {TOKEN: "discord", KEY: "openai"}  # volumes of apps/discord-sky/deployment.yaml
 
 
@@ -167,10 +168,10 @@ async def token_reset(seen: Observer, wait: float, asked: int = 5) -> TokenReset
 
 async def _caught_up(pod: PodSeen, name: str, value: str) -> None:
     """Wait until the driver, which goes on, has written the new value."""
-    ends = time.monotonic() + _PATIENCE
+    ends = time.monotonic() + _KUBELET_PAUSES
     while mounted(pod, name).strip() != value:
         if time.monotonic() > ends:
-            raise NotSeen(f"the driver writes the new {name}", DRIVER, _PATIENCE)
+            raise NotSeen(f"the driver writes the new {name}", DRIVER, _KUBELET_PAUSES)
         await asyncio.sleep(0.5)
 
 
