@@ -13,7 +13,14 @@ from bot import personas
 from bot.chain import follow
 from bot.conversation import attachments, write
 from bot.decision import after_command, without_mention
-from bot.errors import BadPicture, SkyError, Unexpected
+from bot.errors import (
+    BadPicture,
+    ModelMissing,
+    RequestRefused,
+    SkyError,
+    TooMuchText,
+    Unexpected,
+)
 from bot.llm_streams import Ask
 from bot.messages import shard_of
 from bot.usage import reckoned
@@ -35,6 +42,8 @@ if TYPE_CHECKING:
 _USUAL = " " * 1000  # characters: the answer that is reckoned with while one is written
 _SOURCES = 8  # pages that are named below an answer
 _UNSEEN = "The language model can't open a picture here, so I answered without."
+_HALF = "The language model can't read so much at once, so I left out what came before."
+_NO_PICTURES = (BadPicture, ModelMissing, RequestRefused)  # what models say who cannot see
 
 
 class Means(Protocol):
@@ -122,16 +131,31 @@ class Thinking:
         guard, sources = self._means.guard, list[str]()
         await guard.admit(ask.turns[-1].text)
         async with guard.around(self._sink.say) as say:
-            try:
-                await self._pay(ask, say, sources.append)
-            except BadPicture:
-                if not any(turn.images for turn in ask.turns):
-                    raise
-                self._sink.remark(_UNSEEN)
-                blind = tuple(replace(turn, images=()) for turn in ask.turns)
-                await self._pay(replace(ask, turns=blind), say, sources.append)
+            await self._ask_with_less(ask, say, sources.append)
         if sources:
             self._sink.remark(_sources(sources))
+
+    async def _ask_with_less(
+        self, ask: Ask, say: Callable[[str], object], cite: Callable[[str], object]
+    ) -> None:
+        """Ask, and where the model cannot take it: without pictures, without the older half."""
+        untold = {_UNSEEN, _HALF}
+        while True:
+            turns = ask.turns
+            try:
+                return await self._pay(ask, say, cite)
+            except TooMuchText:
+                if len(turns) == 1:
+                    raise
+                told, turns = _HALF, turns[len(turns) // 2 :]
+            except _NO_PICTURES:
+                if not any(turn.images for turn in turns):
+                    raise
+                told, turns = _UNSEEN, tuple(replace(turn, images=()) for turn in turns)
+            if told in untold:
+                untold.remove(told)
+                self._sink.remark(told)
+            ask = replace(ask, turns=turns)
 
     async def _pay(
         self, ask: Ask, say: Callable[[str], object], cite: Callable[[str], object]

@@ -3,6 +3,7 @@
 from itertools import count
 
 from bot import errors
+from tests.loop.openai_server.control import Fault, FaultKind
 
 from .conftest import FreshStage
 from .scene import Scene
@@ -192,3 +193,22 @@ async def test_a_conversation_is_bounded_and_that_is_said(fresh: FreshStage) -> 
         long = await scene.call("far too long: " + "word " * 380, by="Dara")
         seen = await scene.until(long, lambda seen: "longer than I can read" in seen.text)
         assert "-# Your message is longer than I can read at once" in seen.text
+
+
+async def test_what_a_model_cannot_read_at_once_is_asked_with_less(scene: Scene) -> None:
+    where = await room(scene)
+    await scene.openai.inject(Fault(kind=FaultKind.CONTEXT_LENGTH, match="and the moral?", count=2))
+    last = await scene.say("a tale in parts", by="Bram", where=where)
+    for number in range(7):
+        by = ("Ada", "Bram")[number % 2]
+        last = await scene.say(f"part {number}", by=by, where=where, reply_to=last)
+    question = await scene.say(
+        "and the moral?", where=where, reply_to=last, mention=True, by="Chiyo"
+    )
+
+    seen = await scene.until(question, lambda seen: "-# The language model" in seen.text)
+
+    assert seen.text.count("-# The language model can't read so much at once") == 1
+    records = await scene.records(question)
+    assert [len(r.asked.turns) - 1 for r in records if r.asked] == [9, 5, 3]
+    assert records[-1].ending == "completed"
