@@ -1,5 +1,6 @@
 """Import discord.py once without its warning, and leave nothing behind in Azure's libraries."""
 
+import logging
 import sys
 import warnings
 from collections.abc import Iterator
@@ -19,3 +20,10 @@ def _every_vault_is_new() -> Iterator[None]:
     cache = sys.modules.get("azure.keyvault.secrets._shared.http_challenge_cache")
     if cache is not None:
         cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _every_log_is_written() -> Iterator[None]:
+    """Undo what a command for a person at a terminal does: it silences the log of its process."""
+    yield
+    logging.disable(logging.NOTSET)
