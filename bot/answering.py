@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from bot.allowance import Allowance
     from bot.chain import History
-    from bot.channels import Outbox
     from bot.files import Reader
     from bot.guard import Guard
     from bot.llm import Model
     from bot.messages import Message
     from bot.metrics import Metrics
+    from bot.outbox import Outbox
     from bot.pace import Pace
     from bot.personas import Persona
     from bot.recall import Recall

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
 import discord
@@ -38,39 +38,6 @@ _THREAD_EXISTS = 160004
 _ANSWER_LIES_WITHIN = 100  # messages after its question; Discord hands out so many at once
 
 
-class Outbox(Protocol):
-    """Where answers go. All methods raise Unsaid if Discord does not take it."""
-
-    async def send(self, to: Message, post: Post, nonce: str, channel_id: int) -> int:
-        """Reply to `to`, mentioning nobody; returns the new message's id.
-
-        In another channel than that of `to` it is a message by itself.
-        """
-
-    async def edit(
-        self, channel_id: int, message_id: int, post: Post, was: Post | None, *, patient: bool
-    ) -> None:
-        """Change a message that shows `was` (None: who knows); `patient` repeats where it may help.
-
-        Text and buttons are replaced, files as a whole; previews that are gone stay gone.
-        """
-
-    async def delete(self, channel_id: int, message_id: int) -> None:
-        """Delete one of the bot's messages."""
-
-    async def start_thread(self, on: Message, message_id: int, title: str) -> int:
-        """Start a thread on one of the bot's messages in the channel of `on`; returns its id."""
-
-    async def typing(self, channel_id: int) -> None:
-        """Show for ten seconds that an answer is being written."""
-
-    async def react(self, to: Message, emoji: str) -> None:
-        """Put a reaction to a message."""
-
-    def may_write(self, to: Message) -> bool:
-        """Whether the bot may answer `to` where it was written, as far as it knows."""
-
-
 class Channels:
     """Discord's channels, through whichever client is logged in now.
 
@@ -90,7 +57,7 @@ class Channels:
         self._logged_in = logged_in
 
     async def send(self, to: Message, post: Post, nonce: str, channel_id: int) -> int:
-        """See Outbox."""
+        """See outbox.Outbox."""
         reference = discord.MessageReference(
             message_id=to.id,
             channel_id=to.channel_id,
@@ -120,7 +87,7 @@ class Channels:
     async def edit(
         self, channel_id: int, message_id: int, post: Post, was: Post | None, *, patient: bool
     ) -> None:
-        """See Outbox."""
+        """See outbox.Outbox."""
         if self._gate.behind and not patient:
             self._metrics.calls.labels("edit", "left_out").inc()
             raise DiscordDown("left out: so much else is waiting")
@@ -141,7 +108,7 @@ class Channels:
         await self._ask("edit", call, _PATIENT_EDIT if patient else ())
 
     async def delete(self, channel_id: int, message_id: int) -> None:
-        """See Outbox."""
+        """See outbox.Outbox."""
 
         async def call(client: discord.Client) -> None:
             place = client.get_partial_messageable(channel_id)
@@ -149,24 +116,32 @@ class Channels:
 
         await self._ask("delete", call, _PAUSES[:2])
 
-    async def start_thread(self, on: Message, message_id: int, title: str) -> int:
-        """See Outbox."""
+    async def start_thread(
+        self, on: Message, message_id: int, title: str
+    ) -> tuple[int, tuple[int, ...]]:
+        """See outbox.Outbox."""
         if on.guild_id is None:
             raise MayNotSpeak("a direct message has no threads")
 
-        async def call(client: discord.Client) -> int:
+        async def call(client: discord.Client) -> tuple[int, tuple[int, ...]]:
             place = client.get_partial_messageable(on.channel_id, guild_id=on.guild_id)
+            message = place.get_partial_message(message_id)
             try:
-                return (await place.get_partial_message(message_id).create_thread(name=title)).id
+                return (await message.create_thread(name=title)).id, ()
             except discord.HTTPException as error:
-                if error.code == _THREAD_EXISTS:
-                    return message_id  # it has the id of the message that it hangs on
-                raise
+                if error.code != _THREAD_EXISTS:
+                    raise
+            # It has the id of the message that it hangs on. What replies to nothing is an answer's.
+            thread = client.get_partial_messageable(message_id, guild_id=on.guild_id)
+            me = client.user.id if client.user else 0
+            found = [each async for each in thread.history(limit=100, oldest_first=True)]
+            own = (each for each in found if each.author.id == me and each.reference is None)
+            return message_id, tuple(each.id for each in own)
 
         return await self._ask("thread", call, _PAUSES)
 
     async def react(self, to: Message, emoji: str) -> None:
-        """See Outbox."""
+        """See outbox.Outbox."""
 
         async def call(client: discord.Client) -> None:
             place = client.get_partial_messageable(to.channel_id)
@@ -175,7 +150,7 @@ class Channels:
         await self._ask("react", call, ())
 
     def may_write(self, to: Message) -> bool:
-        """See Outbox. What discord.py knows of servers and channels is asked, not Discord."""
+        """See outbox.Outbox. What discord.py knows of servers is asked, not Discord."""
         client = self._client(to.guild_id)
         guild = client.get_guild(to.guild_id) if client and to.guild_id else None
         place = guild.get_channel_or_thread(to.channel_id) if guild else None
@@ -186,7 +161,7 @@ class Channels:
         return allowed.send_messages_in_threads if in_thread else allowed.send_messages
 
     async def typing(self, channel_id: int) -> None:
-        """See Outbox."""
+        """See outbox.Outbox."""
 
         async def call(client: discord.Client) -> None:
             await client.get_partial_messageable(channel_id).typing()
@@ -197,7 +172,10 @@ class Channels:
         """See chain.History."""
 
         async def call(client: discord.Client) -> Message:
-            place = client.get_partial_messageable(channel_id)
+            place: discord.abc.Messageable = client.get_partial_messageable(channel_id)
+            known = client.get_channel(channel_id)
+            if isinstance(known, discord.abc.Messageable):
+                place = known  # with its server and names, which no message brings along
             return discord_values.read(await place.fetch_message(message_id))
 
         with contextlib.suppress(PlaceGone, MayNotSpeak):

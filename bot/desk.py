@@ -197,8 +197,11 @@ class Desk:
 
     def again(
         self, question: Message, me: int, *, stem: int, replaces: tuple[int, ...]
-    ) -> SkyError | None:
-        """Answer a message anew, in the place of the earlier answer; or return why not."""
+    ) -> SkyError | Callable[[], None]:
+        """Take a message anew: returns what begins its answer in the place of the earlier one.
+
+        Or returns why not.
+        """
         decision = called(question, me=me, command=self._rules.command)
         if decision is None:  # nobody called the bot: it had joined in
             decision = Answer("ambient", question.text)
@@ -208,8 +211,11 @@ class Desk:
             return OverLimit(over.scope, over.until)
         if self._full:
             return TooBusy()
-        self._start(call)
-        return None
+        return lambda: self._start_again(call)
+
+    def _start_again(self, call: Call) -> None:
+        if not self.is_answering(call.message.id):  # a second press was quicker
+            self._start(call)
 
     def _turn_away(self, message: Message, reason: str) -> None:
         self._kit.metrics.turned_away.labels(reason).inc()

@@ -52,6 +52,9 @@ async def respond(interaction: discord.Interaction, press: Press, presses: Press
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         outcome = "failed"
         log.warning("press not answered", extra={"error": type(error).__name__})
+    else:
+        if response.then is not None:
+            response.then()
     presses.count(press, outcome)
 
 

@@ -19,8 +19,8 @@ from bot.split import LIMIT, Part, Place, next_part
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.channels import Outbox
     from bot.messages import Message
+    from bot.outbox import Outbox
     from bot.settings import Reply as Settings
 
 _WHOLE = "\n-# The whole answer is in the file."
@@ -73,7 +73,8 @@ class Pages:
         self._settings = settings
         self._long = settings.long
         self._channel_id = order.to.channel_id
-        self._earlier = list(order.replaces)
+        # What is there of an earlier answer, in the channel and in its thread.
+        self._earlier = {order.to.channel_id: list(order.replaces)}
         self._place = Place()  # where the message begins that is still growing
         self._links = 0  # before that place
         self._page: _Page | None = None  # the newest message
@@ -150,14 +151,15 @@ class Pages:
 
     async def _open(self, post: Post) -> _Page:
         """Begin a message: an earlier one that is replaced, as long as there are any, or a new."""
-        while self._earlier and self._channel_id == self._order.to.channel_id:
-            page = _Page(self._channel_id, self._earlier[0], post)
+        earlier = self._earlier.get(self._channel_id, [])
+        while earlier:
+            page = _Page(self._channel_id, earlier[0], post)
             try:
                 await self._outbox.edit(page.channel_id, page.id, post, None, patient=True)
             except PlaceGone:
-                del self._earlier[0]
+                del earlier[0]
             else:
-                del self._earlier[0]
+                del earlier[0]
                 return page
         number = nonce(self._order.stem, len(self.sent))
         there = await self._outbox.send(self._order.to, post, number, self._channel_id)
@@ -171,11 +173,13 @@ class Pages:
         if self._long == "thread" and here and len(self.sent) == self._settings.long_from - 1:
             try:
                 title = self._order.title.strip()[:_TITLE] or "Answer"
-                self._channel_id = await self._outbox.start_thread(
+                thread, earlier = await self._outbox.start_thread(
                     self._order.to, self.sent[0], title
                 )
             except Unsaid:  # no permission, a direct message, a thread that has no threads
                 self._long = "parts"
+            else:
+                self._channel_id, self._earlier[thread] = thread, list(earlier)
 
     async def _finish(self, buttons: tuple[Button, ...], pictures: tuple[Picture, ...]) -> None:
         """Leave the newest message as a whole answer has it, and nothing of an earlier answer."""
@@ -185,10 +189,11 @@ class Pages:
         elif page is not None and page.post is not None and page.post.buttons != buttons:
             self._growing = True
             await self._put(replace(page.post, buttons=buttons), patient=True)
-        earlier, self._earlier = self._earlier, []
-        for each in earlier:
-            with contextlib.suppress(Unsaid):  # gone already, or it stays
-                await self._outbox.delete(self._order.to.channel_id, each)
+        earlier, self._earlier = self._earlier, {}
+        for channel_id, messages in earlier.items():
+            for each in messages:
+                with contextlib.suppress(Unsaid):  # gone already, or it stays
+                    await self._outbox.delete(channel_id, each)
 
     def _few_links(self, part: Part) -> bool:
         return self._links + _count_links(part) <= self._settings.previews

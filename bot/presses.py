@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from bot.errors import DiscordDown, Stopped
+from bot.errors import DiscordDown, SkyError, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,11 +55,15 @@ class Press:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """How it went, and what Discord is told: a sentence for whoever pressed; whether buttons go."""
+    """How it went, and what Discord is told: a sentence for whoever pressed; whether buttons go.
+
+    `then` is done once Discord took that: the next answer brings its own buttons.
+    """
 
     outcome: str
     sentence: str | None = None
     clear: bool = False
+    then: Callable[[], None] | None = field(default=None, compare=False)
 
 
 class Presses:
@@ -104,13 +108,11 @@ class Presses:
 
     async def _anew(self, press: Press, question: Message) -> Response:
         parts = await self._archive.answers(question.channel_id, question.id, press.me)
-        if self._desk.is_answering(question.id):  # a second press was quicker
-            return Response("writing", _WRITING)
         replaces = tuple(dict.fromkeys([*parts, press.message_id]))
-        refused = self._desk.again(question, press.me, stem=press.id, replaces=replaces)
-        if refused is not None:
-            return Response(refused.label, refused.sentence)
-        return Response("done", clear=True)
+        begin = self._desk.again(question, press.me, stem=press.id, replaces=replaces)
+        if isinstance(begin, SkyError):
+            return Response(begin.label, begin.sentence)
+        return Response("done", clear=True, then=begin)
 
     async def _soon(self, works: Callable[[], bool]) -> bool:
         """Try until it works: this pod may be about to take over, or another may respond first."""

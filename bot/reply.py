@@ -27,8 +27,8 @@ from bot.split import open_fence
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from bot.channels import Outbox
     from bot.messages import Picture
+    from bot.outbox import Outbox
     from bot.pace import Pace
     from bot.pages import Order
     from bot.settings import Reply as Timing

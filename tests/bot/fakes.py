@@ -127,12 +127,14 @@ class FakeOutbox:
         assert self.places.pop(message_id) == channel_id
         del self.posts[message_id]
 
-    async def start_thread(self, on: Message, message_id: int, title: str) -> int:
+    async def start_thread(
+        self, on: Message, message_id: int, title: str
+    ) -> tuple[int, tuple[int, ...]]:
         """Give the thread that hangs on a message its number, as Discord does."""
         self._call(f"thread {title}")
         if "threads" in self.refused or on.guild_id is None:
             raise MayNotSpeak
-        return message_id
+        return message_id, tuple(n for n, place in self.places.items() if place == message_id)
 
     async def react(self, to: Message, emoji: str) -> None:
         """Note it."""

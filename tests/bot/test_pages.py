@@ -153,6 +153,21 @@ async def test_an_answer_comes_in_the_place_of_the_earlier_one(before: int, afte
     assert len(set(outbox.nonces)) == len(outbox.nonces)  # Discord would take one for the other
 
 
+@pytest.mark.parametrize(("before", "after"), [(3, 5), (5, 3)])
+async def test_an_answer_in_a_thread_takes_the_place_of_the_earlier_one_there_too(
+    before: int, after: int
+) -> None:
+    outbox, threads = FakeOutbox(), Settings(long="thread", long_from=2)
+    earlier = await shown(outbox, long(before), threads)
+    anew = long(after).upper()
+
+    pages = await shown(outbox, anew, threads, order(replaces=(earlier.sent[0],), stem=6))
+
+    assert "".join(outbox.messages.values()) == anew
+    assert set(outbox.places.values()) == {10, pages.sent[0]}
+    assert outbox.labels[-1] == ["Again"]
+
+
 async def test_an_earlier_message_that_was_deleted_is_made_good_by_a_new_one() -> None:
     outbox = FakeOutbox()
 

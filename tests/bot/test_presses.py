@@ -77,7 +77,10 @@ class Bot:
 
     async def press(self, act: Act, by: int = 1, below: int = 5000, number: int = 99) -> Response:
         """Press a button of the answer to the question."""
-        return await self.presses.pressed(Press(number, Mark(act, 1, 10, 5), by, below, ME))
+        response = await self.presses.pressed(Press(number, Mark(act, 1, 10, 5), by, below, ME))
+        if response.then is not None:  # Discord took it
+            response.then()
+        return response
 
     async def answered(self) -> None:
         """Ask the question and wait for its answer."""

@@ -51,18 +51,32 @@ async def test_a_long_answer_goes_on_in_a_thread(fresh: FreshStage) -> None:
         text = (await scene.openai.ended("how long is long?")).text
         first = (await scene.until(question, lambda seen: bool(seen.parts))).parts[0]
 
-        async def told() -> list[str]:
-            return [first.content, *(m.content for m in await scene.discord.read(first.id))]
+        async def whole(text: str) -> list[str]:
+            async with scene.discord.events() as events:
+                while True:
+                    below = await scene.discord.read(first.id)
+                    beginning = await scene.discord.message(first.id)
+                    parts = [m.content for m in (beginning, *below)]
+                    if is_whole(parts, text) and "Again" in buttons(below[-1]):
+                        return parts
+                    await events.event(lambda e: e.kind in {"message", "edit", "delete"}, 15)
 
         async with scene.discord.events() as events:
-            while not is_whole(parts := await told(), text):
-                await events.event(lambda e: e.kind in {"message", "edit"}, 10)
-
+            while first.id not in {c.id for c in (await scene.discord.world()).channels}:
+                await events.event(lambda e: e.kind == "channel", 10)
+        parts = await whole(text)
         assert len(parts) >= 3
+        await scene.press((await scene.discord.read(first.id))[-1], "Again")
+        anew = await scene.openai.first(
+            lambda r: (
+                r.ending == "completed" and "how long is long?" in str(r.asked) and r.text != text
+            )
+        )
+        text = anew.text
+        assert len(await whole(text)) == len(parts)
         world = await scene.discord.world()
         thread = next(channel for channel in world.channels if channel.id == first.id)
         assert thread.name.startswith("how long is long?")
-        assert list(buttons((await scene.discord.read(first.id))[-1])) == ["Again"]
         # To go on, reply to any part of it, in the thread as well.
         last = (await scene.discord.read(first.id))[-1]
         more = await scene.say("and then?", where=thread.id, reply_to=last.id)
