@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.loop.images import BuildFailed
 from tests.loop.table import HEADER
 
 from .bot import Broke
@@ -39,9 +40,16 @@ _TARGETS = {
 
 async def measure(runs: int, cores: tuple[float, ...] = (_POD, _CORE)) -> bool:
     """Measure, print the tables, and say whether it all worked."""
+    if os.geteuid() != 0:
+        print("What the bot costs is measured in a cgroup, and to make one takes root.")
+        return False
     with TemporaryDirectory() as name:
         directory = Path(name)
-        runtime = _runtime(directory / "root")
+        try:
+            runtime = _runtime(directory / "root")
+        except BuildFailed as error:
+            print(f"The image to measure could not be built: {error}")
+            return False
         stand_ins = Cgroup.make("stand-ins")
         try:
             with stand_ins.entered():
