@@ -112,13 +112,13 @@ class Lease:
         """
         held = self._holding
         try:
-            async with asyncio.timeout(self._timing.patience):
+            async with asyncio.timeout(self._timing.patience if held else self._timing.hurry):
                 await (self._keep() if held else self._look())
         except LeaseChanged:
             self._reached()  # somebody was quicker: look again
         except (LeaseAway, TimeoutError) as error:
             self._away(str(error) or "the API server does not answer")
-            return self._timing.retry
+            return self._timing.retry if held else self._timing.look
         else:
             self._reached()
         if not self._holding or self._giving is not None:
@@ -158,18 +158,19 @@ class Lease:
             return True
         self._holding = False
         notes = self._speaker.notes(self.shard)
-        deadline = self._clock() + seconds
+        deadline, patience = self._clock() + seconds, self._timing.hurry
         while (left := min(deadline, self._until) - self._clock()) > 0:
             try:
-                async with asyncio.timeout(min(left, self._timing.patience)):
+                async with asyncio.timeout(min(left, patience)):
                     await self._shelf.write(self.shard, record.let_go(notes))
             except LeaseChanged:
                 record = await self._read_again() or record
                 if record.holder != self._shelf.me:
                     return False
             except (LeaseAway, TimeoutError) as error:
-                self._away(str(error))
-                await asyncio.sleep(self._timing.retry)
+                self._away(str(error) or "the API server does not answer")
+                patience = min(2 * patience, self._timing.patience)
+                await asyncio.sleep(self._timing.look)
             else:
                 log.info("lease let go", extra={"shard": self.shard})
                 return True

@@ -19,7 +19,8 @@ class Timing:
     renew: float  # from one renewal to the next
     retry: float  # after a renewal that failed
     look: float  # between two looks of a standby
-    patience: float  # with one answer of the API server
+    patience: float  # with one answer of the API server, for a renewal
+    hurry: float  # the same, where somebody waits for the Lease to change hands
     margin: float  # how much earlier than it must the holder falls silent
     ending: float  # a deleted pod's process may go on for so long: terminationGracePeriodSeconds
 
@@ -32,6 +33,7 @@ class Timing:
             retry=lasts / 75,
             look=min(0.5, lasts / 10) * max(1.0, shards / 4),
             patience=lasts / 15,
+            hurry=lasts / 50,
             margin=lasts * 2 / 75,
             ending=lasts / 2,
         )
