@@ -122,6 +122,7 @@ async def test_a_model_without_a_price_is_counted_at_the_dearest_and_shown(
         question = await scene.call("what do you cost?")
         await scene.answer(question)
 
-        asked = len(await scene.records(question))  # again, where the provider was slow to begin
-        assert 1 <= await scene.bot.metric("unpriced_answers_total", model="gpt-6-sol") <= asked
+        # At least: a bot that is new also answers what an earlier story left without an answer.
+        assert await scene.bot.metric("unpriced_answers_total", model="gpt-6-sol") >= 1
+        assert await scene.bot.metric("unpriced_answers_total", model="gpt-5-mini") == 0
         assert await scene.bot.metric("spent", period="day") > 0
