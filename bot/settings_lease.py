@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
+import os
 import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
@@ -53,4 +53,4 @@ class Lease(Section):
         if self.file is not None:
             return self.file
         name = hashlib.sha256(str(token_file.absolute()).encode()).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"discord-sky-{getpass.getuser()}" / f"lease-{name}"
+        return Path(tempfile.gettempdir()) / f"discord-sky-{os.getuid()}" / f"lease-{name}"
