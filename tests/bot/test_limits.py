@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.limits import HOUR, Caller, Limits, Over
@@ -102,6 +102,7 @@ def test_joining_in_unasked_stops_first_and_says_nothing() -> None:
     assert asked[3] is not None
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 3), st.floats(0, 2000)), max_size=120))
 def test_in_no_sixty_minutes_more_are_let_in_than_the_limit_says(
     calls: list[tuple[int, float]],

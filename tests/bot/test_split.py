@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.split import LIMIT, Place, next_part, split
@@ -31,6 +31,7 @@ def fences(content: str) -> int:
     return len(re.findall("`{3,}", content))
 
 
+@settings(deadline=None)
 @given(TEXTS, st.sampled_from([100, 137, LIMIT]))
 @example("`" * 9000, LIMIT)
 @example("e" + "\u0301" * 9000, LIMIT)
@@ -46,6 +47,7 @@ def test_parts_joined_are_the_text_and_each_fits_with_its_fences_balanced(
     assert all(fences(part.content) % 2 == 0 for part in parts)
 
 
+@settings(deadline=None)
 @given(TEXTS, st.lists(st.integers(1, 700), max_size=30))
 def test_a_growing_answer_is_cut_like_that_at_every_moment(text: str, steps: list[int]) -> None:
     place, settled, shown = Place(), "", 0
@@ -62,6 +64,7 @@ def test_a_growing_answer_is_cut_like_that_at_every_moment(text: str, steps: lis
     assert settled + text[place.position :] == text
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(["👩‍👩‍👧", "🇩🇪", "👍🏽", "e\u0301", "❤️"]), min_size=60, max_size=400)
 )
@@ -86,6 +89,7 @@ THINGS = [
 ]
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.one_of(st.sampled_from(THINGS), st.sampled_from(["and ", "see\n", "x" * 30, "\n\n"])),
@@ -105,6 +109,7 @@ def test_what_discord_shows_as_one_thing_is_not_cut(pieces: list[str], limit: in
         assert sum(part.text.count(thing) for part in parts) == text.count(thing)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 3)), min_size=3, max_size=60))
 def test_an_item_of_a_list_is_not_cut_where_that_can_be_avoided(
     items: list[tuple[int, int]],
