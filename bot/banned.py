@@ -36,6 +36,11 @@ def _plain(text: str) -> tuple[str, list[int]]:
     return "".join(letters), origins
 
 
+def _visible(letter: str) -> bool:
+    """Whether a letter counts when texts are compared."""
+    return bool(_plain(letter)[0])
+
+
 class Banned:
     """The words of the settings. Without any, nothing is looked at."""
 
@@ -78,7 +83,9 @@ class Hiding:
     def __init__(self, banned: Banned) -> None:
         self._banned = banned
         self._held = ""
-        self._before = ""  # the letter that was let go last: a word does not begin within another
+        self._before = (
+            ""  # the letter that was let go last and is seen: a word does not begin within another
+        )
         self.hidden = 0
 
     def feed(self, piece: str) -> str:
@@ -104,5 +111,5 @@ class Hiding:
         stop = max(at, until + shift)
         shown.append(text[at:stop])
         self._held = text[stop:]
-        self._before = text[stop - 1 : stop] or self._before
+        self._before = next(filter(_visible, reversed(text[:stop])), "")
         return "".join(shown)

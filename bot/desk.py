@@ -198,7 +198,7 @@ class Desk:
     def again(
         self, question: Message, me: int, *, stem: int, replaces: tuple[int, ...]
     ) -> SkyError | Callable[[], None]:
-        """Take a message anew: returns what begins its answer in the old one's place, or why not."""
+        """Take a message anew: returns what begins an answer in the old one's place, or why not."""
         decision = called(question, me=me, command=self._rules.command)
         if decision is None:  # nobody called the bot: it had joined in
             decision = Answer("ambient", question.text)
