@@ -66,6 +66,7 @@ class CatchUp:
             None  # the mark from which on this session may have missed something
         )
         self._owed: int | None = None  # the same of what others left
+        self._reading: int | None = None  # from where on it is being looked at, and not yet taken
         self._left: int | None = None  # up to where another process had heard
         self._suspect: frozenset[int] = frozenset()  # calls of others that may be half answered
         self._suspect_from: int | None = None  # and so may all be that are newer than this
@@ -148,7 +149,7 @@ class CatchUp:
         """See Keepsake."""
         del shard
         heard = self._heard or self._since or self._began
-        marks = [mark for mark in (heard, self._gap, self._owed) if mark is not None]
+        marks = [mark for mark in (heard, self._gap, self._owed, self._reading) if mark is not None]
         return json.dumps({"mark": min(marks, default=None), "direct": list(self._direct)})
 
     def load(self, shard: int, text: str) -> None:
@@ -182,7 +183,7 @@ class CatchUp:
         if not marks:
             return True
         since = max(0, min(marks) - _OVERLAP)
-        self._gap = self._owed = None
+        self._gap, self._owed, self._reading = None, None, min(marks)
         missed = self._places(client, since)
         places = asyncio.Semaphore(_AT_ONCE)
 
@@ -192,7 +193,7 @@ class CatchUp:
 
         found = await asyncio.gather(*map(read, missed))
         await self._take(client, [message for each in found for message in each or []])
-        whole = None not in found
+        whole, self._reading = None not in found, None
         if not whole:
             self.owe(min(marks))
             self._due.clear()
@@ -256,6 +257,7 @@ class CatchUp:
             read = discord_values.read(message)
             if self._desk.needs_roles(read, me):
                 read = await roles.fill(read)
+            await self._desk.room()
             if self._desk.missed(read, me, replaces):
                 self._metrics.caught_up.labels("ended" if parts else "answered").inc()
 

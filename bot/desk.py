@@ -6,8 +6,9 @@ import asyncio
 import logging
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from bot.alone import Alone
 from bot.answering import Answering, Call, Kit
 from bot.decision import Answer, Rules, called, decide
 from bot.errors import DiscordDown, OverLimit, QuestionGone, TooBusy, UnknownPersona
@@ -19,6 +20,7 @@ from bot.temper import Temper
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bot.alone import Floor
     from bot.errors import SkyError
     from bot.messages import Message
 
@@ -27,29 +29,6 @@ log = logging.getLogger(__name__)
 _APOLOGIES = 8  # at once, to those who are turned away: a flood is not answered by a flood
 _LAST_WORDS_SECONDS = 3.0  # of the drain, for telling those whose answer does not end in time
 _ENDING_SECONDS = 35.0  # terminationGracePeriodSeconds, and a little
-
-
-class Floor(Protocol):
-    """Who may speak where: see bot/floor.py."""
-
-    def shard_of(self, guild_id: int | None) -> int:
-        """Which shard a server belongs to; direct messages belong to the first."""
-
-    def speaking(self, shard: int) -> bool:
-        """Whether this process speaks for that shard now."""
-
-
-class Alone:
-    """A floor that nobody else is on."""
-
-    def shard_of(self, guild_id: int | None) -> int:
-        """See Floor."""
-        del guild_id
-        return 0
-
-    def speaking(self, shard: int) -> bool:
-        """See Floor."""
-        return not shard
 
 
 class Desk:
@@ -143,6 +122,11 @@ class Desk:
         if not unknown or not rules.lists.ask_for_roles:
             return False
         return called(message, me=me, command=rules.command) is not None
+
+    async def room(self) -> None:
+        """Wait until one more call can be taken."""
+        while self._full:
+            await asyncio.wait(self._answering, return_when=asyncio.FIRST_COMPLETED)
 
     def calls(self, message: Message, me: int) -> bool:
         """Say whether a message would be taken if it were not too old."""

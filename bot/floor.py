@@ -53,11 +53,11 @@ class Floor:
         self._asked = -_ASK_SECONDS
 
     def shard_of(self, guild_id: int | None) -> int:
-        """See bot.desk.Floor: Discord's own rule."""
+        """See bot.alone.Floor: Discord's own rule."""
         return shard_of(guild_id, self._shards)
 
     def speaking(self, shard: int) -> bool:
-        """See bot.desk.Floor."""
+        """See bot.alone.Floor."""
         lease = self._leases.get(shard)
         return lease is not None and lease.speaking
 

@@ -100,6 +100,7 @@ class FakeDesk:
     def __init__(self) -> None:
         self.taken: list[int] = []
         self.replaces: dict[int, tuple[int, ...]] = {}
+        self.rooms = 0
 
     def missed(self, message: Message, me: int, replaces: tuple[int, ...]) -> bool:
         """Take it."""
@@ -114,6 +115,11 @@ class FakeDesk:
         """Nobody's roles matter."""
         assert me == ME
         return message.id < 0
+
+    async def room(self) -> None:
+        """There is always room, after a moment."""
+        self.rooms += 1
+        await asyncio.sleep(0)
 
     def calls(self, message: Message, me: int) -> bool:
         """Whether it would be taken."""
@@ -414,3 +420,21 @@ async def test_a_resumed_session_does_not_settle_what_another_process_left() -> 
     await world.catchup.run(world)  # type: ignore[arg-type]
 
     assert world.desk.taken == [at(300)]
+
+
+async def test_who_goes_while_it_catches_up_leaves_what_it_had_not_taken_yet() -> None:
+    """The mark that the next one begins at is the old one until everything is taken."""
+    world = World([Channel(1)])
+    world.channels[0].say(at(300))
+    marks: list[int] = []
+    missed = world.desk.missed
+
+    def look(message: Message, me: int, replaces: tuple[int, ...]) -> bool:
+        marks.append(json.loads(world.catchup.dump(0))["mark"])
+        return missed(message, me, replaces)
+
+    world.desk.missed = look  # type: ignore[method-assign]
+    await successor(world, at(200))
+
+    assert marks == [at(200)]
+    assert json.loads(world.catchup.dump(0))["mark"] == at(300)
