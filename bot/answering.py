@@ -8,7 +8,6 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bot import personas
 from bot.buttons import button
 from bot.cast import Cast, only_sky
 from bot.errors import MayNotSpeak, SkyError, Unexpected, Unsaid
@@ -21,50 +20,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from bot.allowance import Allowance
+    from bot.call import Call
     from bot.chain import History
     from bot.files import Reader
     from bot.guard import Guard
     from bot.llm import Model
-    from bot.messages import Message
     from bot.metrics import Metrics
     from bot.outbox import Outbox
     from bot.pace import Pace
-    from bot.personas import Persona
     from bot.recall import Recall
     from bot.settings import Settings
 
 log = logging.getLogger(__name__)
 
 _MUZZLED = "🤐"
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A message that the bot answers, the words in it, the bot's own id, and when it was taken.
-
-    `persona` is who answers; `image` says that a picture is asked for, `unasked` that the bot joins
-    in by itself. `refused` is what is told instead of an answer. `replaces` are the messages of an
-    earlier answer, in whose place this one comes; `stem` names its messages if the question did so
-    already, for the earlier ones. `late` is a call that was not heard when it was written.
-    """
-
-    message: Message
-    prompt: str
-    me: int
-    taken: float
-    persona: Persona = personas.DEFAULT
-    image: bool = False
-    unasked: bool = False
-    refused: SkyError | None = None
-    replaces: tuple[int, ...] = ()
-    stem: int | None = None
-    late: bool = False
-
-    @property
-    def wordless(self) -> bool:
-        """Whether nothing was asked: no words, no file, and no other message that is meant."""
-        asked = self.prompt or self.message.attachments or self.message.forwarded
-        return not asked and self.message.replies_to is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.alone import Alone
-from bot.answering import Answering, Call, Kit
+from bot.answering import Answering, Kit
+from bot.call import Call
 from bot.decision import Answer, Rules, called, decide
 from bot.errors import DiscordDown, OverLimit, QuestionGone, TooBusy, UnknownPersona
 from bot.lists import Lists

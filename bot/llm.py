@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from openai import AsyncOpenAI
 
+    from bot.ask import Ask
     from bot.llm_asking import Key
-    from bot.llm_streams import Ask
     from bot.messages import Picture
     from bot.metrics import Metrics
     from bot.settings import OpenAI
@@ -126,7 +126,7 @@ class OpenAIModel:
         except TimeoutError:
             self._metrics.model.labels("too_long").inc()
             error: SkyError = CutShort("took too long") if spoken.since else ModelSlow()
-            error.usage = reckoned(ask.model or self._settings.model, ask, spoken.text)
+            error.usage = reckoned(ask.model or self._settings.model, ask.tokens, spoken.text)
             raise error from None
 
     async def flagged(self, text: str, model: str) -> bool:

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
     from openai import AsyncOpenAI
 
+    from bot.ask import Ask
     from bot.breaker import Breaker
-    from bot.llm_streams import Api, Ask
+    from bot.llm_streams import Api
     from bot.messages import Picture
     from bot.metrics import Metrics
     from bot.usage import Usage
@@ -209,7 +210,7 @@ class Asking:
 
     def _with_usage(self, failed: SkyError) -> SkyError:
         if failed.usage is None and self._spoken.since:
-            failed.usage = reckoned(self._model, self._ask, self._spoken.text)
+            failed.usage = reckoned(self._model, self._ask.tokens, self._spoken.text)
         elif failed.usage is not None and self._usage is not None:
             failed.usage = self._usage + failed.usage
         return failed
@@ -220,7 +221,7 @@ class Asking:
         return broke and not self._ask.begun and bool(self._spoken.text.strip())
 
     def _go_on(self) -> None:
-        self._usage = reckoned(self._model, self._ask, self._spoken.text)
+        self._usage = reckoned(self._model, self._ask.tokens, self._spoken.text)
         self._metrics.continued.inc()
         self._ask = replace(self._ask, begun=self._spoken.resume())
         log.warning("going on with an answer that broke off")

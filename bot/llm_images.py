@@ -12,7 +12,7 @@ from bot.usage import Usage
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-    from bot.llm_streams import Ask
+    from bot.ask import Ask
     from bot.llm_tools import Hearer
     from bot.settings import OpenAI
 

@@ -7,7 +7,6 @@ typed events would cost 0.5 s of CPU and 35 MiB once, and three times the CPU fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bot import llm_errors, llm_images, llm_tools
@@ -18,38 +17,12 @@ from bot.usage import Usage
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
+    from bot.ask import Ask
     from bot.conversation import Turn
     from bot.llm_tools import Hearer
     from bot.settings import OpenAI
 
 _TEXT = frozenset({"response.output_text.delta", "response.refusal.delta"})
-_CONTINUE = (
-    "The last message of the conversation is the beginning of your answer, which a fault cut off "
-    "there. Go on with exactly what comes next. Repeat nothing of it, and do not mention the fault."
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What the model is asked: who it is, what was said so far, and what differs from the settings.
-
-    `effort` is a reasoning model's, `tools` are those that the provider hosts, `image` asks for a
-    picture as the answer. `begun` is the beginning of the answer, where it was cut off.
-    """
-
-    instructions: str
-    turns: tuple[Turn, ...]
-    model: str | None = None
-    temperature: float | None = None
-    effort: str | None = None
-    tools: tuple[str, ...] = ()
-    image: bool = False
-    begun: str = ""
-
-    @property
-    def told(self) -> str:
-        """The instructions, with what to do about a beginning."""
-        return f"{self.instructions}\n\n{_CONTINUE}" if self.begun else self.instructions
 
 
 class Api(Protocol):

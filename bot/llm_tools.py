@@ -15,7 +15,7 @@ from bot.llm_errors import part
 from bot.messages import Picture
 
 if TYPE_CHECKING:
-    from bot.llm_streams import Ask
+    from bot.ask import Ask
     from bot.usage import Usage
 
 SEARCH, DRAW = "web_search", "image_generation"

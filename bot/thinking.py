@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from bot import personas
+from bot.ask import Ask
 from bot.chain import follow
 from bot.conversation import attachments, write
 from bot.decision import after_command, without_mention
@@ -21,7 +22,6 @@ from bot.errors import (
     TooMuchText,
     Unexpected,
 )
-from bot.llm_streams import Ask
 from bot.messages import shard_of
 from bot.usage import reckoned
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.allowance import Allowance
-    from bot.answering import Call
+    from bot.call import Call
     from bot.chain import History
     from bot.conversation import Conversation
     from bot.files import Reader
@@ -164,7 +164,7 @@ class Thinking:
         means, sink = self._means, self._sink
         purse, model = means.allowance.purse, ask.model or means.settings.openai.model
         shard = shard_of(self._call.message.guild_id, means.settings.discord.shards)
-        with purse.expecting(reckoned(model, ask, _USUAL), shard):
+        with purse.expecting(reckoned(model, ask.tokens, _USUAL), shard):
             try:
                 purse.charge(await means.model.answer(ask, say, sink.show, cite), shard)
             except SkyError as error:
@@ -172,7 +172,7 @@ class Thinking:
                     purse.charge(error.usage, shard)
                 raise
             except asyncio.CancelledError:  # stopped half-way: the provider tells nothing then
-                purse.charge(reckoned(model, ask, sink.text), shard)
+                purse.charge(reckoned(model, ask.tokens, sink.text), shard)
                 raise
 
     def _as_it_is_now(self) -> tuple[Message, str]:

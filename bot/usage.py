@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from bot import tokens
-
-if TYPE_CHECKING:
-    from bot.llm_streams import Ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +34,9 @@ class Usage:
         )
 
 
-def reckoned(model: str, ask: Ask, said: str) -> Usage:
-    """What an answer that broke off or was stopped used up: the provider tells nothing then."""
-    read = tokens.reckoned(ask.instructions) + sum(turn.tokens for turn in ask.turns)
+def reckoned(model: str, read: int, said: str) -> Usage:
+    """What an answer that broke off or was stopped used up: the provider tells nothing then.
+
+    `read` is how many tokens the question has, as they are reckoned here.
+    """
     return Usage(model, input=read, output=tokens.reckoned(said))

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.answering import Call
+from bot.call import Call
 from bot.decision import Answer, after_command
 from bot.errors import NothingSaid, OverLimit, SkyError, UnknownPersona
 from bot.messages import Author, Message, Place

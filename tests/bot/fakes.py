@@ -16,8 +16,8 @@ from bot.usage import Usage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bot.ask import Ask
     from bot.errors import SkyError
-    from bot.llm_streams import Ask
     from bot.messages import Message, Picture, Post
     from bot.metrics import Metrics
     from bot.settings import Settings

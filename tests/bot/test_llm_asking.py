@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bot.ask import Ask
 from bot.breaker import Breaker
 from bot.conversation import Turn
 from bot.errors import (
@@ -20,7 +21,6 @@ from bot.errors import (
     SkyError,
 )
 from bot.llm_asking import Asking, Spoken
-from bot.llm_streams import Ask
 from bot.metrics import Metrics
 from bot.usage import Usage
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from bot.ask import Ask
 from bot.errors import Filtered, ModelDown
 from bot.llm_asking import Spoken
-from bot.llm_streams import Ask
 from bot.llm_tools import Tools, cited, wanted
 from bot.messages import Picture
 from bot.usage import Usage

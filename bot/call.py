@@ -1,0 +1,42 @@
+"""A message that the bot answers, and all that was decided about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bot import personas
+
+if TYPE_CHECKING:
+    from bot.errors_root import SkyError
+    from bot.messages import Message
+    from bot.personas import Persona
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A message that the bot answers, the words in it, the bot's own id, and when it was taken.
+
+    `persona` is who answers; `image` says that a picture is asked for, `unasked` that the bot joins
+    in by itself. `refused` is what is told instead of an answer. `replaces` are the messages of an
+    earlier answer, in whose place this one comes; `stem` names its messages if the question did so
+    already, for the earlier ones. `late` is a call that was not heard when it was written.
+    """
+
+    message: Message
+    prompt: str
+    me: int
+    taken: float
+    persona: Persona = personas.DEFAULT
+    image: bool = False
+    unasked: bool = False
+    refused: SkyError | None = None
+    replaces: tuple[int, ...] = ()
+    stem: int | None = None
+    late: bool = False
+
+    @property
+    def wordless(self) -> bool:
+        """Whether nothing was asked: no words, no file, and no other message that is meant."""
+        asked = self.prompt or self.message.attachments or self.message.forwarded
+        return not asked and self.message.replies_to is None
