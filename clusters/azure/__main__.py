@@ -36,8 +36,9 @@ def main(
     told = say or _say
     try:
         file = record.path_of(chosen.name, folder)
+        before = record.load(file)
         values = {
-            **choices.earlier(record.load(file)),
+            **choices.earlier(before),
             **choices.given(chosen),
             "NAME": chosen.name,
             "KUBECONFIG": str(folder / f"{chosen.name}.local.kubeconfig"),
@@ -49,6 +50,7 @@ def main(
             sleep=sleep,
             dry=chosen.dry_run,
             tight=getattr(chosen, "tight", False),
+            named=choices.named(choices.given(chosen), before),
         )
         _ACTIONS[chosen.action](desk, file, (lambda _: True) if chosen.yes else _asked)
     except Stop as stop:

@@ -87,6 +87,7 @@ VAULT = Step(
     make=_make_vault,
     undo=_remove_vault,
     flag="--vault",
+    remains="Azure keeps what was deleted for 90 days, and then it is gone",
 )
 
 _REGISTRY = "--name $ACR_NAME --resource-group $ACR_RESOURCE_GROUP"

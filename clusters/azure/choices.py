@@ -27,6 +27,8 @@ ARGUMENTS = {
     "discord_webhook": "DISCORD_WEBHOOK_FILE",
     "status_token": "STATUS_TOKEN_FILE",
 }
+# The steps by the value with which a person names a thing that may be there, and somebody else's.
+NAMED = {"group": "RESOURCE_GROUP", "cluster": "AKS_NAME", "registry": "ACR_NAME"}
 # Files that may be gone by the next time.
 _ONCE = ("DISCORD_WEBHOOK_FILE", "STATUS_TOKEN_FILE")
 # The tags of the bot's identity by the values that they keep.
@@ -40,6 +42,8 @@ TAGS = {
     "repository": "GITHUB_REPOSITORY",
     "node-size": "NODE_SIZE",
 }
+# What the names come from that nobody chose.
+_IDS = ("NAME", "AZURE_SUBSCRIPTION_ID")
 _FORMS = {
     "NAME": (r"[a-z][a-z0-9-]{1,20}[a-z0-9]", "3 to 22 small letters, digits and hyphens"),
     "ACR_NAME": (r"[a-zA-Z0-9]{5,50}", "5 to 50 letters and digits"),
@@ -63,6 +67,14 @@ def earlier(record: Mapping[str, str]) -> dict[str, str]:
     """What an earlier run was told; ids are looked up anew each time."""
     kept = [value for value in ARGUMENTS.values() if value not in _ONCE]
     return {value: record[value] for value in kept if record.get(value)}
+
+
+def named(said: Mapping[str, str], record: Mapping[str, str]) -> frozenset[str]:
+    """Which steps' things were named, now or earlier, and are not known to be set-up's own."""
+    made = record.get("MADE", "").split(", ")
+    usual = complete({key: record[key] for key in _IDS if key in record}) if record else {}
+    told = {key for key, value in record.items() if value != usual.get(key)} | set(said)
+    return frozenset(step for step, key in NAMED.items() if key in told and step not in made)
 
 
 def complete(values: Mapping[str, str]) -> dict[str, str]:

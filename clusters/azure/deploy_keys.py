@@ -38,4 +38,5 @@ def remove(desk: Desk, title: str) -> None:
     for key in titled(desk, title):
         desk.run(gh(f"api --method DELETE {_KEYS}/$KEY_ID"), KEY_ID=str(key["id"]))
     if desk.dry:
+        desk.remark("for each key of that title that is there already:")
         desk.run(gh(f"api --method DELETE {_KEYS}/$KEY_ID"))

@@ -49,7 +49,9 @@ class Desk:
     sleep: Callable[[float], None]
     dry: bool = False
     tight: bool = False  # whether a node with too little room will do
+    named: frozenset[str] = frozenset()  # steps whose thing a person named, and may have already
     made: set[str] = field(default_factory=set)
+    noted: set[str] = field(default_factory=set)  # in a dry run: what GitHub's list would have
     _last_look: str = ""
 
     def ask(self, command: Command, **extra: str) -> Any:
@@ -121,6 +123,11 @@ class Desk:
                 self.say(f"  waiting until {what}, at most {minutes:g} min")
             self.sleep(every)
         raise Stop(f"Waited {minutes:g} min until {what}, in vain. {hint}")
+
+    def remark(self, text: str) -> None:
+        """Say in a dry run, which asks nobody, on what the next lines depend."""
+        if self.dry:
+            self.say(f"  # {text}")
 
     def filled(self, text: str) -> str:
         """Fill the values into a text; what is not known yet stays `$NAME`."""

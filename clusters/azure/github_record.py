@@ -34,5 +34,7 @@ def has_made(desk: Desk) -> set[str]:
 def note(desk: Desk, made: set[str], more: set[str]) -> None:
     """Put more into the list of what this set-up makes, before it does."""
     if desk.dry or not more <= made:
-        body = " ".join(sorted(made | more))
+        desk.remark("the list of what set-up made here, for teardown; it grows from step to step:")
+        desk.noted |= made | more
+        body = " ".join(sorted(desk.noted))
         desk.run(gh(f"variable set {RECORD} {REPO} --body '{body}'"))

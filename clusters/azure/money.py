@@ -1,6 +1,6 @@
 """What it costs a month, by line: pay-as-you-go list prices of East US, in US dollars.
 
-Looked up on 2026-11-24: 730 hours a month. Other regions cost 0 to 30% more; tax comes on top.
+730 hours a month. Other regions cost up to a third more; tax comes on top.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from clusters.azure.azure_steps import CLUSTER, REGISTRY
 from clusters.azure.step import Step
 
 HOURS = 730
+_REGION = "eastus"
+_AS_OF = "2026-11-24"
 # An hour of the node, Linux, pay as you go.
 NODE_HOURS = {"Standard_D2s_v5": 0.096, "Standard_D4s_v5": 0.192}
 
@@ -44,8 +46,8 @@ def lines(step: Step, node_size: str) -> tuple[Line, ...]:
     )
 
 
-def table(steps: list[Step], node_size: str) -> str:
-    """Write the bill for these steps, the sum last."""
+def table(steps: list[Step], node_size: str, region: str) -> str:
+    """Write the bill for these steps, the sum last, and where these prices are asked."""
     every = [line for step in steps for line in lines(step, node_size)]
     rows = [
         f"  {line.what:36} {'?' if line.dollars is None else f'{line.dollars:.2f}':>8}   {line.how}"
@@ -55,4 +57,6 @@ def table(steps: list[Step], node_size: str) -> str:
     more = " and the node" if any(line.dollars is None for line in every) else ""
     rows.append(f"  {'together, about':36} {total:8.2f}{more}   US dollars a month")
     rows.append("  Key Vault asks 0.03 for 10,000 reads; outgoing traffic is free up to 100 GB.")
+    elsewhere = "" if region == _REGION else f": {region} may ask up to a third more"
+    rows.append(f"  List prices of East US without tax, as of {_AS_OF}{elsewhere}.")
     return "\n".join(rows)

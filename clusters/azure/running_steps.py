@@ -82,8 +82,12 @@ def _newest_run(desk: Desk) -> Any:
 
 
 def _build_image(desk: Desk) -> None:
-    if desk.dry or (_tags(desk) is None and not REGISTRY.look(desk).ours):
+    theirs = "registry" in desk.named if desk.dry else not REGISTRY.look(desk).ours
+    if theirs and _tags(desk) is None:
         # What is pushed into somebody else's registry has no mark.
+        desk.remark(
+            "only if this set-up did not make the registry, and it has no image of the bot:"
+        )
         note(desk, has_made(desk), {"images"})
     earlier = _newest_run(desk)
     if earlier.get("status", "completed") == "completed":

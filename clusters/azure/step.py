@@ -43,6 +43,7 @@ class Step:
     `place`: what is in a cluster that this set-up made is gone with it. `flag`: how to choose
     another name, for a thing that may not be taken over from somebody else. `usually`: how long
     it takes, in words. `own`: a look that only tells `ours`, where `look` would need too much.
+    `remains`: what is left of it after teardown.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Step:
     flag: str = ""
     usually: str = ""
     own: Look | None = None
+    remains: str = ""
 
 
 def resource(

@@ -9,6 +9,7 @@ from clusters.azure import choices, preflight
 from clusters.azure.azure_steps import CLUSTER
 from clusters.azure.cluster_steps import ACCESS
 from clusters.azure.errors import Stop
+from clusters.azure.running_steps import IMAGE
 from clusters.azure.steps import STEPS
 from clusters.azure.up import Ask, prepare
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 def teardown(desk: Desk, file: Path, ask: Ask) -> None:
     """Remove what says of itself that this set-up made it. Raises Stop; can be run again."""
+    if desk.dry:
+        desk.say("A dry run: nobody is asked and nothing is run. $NAMES are learned then.")
     desk.say("looking for what this set-up made:")
     preflight.versions(desk)
     prepare(desk)
@@ -44,7 +47,8 @@ def _ours(desk: Desk) -> list[Step]:
             continue
         found = (step.own or step.look)(desk)
         desk.values.update(found.values)
-        if found.ours or desk.dry:
+        # A registry of set-up's own takes its images with it.
+        if found.ours or (desk.dry and (step is not IMAGE or "registry" in desk.named)):
             ours.append(step)
         if step is CLUSTER and found.there and not found.ours:
             _enter(desk)
@@ -52,7 +56,9 @@ def _ours(desk: Desk) -> list[Step]:
 
 
 def _shared_cluster(desk: Desk, ours: list[Step]) -> bool:
-    return desk.dry or (CLUSTER not in ours and "AKS_OIDC_ISSUER" in desk.values)
+    if desk.dry:
+        return CLUSTER.name in desk.named
+    return CLUSTER not in ours and "AKS_OIDC_ISSUER" in desk.values
 
 
 def _enter(desk: Desk) -> None:
@@ -63,17 +69,35 @@ def _enter(desk: Desk) -> None:
 
 
 def _remove(desk: Desk, ours: list[Step], ask: Ask) -> None:
-    desk.say("\nThis will be removed, for good:")
+    heading = "Of this, what set-up made is removed" if desk.dry else "This will be removed"
+    desk.say(f"\n{heading}:")
     for step in reversed(ours):
-        desk.say(f"  {step.name}: {step.about}")
+        more = "; ".join(filter(None, (_condition(desk, step), step.remains)))
+        desk.say(f"  {step.name}: {step.about}{f' ({more})' if more else ''}")
     if not desk.dry and not ask("Remove it?"):
         raise Stop("Nothing was removed.")
     for number, step in enumerate(reversed(ours), start=1):
         began = time.monotonic()
         desk.say(f"[{number:2}/{len(ours)}] {step.name}")
+        if condition := _condition(desk, step):
+            desk.remark(f"{condition}:")
         if callable(step.undo):
             step.undo(desk)
         for command in () if callable(step.undo) else step.undo:
             desk.run(command)
         if not desk.dry:
             desk.say(f"        gone after {time.monotonic() - began:.0f} s")
+
+
+def _condition(desk: Desk, step: Step) -> str:
+    """Say in a dry run whether a thing that may be somebody else's is removed."""
+    if not desk.dry:
+        return ""
+    if step.name in desk.named:
+        name = desk.values[choices.NAMED[step.name]]
+        return f"only if this set-up made {name}; yours stays as it is"
+    if step.place == "cluster":
+        return f"if this set-up did not make {desk.values['AKS_NAME']}"
+    if step is IMAGE:
+        return f"if this set-up brought the first into {desk.values['ACR_NAME']}"
+    return ""

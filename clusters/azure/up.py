@@ -94,11 +94,19 @@ def _looked(desk: Desk, step: Step) -> Found:
 
 def _agree(desk: Desk, steps: list[Step], ask: Ask) -> None:
     """Ask before it costs something."""
+    named = [step for step in steps if desk.dry and step.name in desk.named]
+    if steps != named:
+        billed = [step for step in steps if step not in named]
+        desk.say("\nThis will cost, as long as it stands:")
+        desk.say(money.table(billed, desk.values["NODE_SIZE"], desk.values["AZURE_LOCATION"]))
+        desk.say("`make azure-teardown` ends it. How it was reckoned: clusters/azure/README.md.")
+    for step in named:
+        desk.say(
+            f"\nThe {step.name} {desk.values[choices.NAMED[step.name]]} adds nothing to the bill. "
+            "Were there none of that name, you would be asked before one is made."
+        )
     if not steps:
         return
-    desk.say("\nThis will cost, as long as it stands:")
-    desk.say(money.table(steps, desk.values["NODE_SIZE"]))
-    desk.say("`make azure-teardown` ends it. How it was reckoned: clusters/azure/README.md.")
     if not desk.dry and not ask("Make it?"):
         raise Stop("Nothing was made.")
 
@@ -114,6 +122,9 @@ def _take(desk: Desk, step: Step, number: str) -> None:
         return
     if step.usually:
         desk.say(f"  usually {step.usually}")
+    if step.name in desk.named:
+        name = desk.values[choices.NAMED[step.name]]
+        desk.remark(f"only if there is none named {name}; one that is there is left as it is:")
     if callable(step.make):
         step.make(desk)
     for command in () if callable(step.make) else step.make:

@@ -1,0 +1,64 @@
+"""What a dry run says of things that are there already: it asks nobody, so it marks its lines."""
+
+from __future__ import annotations
+
+from clusters.azure.choices import named
+from tests.azure.conftest import Stage
+
+MINE = ("--cluster", "my-aks", "--registry", "myregistry")
+
+
+def before(stage: Stage, words: str) -> str:
+    """The line that is said right before the one that has these words."""
+    lines = stage.text.splitlines()
+    return next(lines[at - 1] for at, line in enumerate(lines) if words in line)
+
+
+def test_a_cluster_of_yours_is_neither_billed_nor_made_without_a_word(stage: Stage) -> None:
+    stage.run("up", "--dry-run", *MINE)
+
+    assert "only if there is none named my-aks" in before(stage, "  az aks create")
+    assert "only if there is none named myregistry" in before(stage, "  az acr create")
+    assert "The cluster my-aks adds nothing to the bill." in stage.text
+    assert "together, about" not in stage.text
+
+
+def test_a_cluster_of_yours_is_not_said_to_be_removed(stage: Stage) -> None:
+    stage.run("teardown", "--dry-run", *MINE)
+
+    assert "only if this set-up made my-aks" in before(stage, "  az aks delete")
+    assert "only if this set-up made myregistry" in before(stage, "  az acr delete")
+    assert "for good" not in stage.text
+
+
+def test_what_goes_with_its_own_cluster_and_registry_is_not_removed_twice(stage: Stage) -> None:
+    stage.run("teardown", "--dry-run")
+
+    assert "  az aks delete" in stage.text
+    assert "delete namespace" not in stage.text
+    assert "repository delete" not in stage.text
+
+
+def test_the_list_on_github_only_grows(stage: Stage) -> None:
+    stage.run("up", "--dry-run", *MINE)
+
+    lists = [line for line in stage.said if "variable set DISCORD_SKY_SETUP" in line]
+    assert len(lists) == 3
+    assert sorted(lists, key=len) == lists
+    assert "ACR_LOGIN_SERVER" in lists[-1]
+    assert "environment images" in lists[-1]
+
+
+def test_prices_of_another_region_are_said_to_be_east_uss(stage: Stage) -> None:
+    stage.run("up", "--dry-run", "--location", "westeurope")
+
+    assert "List prices of East US" in stage.text
+    assert "westeurope may ask up to a third more" in stage.text
+
+
+def test_what_set_up_made_under_another_name_is_its_own() -> None:
+    record = {"NAME": "sky", "AKS_NAME": "big", "ACR_NAME": "theirs", "MADE": "cluster, vault"}
+
+    assert named({}, record) == {"registry"}
+    assert named({"AKS_NAME": "big"}, record) == {"registry"}
+    assert named({}, {"NAME": "sky", "AKS_NAME": "sky", "RESOURCE_GROUP": "sky"}) == set()
