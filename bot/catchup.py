@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING
 import aiohttp
 import discord
 
-from bot import discord_values
+from bot import discord_values, places
 from bot.roles import Roles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from bot.desk import Desk
     from bot.messages import Message
@@ -68,6 +68,7 @@ class CatchUp:
         self._owed: int | None = None  # the same of what others left
         self._reading: int | None = None  # from where on it is being looked at, and not yet taken
         self._left: int | None = None  # up to where another process had heard
+        self._left_owed: int | None = None  # from where on it had still to look
         self._suspect: frozenset[int] = frozenset()  # calls of others that may be half answered
         self._suspect_from: int | None = None  # and so may all be that are newer than this
         self._direct: OrderedDict[int, None] = OrderedDict()
@@ -102,7 +103,7 @@ class CatchUp:
     def known(self, client: discord.Client) -> None:
         """Note that `client` is READY and knows its servers."""
         self._client = client
-        self._since = max((last for _, last in _channels(client)), default=0)
+        self._since = max((last for _, last in places.channels(client)), default=0)
         self._due.set()
 
     def follow(self) -> None:
@@ -110,6 +111,8 @@ class CatchUp:
 
         A session that only begins now is looked out for from now on.
         """
+        if self._left_owed is not None:
+            self.owe(self._left_owed)
         left = self._left
         if left is None and self._since is None:
             left = discord.utils.time_snowflake(discord.utils.utcnow())
@@ -123,7 +126,7 @@ class CatchUp:
             self._overheard[message.channel_id] = message.guild_id
             self.owe(message.id)
         self._suspect, self._suspect_from = frozenset(unfinished), self._left
-        for mark in (*unfinished, self._left):
+        for mark in (*unfinished, self._left, self._left_owed):
             if mark is not None:
                 self.owe(mark)
         self._due.set()
@@ -148,17 +151,18 @@ class CatchUp:
     def dump(self, shard: int) -> str:
         """See Keepsake."""
         del shard
+        owed = [mark for mark in (self._gap, self._owed, self._reading) if mark is not None]
         heard = self._heard or self._since or self._began
-        marks = [mark for mark in (heard, self._gap, self._owed, self._reading) if mark is not None]
-        return json.dumps({"mark": min(marks, default=None), "direct": list(self._direct)})
+        kept = {"heard": heard, "owed": min(owed, default=None), "direct": list(self._direct)}
+        return json.dumps(kept)
 
     def load(self, shard: int, text: str) -> None:
         """See Keepsake."""
         del shard
         try:
             kept = json.loads(text)
-            mark, direct = kept["mark"], [int(each) for each in kept["direct"]]
-            self._left = None if mark is None else int(mark)
+            direct = [int(each) for each in kept["direct"]]
+            self._left, self._left_owed = _mark(kept["heard"]), _mark(kept["owed"])
         except (ValueError, KeyError, TypeError):
             return
         for channel_id in direct:
@@ -177,7 +181,7 @@ class CatchUp:
 
     async def run(self, client: discord.Client) -> bool:
         """Take what was missed since the gap began; `client` is READY and knows its servers."""
-        newest = max((last for _, last in _channels(client)), default=0)
+        newest = max((last for _, last in places.channels(client)), default=0)
         marks = [mark for mark in (self._gap, self._owed) if mark is not None]
         self._heard = max(self._heard or 0, newest)
         if not marks:
@@ -185,10 +189,10 @@ class CatchUp:
         since = max(0, min(marks) - _OVERLAP)
         self._gap, self._owed, self._reading = None, None, min(marks)
         missed = self._places(client, since)
-        places = asyncio.Semaphore(_AT_ONCE)
+        at_once = asyncio.Semaphore(_AT_ONCE)
 
         async def read(channel: discord.PartialMessageable) -> list[discord.Message] | None:
-            async with places:
+            async with at_once:
                 return await self._read(client, channel, since)
 
         found = await asyncio.gather(*map(read, missed))
@@ -202,14 +206,14 @@ class CatchUp:
 
     def _places(self, client: discord.Client, since: int) -> list[discord.PartialMessageable]:
         """List where something may have been missed since then."""
-        places: dict[int, int | None] = {
-            where: guild for (where, guild), last in _channels(client) if last > since
+        found: dict[int, int | None] = {
+            where: guild for (where, guild), last in places.channels(client) if last > since
         }
-        places |= {where: places.get(where) for where in self._direct}
-        places |= self._overheard
+        found |= {where: found.get(where) for where in self._direct}
+        found |= self._overheard
         self._overheard = {}
         return [
-            client.get_partial_messageable(where, guild_id=guild) for where, guild in places.items()
+            client.get_partial_messageable(where, guild_id=guild) for where, guild in found.items()
         ]
 
     def _remember(self, direct_channel: int) -> None:
@@ -243,7 +247,7 @@ class CatchUp:
     async def _take(self, client: discord.Client, found: list[discord.Message]) -> None:
         """Take what has no answer, oldest first; what is too old for that is counted."""
         me = client.user.id if client.user else 0
-        answers = _answers(found, me)
+        answers = places.answers(found, me)
         oldest = discord.utils.time_snowflake(discord.utils.utcnow() - self._window)
         roles = Roles(client)
         for message in sorted(found, key=lambda each: each.id):
@@ -273,20 +277,6 @@ class CatchUp:
             log.warning("left unanswered", extra={"message_id": message.id, "reason": "too_old"})
 
 
-def _answers(messages: Iterable[discord.Message], me: int) -> dict[int, list[discord.Message]]:
-    """Find the bot's own messages by what they reply to, the oldest part first."""
-    found: dict[int, list[discord.Message]] = {}
-    for message in sorted(messages, key=lambda each: each.id):
-        question_id = discord_values.answers(message, me)
-        if question_id is not None:
-            found.setdefault(question_id, []).append(message)
-    return found
-
-
-def _channels(client: discord.Client) -> Iterator[tuple[tuple[int, int], int]]:
-    """Every channel and thread that can be read, with its server and the id of its last message."""
-    for guild in client.guilds:
-        for channel in (*guild.channels, *guild.threads):
-            last = getattr(channel, "last_message_id", None)
-            if last and channel.permissions_for(guild.me).read_message_history:
-                yield (channel.id, guild.id), last
+def _mark(kept: object) -> int | None:
+    """Read a mark; raises ValueError or TypeError."""
+    return None if kept is None else int(str(kept))

@@ -71,12 +71,12 @@ class Taken:
             for message_id, (of, when) in self._when.items()
             if of == shard and now - when < _TOLD_SECONDS
         ]
-        passed = {each: at for each, at in self._passed.get(shard, {}).items() if at > now}
+        passed = {each: max(0.0, at - now) for each, at in self._passed.get(shard, {}).items()}
         return json.dumps(
             {
                 "taken": packed(recent),
                 "unfinished": packed(self._open.get(shard, set())),
-                "passed": {str(each): round(at - now, 1) for each, at in passed.items()},
+                "passed": {str(each): round(left, 1) for each, left in passed.items()},
             }
         )
 

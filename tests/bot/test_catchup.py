@@ -320,9 +320,14 @@ def buttons(act: str) -> tuple[discord.ActionRow, ...]:
     return (discord.ActionRow(row),)  # type: ignore[arg-type]  # as Discord sends it
 
 
+def left(heard: int, owed: int | None = None) -> str:
+    """What another process wrote down."""
+    return json.dumps({"heard": heard, "owed": owed, "direct": []})
+
+
 async def successor(world: World, mark: int, unfinished: tuple[int, ...] = ()) -> None:
     """Begin after a process that crashed, which had heard up to `mark`."""
-    world.catchup.load(0, json.dumps({"mark": mark, "direct": []}))
+    world.catchup.load(0, left(mark))
     world.catchup.opened()
     world.catchup.known(world)  # type: ignore[arg-type]
     world.catchup.succeed(unfinished, [])
@@ -387,7 +392,7 @@ async def test_a_successor_in_good_order_asks_for_nothing_that_it_heard_itself()
     world.catchup.opened()
     world.catchup.known(world)  # type: ignore[arg-type]
     world.catchup.heard(at(200), None)
-    world.catchup.load(0, json.dumps({"mark": at(200), "direct": []}))
+    world.catchup.load(0, left(at(200)))
 
     world.catchup.follow()
     await world.catchup.run(world)  # type: ignore[arg-type]
@@ -399,7 +404,7 @@ async def test_a_successor_asks_for_what_was_said_before_it_listened() -> None:
     """An eviction: nobody was there."""
     world = World([Channel(1)])
     world.channels[0].say(at(300))
-    world.catchup.load(0, json.dumps({"mark": at(200), "direct": []}))
+    world.catchup.load(0, left(at(200)))
     world.catchup.opened()
     world.catchup.known(world)  # type: ignore[arg-type]
 
@@ -412,7 +417,7 @@ async def test_a_successor_asks_for_what_was_said_before_it_listened() -> None:
 async def test_a_resumed_session_does_not_settle_what_another_process_left() -> None:
     world = World([Channel(1)])
     world.channels[0].say(at(300))
-    world.catchup.load(0, json.dumps({"mark": at(200), "direct": []}))
+    world.catchup.load(0, left(at(200)))
     world.catchup.opened()
     world.catchup.succeed((), [])
     world.catchup.resumed()
@@ -430,11 +435,26 @@ async def test_who_goes_while_it_catches_up_leaves_what_it_had_not_taken_yet() -
     missed = world.desk.missed
 
     def look(message: Message, me: int, replaces: tuple[int, ...]) -> bool:
-        marks.append(json.loads(world.catchup.dump(0))["mark"])
+        marks.append(json.loads(world.catchup.dump(0))["owed"])
         return missed(message, me, replaces)
 
     world.desk.missed = look  # type: ignore[method-assign]
     await successor(world, at(200))
 
     assert marks == [at(200)]
-    assert json.loads(world.catchup.dump(0))["mark"] == at(300)
+    assert json.loads(world.catchup.dump(0)) == {"heard": at(300), "owed": None, "direct": []}
+
+
+async def test_what_its_predecessor_had_still_to_look_at_is_looked_at_by_one_who_heard_it() -> None:
+    """A standby keeps what it heard for two minutes only."""
+    world = World([Channel(1)])
+    world.catchup.opened()
+    world.catchup.known(world)  # type: ignore[arg-type]
+    world.channels[0].say(at(200))
+    world.catchup.heard(at(500), None)
+    world.catchup.load(0, left(at(500), owed=at(199)))
+
+    world.catchup.follow()
+    await world.catchup.run(world)  # type: ignore[arg-type]
+
+    assert world.desk.taken == [at(200)]

@@ -131,3 +131,14 @@ def test_what_cannot_be_read_is_nothing(clock: Clock, text: str) -> None:
     successor.load(0, text)
 
     assert successor.settle(0, orderly=True) == []
+
+
+def test_what_is_due_and_not_yet_looked_at_is_left_to_the_next(clock: Clock) -> None:
+    first = Taken(ENDING, clock)
+    first.take(0, 1)
+    second = succeeded(first, clock, orderly=True)
+    clock.now += ENDING + 1
+
+    third = succeeded(second, clock, orderly=True)
+
+    assert third.overdue(0) == [1]
