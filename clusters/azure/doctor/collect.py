@@ -30,24 +30,28 @@ _LOGIN = "login.microsoftonline.com"
 class Collector:
     """One round of looking. PASSIVE: nothing is asked of the vault, nothing of az.
 
-    NAMES are what the set-up called things; they only make remedies complete.
+    NAMES are what the set-up called things; they only make remedies complete. SOURCE says whose
+    kubeconfig is used.
     """
 
     kubectl: Kubectl
     passive: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
     unseen: list[str] = field(default_factory=list)
 
     def facts(self) -> Facts:
         """Look at everything."""
+        asked = f"{self.kubectl.context()}, {self.source}" if self.source else ""
         try:
             version = self.kubectl.text("get", "--raw", "/version")
             json.loads(version)
         except (Unanswered, ValueError) as error:
-            return Facts(unreachable=str(error), names=dict(self.names))
+            return Facts(unreachable=str(error), asked=asked, names=dict(self.names))
         settings, issuer, found = self._settings(), self._issuer(), self._pods()
         known, flux = settings or {}, self._flux()
         return Facts(
+            asked=asked,
             issuer=issuer,
             settings=settings,
             key_vault=not any(map(is_plain, flux)),

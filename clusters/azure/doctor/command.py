@@ -19,12 +19,13 @@ from clusters.azure.doctor.kubectl import Kubectl
 _NAMES = ("NAME", "RESOURCE_GROUP", "AKS_NAME", "AKS_RESOURCE_GROUP")
 ABOUT = "Walk from the cluster to the bot's answer, and name the first broken link with its remedy."
 _MORE = """\
-kubectl is enough. The cluster is that of $KUBECONFIG, else of the set-up's own kubeconfig, else of
-kubectl's current context. The doctor reads objects, conditions and events, asks the bot's /readyz
-and /metrics through a port-forward, and reads the end of its log. It also asks Entra and the vault
-as the bot does, with a token of the bot's ServiceAccount (`kubectl create token`), for the state of
-the two secrets, never their values. Where somebody is logged in with az, it compares identities,
-federated credentials and roles too. It changes nothing.
+kubectl is enough. The kubeconfig is the one that --kubeconfig names, else $KUBECONFIG, else the
+set-up's own (clusters/azure/NAME.local.kubeconfig), else kubectl's usual one; the first line says
+which context of which was asked. The doctor reads objects, conditions and events, asks the bot's
+/readyz and /metrics through a port-forward, and reads the end of its log. It also asks Entra and
+the vault as the bot does, with a token of the bot's ServiceAccount (`kubectl create token`), for
+the state of the two secrets, never their values. Where somebody is logged in with az, it compares
+identities, federated credentials and roles too. It changes nothing.
 
 Exit codes: 0 nothing is known to be broken, 1 a link is broken, 2 for a wrong command line.
 """
@@ -37,10 +38,16 @@ def main(arguments: list[str]) -> int:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     known = record.load(record.path_of(options.name, record.FOLDER))
     names = {key: known[key] for key in _NAMES if key in known}
-    kubeconfig = options.kubeconfig or _own_kubeconfig(options.name)
-    kubectl = Kubectl(kubeconfig, options.context)
-    collector = Collector(kubectl, passive=options.passive, names=names)
-    facts = collector.facts()
+    if options.name != NAME:
+        names["NAME"] = options.name
+    own = _own_kubeconfig(options.name)
+    kubeconfig = options.kubeconfig or own
+    facts = Collector(
+        Kubectl(kubeconfig, options.context),
+        passive=options.passive,
+        names=names,
+        source=_source(options.kubeconfig, own),
+    ).facts()
     if options.facts:
         options.facts.write_text(facts.model_dump_json(indent=1) + "\n")
     links = diagnose(facts)
@@ -59,6 +66,15 @@ def _own_kubeconfig(name: str) -> str:
     return str(own) if own.exists() and "KUBECONFIG" not in os.environ else ""
 
 
+def _source(given: str, own: str) -> str:
+    """Say whose kubeconfig it is; no path, because facts may be shown to others."""
+    if given:
+        return "of --kubeconfig"
+    if own:
+        return "of the set-up's own kubeconfig"
+    return "of $KUBECONFIG" if "KUBECONFIG" in os.environ else "of kubectl's usual kubeconfig"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m clusters.azure doctor",
@@ -67,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--name", default=NAME, help="of the set-up (%(default)s)")
-    parser.add_argument("--kubeconfig", default="", metavar="FILE", help="else the set-up's own")
+    parser.add_argument("--kubeconfig", default="", metavar="FILE", help="else as below")
     parser.add_argument("--json", action="store_true", help="for a program")
     parser.add_argument("--context", default="", metavar="NAME", help="of the kubeconfig")
     parser.add_argument(

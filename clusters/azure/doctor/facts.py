@@ -95,6 +95,7 @@ class Facts(Value):
     """Everything that the chain is told from."""
 
     unreachable: str = ""  # why kubectl could not be used
+    asked: str = ""  # which cluster: a context, and whose kubeconfig it is of
     issuer: str = ""  # who signs the cluster's ServiceAccount tokens
     settings: dict[str, str] | None = None  # cluster-settings
     key_vault: bool = True  # False with the component plain-secret

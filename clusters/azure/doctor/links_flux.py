@@ -15,16 +15,28 @@ _STARTS = 60  # seconds within which a controller is up
 
 def cluster(facts: Facts) -> Verdict:
     """Whether kubectl reaches a cluster."""
-    if facts.unreachable:
+    where = f" ({facts.asked})" if facts.asked else ""
+    if not facts.unreachable:
+        return ok(facts.asked or "kubectl reaches it")
+    said = f"The cluster cannot be asked{where}: {facts.unreachable.rstrip('?.')}."
+    entered = f"az aks get-credentials {facts.aks}"
+    if "AKS_NAME" not in facts.names:
         return broken(
-            f"The cluster cannot be asked: {facts.unreachable.rstrip('?.')}.",
-            "Get the credentials of the right cluster, start it if it was stopped, or make one.",
-            "kubectl config get-contexts",
-            f"az aks get-credentials {facts.aks}",
-            f"az aks start {facts.aks}",
-            AGAIN,
+            said,
+            "There is no record of this set-up on this machine. The first command makes what is "
+            "missing; what was set up elsewhere it finds, and brings record and kubeconfig here.",
+            f"{AGAIN} --name {facts.names['NAME']}" if "NAME" in facts.names else AGAIN,
+            entered,
         )
-    return ok("kubectl reaches it")
+    return broken(
+        said,
+        "Start it if it was stopped, or get the credentials of the right cluster. What is missing, "
+        "set-up makes.",
+        f"az aks start {facts.aks}",
+        entered,
+        "kubectl config get-contexts",
+        AGAIN,
+    )
 
 
 def settings(facts: Facts) -> Verdict:

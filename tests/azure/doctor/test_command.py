@@ -29,8 +29,10 @@ def test_without_a_cluster_it_says_so_and_what_to_type(capsys: pytest.CaptureFix
     assert code == 1
     assert said.startswith("✗ kubectl reaches the cluster")
     assert said.count("not reached") == len(CHAIN) - 1
-    assert (
-        "\n  az aks get-credentials --resource-group AKS_RESOURCE_GROUP --name AKS_NAME\n" in said
+    assert "(no context, of $KUBECONFIG)" in said
+    again = said.index("\n  .venv/bin/python -m clusters.azure up\n")
+    assert again < said.index(
+        "\n  az aks get-credentials --resource-group AKS_RESOURCE_GROUP --name AKS_NAME\n"
     )
 
 
@@ -59,14 +61,23 @@ def test_the_set_ups_record_names_cluster_and_kubeconfig(
 ) -> None:
     monkeypatch.setattr(record, "FOLDER", tmp_path)
     monkeypatch.delenv("KUBECONFIG")
-    (tmp_path / "sky.local.kubeconfig").write_text("clusters: []\n")
+    (tmp_path / "sky.local.kubeconfig").write_text("clusters: []\ncurrent-context: mine\n")
     (tmp_path / "sky.local.env").write_text("AKS_NAME=mine\nAKS_RESOURCE_GROUP=ours\n")
 
     main(["--name", "sky"])
 
     said = capsys.readouterr().out
+    assert "(context mine, of the set-up's own kubeconfig)" in said.replace("\n", " ")
     assert "  az aks start --resource-group ours --name mine\n" in said
     assert said.endswith(f"export KUBECONFIG={tmp_path}/sky.local.kubeconfig\n")
+
+
+def test_a_set_up_of_another_name_is_looked_for_under_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["--name", "other"])
+
+    assert "\n  .venv/bin/python -m clusters.azure up --name other\n" in capsys.readouterr().out
 
 
 def test_what_was_seen_can_be_written_down(tmp_path: Path) -> None:
@@ -90,4 +101,6 @@ def test_help_says_that_nothing_is_changed(capsys: pytest.CaptureFixture[str]) -
         main(["--help"])
 
     assert ended.value.code == 0
-    assert "It changes nothing." in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "It changes nothing." in said
+    assert "else the set-up's own" not in said  # the order is said once, below the options
