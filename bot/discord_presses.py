@@ -41,29 +41,37 @@ def read(interaction: discord.Interaction, me: int) -> Press | None:
 
 async def respond(interaction: discord.Interaction, press: Press, presses: Presses) -> None:
     """Do what the button says and tell Discord."""
-    response = await presses.pressed(press)
-    outcome = response.outcome
+    outcome = "failed"
+
+    async def acknowledge() -> None:
+        await interaction.response.defer()
+
     try:
+        response = await presses.pressed(press, acknowledge)
         await _tell(interaction, response)
     except discord.HTTPException as error:
-        outcome = {_TAKEN: "elsewhere", _LATE: "late"}.get(error.code, "failed")
+        outcome = {_TAKEN: "elsewhere", _LATE: "late"}.get(error.code, outcome)
         if outcome != "elsewhere":
             log.warning("press not answered", extra={"code": error.code})
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        outcome = "failed"
         log.warning("press not answered", extra={"error": type(error).__name__})
     else:
+        outcome = response.outcome
         if response.then is not None:
             response.then()
     presses.count(press, outcome)
 
 
 async def _tell(interaction: discord.Interaction, response: Response) -> None:
-    if response.clear:
+    acknowledged = interaction.response.is_done()
+    if response.clear and acknowledged:
+        await interaction.edit_original_response(view=None)
+    elif response.clear:
         await interaction.response.edit_message(view=None)
-        if response.sentence:
-            await interaction.followup.send(response.sentence, ephemeral=True)
-    elif response.sentence:
+    elif response.sentence and not acknowledged:
         await interaction.response.send_message(response.sentence, ephemeral=True)
-    else:
+        return
+    elif not acknowledged:
         await interaction.response.defer()
+    if response.sentence:
+        await interaction.followup.send(response.sentence, ephemeral=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from bot.errors import DiscordDown, SkyError, Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from bot.buttons import Mark
     from bot.desk import Desk
@@ -39,6 +39,10 @@ class Archive(Protocol):
 
     async def answers(self, channel_id: int, question_id: int, me: int) -> list[int]:
         """List the messages of the bot that answer one, oldest first, as far as they are found."""
+
+
+async def _nothing() -> None:
+    """Acknowledge to nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +81,19 @@ class Presses:
         self._metrics = metrics
         self._patience = patience
 
-    async def pressed(self, press: Press) -> Response:
-        """Do it; returns what Discord is to be told."""
+    async def pressed(
+        self, press: Press, acknowledge: Callable[[], Awaitable[None]] = _nothing
+    ) -> Response:
+        """Do it; returns what Discord is to be told.
+
+        `acknowledge` is called before anything that may take longer than Discord waits; where it
+        raises, somebody else has the press.
+        """
         if press.user_id != press.mark.asker_id:
             return Response("not_theirs", _NOT_YOURS)
-        return await (self._stop(press) if press.mark.act == "stop" else self._again(press))
+        if press.mark.act == "stop":
+            return await self._stop(press)
+        return await self._again(press, acknowledge)
 
     def count(self, press: Press, outcome: str) -> None:
         """Count a press, once it is known who responded to it."""
@@ -92,12 +104,13 @@ class Presses:
             return Response("done")
         return Response("too_late", _WRITTEN, clear=True)
 
-    async def _again(self, press: Press) -> Response:
+    async def _again(self, press: Press, acknowledge: Callable[[], Awaitable[None]]) -> Response:
         mark = press.mark
         if not await self._soon(lambda: self._desk.takes(press.guild_id)):
             return Response("restarting", _RESTARTING)
         if self._desk.is_answering(mark.question_id):
             return Response("writing", _WRITING)
+        await acknowledge()
         try:
             question = await self._archive.fetch(mark.channel_id, mark.question_id)
         except DiscordDown as error:

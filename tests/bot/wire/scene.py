@@ -1,7 +1,6 @@
 """What people do and see on a stage, in the words of the stories."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from .process import BotProcess
 from .stage import Stage
 
 SECONDS = 12.0
-_UPDATED = 7  # an interaction's response: the message that the button is on was changed
+_QUIETLY = (6, 7)  # an interaction's responses without words: later; the message was changed
 _marks = count(1)
 _places = count()
 _stories = count(1)
@@ -131,22 +130,26 @@ class Scene:
         """Write to the bot alone."""
         return await self.say(text, by=by, where="dm")
 
-    async def press(self, message: Message, label: str, *, by: str = "Ada") -> str:
-        """Press a button, and wait for the response; gives what only the one who pressed reads."""
+    async def press(
+        self, message: Message, label: str, *, by: str = "Ada", told: bool = False
+    ) -> str:
+        """Press a button; gives what only the one who pressed reads, which is waited for if told.
+
+        A press that nobody acknowledges in time fails the story.
+        """
         pressed = await self.discord.press(message.id, buttons(message)[label], by)
         done = await self.discord.wait_interaction(pressed.id)
         assert not done.failed, "the application did not respond"
-        if done.response == _UPDATED:  # the sentence, if there is one, follows
-            with contextlib.suppress(TimeoutError):
-                done = await self.discord.wait_interaction(
-                    pressed.id, lambda i: bool(i.followups), timeout=0.5
-                )
+        if told and done.response in _QUIETLY:
+            done = await self.discord.wait_interaction(
+                pressed.id, lambda i: bool(i.followups), timeout=SECONDS
+            )
         said = done.followups[0] if done.followups else done.original
         if said is None or said == message.id:
             return ""
-        told = await self.discord.message(said)
-        assert told.hidden
-        return told.content
+        sentence = await self.discord.message(said)
+        assert sentence.hidden
+        return sentence.content
 
     async def seen(self, question: str) -> Seen:
         """Give the answer as it stands: what replies to the question, or to an answer's part."""
@@ -166,7 +169,7 @@ class Scene:
             async with asyncio.timeout(seconds), self.discord.events() as events:
                 seen = await self.seen(question)
                 while not enough(seen):
-                    await events.event(lambda e: e.kind in {"message", "edit"}, seconds)
+                    await events.event(lambda e: e.kind in {"message", "edit", "delete"}, seconds)
                     seen = await self.seen(question)
         except TimeoutError:
             shown = [part.content for part in seen.parts]

@@ -74,7 +74,7 @@ async def test_joining_in_unasked_stops_first_so_that_who_calls_is_answered(
     )
     async with open_scene(stage) as scene:
         parlour = await scene.discord.add_channel("parlour")
-        await scene.bot.ready()
+        await scene.bot.until_metric("speaking", 1, seconds=30)
         await scene.answer(await scene.say("nobody asked for that", where=parlour.name))
 
         ignored = await scene.say("nor for that", where=parlour.name)
