@@ -50,10 +50,10 @@ def prepare(desk: Desk) -> None:
     """Learn who is logged in and, without a record here, what another machine chose."""
     choices.complete(desk.values)  # refuses a name that nobody could have, before anything else
     preflight.account(desk)
-    kind = "--resource-type Microsoft.ManagedIdentity/userAssignedIdentities"
-    listed = desk.ask(az(f"resource list --tag {MARK}=$NAME {kind}"))
-    for one in listed or ():
-        if one["name"] == f"{desk.values['NAME']}-bot":
+    bot = ("microsoft.managedidentity/userassignedidentities", f"{desk.values['NAME']}-bot")
+    # Azure takes no --resource-type beside --tag.
+    for one in desk.ask(az(f"resource list --tag {MARK}=$NAME")) or ():
+        if (one["type"].lower(), one["name"]) == bot:
             kept = {"RESOURCE_GROUP": one["resourceGroup"], **choices.remembered(one["tags"])}
             desk.values = {**kept, **desk.values}
     _find_groups(desk)

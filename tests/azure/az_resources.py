@@ -40,14 +40,19 @@ def forget(state: State, one: Any) -> None:
 
 
 def _list(state: State, asked: Asked) -> Any:
+    others = [name for name in _FIELDS if name in asked.options]
+    if "--tag" in asked.options and others:
+        raise Refused(1, f"ERROR: you cannot use '--tag' with '{others[0]}'")
     every = list(state["azure"]["resources"].values())
-    if "--resource-group" in asked.options:
-        return [one for one in every if one["resourceGroup"] == asked.one("--resource-group")]
-    kind = asked.one("--resource-type")
-    if "--name" in asked.options:
-        return [one for one in every if [one["type"], one["name"]] == [kind, asked.one("--name")]]
-    tag, value = asked.one("--tag").split("=", 1)
-    return [one for one in every if one["type"] == kind and one["tags"].get(tag) == value]
+    for name in others:
+        every = [one for one in every if one[_FIELDS[name]] == asked.one(name)]
+    if "--tag" in asked.options:
+        tag, value = asked.one("--tag").split("=", 1)
+        every = [one for one in every if one["tags"].get(tag) == value]
+    return every
+
+
+_FIELDS = {"--resource-group": "resourceGroup", "--name": "name", "--resource-type": "type"}
 
 
 def shown(kind: str) -> Callable[[State, Asked], Any]:

@@ -1,7 +1,8 @@
 """The real `az`, in a virtual environment of its own in the cache folder.
 
-It is of no use without a login, but its argument parser comes before the login: exit code 2 means
-that a command line was refused, anything else that it was understood.
+It believes that somebody is logged in, and can reach nothing. So a command line goes through the
+parser, the validators and the command's own code as far as its first request: exit code 2 means
+that the parser refused it, and any end but at the network that something behind the parser did.
 """
 
 from __future__ import annotations
@@ -21,7 +22,29 @@ from tests.tools import cache_root
 _HERE = Path(__file__).parent
 _LOCK = _HERE / "requirements.txt"
 _REFUSED = 2
-_BEYOND = ("Please run 'az login'", "Could not connect to the registry")
+_BEYOND = ("Connection refused", "Could not connect to the registry")
+# Nobody listens there: whatever is tried, nothing leaves this machine.
+_NOWHERE = "http://127.0.0.1:9"
+_SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
+_TENANT = "00000000-0000-0000-0000-000000000002"
+# The login of a managed identity: its token is asked for at the first request, and from _NOWHERE.
+_PROFILE = {
+    "subscriptions": [
+        {
+            "id": _SUBSCRIPTION,
+            "name": "Example",
+            "state": "Enabled",
+            "isDefault": True,
+            "tenantId": _TENANT,
+            "environmentName": "AzureCloud",
+            "user": {
+                "name": "systemAssignedIdentity",
+                "type": "servicePrincipal",
+                "assignedIdentityInfo": "MSI",
+            },
+        }
+    ]
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +58,17 @@ class Verdict:
     @property
     def understood(self) -> bool:
         """Whether the parser took it."""
-        return self.code != _REFUSED
+        # A validator that needs the network ends like one that refuses.
+        return self.code != _REFUSED or self._beyond
 
     @property
     def sound(self) -> bool:
-        """Whether only a login or the network was missing: its values have the right form too."""
-        return self.code == 0 or any(words in self.said for words in _BEYOND)
+        """Whether only the network was missing: nothing behind the parser refuses it either."""
+        return self.code == 0 or self._beyond
+
+    @property
+    def _beyond(self) -> bool:
+        return any(words in self.said for words in _BEYOND)
 
 
 def _target() -> Path:
@@ -70,6 +98,26 @@ def installed() -> Path:
     return program
 
 
+def environment(home: Path) -> dict[str, str]:
+    """Make HOME that of somebody who is logged in; return what the real program is started with."""
+    folder = home / "azure"
+    folder.mkdir(exist_ok=True)
+    (folder / "azureProfile.json").write_text(json.dumps(_PROFILE))
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "AZURE_CONFIG_DIR": str(folder),
+        "AZURE_EXTENSION_USE_DYNAMIC_INSTALL": "no",
+        "AZURE_CORE_COLLECT_TELEMETRY": "no",
+        "AZURE_CORE_NO_COLOR": "yes",
+        "AZURE_CORE_ERROR_RECOMMENDATION": "off",
+        "HTTPS_PROXY": _NOWHERE,
+        "HTTP_PROXY": _NOWHERE,
+        "IDENTITY_ENDPOINT": _NOWHERE,
+        "IDENTITY_HEADER": "none",
+    }
+
+
 def judge(lines: Iterable[tuple[str, ...]], home: Path) -> list[Verdict]:
     """Give each command line, without its `az`, to the real program. HOME is for its files."""
     wanted = [list(argv) for argv in lines]
@@ -79,17 +127,7 @@ def judge(lines: Iterable[tuple[str, ...]], home: Path) -> list[Verdict]:
         capture_output=True,
         text=True,
         check=False,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "AZURE_CONFIG_DIR": str(home / "azure"),
-            "AZURE_EXTENSION_USE_DYNAMIC_INSTALL": "no",
-            "AZURE_CORE_COLLECT_TELEMETRY": "no",
-            "AZURE_CORE_NO_COLOR": "yes",
-            "AZURE_CORE_ERROR_RECOMMENDATION": "off",
-            # A proxy that is not there: whatever is tried, nothing leaves this machine.
-            "HTTPS_PROXY": "http://127.0.0.1:9",
-        },
+        env=environment(home),
     )
     assert done.returncode == 0, done.stderr
     answers = json.loads(done.stdout)

@@ -17,7 +17,7 @@ from tests.azure.branches import (
     run_lines,
     written_lines,
 )
-from tests.azure.cli import Verdict, installed, judge
+from tests.azure.cli import Verdict, environment, installed, judge
 from tests.azure.conftest import Stage
 
 # The Azure CLI is installed within it the first time: 400 MB.
@@ -67,8 +67,8 @@ def test_the_real_parser_understands_every_line(judged: Judged) -> None:
     assert [(shlex.join(one.argv), one.said) for one in refused] == []
 
 
-def test_with_real_values_nothing_but_the_login_is_missing(judged: Judged) -> None:
-    """The values have the form that the CLI asks for, too."""
+def test_with_real_values_nothing_but_the_network_is_missing(judged: Judged) -> None:
+    """Validators and the commands' own code take values and combinations of options, too."""
     unsound = [judged.verdicts[line] for line in judged.run if not judged.verdicts[line].sound]
 
     assert [(shlex.join(one.argv), one.said) for one in unsound] == []
@@ -108,12 +108,14 @@ def test_advice_was_seen(judged: Judged) -> None:
 def test_the_judge_tells_good_from_bad(tmp_path: Path) -> None:
     """In one process, one after the other, as a terminal would."""
     good: Line = ("acr", "show", "--name", "example", "--output", "json")
-    lines: list[Line] = [good, ("acr", "show", "--nme", "example"), ("acr", "show"), good]
+    # Only the command's own code knows that these two options do not go together.
+    late: Line = ("resource", "list", "--tag", "a=b", "--resource-type", "Microsoft.Maps/accounts")
+    lines: list[Line] = [good, ("acr", "show", "--nme", "example"), ("acr", "show"), late, good]
 
     verdicts = judge(lines, tmp_path)
 
-    assert [verdict.understood for verdict in verdicts] == [True, False, False, True]
-    assert [verdict.sound for verdict in verdicts] == [True, False, False, True]
+    assert [verdict.understood for verdict in verdicts] == [True, False, False, True, True]
+    assert [verdict.sound for verdict in verdicts] == [True, False, False, False, True]
 
 
 @pytest.mark.parametrize(("option", "code"), [("--name", 1), ("--nme", 2)])
@@ -121,9 +123,10 @@ def test_the_judge_says_what_the_program_says(option: str, code: int, tmp_path: 
     """The same from a process of its own, as a person starts it."""
     line: Line = ("acr", "show", option, "example", "--output", "json")
     command = [str(installed()), "-m", "azure.cli", *line]
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
 
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=environment(tmp_path), capture_output=True, text=True, check=False
+    )
 
     (verdict,) = judge([line], tmp_path)
     assert done.returncode == verdict.code == code
