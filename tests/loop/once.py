@@ -102,7 +102,7 @@ class Commands:
 async def commands(releases: Releases, rollouts: int, deletions: int) -> Commands:
     """Ask by the slash command while the bot is rolled out, and while its pod is deleted."""
     async with steady(_COMMANDS_PER_SECOND, by_command=True) as load:
-        await asyncio.sleep(_LONGEST_ANSWER)
+        began = await load.answered(0, _PATIENCE)  # whatever was done to the bot before is over
         for number in range(1, rollouts + 1):
             deployed = await releases.deploy()
             say(f"rollout {number} of {rollouts}, {deployed.tag}; {load.tally()}")
@@ -114,7 +114,8 @@ async def commands(releases: Releases, rollouts: int, deletions: int) -> Command
             say(f"forced deletion {number} of {deletions}: back after {back:.1f} s; {load.tally()}")
             await asyncio.sleep(_LONGEST_ANSWER)
         load.stop()
-        return Commands(await load.settled(quiet=60), load.acknowledged())
+        tally = await load.settled(quiet=60)
+        return Commands(tally.since(began), load.acknowledged())
 
 
 Blow = Callable[[PodSeen], Awaitable[float]]
