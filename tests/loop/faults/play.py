@@ -11,6 +11,7 @@ from tests.loop.fate import Tally
 from tests.loop.faults.entry import Entry, Ground
 from tests.loop.faults.result import Result, matches
 from tests.loop.faults.said import Series, lines, loud
+from tests.loop.load import metrics
 from tests.loop.merge import GitFailed, ReleaseFailed
 from tests.loop.observe import NotSeen, Observer
 from tests.loop.steady import STREAMS, steady
@@ -19,6 +20,7 @@ from tests.loop.vault_server.control import VaultControl
 _TAIL = 3.0  # seconds of load after the bot was back
 _QUIET = 60.0  # so long without any news and what has no answer is lost
 _LONGEST = 300.0  # for the bot to be back, and for the last answers
+_UNREACHABLE = "discord_sky_lease_unreachable_seconds,shard=0"
 _TOGETHER = 150.0  # for the pod to be Ready
 
 
@@ -99,6 +101,17 @@ async def healthy(seen: Observer, api: AsyncClient) -> None:
             await blows.delete_pod(api, pod)
         await asyncio.sleep(1)
     await _one_pod(seen)
+    await _lease_within_reach(seen)
+
+
+async def _lease_within_reach(seen: Observer) -> None:
+    """Wait until the bot renews its Lease again: two outages in a row would be a longer one."""
+    try:
+        async with asyncio.timeout(_TOGETHER):
+            while (await metrics(seen.pod().address)).get(_UNREACHABLE):  # noqa: ASYNC110 - asked over HTTP
+                await asyncio.sleep(1)
+    except TimeoutError:
+        raise NotSeen("the bot renews its Lease", "kube-apiserver", _TOGETHER) from None
 
 
 async def _one_pod(seen: Observer) -> None:
