@@ -23,7 +23,6 @@ from tests.loop.vault_server.control import Fault, FaultKind, VaultControl
 
 TOKEN, KEY = "discord-token", "openai-api-key"
 DRIVER = "secrets-store-csi-driver"
-AGAIN = 5.0  # seconds from the new version to an answer: the bar
 _PATIENCE = 60.0
 _KUBELET_PAUSES = 300.0  # it asks a driver that did not answer again after minutes
 _MOUNT = {TOKEN: "discord", KEY: "openai"}  # volumes of apps/discord-sky/deployment.yaml
