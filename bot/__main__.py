@@ -101,7 +101,7 @@ def _config(chosen: Path | None) -> Path | None:
 
 
 def _check(path: Path, environ: Mapping[str, str]) -> int:
-    if path.parent.name == persona_files.DIRECTORY:
+    if path.absolute().parent.name == persona_files.DIRECTORY:
         print(f"{path}: good, {persona_files.read_one(path).name} is a persona")
         return _OK
     loaded = load(path, environ)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bot.settings import Conversation as Limits
 
 _NAME_LENGTH = 32  # Discord's own limit
-_EPOCH = 1_420_070_400_000  # milliseconds: Discord's first moment, from which ids count
+EPOCH = 1_420_070_400_000  # milliseconds: Discord's first moment, from which ids count
 _WORDS = 200  # tokens that pictures leave to the newest message
 _SMALL_PRINT = "-# "  # what the bot remarks below an answer is no part of it
 _TOO_MANY = "There was no room to look at every picture."
@@ -109,6 +109,11 @@ def _turns(message: Message, files: Mapping[str, File], me: int) -> list[Turn]:
     return [*said, Turn("user", "(the picture that you made)", pictures)] if pictures else said
 
 
+def words_of(turn: Turn) -> str:
+    """Give what was said, without who said it and when."""
+    return turn.text.partition("): ")[2] if turn.role == "user" else turn.text
+
+
 def _joined(written: Iterable[tuple[int, list[Turn]]]) -> list[Turn]:
     """One turn for what one person said in a row; the beginning tells when that was begun."""
     turns: list[Turn] = []
@@ -117,7 +122,7 @@ def _joined(written: Iterable[tuple[int, list[Turn]]]) -> list[Turn]:
         for turn in added:
             before = turns[-1] if turns and author == last else None
             if before is not None and before.role == turn.role:
-                text = turn.text.partition("): ")[2] if turn.role == "user" else turn.text
+                text = words_of(turn)
                 text = f"{before.text}\n{text}"
                 turns[-1] = Turn(turn.role, text, before.images + turn.images)
             else:
@@ -156,7 +161,7 @@ def _without_small_print(text: str) -> str:
 def _head(message: Message) -> str:
     """Who and when, unable to pass for the beginning of another message."""
     name = re.sub(r"[\s:()]+", " ", message.author.name).strip()[:_NAME_LENGTH] or "Someone"
-    at = datetime.fromtimestamp(((message.id >> 22) + _EPOCH) / 1000, UTC)
+    at = datetime.fromtimestamp(((message.id >> 22) + EPOCH) / 1000, UTC)
     return f"{name} ({at:%Y-%m-%d %H:%M}): "
 
 

@@ -76,7 +76,7 @@ class Credential:
         """The value now; raises CredentialMissing while there is none."""
         if self._held is None:
             remedy = "The file must exist, be readable and not be empty; or a Key Vault has it."
-            raise CredentialMissing(f"{self.path}: no value for the {self.name}. {remedy}")
+            raise CredentialMissing(f"{self.path}: no credential for {self.name}. {remedy}")
         return self._held.value
 
     @property

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from bot.alone import Floor
     from bot.errors import SkyError
-    from bot.messages import Message
+    from bot.lists import Barred
+    from bot.messages import Author, Message, Place
 
 log = logging.getLogger(__name__)
 
@@ -168,6 +169,10 @@ class Desk:
     def takes(self, guild_id: int | None) -> bool:
         """Whether calls from a server, or direct ones, are taken here and now."""
         return self._open and self._floor.speaking(self._floor.shard_of(guild_id))
+
+    def bars(self, author: Author, place: Place, *, direct: bool) -> Barred | None:
+        """Say what stands against somebody being answered in a place, as things are now."""
+        return self._rules.lists.bars(author, place, direct=direct)
 
     def is_answering(self, question_id: int) -> bool:
         """Whether an answer to that message is being written, or waits for its turn."""

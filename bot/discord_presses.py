@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import discord
 
-from bot import buttons
+from bot import buttons, discord_values
 from bot.presses import Press
 
 if TYPE_CHECKING:
@@ -32,10 +32,11 @@ def read(interaction: discord.Interaction, me: int) -> Press | None:
     return Press(
         interaction.id,
         mark,
-        interaction.user.id,
+        discord_values.author(interaction.user),
         interaction.message.id,
         me,
         interaction.guild_id,
+        discord_values.place(interaction.channel, interaction.guild),
     )
 
 

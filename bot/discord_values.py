@@ -102,10 +102,12 @@ def place(channel: object, guild: discord.Guild | None) -> Place:
         return Place(_named(guild), (str(getattr(channel, "id", 0)),))
     parent = known.parent if isinstance(known, discord.Thread) else None
     home = parent if isinstance(known, discord.Thread) else known
+    # A thread has the name that anybody gave it: settings mean it by its id alone.
+    own = (str(known.id),) if isinstance(known, discord.Thread) else _named(known)
     category = home.category if home else None
     return Place(
         servers=_named(guild),
-        channels=_named(known) + (_named(parent) if parent else ()),
+        channels=own + (_named(parent) if parent else ()),
         categories=_named(category) if category else (),
     )
 

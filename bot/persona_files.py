@@ -7,6 +7,7 @@ answer.
 from __future__ import annotations
 
 import difflib
+import re
 import textwrap
 import tomllib
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from bot.cast import Cast
 from bot.errors import BadSettings
-from bot.personas import Persona
+from bot.personas import DEFAULT_KEY, Persona
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
@@ -31,7 +33,9 @@ _LONGEST_FILE = 64 * 1024  # bytes: a ConfigMap holds 1 MiB in all
 _CUTOFF = 0.5
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Name = Annotated[Words, StringConstraints(max_length=32, pattern=r"^[^\n:@#`(),]+$")]
+_CALLED = r"^[^\n:@#`(),]+$"
+_CALLABLE = re.compile(r"(?!\s)[^\n:@#`(),]{1,32}(?<!\s)")
+Name = Annotated[Words, StringConstraints(max_length=32, pattern=_CALLED)]
 
 
 class _File(BaseModel):
@@ -82,7 +86,25 @@ def read(directory: Path | None, *, required: bool = False) -> Read:
             found.personas[path.stem] = read_one(path)
         except BadSettings as error:
             found.problems.extend(error.problems)
+    found.problems.extend(_leave_out_doubles(found.personas, directory))
     return found
+
+
+def _leave_out_doubles(known: dict[str, Persona], directory: Path) -> Iterator[str]:
+    """Drop who would answer to a name that is another's, and yield a sentence for each.
+
+    A command is kept as the name that was asked for, so one name has to mean one persona.
+    """
+    owners = {key.casefold(): key for key in reversed(known)}
+    owners.setdefault(DEFAULT_KEY, DEFAULT_KEY)
+    for key, persona in list(known.items()):
+        for name in (key, persona.name):
+            owner = owners.setdefault(name.casefold(), key)
+            if owner != key:
+                del known[key]
+                remedy = "Choose another name."
+                yield f"{directory / key}{_SUFFIX}: {name!r} is {owner!r} already. {remedy}"
+                break
 
 
 def read_one(path: Path) -> Persona:
@@ -91,6 +113,9 @@ def read_one(path: Path) -> Persona:
         file = _File.model_validate(_written(path))
     except ValidationError as error:
         raise BadSettings([_sentence(path, detail) for detail in error.errors()]) from None
+    if not _CALLABLE.fullmatch(path.stem):
+        remedy = "Call it by up to 32 characters without any of : @ # ` ( ) and commas."
+        raise BadSettings([f"{path}: nobody can call a persona by this file's name. {remedy}"])
     if file.temperature is not None and file.reasoning_effort is not None:
         remedy = "Keep one: models that reason take no temperature."
         raise BadSettings([f"{path}, temperature: stands beside reasoning_effort. {remedy}"])
@@ -116,6 +141,10 @@ def _written(path: Path) -> dict[str, Any]:
             problem = f"{path}: is longer than {_LONGEST_FILE // 1024} KiB. Shorten it."
             raise BadSettings([problem])
         return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise BadSettings([f"{path}: there is no such file. Create it."]) from None
+    except IsADirectoryError:
+        raise BadSettings([f"{path}: is a directory. Put it elsewhere."]) from None
     except OSError as error:
         problem = f"{path}: cannot be read ({error.strerror}). Mend its permissions."
         raise BadSettings([problem]) from None

@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from bot.errors import DiscordDown, SkyError, Stopped
+from bot.messages import Place
+from bot.screens import barred_text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from bot.buttons import Mark
     from bot.desk import Desk
-    from bot.messages import Message
+    from bot.messages import Author, Message
     from bot.metrics import Metrics
 
 _NOT_YOURS = "Only the one who asked can press that."
@@ -47,14 +49,15 @@ async def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """A press: of which button, by whom, below which message. `id` is the press's own."""
+    """A press: of which button, by whom and where, below which message. `id` is its own."""
 
     id: int
     mark: Mark
-    user_id: int
+    by: Author
     message_id: int
     me: int
     guild_id: int | None = None
+    place: Place = field(default_factory=Place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class Presses:
         `acknowledge` is called before anything that may take longer than Discord waits; where it
         raises, somebody else has the press.
         """
-        if press.user_id != press.mark.asker_id:
+        if press.by.id != press.mark.asker_id:
             return Response("not_theirs", _NOT_YOURS)
         if press.mark.act == "stop":
             return await self._stop(press)
@@ -106,6 +109,9 @@ class Presses:
 
     async def _again(self, press: Press, acknowledge: Callable[[], Awaitable[None]]) -> Response:
         mark = press.mark
+        barred = self._desk.bars(press.by, press.place, direct=press.guild_id is None)
+        if barred is not None:  # since they asked: the lists hold for every answer
+            return Response(barred, barred_text(barred))
         if not await self._soon(lambda: self._desk.takes(press.guild_id)):
             return Response("restarting", _RESTARTING)
         if self._desk.is_answering(mark.question_id):

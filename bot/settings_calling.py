@@ -79,7 +79,7 @@ class Access(Section):
     )
     block_categories: Names = Field(default=(), description="Not the channels of these categories")
     allow_channels: Names = Field(
-        default=(), description="Only these channels and threads, by id or name"
+        default=(), description="Only these channels, by id or name, and threads, by id"
     )
     block_channels: Names = Field(default=(), description="Not these channels and threads")
     allow_roles: Names = Field(
@@ -108,7 +108,8 @@ class Personas(Section):
     default: str = Field(default="sky", min_length=1, description="Who answers otherwise")
     servers: Choices = Field(default={}, description="Who answers in a server, by its id or name")
     channels: Choices = Field(
-        default={}, description="Who answers in a channel or thread, by its id or name"
+        default={},
+        description="Who answers in a channel, by its id or name, or in a thread, by its id",
     )
 
 

@@ -62,6 +62,8 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         remedy = "Create it, or name another with --config."
         raise BadSettings([f"{path}: there is no such file. {remedy}"]) from None
+    except IsADirectoryError:
+        raise BadSettings([f"{path}: is a directory. Name a file in it."]) from None
     except OSError as error:
         problem = f"{path}: cannot be read ({error.strerror}). Mend its permissions."
         raise BadSettings([problem]) from None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from bot import personas
 from bot.ask import Ask
 from bot.chain import follow
-from bot.conversation import attachments, write
+from bot.conversation import attachments, words_of, write
 from bot.decision import after_command, without_mention
 from bot.errors import (
     BadPicture,
@@ -129,7 +129,7 @@ class Thinking:
     async def _ask(self, ask: Ask) -> None:
         """Let the model answer what may be asked, and show what may be said of it."""
         guard, sources = self._means.guard, list[str]()
-        await guard.admit(ask.turns[-1].text)
+        await guard.admit(words_of(ask.turns[-1]))
         async with guard.around(self._sink.say) as say:
             await self._ask_with_less(ask, say, sources.append)
         if sources:

@@ -52,7 +52,7 @@ class Chat:
             keepers = self._runner.run(self._begin())
             self._out(f"{self.talk.persona.name} listens. /help says what else there is.\n")
             try:
-                while self._take(ask(_PROMPT).strip()):
+                while self._take(_text(ask(_PROMPT))):
                     pass
             except (EOFError, KeyboardInterrupt):
                 self._out("\n")
@@ -105,6 +105,11 @@ class Chat:
             self._runner.run(talking)
         except KeyboardInterrupt:  # the answer is stopped, not the conversation
             self._out("\n")
+
+
+def _text(line: str) -> str:
+    """Give a line as a model can be sent it, whatever bytes came from the terminal."""
+    return line.encode("utf-8", "replace").decode("utf-8").strip()
 
 
 def run(

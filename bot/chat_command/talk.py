@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.call import Call
+from bot.conversation import EPOCH
 from bot.decision import Answer, after_command
 from bot.errors import NothingSaid, OverLimit, SkyError, UnknownPersona
 from bot.messages import Author, Message, Place
@@ -111,7 +112,7 @@ class Talk:
         self._means = means
         self._cast = cast
         self._out = out
-        self._ids = count(10)
+        self._numbers = count(1)
         self._last: Message | None = None  # what was answered last
         self._answer: int | None = None  # and the answer, which the next message replies to
         self.persona = cast.at(Place())
@@ -132,7 +133,7 @@ class Talk:
     async def say(self, words: str) -> None:
         """Say something, and show the answer."""
         message = Message(
-            next(self._ids), _CHANNEL, Author(_YOU, "You"), words, replies_to=self._answer
+            self._next_id(), _CHANNEL, Author(_YOU, "You"), words, replies_to=self._answer
         )
         await self._answer_to(message)
 
@@ -162,6 +163,10 @@ class Talk:
             self._remember(message, page.text)
             page.end()
 
+    def _next_id(self) -> int:
+        """Make an id as Discord does: the model is told the time that is in it."""
+        return (int(time.time() * 1000) - EPOCH << 22) + next(self._numbers)
+
     def _call(self, message: Message) -> Call:
         command = self._means.settings.discord.command
         asked = after_command(message.text, command) or Answer("direct", message.text)
@@ -185,7 +190,7 @@ class Talk:
         self._last = message
         if text:
             self._means.recall.put(message)
-            self._answer = next(self._ids)
+            self._answer = self._next_id()
             answer = replace(
                 message,
                 id=self._answer,

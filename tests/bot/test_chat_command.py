@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,19 @@ async def test_another_persona_goes_on_with_the_conversation() -> None:
     assert "You are Captain." in person.model.asked[1].instructions
     assert len(person.model.asked[1].turns) == 3
     assert "pirate           Captain" in person.talk.everybody()
+
+
+async def test_the_model_is_told_the_time_that_it_is() -> None:
+    person = Terminal()
+
+    before = datetime.now(UTC).replace(second=0, microsecond=0)
+    await person.talk.say("what day is it?")
+
+    (turn,) = person.model.asked[0].turns
+    told = re.match(r"You \((.*)\): ", turn.text)
+    assert told is not None
+    at = datetime.strptime(told[1], "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+    assert before <= at <= datetime.now(UTC)
 
 
 async def test_a_failure_is_a_sentence_with_what_the_log_would_say() -> None:

@@ -63,6 +63,24 @@ def test_one_personas_file_can_be_checked(
     assert "has no prompt. Add the line prompt" in capsys.readouterr().err
 
 
+def test_a_persona_can_be_checked_from_within_its_directory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "personas"
+    folder.mkdir()
+    (folder / "pirate.toml").write_text('name = "Pirate"\nprompt = "Arr."\n')
+    monkeypatch.chdir(folder)
+
+    assert main(["check-config", "pirate.toml"]) == 0
+    assert capsys.readouterr().out == "pirate.toml: good, Pirate is a persona\n"
+    assert main(["check-config", "nobody.toml"]) == 2
+    assert main(["check-config", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "settings: nobody.toml: there is no such file. Create it.",
+        f"settings: {tmp_path}: is a directory. Name a file in it.",
+    ]
+
+
 def test_an_unknown_key_is_refused_with_the_nearest_known_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

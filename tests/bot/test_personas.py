@@ -144,6 +144,38 @@ def test_what_is_not_a_persona_is_told_and_what_kubernetes_hides_is_not_seen(
     ]
 
 
+@pytest.mark.parametrize("stem", ["a,b", "my (pirate)", "x" * 33, " pirate"])
+def test_a_file_by_whose_name_nobody_can_call_is_told(tmp_path: Path, stem: str) -> None:
+    (tmp_path / f"{stem}.toml").write_text(GOOD)
+
+    found = persona_files.read(tmp_path)
+
+    (problem,) = found.problems
+    assert problem.startswith(f"{tmp_path / stem}.toml: nobody can call a persona by this file's")
+    assert not found.personas
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ({"pirate": "Pirate", "second": "pirate"}, "second.toml: 'pirate' is 'pirate' already."),
+        ({"friend": "Sky"}, "friend.toml: 'Sky' is 'sky' already. Choose another name."),
+        ({"Pirate": "Blackbeard", "pirate": "x"}, "pirate.toml: 'pirate' is 'Pirate' already."),
+        ({"a": "Twin", "b": "Twin"}, "b.toml: 'Twin' is 'a' already."),
+        ({"a": "Pirate", "pirate": "x"}, "a.toml: 'Pirate' is 'pirate' already."),
+    ],
+)
+def test_no_two_answer_to_one_name(tmp_path: Path, files: dict[str, str], sentence: str) -> None:
+    for stem, name in files.items():
+        (tmp_path / f"{stem}.toml").write_text(f'name = "{name}"\nprompt = "x"\n')
+
+    found = persona_files.read(tmp_path)
+
+    (problem,) = found.problems
+    assert sentence in problem
+    assert len(found.personas) == len(files) - 1
+
+
 def test_the_directory_beside_the_settings_is_read_and_may_be_missing(tmp_path: Path) -> None:
     settings = tmp_path / "config.toml"
     settings.write_text('[personas]\ndefault = "pirate"\n')

@@ -20,6 +20,7 @@ from bot.pace import Pace
 from bot.presses import Press, Presses, Response
 from bot.recall import Recall
 from bot.settings import Reply, Settings
+from bot.settings_calling import Access
 from bot.settings_limits import Limits
 from tests.bot.fakes import Archive, FakeModel, FakeOutbox, Shelf, open_guard
 
@@ -55,9 +56,11 @@ class Bot:
     outbox: FakeOutbox = field(default_factory=FakeOutbox)
     library: Library = field(default_factory=lambda: Library(QUESTION))
     metrics: Metrics = field(default_factory=Metrics)
+    access: Access = field(default_factory=Access)
 
     def __post_init__(self) -> None:
-        settings = Settings(reply=Reply(first_words_seconds=0.01), limits=self.limits)
+        reply = Reply(first_words_seconds=0.01)
+        settings = Settings(reply=reply, limits=self.limits, access=self.access)
         allowance = Allowance(settings, self.metrics)
         kit = Kit(
             settings,
@@ -77,7 +80,9 @@ class Bot:
 
     async def press(self, act: Act, by: int = 1, below: int = 5000, number: int = 99) -> Response:
         """Press a button of the answer to the question."""
-        response = await self.presses.pressed(Press(number, Mark(act, 1, 10, 5), by, below, ME))
+        response = await self.presses.pressed(
+            Press(number, Mark(act, 1, 10, 5), Author(by, "Ada"), below, ME, 3)
+        )
         if response.then is not None:  # Discord took it
             response.then()
         return response
@@ -129,6 +134,17 @@ async def test_again_answers_anew_in_the_place_of_the_old_answer() -> None:
     assert response == Response("done", clear=True)
     assert bot.outbox.messages == {5000: "Second try."}
     assert len(bot.model.asked) == 2
+
+
+async def test_whoever_the_lists_bar_by_now_has_nothing_answered_again() -> None:
+    bot = Bot(access=Access(block_users=("1",)))
+
+    response = await bot.press("again")
+
+    assert response.outcome == "person"
+    assert response.sentence is not None
+    assert response.sentence.startswith("I may not answer you here.")
+    assert bot.model.asked == []
 
 
 async def test_stop_after_the_end_is_told_a_moment_later_and_the_button_goes() -> None:

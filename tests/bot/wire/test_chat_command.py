@@ -143,6 +143,15 @@ async def test_limits_and_failures_are_sentences(servers: Servers, config: Path)
         assert await asyncio.wait_for(person.process.wait(), 10) == 0
 
 
+async def test_bytes_that_are_no_text_are_asked_as_far_as_they_are(
+    servers: Servers, config: Path
+) -> None:
+    async with terminal(servers, config) as person:
+        assert person.process.stdin
+        person.process.stdin.write(b"caf\xe9 or tea?\n")
+        await person.reads("or tea?")
+
+
 async def test_an_unknown_persona_is_a_sentence_with_the_nearest_name(
     servers: Servers, config: Path
 ) -> None:

@@ -23,18 +23,20 @@ async def test_a_server_that_keeps_the_bot_in_its_corner(fresh: FreshStage) -> N
             await scene.discord.add_channel(name, category="Play")
         await scene.discord.add_channel("reading-club", parent="library")
         await scene.discord.add_channel("openings", parent="chess")
+        lookalike = await scene.discord.add_channel("library", parent="garden")  # by anybody
         seen = scene.bot.metric
 
         for place in ("library", "reading-club", "riddles"):
             await scene.answer(await scene.call("may I?", where=place))
         refused = [
-            await scene.call("may I?", where=place) for place in ("general", "chess", "openings")
+            await scene.call("may I?", where=place)
+            for place in ("general", "chess", "openings", lookalike.id)
         ]
         muted = await scene.call("may I?", where="library", by="Jonas")
         await scene.answer(await scene.call("the last one", where="library"))
 
-        assert [await scene.silence(each) for each in [*refused, muted]] == [True] * 4
-        assert await seen("messages_total", decision="place") == 3
+        assert [await scene.silence(each) for each in [*refused, muted]] == [True] * 5
+        assert await seen("messages_total", decision="place") == 4
         assert await seen("messages_total", decision="person") == 1
         await scene.answer(await scene.whisper("a direct message has no channel"))
 

@@ -23,6 +23,7 @@ async def test_banned_words_are_not_asked_and_not_said(fresh: FreshStage) -> Non
     stage = fresh(SKY_SAFETY__BANNED_WORDS="heck, purple rain")
     await stage.bot.ready()
     async with open_scene(stage) as scene:
+        await scene.discord.add_user("Heck")
         asked = await scene.call("what the ｈéＣＫ is that?")  # is the point
         told = await scene.until(asked, lambda seen: bool(seen.parts))
         question = await scene.call('sing [[text="Purp" chunks=1]]')
@@ -33,6 +34,7 @@ async def test_banned_words_are_not_asked_and_not_said(fresh: FreshStage) -> Non
         # The model's stand-in reads directives in what it is asked, so the question has the words.
         refused = await scene.until(second, lambda seen: bool(seen.parts))
 
+        await scene.answer(await scene.call('my name says it [[text="Fine."]]', by="Heck"))
         assert told.text == errors.BannedWord.sentence
         assert refused.text == errors.BannedWord.sentence
         assert await scene.records(asked) == []
