@@ -104,7 +104,7 @@ def _connect(account: Path) -> AsyncClient:
     from lightkube.core.async_client import AsyncClient  # noqa: PLC0415
 
     config = KubeConfig.from_service_account(account)
-    return AsyncClient(config=config, timeout=httpx2.Timeout(4.0), trust_env=False)
+    return AsyncClient(config=config, timeout=httpx2.Timeout(4.0, connect=2.0), trust_env=False)
 
 
 @contextlib.contextmanager
