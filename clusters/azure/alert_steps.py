@@ -37,6 +37,8 @@ def _content(file: str) -> str:
 
 def check(desk: Desk) -> None:
     """Look into the files that were named, before anything is made. Raises Stop."""
+    if desk.dry:
+        return
     for place, value in (("discord", _WEBHOOK_FILE), ("github", _TOKEN_FILE)):
         if value in desk.values and (problem := _wrong(place, desk.values[value])):
             raise Stop(problem)
@@ -57,7 +59,7 @@ def _alert(place: str, about: str, secret: str, flag: str, value: str) -> Step:
     """Make the step for one place. VALUE names the file that FLAG names."""
 
     def data(desk: Desk) -> dict[str, str]:
-        content = _content(desk.values[value])
+        content = "" if desk.dry else _content(desk.values[value])
         if place == "discord":
             return {"address": content}
         return {"address": desk.filled("https://github.com/$GITHUB_REPOSITORY"), "token": content}

@@ -16,10 +16,12 @@ GitHub before Flux takes over. README.md, "On Azure", goes through it.
 """
 _MORE = """\
 The first two can be stopped at any moment and run again. They take --dry-run, which prints every
-command and runs none. You are asked before anything costs money and before anything is removed.
+command and runs none. You are asked before anything is made and before anything is removed.
 
-An existing cluster or registry is used as it is: name it.
+An existing cluster or registry is used as it is: name it. One that is named and is not there is an
+error, unless you say that it is to be made under that name.
   python -m clusters.azure up --cluster my-aks --registry myregistry
+  python -m clusters.azure up --cluster my-aks --make-cluster
 
 What was chosen and learned is in clusters/azure/NAME.local.env, beside it a kubeconfig of its own.
 Exit codes: 0 all is there (or gone), 1 something is not, 2 for a wrong command line, 130 stopped.
@@ -50,9 +52,9 @@ def _common() -> argparse.ArgumentParser:
     )
     common.add_argument("--subscription", metavar="ID", help="else the one that az has chosen")
     common.add_argument("--group", metavar="NAME", help="resource group (the set-up's name)")
-    common.add_argument("--cluster", metavar="NAME", help="AKS cluster (the set-up's name)")
+    common.add_argument("--cluster", metavar="NAME", help="existing AKS cluster")
     common.add_argument("--cluster-group", metavar="NAME", help="its resource group")
-    common.add_argument("--registry", metavar="NAME", help="container registry")
+    common.add_argument("--registry", metavar="NAME", help="existing container registry")
     common.add_argument("--registry-group", metavar="NAME", help="its resource group")
     common.add_argument("--vault", metavar="NAME", help="Key Vault")
     common.add_argument("--repository", metavar="OWNER/NAME", help="else this checkout's")
@@ -63,6 +65,13 @@ def _common() -> argparse.ArgumentParser:
 
 def _up(up: argparse.ArgumentParser) -> None:
     up.add_argument("--location", metavar="REGION", help="Azure region (eastus)")
+    for thing in ("cluster", "registry"):
+        up.add_argument(
+            f"--make-{thing}",
+            action="store_const",
+            const="yes",
+            help=f"make the one that --{thing} names, if it is not there",
+        )
     up.add_argument("--node-size", metavar="SIZE", help="of the one node (Standard_D2s_v5)")
     up.add_argument("--tight", action="store_true", help="go on although the node has little room")
     up.add_argument(

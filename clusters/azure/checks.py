@@ -70,13 +70,21 @@ def cluster_problems(seen: Any) -> tuple[str, ...]:
         ),
         (
             _version(seen) >= _OLDEST,
-            f"runs Kubernetes {at(seen, 'currentKubernetesVersion')}, older than 1.31",
-            f"az aks upgrade {names} --kubernetes-version 1.34",
+            (
+                f"runs Kubernetes {at(seen, 'currentKubernetesVersion')}, older than 1.31 (Azure "
+                "goes up by one minor version at a time)"
+            ),
+            f"az aks upgrade {names} --kubernetes-version {_next(seen)}",
         ),
     )
     return tuple(
         f"The cluster {seen['name']} {what}: {line}" for good, what, line in wanted if not good
     )
+
+
+def _next(seen: Any) -> str:
+    major, minor = _version(seen) or _OLDEST
+    return f"{major}.{minor + 1}"
 
 
 def _version(seen: Any) -> tuple[int, ...]:

@@ -20,6 +20,8 @@ ARGUMENTS = {
     "cluster_group": "AKS_RESOURCE_GROUP",
     "registry": "ACR_NAME",
     "registry_group": "ACR_RESOURCE_GROUP",
+    "make_cluster": "MAKE_CLUSTER",
+    "make_registry": "MAKE_REGISTRY",
     "vault": "KEYVAULT_NAME",
     "node_size": "NODE_SIZE",
     "repository": "GITHUB_REPOSITORY",

@@ -23,6 +23,7 @@ def exchange(desk: Desk, title: str) -> KeyPair:
 
     Whoever holds the private half of an earlier one can do nothing more with it.
     """
+    desk.remark("an earlier key of that title goes first: nobody has its other half any more")
     remove(desk, title)
     pair = new_pair()
     public = {} if desk.dry else {"DEPLOY_KEY": pair.public}

@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from clusters.azure import choices, preflight
+from clusters.azure import choices, existing, preflight
 from clusters.azure.azure_steps import CLUSTER
 from clusters.azure.cluster_steps import ACCESS
 from clusters.azure.errors import Stop
 from clusters.azure.running_steps import IMAGE
 from clusters.azure.steps import STEPS
-from clusters.azure.up import Ask, prepare
+from clusters.azure.up import prepare
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from clusters.azure.agreement import Ask
     from clusters.azure.desk import Desk
     from clusters.azure.step import Step
 
@@ -48,7 +49,8 @@ def _ours(desk: Desk) -> list[Step]:
         found = (step.own or step.look)(desk)
         desk.values.update(found.values)
         # A registry of set-up's own takes its images with it.
-        if found.ours or (desk.dry and (step is not IMAGE or "registry" in desk.named)):
+        most = step is not IMAGE or "registry" in desk.named
+        if found.ours or (desk.dry and most and not existing.meant(desk, step)):
             ours.append(step)
         if step is CLUSTER and found.there and not found.ours:
             _enter(desk)
@@ -69,7 +71,11 @@ def _enter(desk: Desk) -> None:
 
 
 def _remove(desk: Desk, ours: list[Step], ask: Ask) -> None:
-    heading = "Of this, what set-up made is removed" if desk.dry else "This will be removed"
+    heading = (
+        "At most this is removed; the real run asks what is there and set-up's own"
+        if desk.dry
+        else "This will be removed"
+    )
     desk.say(f"\n{heading}:")
     for step in reversed(ours):
         more = "; ".join(filter(None, (_condition(desk, step), step.remains)))

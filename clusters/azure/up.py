@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from clusters.azure import alert_steps, choices, money, preflight, record
+from clusters.azure import agreement, alert_steps, choices, existing, preflight, record
 from clusters.azure.azure_steps import CLUSTER
 from clusters.azure.command import az
 from clusters.azure.errors import Stop
@@ -17,9 +16,8 @@ from clusters.azure.steps import PAID, SHARED, STEPS
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from clusters.azure.agreement import Ask
     from clusters.azure.desk import Desk
-
-Ask = Callable[[str], bool]
 
 
 def up(desk: Desk, file: Path, ask: Ask) -> None:
@@ -36,11 +34,13 @@ def up(desk: Desk, file: Path, ask: Ask) -> None:
     preflight.repository_settings(desk)
     desk.values = choices.complete(desk.values)
     found = {step: _looked(desk, step) for step in (GROUP, *PAID)}
+    existing.refuse_missing(desk, found)
     preflight.permissions(desk, group_exists=found[GROUP].there)
     preflight.caller(desk)
-    if not found[CLUSTER].there:
+    there = [step for step in found if found[step].there or existing.meant(desk, step)]
+    if CLUSTER not in there:
         preflight.size(desk)
-    _agree(desk, [step for step in PAID if not found[step].there], ask)
+    agreement.ask_for(desk, [step for step in STEPS if step not in there], ask)
     for number, step in enumerate(STEPS, start=1):
         _take(desk, step, f"[{number:2}/{len(STEPS)}]")
         _write(desk, file)
@@ -92,25 +92,6 @@ def _looked(desk: Desk, step: Step) -> Found:
     return found
 
 
-def _agree(desk: Desk, steps: list[Step], ask: Ask) -> None:
-    """Ask before it costs something."""
-    named = [step for step in steps if desk.dry and step.name in desk.named]
-    if steps != named:
-        billed = [step for step in steps if step not in named]
-        desk.say("\nThis will cost, as long as it stands:")
-        desk.say(money.table(billed, desk.values["NODE_SIZE"], desk.values["AZURE_LOCATION"]))
-        desk.say("`make azure-teardown` ends it. How it was reckoned: clusters/azure/README.md.")
-    for step in named:
-        desk.say(
-            f"\nThe {step.name} {desk.values[choices.NAMED[step.name]]} adds nothing to the bill. "
-            "Were there none of that name, you would be asked before one is made."
-        )
-    if not steps:
-        return
-    if not desk.dry and not ask("Make it?"):
-        raise Stop("Nothing was made.")
-
-
 def _take(desk: Desk, step: Step, number: str) -> None:
     began = time.monotonic()
     desk.say(f"{number} {step.name}: {desk.filled(step.about)}")
@@ -119,6 +100,9 @@ def _take(desk: Desk, step: Step, number: str) -> None:
         taken = "" if found.ours or step not in SHARED else ", and not of this set-up's making"
         desk.say(f"        {found.note or 'is there'}{taken}")
         _remember(desk, step, found)
+        return
+    if desk.dry and existing.meant(desk, step):
+        desk.say("        yours, by its name: the real run looks whether it is there and will do")
         return
     if step.usually:
         desk.say(f"  usually {step.usually}")

@@ -21,10 +21,10 @@ class Stage:
     world: World = field(default_factory=a_world)
     said: list[str] = field(default_factory=list)
 
-    def run(self, *arguments: str) -> int:
+    def run(self, *arguments: str, yes: bool = True) -> int:
         """Run the set-up's command line, all questions answered; return its exit code."""
         return main(
-            [*arguments, "--yes"],
+            [*arguments, *(["--yes"] if yes else [])],
             execute=self.world.execute,
             folder=self.folder,
             say=self.said.append,

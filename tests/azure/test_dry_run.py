@@ -14,21 +14,39 @@ def before(stage: Stage, words: str) -> str:
     return next(lines[at - 1] for at, line in enumerate(lines) if words in line)
 
 
-def test_a_cluster_of_yours_is_neither_billed_nor_made_without_a_word(stage: Stage) -> None:
+def test_a_cluster_of_yours_is_neither_billed_nor_made(stage: Stage) -> None:
     stage.run("up", "--dry-run", *MINE)
 
-    assert "only if there is none named my-aks" in before(stage, "  az aks create")
-    assert "only if there is none named myregistry" in before(stage, "  az acr create")
-    assert "The cluster my-aks adds nothing to the bill." in stage.text
+    assert "az aks create" not in stage.text
+    assert "az acr create" not in stage.text
     assert "together, about" not in stage.text
+    assert stage.text.count("yours, by its name") == 2
 
 
-def test_a_cluster_of_yours_is_not_said_to_be_removed(stage: Stage) -> None:
+def test_one_that_is_to_be_made_under_a_name_of_your_own_is(stage: Stage) -> None:
+    stage.run("up", "--dry-run", *MINE, "--make-cluster")
+
+    assert "only if there is none named my-aks" in before(stage, "  az aks create")
+    assert "az acr create" not in stage.text
+    assert "together, about" in stage.text
+
+
+def test_a_cluster_of_yours_is_not_removed(stage: Stage) -> None:
     stage.run("teardown", "--dry-run", *MINE)
 
-    assert "only if this set-up made my-aks" in before(stage, "  az aks delete")
-    assert "only if this set-up made myregistry" in before(stage, "  az acr delete")
+    assert "az aks delete" not in stage.text
+    assert "az acr delete" not in stage.text
+    assert "At most this is removed; the real run asks what is there" in stage.text
     assert "for good" not in stage.text
+    # What lies in a cluster that stays is taken out of it.
+    assert "delete namespace discord-sky" in stage.text
+
+
+def test_a_dry_run_needs_no_file(stage: Stage) -> None:
+    code = stage.run("up", "--dry-run", "--discord-webhook", "/nowhere/webhook")
+
+    assert code == 0, stage.text
+    assert "# the Secret discord-webhook" in stage.text
 
 
 def test_what_goes_with_its_own_cluster_and_registry_is_not_removed_twice(stage: Stage) -> None:
@@ -62,3 +80,9 @@ def test_what_set_up_made_under_another_name_is_its_own() -> None:
     assert named({}, record) == {"registry"}
     assert named({"AKS_NAME": "big"}, record) == {"registry"}
     assert named({}, {"NAME": "sky", "AKS_NAME": "sky", "RESOURCE_GROUP": "sky"}) == set()
+
+
+def test_a_key_that_is_removed_to_set_up_is_explained(stage: Stage) -> None:
+    stage.run("up", "--dry-run")
+
+    assert stage.text.count("--method DELETE") == stage.text.count("has its other half any more")

@@ -277,3 +277,16 @@ def test_a_group_into_which_others_put_something_stays(stage: Stage) -> None:
     assert "kept: others have put something into the group: theirs123" in stage.text
     left = stage.world.state["azure"]["resources"].values()
     assert [one["name"] for one in left] == ["theirs123"]
+
+
+def test_an_old_cluster_is_told_the_next_version(stage: Stage) -> None:
+    """Azure refuses to leave one out."""
+    names = stage.others_have(["cluster"])
+    (cluster,) = stage.world.state["azure"]["resources"].values()
+    cluster["currentKubernetesVersion"] = "1.29.4"
+
+    code = stage.run("up", *names)
+
+    assert code == 1
+    assert "older than 1.31 (Azure goes up by one minor version at a time)" in stage.text
+    assert "--resource-group others --kubernetes-version 1.30" in stage.text
