@@ -43,6 +43,14 @@ FLUX = Room(0.510, 6 * 64 * _MIB)
 BOTS = Room(0.200, 512 * _MIB)
 
 
+_NO_NODE = (
+    "No node of this cluster takes the bot's pods: they run on Linux and amd64, and tolerate no "
+    "taint. A pool of one such node costs as much as the node in the bill:\n"
+    "    az aks nodepool add --cluster-name $AKS_NAME --resource-group $AKS_RESOURCE_GROUP "
+    "--name discordsky --node-count 1 --node-vm-size $NODE_SIZE\n"
+)
+
+
 def look(desk: Desk) -> Found:
     """Reckon; raises Stop where it does not fit. What already runs is not counted twice."""
     # A new cluster's add-ons are still arriving; one that never does is not our business.
@@ -53,16 +61,37 @@ def look(desk: Desk) -> Found:
     pods = desk.ask(kubectl("get pods --all-namespaces --output json"))
     if nodes is None or pods is None:
         return Found(there=True, note="looked at when there is a cluster")
-    has = _sum(quantities(at(node, "status.allocatable")) for node in nodes["items"])
-    running = [pod for pod in pods["items"] if at(pod, "status.phase") in {"Running", "Pending"}]
+    usable = [node for node in nodes["items"] if _takes_the_bot(node)]
+    if not usable:
+        raise Stop(desk.filled(_NO_NODE))
+    has = _sum(quantities(at(node, "status.allocatable")) for node in usable)
+    names = {at(node, "metadata.name") for node in usable}
+    running = [
+        pod
+        for pod in pods["items"]
+        if at(pod, "status.phase") in {"Running", "Pending"}
+        and at(pod, "spec.nodeName") in {None, *names}  # one without a node may get any
+    ]
     taken = _sum(requests(pod) for pod in running)
     missing = _missing(running)
     wanted = taken.plus(missing)
     desk.say(f"  of {has}: {taken} taken, {missing} still to come")
     fits = wanted.cpu <= has.cpu * (1 - _FREE) and wanted.memory <= has.memory * (1 - _FREE)
     if not fits and not desk.tight:
-        raise Stop(desk.filled(_remedy(has, wanted, _pool(nodes["items"]))))
+        raise Stop(desk.filled(_remedy(has, wanted, _pool(usable))))
     return Found(there=True, note="enough" if fits else "too little, and --tight says go on")
+
+
+def _takes_the_bot(node: Any) -> bool:
+    """Tell whether pods of amd64 without a toleration or a selector of their own run there."""
+    labels = at(node, "metadata.labels") or {}
+    kept_free = [
+        taint
+        for taint in at(node, "spec.taints") or ()
+        if taint["effect"] in {"NoSchedule", "NoExecute"}
+    ]
+    kind = (labels.get("kubernetes.io/os"), labels.get("kubernetes.io/arch"))
+    return kind == ("linux", "amd64") and not kept_free and not at(node, "spec.unschedulable")
 
 
 def _missing(running: list[Any]) -> Room:

@@ -77,6 +77,8 @@ def _fill(stage: Stage) -> None:
     (cluster,) = stage.world.state["clusters"].values()
     cluster["taken"] = {"cpu": "1700m", "memory": "1400Mi"}
     assert stage.run("up", "--cluster", "theirs") == 1
+    cluster["node"] = {"taint": "NoSchedule"}
+    assert stage.run("up", "--cluster", "theirs") == 1
 
 
 def run_lines(stages: list[Stage]) -> set[Line]:

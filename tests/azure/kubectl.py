@@ -65,7 +65,26 @@ def _get_system(state: State, asked: Asked) -> Any:
 def _nodes(state: State, asked: Asked) -> Any:
     found = cluster_of(state, asked)
     allocatable = found.get("allocatable", {"cpu": "1900m", "memory": "6271Mi"})
-    return {"items": [{"status": {"allocatable": allocatable}}]}
+    return {
+        "items": [
+            a_node("node-1", allocatable, **found.get("node", {})),
+            *found.get("more_nodes", ()),
+        ]
+    }
+
+
+def a_node(
+    name: str, allocatable: dict[str, str], arch: str = "amd64", os: str = "linux", taint: str = ""
+) -> Any:
+    """Write a node as the API server shows it; TAINT is an effect."""
+    return {
+        "metadata": {
+            "name": name,
+            "labels": {"kubernetes.io/arch": arch, "kubernetes.io/os": os},
+        },
+        "spec": {"taints": [{"key": "kept", "effect": taint}] if taint else []},
+        "status": {"allocatable": allocatable},
+    }
 
 
 def _pods(state: State, asked: Asked) -> Any:
@@ -74,7 +93,10 @@ def _pods(state: State, asked: Asked) -> Any:
         "items": [
             {
                 "metadata": {"namespace": "kube-system", "name": "add-ons"},
-                "spec": {"containers": [{"resources": {"requests": wanted}}]},
+                "spec": {
+                    "nodeName": "node-1",
+                    "containers": [{"resources": {"requests": wanted}}],
+                },
                 "status": {"phase": "Running"},
             }
         ]

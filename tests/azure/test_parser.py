@@ -97,6 +97,7 @@ def test_advice_was_seen(judged: Judged) -> None:
     assert words >= {
         "acr update",
         "aks enable-addons",
+        "aks nodepool add",
         "aks nodepool scale",
         "aks start",
         "aks update",

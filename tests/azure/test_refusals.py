@@ -9,6 +9,7 @@ import pytest
 from clusters.azure.__main__ import main
 from clusters.azure.desk import Done
 from tests.azure.conftest import Stage
+from tests.azure.kubectl import a_node
 from tests.azure.state import leftovers
 from tests.azure.world import State
 
@@ -185,6 +186,37 @@ def test_nodes_without_room_are_said_with_the_remedy(stage: Stage) -> None:
     assert "1760m CPU, 2296 MiB are needed and 10% of 1900m CPU" in stage.text
     assert "az aks nodepool scale --cluster-name theirs --resource-group others" in stage.text
     assert stage.run("up", "--tight") == 0
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"arch": "arm64"},
+        {"os": "windows"},
+        {"taint": "NoSchedule"},
+    ],
+)
+def test_only_nodes_that_take_the_bot_are_room(kind: dict[str, str], stage: Stage) -> None:
+    names = stage.others_have(["cluster"])
+    (cluster,) = stage.world.state["clusters"].values()
+    large = a_node("node-2", {"cpu": "16", "memory": "64Gi"}, **kind)
+    cluster.update(taken={"cpu": "1050m", "memory": "1400Mi"}, more_nodes=[large])
+
+    assert stage.run("up", *names) == 1
+    assert "10% of 1900m CPU" in stage.text
+    cluster["more_nodes"] = [a_node("node-2", {"cpu": "16", "memory": "64Gi"})]
+    assert stage.run("up", *names) == 0, stage.text
+
+
+def test_a_cluster_without_a_node_for_the_bot_is_told_to_get_one(stage: Stage) -> None:
+    names = stage.others_have(["cluster"])
+    (cluster,) = stage.world.state["clusters"].values()
+    cluster["node"] = {"arch": "arm64"}
+
+    code = stage.run("up", *names)
+
+    assert code == 1
+    assert "az aks nodepool add --cluster-name theirs --resource-group others" in stage.text
 
 
 def test_an_image_workflow_that_fails_is_named(stage: Stage) -> None:
