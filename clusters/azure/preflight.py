@@ -20,13 +20,20 @@ _VERSIONS = (
     ("flux", Command(("flux", "version", "--client")), (2, 9, 0), "https://fluxcd.io/flux/cmd"),
     ("gh", gh("version"), (2, 60, 0), "https://cli.github.com"),
 )
-_NEEDED = (
+_OWN = (
     "Microsoft.Resources/subscriptions/resourceGroups/write",
-    "Microsoft.ContainerRegistry/registries/write",
-    "Microsoft.ContainerService/managedClusters/write",
     "Microsoft.KeyVault/vaults/write",
     "Microsoft.ManagedIdentity/userAssignedIdentities/write",
     "Microsoft.Authorization/roleAssignments/write",
+)
+# Of a cluster and a registry: to make one, and to use one that is there.
+_CLUSTER = (
+    ("Microsoft.ContainerService/managedClusters/write",),
+    ("Microsoft.ContainerService/managedClusters/listClusterUserCredential/action",),
+)
+_REGISTRY = (
+    ("Microsoft.ContainerRegistry/registries/write",),
+    ("Microsoft.Authorization/roleAssignments/write",),
 )
 
 
@@ -70,23 +77,38 @@ def caller(desk: Desk) -> None:
         desk.values["CALLER_PRINCIPAL_ID"] = seen["id"]
 
 
-def permissions(desk: Desk, *, group_exists: bool) -> None:
-    """Raise Stop, with the roles that would do, if the caller lacks a permission."""
-    group = "/resourceGroups/$RESOURCE_GROUP" if group_exists else ""
+def permissions(desk: Desk, *, group: bool, cluster: bool, registry: bool) -> None:
+    """Raise Stop if the caller lacks a permission. The rest: which of the three are there."""
+    needed: dict[str, tuple[str, ...]] = {desk.values["RESOURCE_GROUP"]: _OWN}
+    for value, there, actions in (
+        ("AKS_RESOURCE_GROUP", cluster, _CLUSTER),
+        ("ACR_RESOURCE_GROUP", registry, _REGISTRY),
+    ):
+        where = desk.values[value]
+        needed[where] = (*needed.get(where, ()), *actions[there])
+    for where, actions_there in needed.items():
+        exists = group or where != desk.values["RESOURCE_GROUP"]
+        _check(desk, f"/resourceGroups/{where}" if exists else "", actions_there)
+
+
+def _check(desk: Desk, scope: str, needed: tuple[str, ...]) -> None:
+    """Raise Stop, with the roles that would do, if the caller lacks a permission there."""
     seen = desk.ask(
         az(
-            f"rest --method get --url /subscriptions/$AZURE_SUBSCRIPTION_ID{group}/providers/"
+            f"rest --method get --url /subscriptions/$AZURE_SUBSCRIPTION_ID{scope}/providers/"
             "Microsoft.Authorization/permissions?api-version=2022-04-01",
             subscription=False,
         )
     )
     if seen is None:
         return
-    lacking = [action for action in _NEEDED if not _may(seen["value"], action)]
+    lacking = [action for action in needed if not _may(seen["value"], action)]
     if lacking:
+        where = f" in {scope.removeprefix('/resourceGroups/')}" if scope else ""
         raise Stop(
-            f"{desk.values['CALLER_NAME']} may not: {', '.join(lacking)}.\nThe role Owner on the "
-            "subscription does, or Contributor with Role Based Access Control Administrator."
+            f"{desk.values['CALLER_NAME']} may not{where}: {', '.join(lacking)}.\nThe role Owner "
+            "does, on the subscription or on each resource group that is used; or Contributor "
+            "with Role Based Access Control Administrator."
         )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusters.azure import agreement, alert_steps, choices, existing, preflight, record
-from clusters.azure.azure_steps import CLUSTER
+from clusters.azure.azure_steps import CLUSTER, REGISTRY
+from clusters.azure.cluster_steps import ACCESS, NAMESPACE, ROOM
 from clusters.azure.command import az
 from clusters.azure.errors import Stop
 from clusters.azure.group_steps import GROUP
@@ -14,8 +16,6 @@ from clusters.azure.step import MARK, Found, Step
 from clusters.azure.steps import PAID, SHARED, STEPS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from clusters.azure.agreement import Ask
     from clusters.azure.desk import Desk
 
@@ -35,8 +35,15 @@ def up(desk: Desk, file: Path, ask: Ask) -> None:
     desk.values = choices.complete(desk.values)
     found = {step: _looked(desk, step) for step in (GROUP, *PAID)}
     existing.refuse_missing(desk, found)
-    preflight.permissions(desk, group_exists=found[GROUP].there)
+    preflight.permissions(
+        desk,
+        group=found[GROUP].there,
+        cluster=found[CLUSTER].there or existing.meant(desk, CLUSTER),
+        registry=found[REGISTRY].there or existing.meant(desk, REGISTRY),
+    )
     preflight.caller(desk)
+    if found[CLUSTER].there and not found[CLUSTER].ours:
+        _enter(desk)
     there = [step for step in found if found[step].there or existing.meant(desk, step)]
     if CLUSTER not in there:
         preflight.size(desk)
@@ -44,6 +51,19 @@ def up(desk: Desk, file: Path, ask: Ask) -> None:
     for number, step in enumerate(STEPS, start=1):
         _take(desk, step, f"[{number:2}/{len(STEPS)}]")
         _write(desk, file)
+
+
+def _enter(desk: Desk) -> None:
+    """Refuse a cluster of others that has a Flux or no room, and forget the way into it then."""
+    known = Path(desk.values["KUBECONFIG"]).exists()
+    _take(desk, ACCESS, " ")
+    try:
+        for step in (NAMESPACE, ROOM):
+            _looked(desk, step)
+    except Stop:
+        if not known:  # or else the next cluster that is named would be this one
+            Path(desk.values["KUBECONFIG"]).unlink(missing_ok=True)
+        raise
 
 
 def prepare(desk: Desk) -> None:

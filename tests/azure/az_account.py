@@ -24,7 +24,10 @@ def _account(state: State, asked: Asked) -> Any:
 def _permissions(state: State, asked: Asked) -> Any:
     if "Microsoft.Authorization/permissions" not in asked.one("--url"):
         raise Unknown(asked.argv)
-    return {"value": [{"actions": state["azure"]["grant"], "notActions": state["azure"]["deny"]}]}
+    parts = asked.one("--url").split("/")
+    group = parts[parts.index("resourceGroups") + 1] if "resourceGroups" in parts else ""
+    granted = state["azure"].get("grants", {}).get(group, state["azure"]["grant"])
+    return {"value": [{"actions": granted, "notActions": state["azure"]["deny"]}]}
 
 
 def _providers(state: State, asked: Asked) -> Any:

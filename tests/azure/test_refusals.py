@@ -13,6 +13,12 @@ from tests.azure.kubectl import a_node
 from tests.azure.state import leftovers
 from tests.azure.world import State
 
+
+def _made_before(stage: Stage) -> list[str]:
+    """List what was changed, but for the kubeconfig beside the record."""
+    return [line for line in stage.world.changed if "aks get-credentials" not in line]
+
+
 OTHER = "repo:example@11/discord-sky@22"
 
 
@@ -121,6 +127,7 @@ def test_a_cluster_with_another_flux_is_refused(objects: dict[str, State], stage
 
     assert code == 1
     assert "has a Flux that is not this set-up's" in stage.text
+    assert _made_before(stage) == []
 
 
 def test_two_clusters_of_one_name_have_to_be_told_apart(stage: Stage) -> None:
@@ -139,7 +146,7 @@ def test_two_clusters_of_one_name_have_to_be_told_apart(stage: Stage) -> None:
     ("state", "words"),
     [
         ({"grant": ["*/read"]}, "may not: Microsoft.Resources/subscriptions/resourceGroups/write"),
-        ({"deny": ["Microsoft.Authorization/*/Write"]}, "The role Owner on the subscription does"),
+        ({"deny": ["Microsoft.Authorization/*/Write"]}, "The role Owner does, on the subscription"),
         ({"cores": 1}, "needs 2 vCPUs and 1 are left of 1"),
     ],
 )
@@ -185,7 +192,8 @@ def test_nodes_without_room_are_said_with_the_remedy(stage: Stage) -> None:
     assert code == 1
     assert "1760m CPU, 2296 MiB are needed and 10% of 1900m CPU" in stage.text
     assert "az aks nodepool scale --cluster-name theirs --resource-group others" in stage.text
-    assert stage.run("up", "--tight") == 0
+    assert list(stage.folder.iterdir()) == []  # another cluster may be named
+    assert stage.run("up", *names, "--tight") == 0
 
 
 @pytest.mark.parametrize(
@@ -204,6 +212,7 @@ def test_only_nodes_that_take_the_bot_are_room(kind: dict[str, str], stage: Stag
 
     assert stage.run("up", *names) == 1
     assert "10% of 1900m CPU" in stage.text
+    assert _made_before(stage) == []
     cluster["more_nodes"] = [a_node("node-2", {"cpu": "16", "memory": "64Gi"})]
     assert stage.run("up", *names) == 0, stage.text
 
@@ -322,3 +331,33 @@ def test_an_old_cluster_is_told_the_next_version(stage: Stage) -> None:
     assert code == 1
     assert "older than 1.31 (Azure goes up by one minor version at a time)" in stage.text
     assert "--resource-group others --kubernetes-version 1.30" in stage.text
+
+
+@pytest.mark.parametrize(
+    ("granted", "lacking"),
+    [
+        (["*/read"], "may not in others: Microsoft.ContainerService/managedClusters/list"),
+        (["Microsoft.ContainerService/*"], "others: Microsoft.Authorization/roleAssignments/write"),
+    ],
+)
+def test_permissions_count_where_the_cluster_and_the_registry_are(
+    granted: list[str], lacking: str, stage: Stage
+) -> None:
+    names = stage.others_have(["cluster", "registry"])
+    stage.world.state["azure"]["grants"] = {"others": granted}
+
+    code = stage.run("up", *names)
+
+    assert code == 1
+    assert lacking in stage.text
+    assert stage.world.changed == []
+
+
+def test_whoever_uses_a_cluster_need_not_be_allowed_to_make_one(stage: Stage) -> None:
+    names = stage.others_have(["cluster", "registry"])
+    stage.world.state["azure"]["deny"] = [
+        "Microsoft.ContainerService/managedClusters/write",
+        "Microsoft.ContainerRegistry/registries/write",
+    ]
+
+    assert stage.run("up", *names) == 0, stage.text
