@@ -7,7 +7,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from clusters.azure.command import Command, az, gh
-from clusters.azure.errors import Stop
+from clusters.azure.errors import CommandFailed, Stop
+from clusters.azure.step import at
 from clusters.azure.subject import subject
 
 if TYPE_CHECKING:
@@ -146,8 +147,28 @@ def repository_settings(desk: Desk) -> None:
         )
     if repo["default_branch"] != "main":
         raise Stop(f"The default branch of {repo['full_name']} is not main.")
+    _environments(desk, repo)
     given = desk.values.get("CI_SUBJECT_GIVEN")
     desk.values["CI_SUBJECT"] = given or subject(repo, setting or {})
+
+
+def _environments(desk: Desk, repo: Any) -> None:
+    """Raise Stop where GitHub is known to have no environments: private, on the free plan."""
+    if not repo["private"]:
+        return
+    owner = repo["owner"]
+    account = "api user" if owner["type"] == "User" else f"api orgs/{owner['login']}"
+    try:
+        seen = desk.ask(gh(account))
+    except CommandFailed:  # a token that may not ask
+        return
+    # Somebody else's plan is not shown, and one's own only to a login that may read it.
+    if at(seen, "login") == owner["login"] and at(seen, "plan.name") == "free":
+        raise Stop(
+            f"{repo['full_name']} is private and {owner['login']} is on GitHub's free plan, which "
+            "has no environments for private repositories: the rollback guard needs one. Make the "
+            "repository public, or take GitHub Pro or Team."
+        )
 
 
 def size(desk: Desk) -> None:

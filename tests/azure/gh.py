@@ -30,10 +30,22 @@ def _repository(state: State, _asked: Asked) -> Any:
         "full_name": REPOSITORY,
         "name": "discord-sky",
         "id": 22,
-        "owner": {"login": "example", "id": 11},
+        "owner": {"login": "example", "id": 11, "type": state["github"].get("owner", "User")},
+        "private": "plan" in state["github"],
         "default_branch": state["github"].get("default_branch", "main"),
         "permissions": {"admin": state["github"].get("admin", True)},
     }
+
+
+def _account(kind: str) -> Callable[[State, Asked], Any]:
+    """Show an account with its plan, if the owner is of that kind; a stranger has another name."""
+
+    def answer(state: State, _asked: Asked) -> Any:
+        mine = state["github"].get("owner", "User") == kind
+        plan = {"plan": {"name": state["github"]["plan"]}}
+        return {"login": "example" if mine else "somebody", **plan}
+
+    return answer
 
 
 def _environments(state: State, _asked: Asked) -> Any:
@@ -142,6 +154,8 @@ _VERBS: dict[str, Verb] = {
     "repo view": Verb(lambda _s, _a: {"nameWithOwner": REPOSITORY}, ("--json",)),
     f"repo view {REPOSITORY}": Verb(lambda _s, _a: {"nameWithOwner": REPOSITORY}, ("--json",)),
     f"api {_ROOT}": Verb(_repository),
+    "api user": Verb(_account("User")),
+    "api orgs/example": Verb(_account("Organization")),
     f"api {_ROOT}/actions/oidc/customization/sub": Verb(lambda s, _a: s["github"]["oidc"]),
     f"api {_ROOT}/environments": Verb(_environments),
     f"api {_ENVIRONMENT}/deployment-branch-policies": Verb(_policies),

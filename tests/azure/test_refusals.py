@@ -166,6 +166,8 @@ def test_what_is_missing_is_said_before_anything_is_made(
     ("state", "words"),
     [
         ({"admin": False}, "name yours: --repository OWNER/NAME"),
+        ({"plan": "free"}, "Make the repository public, or take GitHub Pro or Team"),
+        ({"plan": "free", "owner": "Organization"}, "has no environments for private"),
         ({"default_branch": "trunk"}, "The default branch of example/discord-sky is not main."),
         ({"oidc": {"use_default": False, "include_claim_keys": ["actor"]}}, "--ci-subject"),
     ],
@@ -361,3 +363,10 @@ def test_whoever_uses_a_cluster_need_not_be_allowed_to_make_one(stage: Stage) ->
     ]
 
     assert stage.run("up", *names) == 0, stage.text
+
+
+@pytest.mark.parametrize("owner", ["User", "Organization"])
+def test_a_private_repository_of_a_paid_plan_will_do(owner: str, stage: Stage) -> None:
+    stage.world.state["github"].update({"plan": "team", "owner": owner})
+
+    assert stage.run("up") == 0, stage.text
