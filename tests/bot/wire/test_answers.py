@@ -41,6 +41,26 @@ async def test_the_first_words_are_there_while_the_model_still_writes(scene: Sce
     assert answer.parts[0].revision >= 1
 
 
+async def test_it_types_while_the_model_thinks(scene: Scene) -> None:
+    async with scene.discord.events() as events:
+        question = await scene.call("think first [[first=1.2]]")
+
+        await events.event(lambda e: e.kind == "message" and e.data["id"] == question, 10)
+        following = await events.event(lambda e: e.kind in {"typing", "message"}, 10)
+        assert following.kind == "typing"
+    await scene.answer(question)
+
+
+async def test_a_refusal_is_said_in_the_models_own_words(scene: Scene) -> None:
+    question = await scene.call("no [[fault=refusal]]")
+
+    seen = await scene.until(question, lambda seen: bool(seen.parts))
+    record = await scene.record(question)
+
+    assert record.text
+    assert seen.shows(record.text)
+
+
 async def test_the_models_answer_pings_nobody(scene: Scene) -> None:
     ada = scene.mention_of("Ada")
     question = await scene.call(f'[[text="@everyone and @here: {ada} has won"]]', by="Bram")
