@@ -3,11 +3,16 @@
 import json
 import re
 import time
+from datetime import UTC, datetime
 
+from tests.loop.discord_server.control import DiscordControl
+
+from .answers import buttons
 from .conftest import FreshStage
 from .process import BotProcess
 from .scene import Scene
 from .scene import scene as open_scene
+from .servers import Servers
 
 BACK = re.compile(r"I am back <t:(\d+):R>\.$")
 
@@ -63,6 +68,30 @@ async def test_a_channels_limit_is_told_once_to_the_channel(fresh: FreshStage) -
         await scene.answer(elsewhere)
 
 
+async def test_a_servers_limit_counts_all_its_channels_and_no_other_server(
+    fresh: FreshStage, servers: Servers
+) -> None:
+    async with DiscordControl(servers.discord.control_url) as discord:
+        await discord.add_guild("Delta", channels=3)
+        await discord.add_guild("Estuary", channels=1)
+    stage = fresh(SKY_LIMITS__SERVER_PER_HOUR="2", SKY_WORK__CATCH_UP_SECONDS="0")
+    async with open_scene(stage) as scene:
+        await scene.bot.ready()
+        await scene.answer(await scene.call("one of two here", where="delta-0"))
+        await scene.answer(await scene.call("two of two here", by="Bram", where="delta-1"))
+
+        first = await scene.call("one too many", by="Chiyo", where="delta-2")
+        second = await scene.call("two too many", by="Dara", where="delta-2")
+        await quiet(scene.bot, "server", 2)
+
+        back = await told(scene, first)
+        assert 3500 < back - time.time() <= 3601
+        assert "This server has asked me all" in (await scene.seen(first)).text
+        assert await scene.silence(second)
+        await scene.answer(await scene.call("here it goes on", where="estuary-0"))
+        await scene.answer(await scene.whisper("and here, where no server is"))
+
+
 async def test_joining_in_unasked_stops_first_so_that_who_calls_is_answered(
     fresh: FreshStage,
 ) -> None:
@@ -111,6 +140,65 @@ async def test_a_spent_budget_is_told_once_with_when_it_is_full_again(fresh: Fre
         assert spent == await scene.bot.metric("spent", period="month") > 20
         assert await scene.bot.metric("budget", period="day") == 20
         assert await scene.bot.metric("spent_money_total", model="gpt-5-mini") == spent
+
+
+async def test_a_spent_months_budget_holds_until_the_next_month_whatever_the_day_allows(
+    fresh: FreshStage,
+) -> None:
+    prices = {"gpt-5-mini": {"input": 0, "output": 1_000_000}}  # 1 for each token
+    stage = fresh(
+        SKY_BUDGET__PRICES=json.dumps(prices),
+        SKY_BUDGET__DAILY="1000",
+        SKY_BUDGET__MONTHLY="20",
+        SKY_OPENAI__MODEL="gpt-5-mini",
+        SKY_WORK__CATCH_UP_SECONDS="0",
+    )
+    async with open_scene(stage) as scene:
+        await scene.bot.ready()
+        text = "four score tokens, " * 16
+        await scene.answer(await scene.call(f'[[text="{text.strip()}"]]'))
+        assert 20 < await scene.bot.metric("spent", period="month") < 1000
+
+        refused = await scene.call("is there any left this month?", by="Bram")
+        again = await scene.call("and now, perhaps?")
+        await quiet(scene.bot, "month", 2)
+
+        back = datetime.fromtimestamp(await told(scene, refused), UTC)
+        assert "What I may spend in a month is spent." in (await scene.seen(refused)).text
+        assert (back.day, back.hour, back.minute, back.second) == (1, 0, 0, 0)
+        assert 0 < back.timestamp() - time.time() <= 31 * 86_400
+        assert await scene.silence(again)
+        assert await scene.records(refused) == []
+        assert await scene.bot.metric("budget", period="month") == 20
+
+
+async def test_one_more_than_may_wait_is_told_to_come_back_and_then_is_answered(
+    fresh: FreshStage,
+) -> None:
+    """One answer is being written, one question waits: a third is more than this bot takes on."""
+    stage = fresh(SKY_WORK__IN_FLIGHT="1", SKY_WORK__WAITING="1", SKY_WORK__CATCH_UP_SECONDS="0")
+    async with open_scene(stage) as scene:
+        await scene.bot.ready()
+        written = await scene.call("at length [[length=900 chunks=80 delay=0.1]]", by="Ada")
+        early = await scene.until(written, lambda seen: bool(seen.parts))
+        waits = await scene.call("after that, please", by="Bram")
+        await scene.bot.until_metric("answers_waiting", 1)
+
+        refused = await scene.call("and me?", by="Chiyo")
+        seen = await scene.until(refused, lambda seen: bool(seen.parts))
+
+        assert seen.text == (
+            "So many people are asking at once that I can't keep up. Please try again in a minute."
+        )
+        assert seen.parts[0].components == ()
+        assert await scene.silence(waits)
+        assert await scene.bot.metric("answers_in_flight") == 1
+        assert await scene.bot.metric("turned_away_total", reason="too_busy") == 1
+
+        await scene.discord.press(early.parts[0].id, buttons(early.parts[0])["Stop"], "Ada")
+        await scene.answer(waits)
+        await scene.answer(await scene.call("and me, later?", by="Chiyo"))
+        assert await scene.records(refused) == []
 
 
 async def test_a_model_without_a_price_is_counted_at_the_dearest_and_shown(

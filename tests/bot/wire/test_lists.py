@@ -41,6 +41,65 @@ async def test_a_server_that_keeps_the_bot_in_its_corner(fresh: FreshStage) -> N
         await scene.answer(await scene.whisper("a direct message has no channel"))
 
 
+async def test_servers_and_categories_are_listed_and_a_block_wins(
+    fresh: FreshStage, servers: Servers
+) -> None:
+    """Three servers, each with a channel of the same category: what differs is the server alone."""
+    async with DiscordControl(servers.discord.control_url) as discord:
+        for name in ("Lagoon", "Fjord"):
+            await discord.add_guild(name, channels=0)
+            await discord.add_channel(f"{name}-quay", guild=name, category="Docks")
+    stage = fresh(
+        SKY_ACCESS__ALLOW_SERVERS="Sky Harbour, Lagoon",
+        SKY_ACCESS__BLOCK_SERVERS="Lagoon",
+        SKY_ACCESS__ALLOW_CATEGORIES="Docks",
+        SKY_ACCESS__ALLOW_CHANNELS="#wine, #plaza",
+        SKY_ACCESS__BLOCK_CATEGORIES="Cellar",
+        SKY_WORK__CATCH_UP_SECONDS="0",
+    )
+    await stage.bot.ready()
+    async with open_scene(stage) as scene:
+        for name, category in (("quay", "Docks"), ("wine", "Cellar"), ("plaza", None)):
+            await scene.discord.add_channel(name, category=category)
+        await scene.discord.add_channel("moorings", parent="quay")
+        await scene.discord.add_channel("vintages", parent="wine")
+
+        for place in ("quay", "moorings", "plaza"):
+            await scene.answer(await scene.call("may I here?", where=place))
+        places = ("Lagoon-quay", "Fjord-quay", "wine", "vintages", "general")
+        refused = [await scene.call("and may I here?", where=place) for place in places]
+        await scene.bot.until_metric("messages_total", len(refused), decision="place")
+        await scene.answer(await scene.call("the last one, of that", where="quay"))
+
+        assert [await scene.silence(each) for each in refused] == [True] * len(refused)
+
+
+async def test_people_are_listed_by_id_wherever_they_call_and_a_block_wins(
+    fresh: FreshStage, servers: Servers
+) -> None:
+    async with DiscordControl(servers.discord.control_url) as discord:
+        ids = {user.name: user.id for user in (await discord.world()).users}
+    stage = fresh(
+        SKY_ACCESS__ALLOW_USERS=f"{ids['Ada']}, {ids['Bram']}",
+        SKY_ACCESS__BLOCK_USERS=ids["Bram"],
+        SKY_WORK__CATCH_UP_SECONDS="0",
+    )
+    await stage.bot.ready()
+    async with open_scene(stage) as scene:
+        await stage.bot.logged("commands synced", 20)
+        refused = [await scene.call("may we talk?", by=name) for name in ("Bram", "Chiyo")]
+        refused += [await scene.whisper("in secret, then?", by=name) for name in ("Bram", "Chiyo")]
+        for name in ("Bram", "Chiyo"):
+            used = await scene.discord.invoke("sky", scene.place, name, {"topic": "hello"})
+            response = await scene.responded(used.id)
+            assert response.hidden
+            assert "I may not answer you here." in response.content
+        await scene.answer(await scene.call("may the two of us talk?", by="Ada"))
+        await scene.answer(await scene.whisper("and here as well?", by="Ada"))
+
+        assert [await scene.silence(each) for each in refused] == [True] * 4
+
+
 async def test_a_command_where_the_lists_forbid_it_is_told_so_to_the_asker_alone(
     fresh: FreshStage,
 ) -> None:

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.loop.discord_server.control import DiscordControl
+
 from .conftest import FreshStage
 from .scene import Scene
 from .scene import scene as open_scene
+from .servers import Servers
 
 PIRATE = """
 name = "Pirate"
@@ -62,6 +65,42 @@ async def test_a_channel_has_the_persona_that_the_settings_say_and_so_have_its_t
         question = await crew.call("what is a prime?", where=place)
         await crew.answer(question)
         assert "a patient teacher" in await instructions(crew, question)
+
+
+async def test_the_nearest_choice_counts_thread_then_channel_then_server_then_the_default(
+    fresh: FreshStage, servers: Servers, tmp_path: Path
+) -> None:
+    async with DiscordControl(servers.discord.control_url) as discord:
+        await discord.add_guild("Atoll", channels=1)
+        own = await discord.add_channel("night-school", parent="help")
+        other = await discord.add_channel("evening-class", parent="help")
+        named = await discord.add_channel("riddle-hour", parent="kites")  # by anybody
+    folder = tmp_path / "crew"
+    folder.mkdir()
+    for key, text in {"pirate": PIRATE, "tutor": TUTOR}.items():
+        (folder / f"{key}.toml").write_text(text)
+    (folder / "oracle.toml").write_text('name = "Oracle"\nprompt = "You are Oracle, in riddles."')
+    stage = fresh(
+        SKY_PERSONAS__DIRECTORY=str(folder),
+        SKY_PERSONAS__CHANNELS=f"#help = tutor, {own.id} = oracle, riddle-hour = oracle",
+        SKY_PERSONAS__SERVERS="Sky Harbour = pirate",
+        SKY_PERSONAS__DEFAULT="tutor",
+        SKY_WORK__CATCH_UP_SECONDS="0",
+    )
+    await stage.bot.ready()
+    async with open_scene(stage) as scene:
+        for place, part in {
+            own.name: "You are Oracle",
+            other.name: "You are Tutor",
+            "help": "You are Tutor",
+            named.name: "You are Pirate",  # the name of a thread chooses nobody
+            "kites": "You are Pirate",
+            "atoll-0": "You are Tutor",
+            "dm": "You are Tutor",
+        }.items():
+            question = await scene.call("who answers here?", where=place)
+            await scene.answer(question)
+            assert part in await instructions(scene, question), place
 
 
 async def test_a_name_that_nobody_has_is_answered_with_the_nearest(crew: Scene) -> None:
