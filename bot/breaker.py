@@ -40,8 +40,9 @@ class Breaker:
         now = self._clock()
         # Who tries may be cancelled without a word: after a while another one does.
         since = self._opened if self._trying is None else self._trying
-        if now - since < self._seconds:
-            raise ModelPaused("the circuit breaker is open")
+        left = since + self._seconds - now
+        if left > 0:
+            raise ModelPaused(left)
         self._trying = now
 
     def failed(self) -> None:

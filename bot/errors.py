@@ -45,6 +45,8 @@ People read its class's sentence.
 
 from __future__ import annotations
 
+import math
+
 from bot.errors_root import SkyError
 from bot.errors_told import (
     AnswerWithheld,
@@ -113,6 +115,9 @@ __all__ = [
 ]
 
 
+_IN_SECONDS = 100  # a longer wait is told in minutes
+
+
 class Retried(SkyError):
     """May pass by itself. `after` is how many seconds the other side asked to wait, if it did."""
 
@@ -145,13 +150,18 @@ class ModelSlow(Retried):
 
 
 class ModelPaused(Retried):
-    """The provider failed so often in a row that it is not asked for a while."""
+    """The provider failed so often in a row that it is not asked for `seconds` more."""
 
     label = "model_paused"
     sentence = (
-        "The language model has failed several times in a row, so I give it a moment to recover. "
-        "Please ask me again in half a minute."
+        "The language model has failed several times in a row, so I give it a moment to recover."
     )
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("the circuit breaker is open")
+        length, unit = (60, "minute") if seconds > _IN_SECONDS else (1, "second")
+        wait = math.ceil(seconds / length)
+        self.sentence += f" Please ask me again in {wait} {unit}{'s' if wait > 1 else ''}."
 
 
 class KeyRefused(Retried):

@@ -157,7 +157,7 @@ class Interactions:
             case commands.HELP:
                 text, outcome = screens.help_text(house.settings), "shown"
             case commands.PRIVACY:
-                text, outcome = screens.privacy_text(house.settings), "shown"
+                text, outcome = screens.privacy_text(house.settings, house.cast), "shown"
             case "persona list":
                 text, outcome = screens.cast_text(house.cast, asked.place), "shown"
             case "persona show":

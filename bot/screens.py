@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bot.settings import Settings
 
 _LONGEST = 1900
+_NAMED = 5  # personas, in what `/privacy` says of them
 _SHOWN = 600  # characters of a persona's prompt
 
 
@@ -32,7 +33,7 @@ def help_text(settings: Settings) -> str:
     )
 
 
-def privacy_text(settings: Settings) -> str:
+def privacy_text(settings: Settings, cast: Cast) -> str:
     """What is sent where, and what is kept. It says what these settings do, and nothing more."""
     provider = urlsplit(settings.openai.base_url).hostname
     around = (
@@ -52,6 +53,7 @@ def privacy_text(settings: Settings) -> str:
             "shown in Discord. I ask it to store nothing; its own terms say what it keeps."
         ),
         *_moderated(settings, provider),
+        *_searching(settings, cast),
         *_joining(settings),
         (
             "- My log has ids, times and outcomes: no words, no names. Kept beyond a restart are "
@@ -71,6 +73,20 @@ def _moderated(settings: Settings, provider: str | None) -> list[str]:
         "both": "Questions and answers",
     }[settings.safety.moderation]
     return [f"- {what} are checked by the moderation at **{provider}**."] if what else []
+
+
+def _searching(settings: Settings, cast: Cast) -> list[str]:
+    """Who may search the web; over Chat Completions nobody can."""
+    names = [persona.name for _, persona in cast if "web_search" in persona.tools]
+    if not names or settings.openai.api == "chat":
+        return []
+    more = len(names) - _NAMED
+    who = ", ".join(f"**{name}**" for name in names[:_NAMED]) + (f" and {more} more" * (more > 0))
+    told = (
+        f"- Where {who} answers, the model may search the web: what it searches for, which may be "
+        "words of yours, goes to the web search of its provider."
+    )
+    return [told]
 
 
 def _joining(settings: Settings) -> list[str]:

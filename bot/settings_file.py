@@ -60,7 +60,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        remedy = "Create it, or name another with --config."
+        remedy = "Create it, or name another."
         raise BadSettings([f"{path}: there is no such file. {remedy}"]) from None
     except IsADirectoryError:
         raise BadSettings([f"{path}: is a directory. Name a file in it."]) from None

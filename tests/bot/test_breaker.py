@@ -82,5 +82,30 @@ def test_who_tries_and_is_never_heard_of_again_does_not_close_it_for_good() -> N
     breaker.admit()
 
 
+@pytest.mark.parametrize(
+    ("seconds", "passed", "wait"),
+    [
+        (5, 0, "5 seconds"),
+        (5, 3.2, "2 seconds"),
+        (5, 4.9, "1 second"),
+        (100, 0, "100 seconds"),
+        (101, 0, "2 minutes"),
+        (3600, 0, "60 minutes"),
+    ],
+)
+def test_it_says_when_somebody_is_let_through_again(
+    seconds: float, passed: float, wait: str
+) -> None:
+    clock = Clock()
+    breaker = Breaker(1, seconds, clock)
+    breaker.failed()
+    clock.now += passed
+
+    with pytest.raises(ModelPaused) as paused:
+        breaker.admit()
+
+    assert paused.value.sentence.endswith(f"Please ask me again in {wait}.")
+
+
 def test_it_can_be_switched_off() -> None:
     broken(Clock(), failures=0).admit()

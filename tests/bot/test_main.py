@@ -98,6 +98,4 @@ def test_settings_that_cannot_be_used_end_it_with_a_sentence_and_code_2(
     assert main(arguments) == 2
 
     said = capsys.readouterr().err
-    assert said == (
-        "settings: none.toml: there is no such file. Create it, or name another with --config.\n"
-    )
+    assert said == ("settings: none.toml: there is no such file. Create it, or name another.\n")

@@ -31,7 +31,7 @@ def test_help_names_the_command_of_the_settings() -> None:
 
 
 def test_privacy_names_the_provider_of_the_settings() -> None:
-    text = screens.privacy_text(settings(OPENAI__BASE_URL="https://llm.example.org/v1"))
+    text = screens.privacy_text(settings(OPENAI__BASE_URL="https://llm.example.org/v1"), only_sky())
 
     assert "**llm.example.org**" in text
     assert "moderation" not in text
@@ -42,13 +42,29 @@ def test_privacy_tells_of_what_is_switched_on() -> None:
     text = screens.privacy_text(
         settings(
             SAFETY__MODERATION="both", AMBIENT__CHANNELS="kites=0.1", CONVERSATION__HISTORY="9"
-        )
+        ),
+        only_sky(),
     )
 
     assert "Questions and answers are checked by the moderation" in text
     assert "the newest 9 of the channel" in text
     assert "I may join in" in text
     assert len(text) <= LIMIT
+
+
+def test_privacy_names_who_searches_the_web_where_the_provider_can() -> None:
+    searching = {
+        f"p{n:02}": Persona("x" * 31 + str(n), "y", tools=("web_search",)) for n in range(9)
+    }
+    cast = Cast(searching, Personas())
+    all_on = {"SAFETY__MODERATION": "both", "AMBIENT__CHANNELS": "kites=0.1"}
+
+    text = screens.privacy_text(settings(**all_on), cast)
+
+    assert f"**{'x' * 31}4** and 4 more answers, the model may search the web" in text
+    assert len(text) <= LIMIT
+    assert "search" not in screens.privacy_text(settings(), only_sky())
+    assert "search" not in screens.privacy_text(settings(OPENAI__API="chat"), cast)
 
 
 def test_the_cast_is_listed_with_who_answers_here() -> None:

@@ -146,6 +146,7 @@ async def test_help_and_privacy_are_for_the_one_who_asks(scene: Scene) -> None:
 
     assert "127.0.0.1" in said  # where the language model is, for this bot
     assert "in Discord" in said
+    assert "search" not in said  # nobody of this bot's can
 
 
 async def test_the_status_is_for_those_who_manage_the_server(scene: Scene) -> None:

@@ -37,6 +37,20 @@ async def test_an_answer_from_the_web_names_its_sources(fresh: FreshStage, tmp_p
         assert seen.text == "Here."
 
 
+async def test_privacy_says_who_searches_the_web(fresh: FreshStage, tmp_path: Path) -> None:
+    (tmp_path / "personas").mkdir()
+    (tmp_path / "personas" / "scout.toml").write_text(SCOUT)
+    stage = fresh(SKY_PERSONAS__DIRECTORY=str(tmp_path / "personas"))
+    await stage.bot.ready()
+    async with open_scene(stage) as scene:
+        await stage.bot.logged("commands synced", 20)
+
+        said = await scene.told("privacy", by="Hana")
+
+        assert "Where **Scout** answers, the model may search the web" in said
+        assert "goes to the web search of its provider" in said
+
+
 async def picture(scene: Scene, question: str) -> bytes:
     """Wait for a picture and give its bytes."""
     seen = await scene.until(question, lambda seen: any(part.attachments for part in seen.parts))
