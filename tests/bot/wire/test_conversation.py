@@ -1,5 +1,6 @@
 """What the model reads of a conversation, and what it does not."""
 
+import re
 from itertools import count
 
 from bot import errors
@@ -37,6 +38,30 @@ async def test_a_call_out_of_the_blue_knows_what_was_said_in_the_channel(scene: 
     assert "or was it ten" in bram  # one turn for what one person said in a row
     assert chiyo.startswith("Chiyo (20")
     assert ada.startswith("Ada (20")
+
+
+async def test_what_one_author_said_in_a_row_along_a_chain_is_one_turn(scene: Scene) -> None:
+    """People's messages and the parts of a long answer; the question stays a turn of its own."""
+    where = await room(scene)
+    asked = await scene.call("tell me of ferries [[length=3000]]", by="Bram", where=where)
+    parts = (await scene.answer(asked)).parts
+    last = parts[-1].id
+    for text in ("that is a lot", "shorter please", "and with ports"):
+        last = await scene.say(text, by="Chiyo", where=where, reply_to=last)
+    question = await scene.say("yes, how many?", where=where, reply_to=last, mention=True)
+    await scene.answer(question)
+
+    bram, sky, chiyo, ada = await scene.turns(question)
+
+    assert len(parts) > 1
+    assert [turn.role for turn in (bram, sky, chiyo, ada)] == ["user", "assistant", "user", "user"]
+    assert bram.text.startswith("Bram (20")
+    assert "".join(sky.text.split()) == "".join((await scene.record(asked)).text.split())
+    assert re.sub(r" \(#\d+\)", "", chiyo.text).partition("): ")[2].split("\n") == [
+        *("that is a lot", "shorter please", "and with ports")
+    ]
+    assert chiyo.text.count("Chiyo (20") == 1
+    assert "how many?" in ada.text
 
 
 async def test_what_was_said_before_the_bot_came_is_read_from_discord(fresh: FreshStage) -> None:

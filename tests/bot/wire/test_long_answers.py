@@ -5,9 +5,11 @@ import re
 import aiohttp
 
 from tests.loop.discord_server.model import SUPPRESS_EMBEDS
+from tests.loop.openai_server.control import ScriptedAnswer
 
-from .answers import buttons
+from .answers import LIMIT, buttons
 from .conftest import FreshStage
+from .scene import Scene
 from .scene import scene as open_scene
 from .stitch import is_whole
 
@@ -88,6 +90,27 @@ async def test_a_long_answer_goes_on_in_a_thread(fresh: FreshStage) -> None:
         assert len((await scene.answer(refused, 20)).parts) == 3
         whispered = await scene.whisper("how long among us? [[length=5000]]")
         assert len((await scene.answer(whispered, 20)).parts) == 3
+
+
+async def test_neither_a_list_nor_links_nor_emoji_are_cut(scene: Scene) -> None:
+    emoji = "<:gull:1456000000000000123>"
+    items = [
+        f"{number}. {emoji * (number % 4 + 1)} The ferry no. {number} leaves from "
+        f"https://example.org/harbour/{number}?from=a_b&to={'c' * (number * 3)}#quay "
+        f"<https://example.org/map/{number}>"
+        for number in range(1, 41)
+    ]
+    text = "\n".join(["Here is **the list**:", "", *items, "", "That is all."])
+    await scene.openai.script(ScriptedAnswer(match="which ferries", text=text, chunks=60))
+    question = await scene.call("which ferries?")
+
+    answer = await scene.answer(question, 20)
+
+    await scene.openai.script()
+    lines = [line for part in answer.parts for line in part.content.split("\n")]
+    assert len(text) > 2 * LIMIT
+    assert len(answer.parts) > 1
+    assert [line for line in lines if line] == [line for line in text.split("\n") if line]
 
 
 async def test_many_links_are_shown_without_their_previews(fresh: FreshStage) -> None:
