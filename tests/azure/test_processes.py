@@ -18,8 +18,10 @@ from tests.azure.programs import PROGRAMS
 
 ROOT = Path(__file__).parents[2]
 # The same as `python -m clusters.azure`, but with a record elsewhere, and `python` from PATH too.
+# A shell starts what it puts in the background with SIGINT ignored, and so all that this starts.
 _DRIVE = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 from clusters.azure.__main__ import main
 from clusters.azure.shell import Shell
