@@ -108,10 +108,15 @@ async def _lease_within_reach(seen: Observer) -> None:
     """Wait until the bot renews its Lease again: two outages in a row would be a longer one."""
     try:
         async with asyncio.timeout(_TOGETHER):
-            while not seen.now.ready or (await metrics(seen.pod().address)).get(_UNREACHABLE):
+            while not await _renews(seen):  # noqa: ASYNC110 - asked over HTTP
                 await asyncio.sleep(1)
     except TimeoutError:
         raise NotSeen("the bot renews its Lease", "kube-apiserver", _TOGETHER) from None
+
+
+async def _renews(seen: Observer) -> bool:
+    ready = seen.now.ready
+    return bool(ready) and not (await metrics(ready[0].address)).get(_UNREACHABLE)
 
 
 async def _one_pod(seen: Observer) -> None:
