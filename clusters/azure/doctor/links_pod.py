@@ -9,8 +9,11 @@ from clusters.azure.doctor.verdict import Verdict, broken, ok
 from clusters.azure.doctor.voices import against
 
 _PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
-_UNAUTHORIZED = re.compile(r"401|403|unauthorized|authentication required|denied", re.IGNORECASE)
-_GONE = re.compile(r"not found|404|manifest unknown|NotFound", re.IGNORECASE)
+# Statuses as words of their own: the digest in the same message holds any three digits.
+_UNAUTHORIZED = re.compile(
+    r"\b(?:401|403)\b|unauthorized|authentication required|denied", re.IGNORECASE
+)
+_GONE = re.compile(r"not found|\b404\b|manifest unknown|NotFound", re.IGNORECASE)
 _PLACEHOLDER = "main-0-0000000"
 _BAD_SETTINGS = 2  # the bot's exit code
 _DESCRIBE = f"kubectl --namespace {BOT} describe pod"

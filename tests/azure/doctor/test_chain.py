@@ -308,3 +308,13 @@ def test_no_fault_leaves_a_gap_in_its_sentences() -> None:
 
 def test_each_link_has_a_name_of_its_own() -> None:
     assert len({name for name, _, _ in CHAIN}) == len(CHAIN)
+
+
+def test_a_digest_with_a_status_among_its_digits_is_no_refusal() -> None:
+    digest = "sha256:401f403e404" + "0" * 53
+    said = f'failed to resolve "example.azurecr.io/discordskybot@{digest}": unexpected EOF'
+
+    link = found(pulling(f"example.azurecr.io/discordskybot:main-2-bbbbbbb@{digest}", said))
+
+    assert link.name == "pull"
+    assert "make rollback TO=--last" in link.verdict.commands
