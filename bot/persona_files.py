@@ -9,12 +9,12 @@ from __future__ import annotations
 import difflib
 import re
 import textwrap
-import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from bot import toml_file
 from bot.cast import Cast
 from bot.errors import BadSettings
 from bot.personas import DEFAULT_KEY, Persona
@@ -136,22 +136,10 @@ def _written(path: Path) -> dict[str, Any]:
     if path.suffix != _SUFFIX:
         remedy = f"Call it {path.stem}{_SUFFIX}, or put it elsewhere."
         raise BadSettings([f"{path}: is not a persona's file. {remedy}"])
-    try:
-        if path.stat().st_size > _LONGEST_FILE:
-            problem = f"{path}: is longer than {_LONGEST_FILE // 1024} KiB. Shorten it."
-            raise BadSettings([problem])
-        return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise BadSettings([f"{path}: there is no such file. Create it."]) from None
-    except IsADirectoryError:
-        raise BadSettings([f"{path}: is a directory. Put it elsewhere."]) from None
-    except OSError as error:
-        problem = f"{path}: cannot be read ({error.strerror}). Mend its permissions."
-        raise BadSettings([problem]) from None
-    except UnicodeDecodeError:
-        raise BadSettings([f"{path}: is not UTF-8 text. Save it as UTF-8."]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise BadSettings([f"{path}: is not TOML: {error}. Mend that line."]) from None
+    if path.is_file() and path.stat().st_size > _LONGEST_FILE:
+        problem = f"{path}: is longer than {_LONGEST_FILE // 1024} KiB. Shorten it."
+        raise BadSettings([problem])
+    return toml_file.read(path, missing="Create it.", directory="Put it elsewhere.")
 
 
 def _sentence(path: Path, detail: ErrorDetails) -> str:

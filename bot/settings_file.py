@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 import textwrap
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import EnvSettingsSource, NoDecode, SettingsError
 
+from bot import toml_file
 from bot.errors import BadSettings
 from bot.settings import PREFIX, SEPARATOR, Settings
 
@@ -57,20 +57,9 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        remedy = "Create it, or name another."
-        raise BadSettings([f"{path}: there is no such file. {remedy}"]) from None
-    except IsADirectoryError:
-        raise BadSettings([f"{path}: is a directory. Name a file in it."]) from None
-    except OSError as error:
-        problem = f"{path}: cannot be read ({error.strerror}). Mend its permissions."
-        raise BadSettings([problem]) from None
-    except UnicodeDecodeError:
-        raise BadSettings([f"{path}: is not UTF-8 text. Save it as UTF-8."]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise BadSettings([f"{path}: is not TOML: {error}. Mend that line."]) from None
+    return toml_file.read(
+        path, missing="Create it, or name another.", directory="Name a file in it."
+    )
 
 
 def _not_json(environ: Mapping[str, str]) -> Iterator[str]:
