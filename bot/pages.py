@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bot.blank import is_blank
 from bot.errors import MayNotSpeak, PlaceGone, Unsaid
 from bot.messages import Button, Picture, Post
 from bot.split import LIMIT, Part, Place, next_part
@@ -91,7 +92,7 @@ class Pages:
             if full and self._fold():
                 await self._hide_rest(text, part, buttons, last=last)
                 return
-            if part.content.strip():
+            if not is_blank(part.content):
                 shown = Post(
                     part.content,
                     buttons if not full else (),

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from bot.blank import is_blank
 from bot.errors import (
     DiscordDown,
     Interrupted,
@@ -77,9 +78,9 @@ class Reply:
         return bool(self._pictures)
 
     def say(self, piece: str) -> None:
-        """Take the next piece of text."""
+        """Take the next piece of text; nothing is shown before there is something to see."""
         self._pieces.append(piece)
-        if not self._spoke.is_set():
+        if not self._spoke.is_set() and not is_blank(piece):
             self._spoke.set()
 
     def show(self, picture: Picture) -> None:
@@ -117,7 +118,9 @@ class Reply:
             failed = self._failure(self._writing)
             if not self.sent and (isinstance(failed, QuestionGone) or (failed and unasked)):
                 return failed
-            remarks = self._remarks if self.text.strip() and not unasked else []
+            remarks = self._remarks if self._spoke.is_set() and not unasked else []
+            if not self._spoke.is_set():
+                self._pieces.clear()  # thousands of spaces would go before the sentence
             for sentence in [*([failed.sentence] if failed else []), *remarks]:
                 self._pieces.append(_note(self.text, sentence))
             await self._show(last=True, again=not isinstance(failed, _NOT_AGAIN))
@@ -152,7 +155,7 @@ class Reply:
             return self._stopped
         failed = writing.exception()
         if failed is None:
-            return None if self.text.strip() or self._pictures else NothingSaid()
+            return None if self._spoke.is_set() or self._pictures else NothingSaid()
         if not isinstance(failed, SkyError):
             raise failed
         return failed
@@ -165,7 +168,7 @@ class Reply:
 
 def _note(text: str, sentence: str) -> str:
     """What is added to `text` to say `sentence` in Discord's small print, outside of any fence."""
-    if not text.strip():
+    if not text:
         return sentence
     closing = "\n```" if open_fence(text) else ""
     return f"{closing}\n-# {sentence}"

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bot.blank import is_blank
 from bot.call import Call
 from bot.conversation import EPOCH
 from bot.decision import Answer, after_command
@@ -73,6 +74,7 @@ class Page:
         self._out = out
         self._pieces: list[str] = []
         self._below: list[str] = []
+        self._spoke = self._drew = False  # whether there is a word to see, or a picture
 
     @property
     def text(self) -> str:
@@ -82,15 +84,20 @@ class Page:
     @property
     def empty(self) -> bool:
         """Whether there is neither a word nor a picture."""
-        return not self.text.strip() and not self._below
+        return not self._spoke and not self._drew
 
     def say(self, piece: str) -> None:
         """See thinking.Sink."""
         self._pieces.append(piece)
-        self._out(piece)
+        if self._spoke:
+            self._out(piece)
+        elif not is_blank(piece):
+            self._spoke = True
+            self._out(self.text)
 
     def show(self, picture: Picture) -> None:
         """See thinking.Sink."""
+        self._drew = True
         path = Path(tempfile.mkdtemp(prefix="sky-")) / picture.name
         path.write_bytes(picture.data)
         self._below.append(f"The picture is in {path}")
@@ -102,7 +109,7 @@ class Page:
     def end(self) -> None:
         """End the answer: what was said in small print, and an empty line."""
         lines = [*(f"-# {sentence}" for sentence in self._below), ""]
-        self._out(("\n" if self.text else "") + "\n".join(lines) + "\n")
+        self._out(("\n" if self._spoke else "") + "\n".join(lines) + "\n")
 
 
 class Talk:

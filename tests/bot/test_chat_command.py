@@ -13,7 +13,7 @@ import pytest
 from bot.allowance import Allowance
 from bot.cast import Cast
 from bot.chat_command.talk import Means, Talk
-from bot.errors import ModelDown, UnknownPersona
+from bot.errors import ModelDown, NothingSaid, UnknownPersona
 from bot.files import Reader
 from bot.messages import Picture
 from bot.metrics import Metrics
@@ -108,6 +108,15 @@ async def test_a_failure_is_a_sentence_with_what_the_log_would_say() -> None:
     await person.talk.say("hello")
 
     assert person.text == f"-# {ModelDown.sentence} (model_down: status 503)\n\n"
+
+
+@pytest.mark.parametrize("blank", ["", "\u200b", " " * 4500])
+async def test_an_answer_that_shows_nothing_is_a_sentence(blank: str) -> None:
+    person = Terminal(FakeModel(blank))
+
+    await person.talk.say("hello")
+
+    assert person.text == f"-# {NothingSaid.sentence} (nothing_said)\n\n"
 
 
 async def test_a_limit_tells_a_time_that_a_terminal_shows() -> None:

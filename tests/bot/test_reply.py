@@ -134,12 +134,26 @@ async def test_a_failure_inside_a_fence_is_told_outside_of_it() -> None:
     assert messages == [f"```py\nx = 1\n```\n-# {CutShort.sentence}"]
 
 
-@pytest.mark.parametrize("pieces", [[], [" ", "\n"]])
-async def test_an_answer_without_a_word_is_said_to_be_one(pieces: list[str]) -> None:
-    failed, messages = await deliver(FakeOutbox(), pieces)
+@pytest.mark.parametrize("gap", [0, 0.01])
+@pytest.mark.parametrize(
+    "pieces",
+    [[], [" ", "\n"], [" " * 300] * 15, ["\u200b"], ["\u2060" * 900] * 5, ["\u3164", "\ufe0f"]],
+    ids=["none", "white", "three messages of spaces", "zero width", "three messages", "fillers"],
+)
+async def test_an_answer_that_shows_nothing_is_said_to_be_one(
+    pieces: list[str], gap: float
+) -> None:
+    failed, messages = await deliver(FakeOutbox(), pieces, gap=gap)
 
     assert isinstance(failed, NothingSaid)
-    assert messages[-1].strip() == NothingSaid.sentence
+    assert messages == [NothingSaid.sentence]
+
+
+async def test_words_are_shown_however_much_that_is_invisible_comes_first() -> None:
+    failed, messages = await deliver(FakeOutbox(), ["\u200b" * 1000] * 5 + ["There."], gap=0.003)
+
+    assert failed is None
+    assert [message.strip("\u200b") for message in messages] == ["There."]
 
 
 async def test_a_failed_edit_in_between_is_made_good_by_the_next() -> None:
