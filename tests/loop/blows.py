@@ -21,6 +21,12 @@ async def delete_pod(api: AsyncClient, pod: PodSeen) -> float:
     return time.time()
 
 
+async def retire_pod(api: AsyncClient, pod: PodSeen) -> None:
+    """Delete a pod in good order: its bot finishes what it took and lets its Lease go."""
+    with suppress(ApiError):  # it is gone already
+        await api.delete(Pod, pod.name, namespace=state.BOT_NAMESPACE)
+
+
 async def without_api_server(seconds: float) -> float:
     """Let the API server be away for about so long; return for how long it was.
 

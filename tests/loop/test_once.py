@@ -23,7 +23,7 @@ ONE_OF_EACH_CLASS = (
     "containerd-restarted",
     "etcd-restarted",
     "vault-away",
-    "discord-op-7",
+    "discord-op-9",
     "openai-503",
     "memory-pressure",
 )

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Mapping
 
 from lightkube import AsyncClient
 
@@ -21,7 +22,8 @@ _TAIL = 3.0  # seconds of load after the bot was back
 _QUIET = 60.0  # so long without any news and what has no answer is lost
 _LONGEST = 300.0  # for the bot to be back, and for the last answers
 _UNREACHABLE = "discord_sky_lease_unreachable_seconds,shard=0"
-_TOGETHER = 150.0  # for the pod to be Ready
+_SPEAKING = "discord_sky_speaking,shard=0"
+_TOGETHER = 150.0  # for the pod to be Ready, and then to speak
 
 
 async def play(entry: Entry, seen: Observer, api: AsyncClient) -> Result:
@@ -88,7 +90,7 @@ def wrong(result: Result, messages: list[str]) -> list[str]:
 
 
 async def healthy(seen: Observer, api: AsyncClient) -> None:
-    """See that all processes run and one pod is Ready that never crashed; else make it so."""
+    """See that all processes run and one pod speaks that never crashed; else make it so."""
     for name, process in state.load().processes.items():
         if process.state == "stopped":
             await asyncio.to_thread(control.start, name)
@@ -98,25 +100,29 @@ async def healthy(seen: Observer, api: AsyncClient) -> None:
     # The kubelet restarts a container that crashed before only after a pause: a new pod has none.
     if any(pod.restarts for pod in seen.now.pods.values()):
         for pod in list(seen.now.pods.values()):
-            await blows.delete_pod(api, pod)
+            await blows.retire_pod(api, pod)
         await asyncio.sleep(1)
     await _one_pod(seen)
-    await _lease_within_reach(seen)
+    await _one_speaks(seen)
 
 
-async def _lease_within_reach(seen: Observer) -> None:
-    """Wait until the bot renews its Lease again: two outages in a row would be a longer one."""
+async def _one_speaks(seen: Observer) -> None:
+    """Wait until the bot has its Lease and renews it.
+
+    A Ready pod may be waiting for a Lease that is not free yet, and two outages of the API server
+    in a row would be a longer one.
+    """
     try:
         async with asyncio.timeout(_TOGETHER):
-            while not await _renews(seen):  # noqa: ASYNC110 - asked over HTTP
+            while not (seen.now.ready and speaks(await metrics(seen.pod().address))):  # noqa: ASYNC110 - over HTTP
                 await asyncio.sleep(1)
     except TimeoutError:
-        raise NotSeen("the bot renews its Lease", "kube-apiserver", _TOGETHER) from None
+        raise NotSeen("the bot has its Lease and renews it", "kubelet", _TOGETHER) from None
 
 
-async def _renews(seen: Observer) -> bool:
-    ready = seen.now.ready
-    return bool(ready) and not (await metrics(ready[0].address)).get(_UNREACHABLE)
+def speaks(series: Mapping[str, float]) -> bool:
+    """Whether a pod of these series answers people, and its Lease is within reach."""
+    return series.get(_SPEAKING) == 1 and not series.get(_UNREACHABLE)
 
 
 async def _one_pod(seen: Observer) -> None:

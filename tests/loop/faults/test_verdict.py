@@ -7,7 +7,7 @@ import pytest
 from tests.loop.fate import Fate, Tally
 from tests.loop.faults.__main__ import GROUPS, chosen
 from tests.loop.faults.entry import Entry, Ground
-from tests.loop.faults.play import wrong
+from tests.loop.faults.play import speaks, wrong
 from tests.loop.faults.result import Result
 from tests.loop.faults.said import Series, moment
 
@@ -54,6 +54,19 @@ def test_each_thing_that_must_not_be_fails_the_row(result: Result, said: str) ->
 
 def test_a_line_that_is_not_in_the_log_fails_the_row() -> None:
     assert _problems(HOLDS, "something else") == ["no line 'said so' in the log"]
+
+
+def test_a_pod_that_waits_for_its_lease_or_cannot_reach_it_is_not_one_that_speaks() -> None:
+    """The next row would count how long the one before has silenced the bot."""
+    speaking, unreachable = (
+        "discord_sky_speaking,shard=0",
+        "discord_sky_lease_unreachable_seconds,shard=0",
+    )
+
+    assert speaks({speaking: 1.0, unreachable: 0.0})
+    assert not speaks({speaking: 0.0, unreachable: 0.0})
+    assert not speaks({speaking: 1.0, unreachable: 3.0})
+    assert not speaks({})
 
 
 def test_a_new_process_begins_to_count_at_nothing_and_kubernetes_does_not() -> None:
