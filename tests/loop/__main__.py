@@ -16,6 +16,7 @@ down     ends everything and removes every trace; says what it removed. Works af
 To see how something behaves when a part fails:
   kill etcd            as a crash: the supervisor starts it again
   stop registry        and it stays down until `start registry`
+  lose registry        the same, but it ends as if its machine was lost
   freeze openai        hangs without closing a connection, until `thaw openai`
 
 LOOP_WITHOUT=image-controllers,discord,openai leaves stand-ins out, so that another program takes
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, what in {
         "kill": "crash one process; it is started again",
         "stop": "end one process and keep it down",
+        "lose": "crash one process and keep it down",
         "start": "start a stopped process",
         "restart": "stop and start one process",
         "freeze": "make one process hang",

@@ -30,10 +30,12 @@ async def retire_pod(api: AsyncClient, pod: PodSeen) -> None:
 async def without_api_server(seconds: float) -> float:
     """Let the API server be away for about so long; return for how long it was.
 
-    It takes some seconds to serve again, and those are a part of it.
+    It takes some seconds to serve again, and those are a part of it. Its machine is lost: one that
+    shuts down in good order takes its address out of the Service `kubernetes`, and pods are refused
+    for up to a minute after it serves again, for so long kube-proxy may wait to ask anew.
     """
     began = time.monotonic()
-    await asyncio.to_thread(control.stop, "kube-apiserver")
+    await asyncio.to_thread(control.lose, "kube-apiserver")
     await asyncio.sleep(max(0.0, began + seconds - _API_SERVER_STARTS - time.monotonic()))
     await asyncio.to_thread(control.start, "kube-apiserver")
     return time.monotonic() - began

@@ -4,6 +4,7 @@
     control.kill("etcd")         # as a crash; it is started again by itself
     control.wait("etcd")         # until it serves
     control.stop("registry")     # and it stays down until control.start("registry")
+    control.lose("registry")     # the same, as when its machine is lost
     control.freeze("openai")     # hangs without closing anything, until control.thaw("openai")
 
 Each call returns when it is done; `start`, `restart` and `wait` when the process is ready.
@@ -19,7 +20,7 @@ from collections.abc import Mapping
 from tests.loop import state
 from tests.loop.process import Child
 
-ACTIONS = ("start", "stop", "restart", "kill", "freeze", "thaw", "wait")
+ACTIONS = ("start", "stop", "restart", "kill", "lose", "freeze", "thaw", "wait")
 
 
 class Refused(RuntimeError):
@@ -44,6 +45,11 @@ def restart(name: str, timeout: float = 60) -> None:
 def kill(name: str, timeout: float = 60) -> None:
     """KILL a process and return when it has ended; the supervisor starts it again."""
     request("kill", name, timeout)
+
+
+def lose(name: str, timeout: float = 60) -> None:
+    """KILL a process and keep it down: it says goodbye to nobody."""
+    request("lose", name, timeout)
 
 
 def freeze(name: str, timeout: float = 60) -> None:
@@ -99,6 +105,13 @@ async def _obey(children: Mapping[str, Child], line: bytes) -> str:
     child = children.get(name)
     if child is None:
         return f"there is no process {name!r}; there are: {', '.join(children)}"
+    if action not in ACTIONS:
+        return f"there is no action {action!r}; there are: {', '.join(ACTIONS)}"
+    await _do(child, action)
+    return "done"
+
+
+async def _do(child: Child, action: str) -> None:
     match action:
         case "start":
             await child.start()
@@ -109,12 +122,11 @@ async def _obey(children: Mapping[str, Child], line: bytes) -> str:
             await child.start()
         case "kill":
             await child.kill()
+        case "lose":
+            await child.lose()
         case "freeze":
             child.signal(signal.SIGSTOP)
         case "thaw":
             child.signal(signal.SIGCONT)
         case "wait":
             await child.ready()
-        case _:
-            return f"there is no action {action!r}; there are: {', '.join(ACTIONS)}"
-    return "done"

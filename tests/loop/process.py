@@ -109,6 +109,12 @@ class Child:
             self.signal(signal.SIGKILL)
             await self._ended.wait()
 
+    async def lose(self) -> None:
+        """End it as the loss of its machine would, and keep it down."""
+        self._wanted.clear()
+        self._wake.set()
+        await self.kill()
+
     async def close(self) -> None:
         """Watch no longer. For a process that is stopped."""
         if self._task:

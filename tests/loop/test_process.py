@@ -98,6 +98,20 @@ async def test_what_is_stopped_stays_down_and_can_be_started(tmp_path: Path) -> 
         assert child.restarts == 0
 
 
+async def test_what_is_lost_hears_no_term_and_stays_down(tmp_path: Path) -> None:
+    async with _child(tmp_path, _SLEEPS) as (child, said):
+        await child.start()
+
+        await child.lose()
+        await _until(lambda: child.state == "stopped")
+
+        assert child.last_exit == "killed by SIGKILL"
+        assert child.restarts == 0
+        assert not any(line.startswith("crashed") for line in said)
+        await child.start()
+        assert child.state == "ready"
+
+
 async def test_what_does_not_listen_to_term_is_killed(tmp_path: Path) -> None:
     async with _child(tmp_path, _STUBBORN) as (child, _):
         child.patience = 0.1
