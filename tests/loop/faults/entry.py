@@ -42,7 +42,8 @@ class Entry:
     """One fault. METRIC and LOG have to be seen; TOLD are the failures people may read of.
 
     METRIC is a regular expression for a series that has to have moved, LOG one for the message of
-    a line; with TELLS somebody must have read one of TOLD. RECOVERS is the bar in seconds.
+    a line, NEVER for one that must not be there; with TELLS somebody must have read one of TOLD.
+    RECOVERS is the bar in seconds.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Entry:
     about: str
     metric: str = ""
     log: str = ""
+    never: str = ""
     told: Sequence[str] = ()
     tells: bool = False
     recovers: float = 30.0

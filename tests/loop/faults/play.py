@@ -82,6 +82,8 @@ def wrong(result: Result, messages: list[str]) -> list[str]:
         problems.append(f"no series {entry.metric!r} moved; there moved {sorted(result.moved)}")
     if entry.log and not matches(entry.log, messages):
         problems.append(f"no line {entry.log!r} in the log")
+    if entry.never and matches(entry.never, messages):
+        problems.append(f"{entry.never!r} is in the log")
     if wrongly := told - set(entry.told):
         problems.append(f"people were told {', '.join(sorted(wrongly))}, which was not so")
     if entry.tells and not told & set(entry.told):

@@ -56,6 +56,15 @@ def test_a_line_that_is_not_in_the_log_fails_the_row() -> None:
     assert _problems(HOLDS, "something else") == ["no line 'said so' in the log"]
 
 
+def test_a_line_that_must_not_be_in_the_log_fails_the_row() -> None:
+    entry = replace(ENTRY, never="lost")
+
+    assert _problems(replace(HOLDS, entry=entry)) == []
+    assert _problems(replace(HOLDS, entry=entry), "said so", "lease lost") == [
+        "'lost' is in the log"
+    ]
+
+
 def test_a_pod_that_waits_for_its_lease_or_cannot_reach_it_is_not_one_that_speaks() -> None:
     """The next row would count how long the one before has silenced the bot."""
     speaking, unreachable = (
