@@ -229,9 +229,11 @@ class Desk:
 
     def _start(self, call: Call) -> None:
         answering = Answering(call, self._kit)
+        paid = self._kit.allowance.set_aside(call)  # now: others are let in before the task runs
         task = asyncio.create_task(self._answer(answering), name=f"answer {call.message.id}")
         self._answering[task] = answering
         task.add_done_callback(self._done)
+        task.add_done_callback(lambda _: paid())
         self._count()
 
     def _apologise(self, call: Call, error: SkyError) -> None:

@@ -140,6 +140,7 @@ class OverLimit(Told):
         "server": "This server has asked me all that I answer it in an hour.",
         "day": "What I may spend in a day is spent.",
         "month": "What I may spend in a month is spent.",
+        "set_aside": "What I may still spend is set aside for answers that I am writing just now.",
     }
 
     def __init__(self, scope: str, until: float) -> None:

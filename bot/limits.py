@@ -8,7 +8,7 @@ who goes on asking does not push the end of the wait away.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ V = TypeVar("V")
 HOUR = 3600.0
 _KEPT = 20_000  # persons and places; those that called least recently are forgotten
 
-Scope = Literal["user", "channel", "server", "day", "month"]
+Scope = Literal["user", "channel", "server", "day", "month", "set_aside"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Over:
 
     scope: Scope
     until: float
-    tell: bool
+    tell: bool = False
 
 
 class Told:
@@ -69,18 +69,22 @@ class Limits:
 
     def admit(self, caller: Caller) -> Over | None:
         """Note a call and let it in, or say what stands against it."""
+        over, now = self.over(caller), self._clock()
+        if over is not None:
+            listener = _listener(caller, over.scope)
+            tell = not caller.unasked and self._told.first(over.scope, listener, over.until, now)
+            return replace(over, tell=tell)
+        for scope, who, _ in self._bounds(caller):
+            self._calls[scope, who].append(now)
+        return None
+
+    def over(self, caller: Caller) -> Over | None:
+        """Say what stands against a call, and note nothing."""
         now = self._clock()
-        bounds = list(self._bounds(caller))
-        for scope, who, most in bounds:
+        for scope, who, most in self._bounds(caller):
             calls = self._recent(scope, who, now)
             if len(calls) >= most:
-                until = calls[-most] + HOUR if most else now + HOUR
-                tell = not caller.unasked and self._told.first(
-                    scope, _listener(caller, scope), until, now
-                )
-                return Over(scope, until, tell)
-        for scope, who, _ in bounds:
-            self._calls[scope, who].append(now)
+                return Over(scope, calls[-most] + HOUR if most else now + HOUR)
         return None
 
     def _bounds(self, caller: Caller) -> Iterator[tuple[Scope, int, int]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -17,7 +18,7 @@ from bot.limits import Caller, Over, Told
 from bot.settings_limits import Price
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from bot.metrics import Metrics
     from bot.settings_limits import Budget
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _MILLION = 1_000_000
 _DAYS, _MONTHS = "%Y-%m-%d", "%Y-%m"
+_SOON = 60.0  # seconds after which an answer that is being written has most likely ended
 
 Period = Literal["day", "month"]
 _FORMS: dict[Period, str] = {"day": _DAYS, "month": _MONTHS}
@@ -70,6 +72,7 @@ class Purse:
         self._clock = clock
         self._sums: dict[int, dict[str, float]] = {}
         self._expected: dict[int, float] = {}
+        self._set_aside = 0.0  # for answers that were let in and have not ended
         self._told = Told()
         metrics.budget.labels("day").set(budget.daily)
         metrics.budget.labels("month").set(budget.monthly)
@@ -102,20 +105,41 @@ class Purse:
         finally:
             self._expected[shard] -= money
 
+    def set_aside(self, most: Iterable[Usage]) -> Callable[[], None]:
+        """Set the dearest of `most` aside for a call that was let in; returns what ends that.
+
+        What an answer will cost is not known before its end, so it counts as the most it can.
+        """
+        money = max(cost(each, self._budget) for each in most)
+        self._set_aside += money
+
+        def end() -> None:
+            self._set_aside -= money
+
+        return end
+
     def spent(self, period: Period) -> float:
         """What was spent in the present day or month, by all shards that are known of."""
         return sum(sums.get(self._periods()[period], 0.0) for sums in self._sums.values())
 
     def admit(self, caller: Caller) -> Over | None:
         """Let a call in while there is money for it, or say when there will be some again."""
+        over = self.over(caller)
+        if over is None or caller.unasked:
+            return over
+        tell = self._told.first(over.scope, caller.channel_id, over.until, self._clock())
+        return replace(over, tell=tell)
+
+    def over(self, caller: Caller) -> Over | None:
+        """Say what stands against a call and note nothing: what is spent, or may be soon."""
         below = 1 - self._budget.reserve if caller.unasked else 1.0
-        for period, most, until in self._bounds():
+        bounds = list(self._bounds())
+        for period, most, until in bounds:
             if self.spent(period) >= most * below:
-                now = self._clock()
-                tell = not caller.unasked and self._told.first(
-                    period, caller.channel_id, until, now
-                )
-                return Over(period, until, tell)
+                return Over(period, until)
+        for period, most, _ in bounds:
+            if self.spent(period) + self._set_aside >= most * below:
+                return Over("set_aside", self._clock() + _SOON)
         return None
 
     def dump(self, shard: int) -> str:

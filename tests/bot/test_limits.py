@@ -51,6 +51,16 @@ def test_who_is_over_the_limit_is_told_once_when_to_come_back_and_nobody_else_is
     assert limits.admit(ADA) == Over("user", back + 60, tell=True)
 
 
+def test_looking_notes_nothing() -> None:
+    limits = Limits(Settings(user_per_hour=1), Clock())
+
+    assert [limits.over(ADA) for _ in range(3)] == [None] * 3
+    assert limits.admit(ADA) is None
+    back = 1_000_000.0 + HOUR
+    assert [limits.over(ADA) for _ in range(2)] == [Over("user", back)] * 2
+    assert limits.admit(ADA) == Over("user", back, tell=True)
+
+
 def test_a_flood_of_one_person_does_not_push_the_end_of_the_wait_away() -> None:
     clock = Clock()
     limits = Limits(Settings(user_per_hour=1), clock)

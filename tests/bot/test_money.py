@@ -111,6 +111,34 @@ def test_joining_in_unasked_stops_first_and_says_nothing() -> None:
     assert bank.purse.admit(ADA) is None
 
 
+def test_what_is_being_written_counts_as_the_most_that_it_can_cost_until_it_ends() -> None:
+    bank = Bank(budget(daily=10, monthly=100))
+    small = Usage("small", output=1_000_000)
+
+    first = bank.purse.set_aside([small])
+    assert bank.purse.admit(ADA) is None
+    second = bank.purse.set_aside([small, Usage("small", output=2_000_000)])
+
+    assert bank.purse.admit(ADA) == Over("set_aside", NOON + 60, tell=True)
+    assert bank.purse.admit(Caller(2, 10, 100)) == Over("set_aside", NOON + 60, tell=False)
+    assert bank.purse.admit(Caller(2, 11, 100, unasked=True)) == Over("set_aside", NOON + 60)
+    assert bank.purse.spent("day") == 0
+
+    bank.purse.charge(Usage("small", output=250_000))
+    second()
+    assert bank.purse.admit(ADA) is None
+    first()
+    assert bank.purse.spent("day") == 1
+
+
+def test_looking_notes_nothing() -> None:
+    bank = Bank(budget(daily=4))
+    bank.purse.charge(Usage("small", output=1_000_000))
+
+    assert [bank.purse.over(ADA) for _ in range(2)] == [Over("day", MIDNIGHT)] * 2
+    assert bank.purse.admit(ADA) == Over("day", MIDNIGHT, tell=True)
+
+
 def test_a_model_without_a_price_shows_in_a_metric() -> None:
     bank = Bank(budget())
 

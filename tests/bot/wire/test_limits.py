@@ -1,5 +1,6 @@
 """Limits and money: told once, with when to come back, then silence; and what operators see."""
 
+import asyncio
 import json
 import re
 import time
@@ -140,6 +141,35 @@ async def test_a_spent_budget_is_told_once_with_when_it_is_full_again(fresh: Fre
         assert spent == await scene.bot.metric("spent", period="month") > 20
         assert await scene.bot.metric("budget", period="day") == 20
         assert await scene.bot.metric("spent_money_total", model="gpt-5-mini") == spent
+
+
+async def test_many_who_ask_at_once_do_not_pass_the_budget_by_more_than_one_answer(
+    fresh: FreshStage,
+) -> None:
+    prices = {"gpt-5-mini": {"input": 0, "output": 1_000_000}}  # 1 for each token
+    stage = fresh(
+        SKY_BUDGET__PRICES=json.dumps(prices),
+        SKY_BUDGET__DAILY="20",
+        SKY_OPENAI__MODEL="gpt-5-mini",
+        SKY_WORK__CATCH_UP_SECONDS="0",
+    )
+    async with open_scene(stage) as scene:
+        await scene.bot.ready()
+        asked = '[[text="ten tokens, and that is all of it." chunks=4 delay=0.4]]'
+        calls = await asyncio.gather(
+            *(scene.call(asked, by=scene.people[n % 5]) for n in range(30))
+        )
+        await quiet(scene.bot, "set_aside", 29)
+
+        (answered,) = [each for each in calls if await scene.records(each)]
+        await scene.answer(answered)
+        refused = [each for each in calls if each != answered and not await scene.silence(each)]
+        (back,) = [await told(scene, each) for each in refused]
+        assert 0 < back - time.time() <= 61
+        assert "set aside for answers" in (await scene.seen(refused[0])).text
+        assert 0 < await scene.bot.metric("spent", period="day") < 20
+
+        await scene.answer(await scene.call("now that it is written, there is some left"))
 
 
 async def test_a_spent_months_budget_holds_until_the_next_month_whatever_the_day_allows(
