@@ -132,6 +132,7 @@ class App:
                 metrics,
                 speaks=self.desk.takes,
                 status=self._status,
+                refusal=self.desk.refusal,
             )
         )
         self.stopping = asyncio.Event()

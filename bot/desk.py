@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from bot.alone import Floor
     from bot.errors import SkyError
+    from bot.limits import Caller
     from bot.lists import Barred
     from bot.messages import Author, Message, Place
 
@@ -174,6 +175,13 @@ class Desk:
         """Say what stands against somebody being answered in a place, as things are now."""
         return self._rules.lists.bars(author, place, direct=direct)
 
+    def refusal(self, caller: Caller) -> SkyError | None:
+        """Say why a question that is about to be asked would be turned away; notes nothing."""
+        if self._full:
+            return TooBusy()
+        over = self._kit.allowance.over(caller)
+        return OverLimit(over.scope, over.until) if over else None
+
     def is_answering(self, question_id: int) -> bool:
         """Whether an answer to that message is being written, or waits for its turn."""
         return any(each.is_about(question_id) for each in self._answering.values())
@@ -217,7 +225,7 @@ class Desk:
         over = self._kit.allowance.admit(call.message, unasked=call.unasked)
         if over is not None:
             self._turn_away(call.message, f"over_limit_{over.scope}")
-            if over.tell:
+            if over.tell or call.message.asked is not None:  # a question that is shown has an end
                 self._apologise(call, OverLimit(over.scope, over.until))
             return False
         self._start(call)
@@ -237,7 +245,7 @@ class Desk:
         self._count()
 
     def _apologise(self, call: Call, error: SkyError) -> None:
-        if len(self._apologies) < _APOLOGIES:
+        if len(self._apologies) < _APOLOGIES or call.message.asked is not None:
             sorry = asyncio.create_task(Answering(call, self._kit).apologise(error))
             self._apologies.add(sorry)
             sorry.add_done_callback(self._apologies.discard)

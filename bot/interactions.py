@@ -19,12 +19,14 @@ import discord
 
 from bot import commands, invocation, screens
 from bot.errors import UnknownPersona
+from bot.limits import Caller
 from bot.quoting import Quoted, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.cast import Cast
+    from bot.errors import SkyError
     from bot.invocation import Invocation
     from bot.lists import Lists
     from bot.messages import Message
@@ -70,6 +72,7 @@ class House:
 
     `speaks`: whether this process answers in a server now, or directly (None).
     `status`: what `/sky-status` shows.
+    `refusal`: why a question would be turned away now, by limits, budget or a flood; None if not.
     """
 
     settings: Settings
@@ -78,6 +81,7 @@ class House:
     metrics: Metrics
     speaks: Callable[[int | None], bool]
     status: Callable[[], str]
+    refusal: Callable[[Caller], SkyError | None]
 
 
 class Interactions:
@@ -190,6 +194,10 @@ class Interactions:
         except UnknownPersona as error:
             await _whisper(interaction, error.sentence)
             return error.label
+        refused = house.refusal(Caller(asked.author.id, asked.channel_id, asked.guild_id))
+        if refused is not None:  # each time, for Discord wants an answer and nobody else sees it
+            await _whisper(interaction, refused.sentence)
+            return refused.label
         topic, image = asked.text(commands.TOPIC), bool(asked.options.get("image"))
         self.topics.keep(asked)
         quoted = Quoted(topic, persona.name, image=image, target=asked.target)

@@ -14,6 +14,7 @@ import pytest
 from bot import interactions
 from bot.cast import only_sky
 from bot.decision import Answer, Ignore, Rules, called, decide
+from bot.errors import OverLimit
 from bot.interactions import House, Interactions, Topics
 from bot.invocation import Invocation
 from bot.lists import Lists
@@ -25,6 +26,8 @@ from bot.settings_calling import Access
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bot.errors import SkyError
+
 ME = 7
 
 
@@ -34,12 +37,14 @@ class Response:
 
     failure: Exception | None = None
     said: list[str] = field(default_factory=list)
+    hidden: list[bool] = field(default_factory=list)
 
-    async def send_message(self, text: str, **_: Any) -> None:
+    async def send_message(self, text: str, *, ephemeral: bool = False, **_: Any) -> None:
         """Keep it."""
         if self.failure is not None:
             raise self.failure
         self.said.append(text)
+        self.hidden.append(ephemeral)
 
 
 def used(name: str, response: Response) -> discord.Interaction:
@@ -63,7 +68,9 @@ def used(name: str, response: Response) -> discord.Interaction:
     )
 
 
-def desk(metrics: Metrics, speaks: Callable[[], bool]) -> Interactions:
+def desk(
+    metrics: Metrics, speaks: Callable[[], bool], refused: SkyError | None = None
+) -> Interactions:
     house = House(
         Settings(),
         Lists(Access()),
@@ -71,6 +78,7 @@ def desk(metrics: Metrics, speaks: Callable[[], bool]) -> Interactions:
         metrics,
         lambda _: speaks(),
         lambda: "well",
+        lambda _: refused,
     )
     return Interactions(house)
 
@@ -88,6 +96,19 @@ async def test_the_one_that_speaks_quotes_the_question() -> None:
 
     assert response.said == ["-# Ada asks Sky:\n>>> gulls"]
     assert count(metrics, "asked") == 1
+
+
+async def test_a_question_that_would_be_turned_away_is_told_so_in_private_each_time() -> None:
+    metrics, response, refused = Metrics(), Response(), OverLimit("user", 1_800_000_000)
+    made = desk(metrics, lambda: True, refused)
+
+    for _ in range(2):
+        await made.receive(used("sky", response))
+
+    assert response.said == [refused.sentence] * 2
+    assert response.hidden == [True, True]
+    assert "I am back <t:1800000000:R>." in refused.sentence
+    assert count(metrics, "over_limit") == 2
 
 
 async def test_the_one_that_only_listens_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

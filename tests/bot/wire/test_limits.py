@@ -53,6 +53,44 @@ async def test_a_flood_of_one_person_is_answered_up_to_the_limit_told_once_then_
         assert await scene.bot.metric("limited_total", scope="user") == 12
 
 
+async def test_a_command_of_somebody_over_the_limit_is_answered_to_them_alone_each_time(
+    fresh: FreshStage,
+) -> None:
+    stage = fresh(SKY_LIMITS__USER_PER_HOUR="1", SKY_WORK__CATCH_UP_SECONDS="0")
+    async with open_scene(stage) as scene:
+        await scene.bot.logged("commands synced", 20)
+        await scene.answer(await scene.ask("the one that I have", by="Bram"))
+
+        for topic in ("one too many", "and another"):
+            said = await scene.told("sky", by="Bram", topic=topic)
+            back = BACK.search(said)
+            assert back is not None, said
+            assert 3500 < float(back[1]) - time.time() <= 3601
+        said = await scene.told("sky", by="Bram", topic="in another's voice", persona="sky")
+        assert BACK.search(said)
+
+        await scene.answer(await scene.ask("am I held up by that?"))
+        shown = [each for each in await scene.discord.read(scene.place) if not each.hidden]
+        assert not [each for each in shown if "one too many" in each.content]
+        await told(scene, await scene.call("and without a command?", by="Bram"))
+
+
+async def test_a_flood_of_commands_leaves_no_question_without_an_end(fresh: FreshStage) -> None:
+    """All are asked before the first one counts: what was shown is answered, or told why not."""
+    stage = fresh(SKY_LIMITS__USER_PER_HOUR="1", SKY_WORK__CATCH_UP_SECONDS="0")
+    async with open_scene(stage) as scene:
+        await scene.bot.logged("commands synced", 20)
+        used = await asyncio.gather(
+            *(scene.discord.invoke("sky", scene.place, "Bram", {"topic": "me"}) for _ in range(6))
+        )
+
+        shown = [await scene.responded(each.id) for each in used]
+
+        for each in shown:
+            if not each.hidden:
+                await scene.until(each.id, lambda seen: bool(seen.parts))
+
+
 async def test_a_channels_limit_is_told_once_to_the_channel(fresh: FreshStage) -> None:
     stage = fresh(SKY_LIMITS__CHANNEL_PER_HOUR="1")
     async with open_scene(stage) as scene:
@@ -160,6 +198,9 @@ async def test_many_who_ask_at_once_do_not_pass_the_budget_by_more_than_one_answ
             *(scene.call(asked, by=scene.people[n % 5]) for n in range(30))
         )
         await quiet(scene.bot, "set_aside", 29)
+        await scene.openai.first(
+            lambda record: record.asked is not None and asked in record.asked.last_user_text
+        )
 
         (answered,) = [each for each in calls if await scene.records(each)]
         await scene.answer(answered)
