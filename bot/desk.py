@@ -209,8 +209,14 @@ class Desk:
         return lambda: self._start_again(call)
 
     def _start_again(self, call: Call) -> None:
-        if not self.is_answering(call.message.id):  # a second press was quicker
-            self._start(call)
+        message = call.message
+        if self.is_answering(message.id):  # a second press was quicker
+            return
+        # A successor looks at what is not older than that. For more it would read all that was
+        # said since.
+        if _seconds_between(message.id, call.stem or message.id) < self._work.catch_up_seconds:
+            self.taken.retake(self._floor.shard_of(message.guild_id), message.id)
+        self._start(call)
 
     def _turn_away(self, message: Message, reason: str) -> None:
         self._kit.metrics.turned_away.labels(reason).inc()
@@ -292,6 +298,11 @@ class Desk:
         tasks = [*self._answering, *self._apologies]
         if tasks:
             await asyncio.wait(tasks, timeout=max(0.0, seconds))
+
+
+def _seconds_between(earlier: int, later: int) -> float:
+    """By Discord's clock, which its ids tell."""
+    return ((later >> 22) - (earlier >> 22)) / 1000
 
 
 def _shrug(message: Message) -> None:

@@ -47,9 +47,13 @@ class Taken:
         """Note a call; False if it was taken before."""
         if message_id in self._when:
             return False
+        self.retake(shard, message_id)
+        return True
+
+    def retake(self, shard: int, message_id: int) -> None:
+        """Note that a call, whether it was taken before or not, is being answered anew."""
         self._note(shard, message_id)
         self._open.setdefault(shard, set()).add(message_id)
-        return True
 
     def finish(self, shard: int, message_id: int) -> None:
         """Note that the call needs nothing more."""

@@ -96,6 +96,20 @@ def test_what_a_crashed_one_took_is_a_question_for_discord(clock: Clock) -> None
     assert 1 not in successor
 
 
+def test_a_call_that_is_answered_anew_is_unfinished_until_that_ends(clock: Clock) -> None:
+    first, during, after = Taken(ENDING, clock), Taken(ENDING, clock), Taken(ENDING, clock)
+    first.take(0, 1)
+    first.finish(0, 1)
+
+    first.retake(0, 1)
+    during.load(0, first.dump(0))
+    first.finish(0, 1)
+    after.load(0, first.dump(0))
+
+    assert during.settle(0, orderly=False) == [1]
+    assert after.settle(0, orderly=False) == []
+
+
 def test_a_crash_after_a_hand_over_leaves_to_the_first_what_it_still_finishes(
     clock: Clock,
 ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from .answers import buttons
 from .conftest import FreshStage
 from .pair import another, answered_once, two
 from .process import BotProcess
@@ -71,6 +72,30 @@ async def test_a_standby_takes_over_from_a_process_that_was_killed(
         assert len(await scene.records(half)) == 2
         assert len(await scene.records(whole)) == 1
         assert (await scene.record(half)).text.strip() == ended.content  # as Discord shows it
+
+
+async def test_an_answer_that_is_being_given_again_is_ended_by_the_successor(
+    fresh: FreshStage, tmp_path: Path
+) -> None:
+    """Its question was answered before, and so long ago that nobody would look at it."""
+    async with two(fresh, tmp_path, SKY_LEASE__SECONDS="15") as scene, another(scene) as standby:
+        question = await scene.call("again [[length=600 chunks=20 delay=0.15]]")
+        before = await scene.answer(question)
+        await asyncio.sleep(3)
+        await scene.answer(await scene.call("and now this", where=scene.elsewhere(1)[0]))
+
+        await scene.press(before.parts[0], "Again")
+        await scene.until(question, lambda seen: list(buttons(seen.parts[0])) == ["Stop"])
+        await asyncio.sleep(1)  # longer than from one renewal to the next
+        scene.bot.kill()
+        await standby.logged("lease taken", how="its holder ended")
+
+        after = await scene.until(
+            question, lambda seen: list(buttons(seen.parts[0])) == ["Again"], seconds=30
+        )
+        assert [part.id for part in after.parts] == [part.id for part in before.parts]
+        assert after.shows((await scene.record(question)).text)
+        assert len(await scene.records(question)) == 3
 
 
 async def test_what_was_said_while_no_process_ran_is_answered_if_it_is_not_too_old(
