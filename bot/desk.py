@@ -159,8 +159,15 @@ class Desk:
                 self.taken.forget(shard, message.id)
                 self._kit.metrics.answers.labels("abandoned").inc()
 
+    def edit(self, message: Message) -> None:
+        """Remember the new words of a message; a call that waits is answered as it stands then."""
+        self._kit.recall.put(message)
+        self._overheard.edit(message)
+
     def withdraw(self, message_id: int) -> None:
-        """Stop answering a message that was deleted."""
+        """Forget a message that was deleted, and stop answering it."""
+        self._kit.recall.forget(message_id)
+        self._overheard.forget(message_id)
         self.stop(message_id, QuestionGone())
 
     def shard_of(self, guild_id: int | None) -> int:

@@ -139,17 +139,15 @@ class Gateway(discord.Client):
     async def on_raw_message_edit(self, event: discord.RawMessageUpdateEvent) -> None:
         """Remember the new words of a message; embeds that Discord adds are no new words."""
         if event.message.author.id != self.me and event.message.edited_at is not None:
-            self._recall.put(discord_values.read(event.message))
+            self._desk.edit(discord_values.read(event.message))
 
     async def on_raw_message_delete(self, event: discord.RawMessageDeleteEvent) -> None:
         """Forget a message."""
-        self._recall.forget(event.message_id)
         self._desk.withdraw(event.message_id)
 
     async def on_raw_bulk_message_delete(self, event: discord.RawBulkMessageDeleteEvent) -> None:
         """Forget messages."""
         for message_id in event.message_ids:
-            self._recall.forget(message_id)
             self._desk.withdraw(message_id)
 
     async def on_error(self, event_method: str, /, *_: Any, **__: Any) -> None:

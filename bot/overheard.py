@@ -29,6 +29,16 @@ class Overheard:
         if len(self._calls) > _MOST:
             self._calls.popitem(last=False)
 
+    def edit(self, message: Message) -> None:
+        """Keep the new words of a call."""
+        if message.id in self._calls:
+            when, shard, _, me = self._calls[message.id]
+            self._calls[message.id] = (when, shard, message, me)
+
+    def forget(self, message_id: int) -> None:
+        """A message was deleted."""
+        self._calls.pop(message_id, None)
+
     def pop(self, shard: int) -> list[tuple[Message, int]]:
         """Hand out those of one shard."""
         self._drop_old()

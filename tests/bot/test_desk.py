@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bot.allowance import Allowance
+from bot.alone import Alone
 from bot.answering import Kit
 from bot.desk import Desk
 from bot.errors import DiscordDown, Interrupted, TooBusy, Unexpected
@@ -25,6 +26,18 @@ ME = 7
 
 
 @dataclass
+class Standby(Alone):
+    """A floor where another process speaks, until it does not."""
+
+    speaks: bool = False
+
+    def speaking(self, shard: int) -> bool:
+        """See Floor."""
+        del shard
+        return self.speaks
+
+
+@dataclass
 class Bot:
     """A desk with fakes around it."""
 
@@ -32,6 +45,7 @@ class Bot:
     work: Work = field(default_factory=Work)
     outbox: FakeOutbox = field(default_factory=FakeOutbox)
     metrics: Metrics = field(default_factory=Metrics)
+    floor: Alone = field(default_factory=Alone)
 
     def __post_init__(self) -> None:
         settings = Settings(work=self.work, reply=Reply(first_words_seconds=0.01))
@@ -48,7 +62,7 @@ class Bot:
             Reader(Shelf(), Files()),
             open_guard(settings, self.metrics),
         )
-        self.desk = Desk(kit)
+        self.desk = Desk(kit, self.floor)
 
     def call(self, number: int, text: str = "hello", channel: int = 10) -> None:
         """Say something to the bot in a DM."""
@@ -70,6 +84,22 @@ async def test_a_call_is_answered_and_counted() -> None:
     assert bot.count("answers_total", outcome="complete") == 1
     assert bot.count("messages_total", decision="direct") == 1
     assert bot.count("answers_in_flight") == 0
+
+
+async def test_what_a_standby_overheard_is_answered_as_it_stands_when_it_speaks() -> None:
+    bot = Bot(floor=(floor := Standby()))
+    bot.call(1, "how deep is the harbor?")
+    bot.call(2, "never mind", channel=11)
+
+    bot.desk.edit(Message(1, 10, Author(1, "Ada"), "how deep is the harbour?"))
+    bot.desk.withdraw(2)
+    floor.speaks = True
+    bot.desk.begin(0)
+    await bot.desk.drain()
+
+    (ask,) = bot.model.asked
+    assert "how deep is the harbour?" in ask.turns[-1].text
+    assert len(bot.outbox.messages) == 1
 
 
 async def test_a_message_that_discord_repeats_is_answered_once() -> None:
