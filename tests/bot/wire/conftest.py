@@ -93,9 +93,16 @@ async def _one_bot_after_the_other(servers: Servers) -> None:
         await discord.set(identify_seconds=0)
 
 
+async def _forget(servers: Servers) -> None:
+    """Leave a new bot, which looks back a minute, nothing of what another was asked."""
+    async with DiscordControl(servers.discord.control_url) as discord:
+        await discord.forget()
+
+
 @pytest.fixture
 def fresh(servers: Servers, tmp_path: Path) -> Iterator[FreshStage]:
     """A bot for one story alone: `fresh(token="…", SKY_…="…")`."""
+    asyncio.run(_forget(servers))
     with ExitStack() as stack:
 
         def make(**options: str) -> Stage:

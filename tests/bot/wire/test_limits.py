@@ -113,7 +113,7 @@ async def test_a_servers_limit_counts_all_its_channels_and_no_other_server(
     async with DiscordControl(servers.discord.control_url) as discord:
         await discord.add_guild("Delta", channels=3)
         await discord.add_guild("Estuary", channels=1)
-    stage = fresh(SKY_LIMITS__SERVER_PER_HOUR="2", SKY_WORK__CATCH_UP_SECONDS="0")
+    stage = fresh(SKY_LIMITS__SERVER_PER_HOUR="2")
     async with open_scene(stage) as scene:
         await scene.bot.ready()
         await scene.answer(await scene.call("one of two here", where="delta-0"))
@@ -222,7 +222,6 @@ async def test_a_spent_months_budget_holds_until_the_next_month_whatever_the_day
         SKY_BUDGET__DAILY="1000",
         SKY_BUDGET__MONTHLY="20",
         SKY_OPENAI__MODEL="gpt-5-mini",
-        SKY_WORK__CATCH_UP_SECONDS="0",
     )
     async with open_scene(stage) as scene:
         await scene.bot.ready()
@@ -247,7 +246,7 @@ async def test_one_more_than_may_wait_is_told_to_come_back_and_then_is_answered(
     fresh: FreshStage,
 ) -> None:
     """One answer is being written, one question waits: a third is more than this bot takes on."""
-    stage = fresh(SKY_WORK__IN_FLIGHT="1", SKY_WORK__WAITING="1", SKY_WORK__CATCH_UP_SECONDS="0")
+    stage = fresh(SKY_WORK__IN_FLIGHT="1", SKY_WORK__WAITING="1")
     async with open_scene(stage) as scene:
         await scene.bot.ready()
         written = await scene.call("at length [[length=900 chunks=80 delay=0.1]]", by="Ada")

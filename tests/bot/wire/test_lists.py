@@ -55,7 +55,6 @@ async def test_servers_and_categories_are_listed_and_a_block_wins(
         SKY_ACCESS__ALLOW_CATEGORIES="Docks",
         SKY_ACCESS__ALLOW_CHANNELS="#wine, #plaza",
         SKY_ACCESS__BLOCK_CATEGORIES="Cellar",
-        SKY_WORK__CATCH_UP_SECONDS="0",
     )
     await stage.bot.ready()
     async with open_scene(stage) as scene:
@@ -82,7 +81,6 @@ async def test_people_are_listed_by_id_wherever_they_call_and_a_block_wins(
     stage = fresh(
         SKY_ACCESS__ALLOW_USERS=f"{ids['Ada']}, {ids['Bram']}",
         SKY_ACCESS__BLOCK_USERS=ids["Bram"],
-        SKY_WORK__CATCH_UP_SECONDS="0",
     )
     await stage.bot.ready()
     async with open_scene(stage) as scene:

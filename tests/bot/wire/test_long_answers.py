@@ -76,6 +76,8 @@ async def test_a_long_answer_goes_on_in_a_thread(fresh: FreshStage) -> None:
         )
         text = anew.text
         assert len(await whole(text)) == len(parts)
+        # Discord shows the last edit some milliseconds before the bot knows that it is there.
+        await scene.bot.until_metric("answers_total", 2, outcome="complete")
         world = await scene.discord.world()
         thread = next(channel for channel in world.channels if channel.id == first.id)
         assert thread.name.startswith("how long is long?")

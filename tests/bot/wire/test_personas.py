@@ -85,7 +85,6 @@ async def test_the_nearest_choice_counts_thread_then_channel_then_server_then_th
         SKY_PERSONAS__CHANNELS=f"#help = tutor, {own.id} = oracle, riddle-hour = oracle",
         SKY_PERSONAS__SERVERS="Sky Harbour = pirate",
         SKY_PERSONAS__DEFAULT="tutor",
-        SKY_WORK__CATCH_UP_SECONDS="0",
     )
     await stage.bot.ready()
     async with open_scene(stage) as scene:

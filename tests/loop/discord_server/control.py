@@ -114,6 +114,10 @@ class DiscordControl:
         }
         return Message.of(await self._ask("POST", "/messages", body))
 
+    async def forget(self) -> None:
+        """Let nothing have been said, for a bot that has yet to come."""
+        await self._ask("DELETE", "/messages")
+
     async def lose_files(self) -> None:
         """Let every file that was attached be gone, as addresses of Discord's end."""
         await self._ask("DELETE", "/files")

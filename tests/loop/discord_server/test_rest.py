@@ -253,3 +253,17 @@ async def test_a_body_of_an_odd_shape_is_refused_and_counted(
 
     assert (status, body["code"]) == (400, 50109)
     assert len(server.desk.counts.unknown) == 1
+
+
+async def test_all_that_was_said_can_be_forgotten(
+    rest: Rest, channel: str, people: DiscordControl
+) -> None:
+    said = await people.say("general", "before the bot came")
+
+    await people.forget()
+
+    assert await rest("GET", f"/channels/{channel}/messages") == (200, [])
+    _, found = await rest("GET", f"/channels/{channel}")
+    assert found["last_message_id"] is None
+    status, _ = await rest("GET", f"/channels/{channel}/messages/{said.id}")
+    assert status == 404

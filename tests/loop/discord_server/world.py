@@ -158,6 +158,13 @@ class World:
         self.channels[message.channel_id].messages.pop(message.id, None)
         self._where.pop(message.id, None)
 
+    def forget_messages(self) -> None:
+        """Forget all that was said, as if every channel were new. Nobody is told."""
+        for channel in self.channels.values():
+            channel.messages.clear()
+            channel.last_message_id = None
+        self._where.clear()
+
     def history(
         self,
         channel: Channel,

@@ -16,6 +16,7 @@ def routes() -> list[web.RouteDef]:
     """The routes of these doings."""
     return [
         web.post("/messages", say),
+        web.delete("/messages", forget),
         web.get("/messages/{id}", one),
         web.patch("/messages/{id}", edit),
         web.delete("/messages/{id}", delete),
@@ -82,6 +83,12 @@ def _file(desk: Desk, data: dict[str, Any]) -> Attachment:
     file = Attachment(desk.world.ids.next(), data["filename"], len(content), kind)
     desk.cdn.put(file.id, kind, content)
     return file
+
+
+async def forget(request: web.Request) -> web.Response:
+    """DELETE all that was said, without an event: for a bot that has yet to come."""
+    desk_of(request).world.forget_messages()
+    return web.json_response({})
 
 
 async def lose_files(request: web.Request) -> web.Response:
