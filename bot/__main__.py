@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import getpass
+import io
 import os
 import sys
 from functools import partial
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _DEFAULT_FILE = Path("/etc/discord-sky/config.toml")
-_OK, _FAILED, _BAD_SETTINGS = 0, 1, 2
+_OK, _FAILED, _BAD_SETTINGS, _UNREAD = 0, 1, 2, 128 + 13  # as a shell says SIGPIPE
 
 _ABOUT = """\
 Discord Sky answers on Discord with a language model.
@@ -50,7 +51,19 @@ Try it on your machine, with the two files in the present directory:
 
 def main(line: list[str] | None = None) -> int:
     """Do what the command line says; returns the exit code."""
-    chosen = _parser().parse_args(line)
+    for stream, odd in (sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace"):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=odd)  # bytes that are no text are no fault of whoever types
+    try:
+        try:
+            return _do(_parser().parse_args(line))
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        return _unread()
+
+
+def _do(chosen: argparse.Namespace) -> int:
     try:
         if chosen.command == "check-config":
             return _check(chosen.file, os.environ)
@@ -124,7 +137,7 @@ def _chat(chosen: argparse.Namespace, loaded: Loaded) -> int:
     from bot.chat_command import command  # noqa: PLC0415  # see _run
 
     logging.disable()  # whoever sits at the terminal reads sentences
-    out = partial(print, end="", flush=True)
+    out = partial(_tell, end="")
     return _OK if command.run(loaded, os.environ, chosen.persona, out, input) else _FAILED
 
 
@@ -136,9 +149,25 @@ def _secrets(chosen: argparse.Namespace, loaded: Loaded) -> int:
     from bot.secrets_command.desk import Person  # noqa: PLC0415
 
     logging.disable()  # what Azure's libraries have to say is said in our words
-    person = Person(print, _type_unseen)
+    person = Person(_tell, _type_unseen)
     well = asyncio.run(command.run(chosen, loaded.settings, os.environ, person))
     return _OK if well else _FAILED
+
+
+def _tell(text: str, end: str = "\n") -> None:
+    """Print at once. Where nobody reads that any more, nothing in between takes it for a fault."""
+    try:
+        print(text, end=end, flush=True)
+    except BrokenPipeError:
+        raise SystemExit(_unread()) from None
+
+
+def _unread() -> int:
+    """Say no more: whoever read what is written here, such as `head`, has gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+    return _UNREAD
 
 
 def _type_unseen(prompt: str) -> str:

@@ -9,6 +9,7 @@ import discord
 from bot import buttons
 from bot.messages import Asked, Attachment, Author, Message, Place
 from bot.quoting import unquote
+from bot.well_formed import well_formed
 
 _ORDINARY = frozenset({discord.MessageType.default, discord.MessageType.reply})
 
@@ -32,15 +33,15 @@ def _plain(message: discord.Message) -> Message:
         channel_id=channel.id,
         guild_id=getattr(message.guild, "id", None) or getattr(channel, "guild_id", None),
         author=author(message.author),
-        text=message.content,
+        text=well_formed(message.content),
         ordinary=message.type in _ORDINARY,
         replies_to=reference.message_id if reference and is_reply else None,
         replies_in=reference.channel_id if reference and is_reply else None,
         replied_author_id=replied.author.id if isinstance(replied, discord.Message) else None,
-        names={user.id: user.display_name for user in message.mentions},
+        names={user.id: well_formed(user.display_name) for user in message.mentions},
         place=place(channel, message.guild),
         attachments=tuple(map(_attachment, _attached(message))),
-        forwarded="\n".join(each.content for each in message.message_snapshots),
+        forwarded=well_formed("\n".join(each.content for each in message.message_snapshots)),
         thread_of=channel.parent_id if isinstance(channel, discord.Thread) else None,
         role_ids=tuple(role.id for role in getattr(message.author, "roles", ())),
     )
@@ -55,7 +56,7 @@ def answers(message: discord.Message, me: int) -> int | None:
 
 def _question(message: discord.Message, plain: Message) -> Message | None:
     metadata = message.interaction_metadata
-    quoted = unquote(message.content) if metadata is not None else None
+    quoted = unquote(well_formed(message.content)) if metadata is not None else None
     if metadata is None or quoted is None:
         return None
     return replace(
@@ -121,7 +122,7 @@ def author(user: discord.User | discord.Member) -> Author:
     roles: tuple[str, ...] | None = None
     if isinstance(user, discord.Member):
         roles = tuple(each for role in user.roles for each in (str(role.id), role.name.casefold()))
-    return Author(user.id, user.display_name, user.bot, roles)
+    return Author(user.id, well_formed(user.display_name), user.bot, roles)
 
 
 def _attached(message: discord.Message) -> list[discord.Attachment]:
@@ -133,4 +134,4 @@ def _attached(message: discord.Message) -> list[discord.Attachment]:
 
 
 def _attachment(file: discord.Attachment) -> Attachment:
-    return Attachment(file.filename, file.size, file.url)
+    return Attachment(well_formed(file.filename), file.size, file.url)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 
 from bot import discord_values
+from bot.well_formed import well_formed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,7 +46,7 @@ class Invocation:
 
     def text(self, option: str) -> str:
         """Return an option's text; empty where it was not given."""
-        return str(self.options.get(option) or "").strip()
+        return well_formed(str(self.options.get(option) or "")).strip()
 
 
 def read(interaction: discord.Interaction) -> Invocation:

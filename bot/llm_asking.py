@@ -26,6 +26,7 @@ from bot.errors import (
     SkyError,
 )
 from bot.usage import reckoned
+from bot.well_formed import well_formed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,6 +108,7 @@ class Spoken:
 
     def say(self, text: str) -> None:
         """See llm_tools.Hearer."""
+        text = well_formed(text)
         if self._resumed and self._pieces and self._pieces[-1][-1:].isspace():
             text = text.lstrip(" ")  # the space before the next word has been said
         if text:

@@ -34,7 +34,7 @@ _CUTOFF = 0.5
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _CALLED = r"^[^\n:@#`(),]+$"
-_CALLABLE = re.compile(r"(?!\s)[^\n:@#`(),]{1,32}(?<!\s)")
+_CALLABLE = re.compile(r"(?!\s)[^\n:@#`(),\ud800-\udfff]{1,32}(?<!\s)")
 Name = Annotated[Words, StringConstraints(max_length=32, pattern=_CALLED)]
 
 

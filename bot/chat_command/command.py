@@ -17,6 +17,7 @@ from bot.guard import Guard
 from bot.llm import OpenAIModel
 from bot.metrics import Metrics
 from bot.moderation import Moderation
+from bot.well_formed import well_formed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -109,7 +110,7 @@ class Chat:
 
 def _text(line: str) -> str:
     """Give a line as a model can be sent it, whatever bytes came from the terminal."""
-    return line.encode("utf-8", "replace").decode("utf-8").strip()
+    return well_formed(line).strip()
 
 
 def run(

@@ -1,6 +1,7 @@
 """`python -m bot chat`: a persona is tried in a terminal, with the same model, before a merge."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -146,10 +147,46 @@ async def test_limits_and_failures_are_sentences(servers: Servers, config: Path)
 async def test_bytes_that_are_no_text_are_asked_as_far_as_they_are(
     servers: Servers, config: Path
 ) -> None:
-    async with terminal(servers, config) as person:
+    # As in a language whose locale is UTF-8: a strict one.
+    strict = {"PYTHONIOENCODING": "utf-8:strict"}
+    folder = config.parent / "personas"
+    folder.mkdir()
+    (folder / os.fsdecode(b"p\xff.toml")).write_text(PIRATE)
+    async with terminal(servers, config, **strict) as person:
+        assert "nobody can call a persona by this file's name" in await person.reads("listens.")
         assert person.process.stdin
-        person.process.stdin.write(b"caf\xe9 or tea?\n")
-        await person.reads("or tea?")
+        person.process.stdin.write(b"caf\xe9 or \xed\xa0\xbd tea?\n")
+        await person.reads(" tea?")
+        await person.reads("made for you alone.")
+
+
+async def test_a_reader_that_goes_away_ends_it_without_a_word(
+    servers: Servers, config: Path
+) -> None:
+    """`python -m bot chat | head -1`: what is said to nobody is no fault."""
+    for command in (["chat", "--config", str(config)], ["check-config", str(config)], ["--help"]):
+        reading, writing = os.pipe()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bot", *command),
+            cwd=REPOSITORY,
+            env={
+                "PATH": "/usr/bin:/bin",
+                "SKY_OPENAI__BASE_URL": servers.openai.url,
+                "OPENAI_API_KEY": servers.key,
+            },
+            stdin=asyncio.subprocess.PIPE,
+            stdout=writing,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        os.close(writing)
+        if command[0] == "chat":
+            await asyncio.to_thread(os.read, reading, 4096)
+        os.close(reading)
+
+        async with asyncio.timeout(15):
+            _, said = await process.communicate(b"hello?\nand again?\n")
+
+        assert (process.returncode, said) == (141, b""), command
 
 
 async def test_an_unknown_persona_is_a_sentence_with_the_nearest_name(
