@@ -36,6 +36,11 @@ class Call:
     late: bool = False
 
     @property
+    def age(self) -> float:
+        """Seconds from the question to the press that wants it answered again, by Discord's ids."""
+        return ((self.stem >> 22) - (self.message.id >> 22)) / 1000 if self.stem else 0.0
+
+    @property
     def wordless(self) -> bool:
         """Whether nothing was asked: no words, no file, and no other message that is meant."""
         asked = self.prompt or self.message.attachments or self.message.forwarded

@@ -45,7 +45,7 @@ class Desk:
         self._floor = floor or Alone()
         self.taken = Taken(_ENDING_SECONDS)
         self._overheard = Overheard()
-        self.on_unsaid: Callable[[Message], None] = _shrug  # Discord did not take an answer
+        self.on_unsaid: Callable[[Message], None] = lambda _: None  # Discord did not take it
         self._work = kit.settings.work
         self._places = asyncio.Semaphore(self._work.in_flight)
         self._answering: dict[asyncio.Task[None], Answering] = {}
@@ -219,9 +219,7 @@ class Desk:
         message = call.message
         if self.is_answering(message.id):  # a second press was quicker
             return
-        # A successor looks at what is not older than that. For more it would read all that was
-        # said since.
-        if _seconds_between(message.id, call.stem or message.id) < self._work.catch_up_seconds:
+        if call.age < self._work.catch_up_seconds:  # no successor looks at what is older
             self.taken.retake(self._floor.shard_of(message.guild_id), message.id)
         self._start(call)
 
@@ -305,13 +303,3 @@ class Desk:
         tasks = [*self._answering, *self._apologies]
         if tasks:
             await asyncio.wait(tasks, timeout=max(0.0, seconds))
-
-
-def _seconds_between(earlier: int, later: int) -> float:
-    """By Discord's clock, which its ids tell."""
-    return ((later >> 22) - (earlier >> 22)) / 1000
-
-
-def _shrug(message: Message) -> None:
-    """Leave an answer unsaid."""
-    del message
