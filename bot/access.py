@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.azure_vault import AzureVault
 from bot.credential_forms import not_discord, not_openai
 from bot.credentials import Credential
 from bot.entra_key import EntraKey
 from bot.vault_keeper import Keeper
+from bot.vault_process import VaultProcess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ class Access:
 
     def __init__(self, settings: Settings, environ: Mapping[str, str], metrics: Metrics) -> None:
         where = settings.credentials
-        self._vault = AzureVault(where.keyvault_url, environ) if where.keyvault_url else None
+        self._vault = VaultProcess(where.keyvault_url, environ) if where.keyvault_url else None
         patient = self._vault is not None
         self.token = Credential(
             "discord",

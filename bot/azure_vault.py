@@ -1,7 +1,8 @@
 """Azure Key Vault through Azure's own libraries, which are loaded when they are first needed.
 
-They cost 16 MiB and a tenth of a CPU-second, so a bot that never asks does without them. Unlike
-Discord's and OpenAI's clients they honour HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE.
+They cost 19 MiB and a quarter of a CPU-second, so the running bot asks by a process that ends
+(vault_process.py), and a command that never asks does without them. Unlike Discord's and OpenAI's
+clients they honour HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE.
 """
 
 from __future__ import annotations

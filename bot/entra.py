@@ -22,7 +22,7 @@ def credential(
     environ: Mapping[str, str], **options: Any
 ) -> WorkloadIdentityCredential | AzureCliCredential:
     """Make the credential that the environment asks for; loads Azure's libraries."""
-    from azure.identity import aio  # noqa: PLC0415  # 16 MiB that most bots never need
+    from azure.identity import aio  # noqa: PLC0415  # 19 MiB that most bots never need
 
     if is_workload(environ):
         client, tenant, file = (environ[name] for name in _WORKLOAD)

@@ -27,6 +27,7 @@ REMEDIES = {
     "not_a_vault": "The address is not that of a Key Vault: look at credentials.keyvault_url.",
     "exists_deleted": "A deleted secret has this name: recover it first.",
     "refused": "The vault refused the request.",
+    "broken": "The process that asks the vault broke: the log says where, or memory was short.",
 }
 
 

@@ -74,15 +74,15 @@ class Bot:
         """Give the most resident memory there was since `forget_peak`, in MiB."""
         return self._memory("VmHWM")
 
-    def _memory(self, name: str) -> float:
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
+    def _memory(self, name: str, pid: int | None = None) -> float:
+        status = Path(f"/proc/{pid or self.process.pid}/status").read_text()
         found = re.search(rf"{name}:\s+(\d+) kB", status)
         if found is None:
             raise Broke(f"the bot ended:\n{self.log.read_text()[-2000:]}")
         return int(found[1]) * 1024 / _MIB
 
     async def knows_the_vault(self) -> None:
-        """Wait until it has asked Key Vault about both secrets: all libraries are loaded then."""
+        """Wait until it has asked Key Vault about both secrets."""
         url = f"http://127.0.0.1:{self.port}/metrics"
         async with aiohttp.ClientSession() as session, asyncio.timeout(_START_SECONDS):
             while True:
@@ -90,6 +90,16 @@ class Bot:
                 async with session.get(url) as response:
                     if len(_LOOKED.findall(await response.text())) == 2:  # noqa: PLR2004  secrets
                         return
+
+    def memory_of_all(self) -> float:
+        """Give what was resident at most of each process in its cgroup, added up, in MiB."""
+        return sum(self._memory("VmHWM", pid) for pid in self.cgroup.processes())
+
+    async def alone(self) -> None:
+        """Wait until no other process runs in its cgroup."""
+        async with asyncio.timeout(_START_SECONDS):
+            while self.cgroup.processes() != [self.process.pid]:  # noqa: ASYNC110  # the kernel's
+                await asyncio.sleep(1)
 
     async def at_rest(self, seconds: float = 3.0) -> float:
         """Give resident memory once it no longer moves."""

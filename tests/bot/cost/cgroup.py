@@ -56,6 +56,10 @@ class Cgroup:
         enter = 'while [ "$1" != -- ]; do echo $$ >"$1"; shift; done; shift; exec "$@"'
         return ["sh", "-ec", enter, "sh", *files, "--", *command]
 
+    def processes(self) -> list[int]:
+        """Tell the ids of the processes inside."""
+        return sorted(map(int, (self.folders[0] / "cgroup.procs").read_text().split()))
+
     def cpu_seconds(self) -> float:
         """Tell the CPU time of all that ran inside."""
         for folder in self.folders:
