@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bot.alone import Alone
 from bot.answering import Answering, Kit
+from bot.apologies import Apologies
 from bot.call import Call
 from bot.decision import Answer, Rules, called, decide
 from bot.errors import DiscordDown, OverLimit, QuestionGone, TooBusy, UnknownPersona
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_APOLOGIES = 8  # at once, to those who are turned away: a flood is not answered by a flood
 _LAST_WORDS_SECONDS = 3.0  # of the drain, for telling those whose answer does not end in time
 _ENDING_SECONDS = 35.0  # terminationGracePeriodSeconds, and a little
 
@@ -49,7 +49,7 @@ class Desk:
         self._work = kit.settings.work
         self._places = asyncio.Semaphore(self._work.in_flight)
         self._answering: dict[asyncio.Task[None], Answering] = {}
-        self._apologies: set[asyncio.Task[None]] = set()
+        self._apologies = Apologies(kit)
         self._open = True
         settings = kit.settings
         self._rules = Rules(settings.discord.command, Lists(settings.access))
@@ -231,13 +231,13 @@ class Desk:
         """Begin to answer; False if the call is turned away."""
         if self._full:
             self._turn_away(call.message, "too_busy")
-            self._apologise(call, TooBusy())
+            self._apologies.say(call, TooBusy())
             return False
         over = self._kit.allowance.admit(call.message, unasked=call.unasked)
         if over is not None:
             self._turn_away(call.message, f"over_limit_{over.scope}")
             if over.tell or call.message.asked is not None:  # a question that is shown has an end
-                self._apologise(call, OverLimit(over.scope, over.until))
+                self._apologies.say(call, OverLimit(over.scope, over.until))
             return False
         self._start(call)
         return True
@@ -254,12 +254,6 @@ class Desk:
         task.add_done_callback(self._done)
         task.add_done_callback(lambda _: paid())
         self._count()
-
-    def _apologise(self, call: Call, error: SkyError) -> None:
-        if len(self._apologies) < _APOLOGIES or call.message.asked is not None:
-            sorry = asyncio.create_task(Answering(call, self._kit).apologise(error))
-            self._apologies.add(sorry)
-            sorry.add_done_callback(self._apologies.discard)
 
     async def _answer(self, answering: Answering) -> None:
         async with self._places:
@@ -293,13 +287,13 @@ class Desk:
             answering.interrupt()
         await self._wait(_LAST_WORDS_SECONDS)
         late = len(self._answering)
-        for task in [*self._answering, *self._apologies]:
+        for task in [*self._answering, *self._apologies.under_way]:
             task.cancel()
         await self._wait(1)
         seconds = round(time.monotonic() - began, 3)
         log.info("drained", extra={"seconds": seconds, "cancelled": late})
 
     async def _wait(self, seconds: float) -> None:
-        tasks = [*self._answering, *self._apologies]
+        tasks = [*self._answering, *self._apologies.under_way]
         if tasks:
             await asyncio.wait(tasks, timeout=max(0.0, seconds))
