@@ -109,13 +109,22 @@ def _parser() -> argparse.ArgumentParser:
 def _config(chosen: Path | None) -> Path | None:
     """The file to read: the one that was asked for, or the default one if it exists."""
     if chosen is not None:
+        if persona_files.looks_like_one(chosen):
+            remedy = f"Try it with `python -m bot chat --persona {chosen}`."
+            raise BadSettings(
+                [f"{chosen}: is a persona's file, not that of the settings. {remedy}"]
+            )
         return chosen
     return _DEFAULT_FILE if _DEFAULT_FILE.exists() else None
 
 
 def _check(path: Path, environ: Mapping[str, str]) -> int:
-    if path.absolute().parent.name == persona_files.DIRECTORY:
+    there = path.absolute().parent.name == persona_files.DIRECTORY
+    if there or persona_files.looks_like_one(path):
         print(f"{path}: good, {persona_files.read_one(path).name} is a persona")
+        if not there:
+            home = f"{persona_files.DIRECTORY}/ beside the settings"
+            print(f"note: it is a draft: the bot reads those in {home}.")
         return _OK
     loaded = load(path, environ)
     cast, mistaken = persona_files.of(loaded)

@@ -18,6 +18,7 @@ from bot import toml_file
 from bot.cast import Cast
 from bot.errors import BadSettings
 from bot.personas import DEFAULT_KEY, Persona
+from bot.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,7 @@ DIRECTORY = "personas"
 _SUFFIX = ".toml"
 _LONGEST_FILE = 64 * 1024  # bytes: a ConfigMap holds 1 MiB in all
 _CUTOFF = 0.5
+_TELLING = frozenset({"name", "prompt", "greeting"})  # keys that no settings have
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _CALLED = r"^[^\n:@#`(),]+$"
@@ -132,6 +134,15 @@ def read_one(path: Path) -> Persona:
     )
 
 
+def looks_like_one(path: Path) -> bool:
+    """Say whether a file that lies anywhere is meant as a persona's, with or without mistakes."""
+    try:
+        written = _written(path)
+    except BadSettings:
+        return False
+    return not _TELLING.isdisjoint(written) and Settings.model_fields.keys().isdisjoint(written)
+
+
 def _written(path: Path) -> dict[str, Any]:
     if path.suffix != _SUFFIX:
         remedy = f"Call it {path.stem}{_SUFFIX}, or put it elsewhere."
@@ -164,9 +175,14 @@ def _nearest(stray: str) -> str:
     return f"Did you mean {meant!r}?" if meant else f"There are {', '.join(known)}."
 
 
-def of(loaded: Loaded) -> tuple[Cast, list[str]]:
-    """Return the cast that the settings choose, and a sentence for each mistake in that."""
+def of(loaded: Loaded, draft: Path | None = None) -> tuple[Cast, list[str]]:
+    """Return the cast that the settings choose, and a sentence for each mistake in that.
+
+    A `draft` is one more persona's file, wherever it lies; raises BadSettings if it has a mistake.
+    """
     chosen = loaded.settings.personas
     found = read(beside(loaded.path, chosen.directory), required=chosen.directory is not None)
+    if draft is not None:
+        found.personas[draft.stem] = read_one(draft)
     cast = Cast(found.personas, chosen)
     return cast, [*found.problems, *(f"{loaded.path or 'settings'}, {s}" for s in cast.missing())]

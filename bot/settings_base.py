@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from bot.well_formed import well_formed
+
 
 class Section(BaseModel):
     """One table of the file."""
@@ -19,7 +21,8 @@ def _address(*schemes: str) -> AfterValidator:
 
     def check(value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in schemes or not parts.hostname:
+        odd = well_formed(value) != value  # a byte that is no text, out of the environment
+        if parts.scheme not in schemes or not parts.hostname or odd:
             raise ValueError(f"must be an address that begins with {schemes[-1]}://")
         return value.rstrip("/")
 

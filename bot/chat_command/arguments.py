@@ -29,6 +29,7 @@ It needs the key of the model's provider: OPENAI_API_KEY, or the file that the s
 
 Example:
   OPENAI_API_KEY=… python -m bot chat --config apps/discord-sky/config.toml --persona sky
+  OPENAI_API_KEY=… python -m bot chat --persona drafts/pirate.toml
 """
 
 
@@ -41,7 +42,12 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--persona", metavar="NAME", help="who answers; else whom the settings say")
+    parser.add_argument(
+        "--persona",
+        metavar="NAME",
+        help="who answers, or the file (.toml) of a persona that is only a draft; "
+        "else whom the settings say",
+    )
     parser.add_argument(
         "--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="the settings file"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot import persona_files
@@ -31,15 +32,19 @@ class Chat:
     """The objects of the bot that a terminal needs, and the loop that they live in."""
 
     def __init__(
-        self, loaded: Loaded, environ: Mapping[str, str], out: Callable[[str], object]
+        self,
+        loaded: Loaded,
+        environ: Mapping[str, str],
+        out: Callable[[str], object],
+        draft: Path | None = None,
     ) -> None:
         settings, metrics = loaded.settings, Metrics()
+        cast, mistaken = persona_files.of(loaded, draft)
         self._out = out
         self._runner = asyncio.Runner()
         self._access = Access(settings, environ, metrics)
         self._model = OpenAIModel(settings.openai, self._access.key, metrics)
         self._downloads = Downloads()
-        cast, mistaken = persona_files.of(loaded)
         for sentence in [*loaded.unknown, *mistaken]:
             out(f"settings: {sentence}\n")
         reader = Reader(self._downloads, settings.files)
@@ -120,11 +125,15 @@ def run(
     out: Callable[[str], object],
     ask: Callable[[str], str],
 ) -> bool:
-    """Talk until somebody quits; False if there is no such persona."""
-    chat = Chat(loaded, environ, out)
+    """Talk until somebody quits; False if there is no such persona.
+
+    `persona` is a name, or a persona's file; raises BadSettings if that has a mistake.
+    """
+    draft = Path(persona) if persona and persona.endswith(".toml") else None
+    chat = Chat(loaded, environ, out, draft)
     try:
         if persona is not None:
-            chat.talk.name(persona)
+            chat.talk.name(draft.stem if draft else persona)
     except UnknownPersona as error:
         out(f"{error.sentence}\n")
         return False

@@ -159,3 +159,8 @@ def test_any_variables_are_taken_or_refused_with_their_name(values: dict[str, st
         problems = error.problems
 
     assert all(any(name in problem for name in environ) for problem in problems)
+
+
+def test_an_address_with_a_byte_that_is_no_text_is_refused() -> None:
+    with pytest.raises(BadSettings, match="SKY_OPENAI__BASE_URL: must be an address that begins"):
+        load(None, {"SKY_OPENAI__BASE_URL": "https://example.com/\udcff"})

@@ -128,6 +128,25 @@ async def test_a_persona_is_tried_before_it_is_merged(servers: Servers, config: 
         assert await asyncio.wait_for(person.process.wait(), 10) == 0
 
 
+async def test_a_draft_is_tried_wherever_it_lies(servers: Servers, config: Path) -> None:
+    draft = config.parent / "captain.toml"
+    draft.write_text(PIRATE)
+    async with terminal(servers, config, "--persona", str(draft)) as person:
+        await person.reads("Captain listens.")
+        await person.types("Who are you?")
+        await person.reads("You are Captain, and you speak as pirates do.")
+        await person.types("/persona")
+        await person.reads("captain          Captain")
+    async with terminal(servers, draft) as person:  # taken for the settings by mistake
+        await person.reads("is a persona's file, not that of the settings.")
+        await person.reads(f"Try it with `python -m bot chat --persona {draft}`.")
+        assert await asyncio.wait_for(person.process.wait(), 10) == 2
+    draft.write_text('name = "Captain"\npromt = "Arr."\n')
+    async with terminal(servers, config, "--persona", str(draft)) as person:
+        await person.reads("nothing reads 'promt'. Did you mean 'prompt'?")
+        assert await asyncio.wait_for(person.process.wait(), 10) == 2
+
+
 async def test_limits_and_failures_are_sentences(servers: Servers, config: Path) -> None:
     limits = {"SKY_LIMITS__USER_PER_HOUR": "1", "SKY_OPENAI__ATTEMPTS": "1"}
     async with terminal(servers, config, **limits) as person:

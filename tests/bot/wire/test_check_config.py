@@ -67,6 +67,29 @@ async def test_all_mistakes_are_named_at_once_each_with_its_remedy(tmp_path: Pat
     ]
 
 
+async def test_a_draft_of_a_persona_is_taken_for_one_wherever_it_lies(tmp_path: Path) -> None:
+    path = tmp_path / "captain.toml"
+    path.write_text('name = "Captain"\nprompt = "Arr."\n')
+    good = await check(path)
+    path.write_text('name = "Captain"\npromt = "Arr."\ntemprature = 1\n')
+    bad = await check(path)
+
+    assert good == (
+        0,
+        (
+            f"{path}: good, Captain is a persona\n"
+            "note: it is a draft: the bot reads those in personas/ beside the settings.\n"
+        ),
+        "",
+    )
+    assert bad[:2] == (2, "")
+    assert bad[2].splitlines() == [
+        f'settings: {path}: has no prompt. Add the line prompt = "…".',
+        f"settings: {path}: nothing reads 'promt'. Did you mean 'prompt'?",
+        f"settings: {path}: nothing reads 'temprature'. Did you mean 'temperature'?",
+    ]
+
+
 async def test_a_file_that_is_not_there_or_not_toml_is_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     missing = await check(path)
