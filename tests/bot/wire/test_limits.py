@@ -193,7 +193,7 @@ async def test_many_who_ask_at_once_do_not_pass_the_budget_by_more_than_one_answ
     )
     async with open_scene(stage) as scene:
         await scene.bot.ready()
-        asked = '[[text="ten tokens, and that is all of it." chunks=4 delay=0.4]]'
+        asked = '[[text="ten tokens, and that is all of it." chunks=8 delay=0.7]]'
         calls = await asyncio.gather(
             *(scene.call(asked, by=scene.people[n % 5]) for n in range(30))
         )
