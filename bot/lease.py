@@ -247,8 +247,11 @@ class Lease:
             self._until = began + self._timing.lasts - self._timing.margin
 
     async def _fence(self) -> None:
+        """Look when it is time to; whoever does not hold it cannot be late within a whole term."""
         while True:
-            await asyncio.sleep(self._timing.margin / 10)
+            term = self._timing.lasts - self._timing.margin
+            left = self._until - self._clock() if self._holding else term
+            await asyncio.sleep(max(left, self._timing.margin / 10))
             self.fence()
 
     def _stop(self, why: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -216,6 +217,28 @@ async def test_one_that_cannot_renew_is_silent_before_another_speaks(two: Two) -
     assert two.old.told == [How.LET_GO, "it could not be renewed in time"]
     assert two.new.told == [How.EXPIRED]
     assert two.clock.now - began > TIMING.lasts
+
+
+@pytest.mark.parametrize("renewing", [0.0, 0.5], ids=["at once", "after renewals"])
+async def test_its_end_is_told_when_it_comes(renewing: float) -> None:
+    """By the real clock: nothing looks at the Lease until then."""
+    timing = Timing.of(1.5)
+    process = Process("one", Paper(), Clock())
+    process.lease = Lease(0, process.shelf, timing, process)
+    running = asyncio.create_task(process.lease.run())
+    while not process.told:  # noqa: ASYNC110 - a speaker is told, it does not tell
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(renewing)
+
+    process.shelf.away = "cut off"
+    cut_off = time.monotonic()
+    while len(process.told) == 1:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    passed = time.monotonic() - cut_off
+    running.cancel()
+
+    assert process.told[1] == "it could not be renewed in time"
+    assert timing.lasts - timing.margin - timing.renew - 0.2 < passed < timing.lasts
 
 
 async def test_a_minute_without_the_api_server_silences_nobody(two: Two) -> None:

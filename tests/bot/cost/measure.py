@@ -23,7 +23,7 @@ _IN_TIME = 5.0  # seconds for a whole answer
 _FIRST_TRIED, _HIGHEST = 16, 32  # messages a second; Discord takes 50 requests, two for each
 _TRIAL_SECONDS = 30  # so long that what is too much has piled up
 MOST = f"most a second for {_TRIAL_SECONDS} s, all whole in {_IN_TIME:.0f} s"
-ASKED = f"resident memory idle, {MANY} servers, once Key Vault was asked"
+ASKED = "resident memory idle, after Key Vault was asked"
 _IMPORTS = """
 import time
 began = time.process_time()
@@ -105,7 +105,7 @@ class Measurement:
                 asking = bot.memory_of_all()
                 await bot.alone()
                 memory = await bot.at_rest()
-        self._put("resident memory while Key Vault is asked, all processes", "MiB", asking)
+        self._put("resident memory of all, while Key Vault is asked", "MiB", asking)
         self._put(ASKED, "MiB", memory)
         say(f"{MANY} servers, Key Vault asked: {asking:.1f} MiB, then idle {memory:.1f} MiB")
 
