@@ -49,8 +49,9 @@ async def _complaint(ground: Ground, kind: Any, name: str) -> str:
 
 def _then_deploys(play: Play) -> Play:
     async def both(ground: Ground) -> float:
+        image = ground.pod.image  # now, for at the end of it the bot may not be Ready yet
         over = await play(ground)
-        releases = Releases.beside(ground.seen, ground.api, ground.pod.image)
+        releases = Releases.beside(ground.seen, ground.api, image)
         deployed = await releases.deploy()
         ground.note(f"{deployed.tag} was deployed {now() - over:.0f} s after it was back")
         return over
