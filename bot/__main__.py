@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot import persona_files
 from bot.chat_command import arguments as chat_arguments
 from bot.errors import BadSettings
+from bot.personas import files as persona_files
 from bot.secrets_command import arguments
-from bot.settings_file import Loaded, load
+from bot.settings.loading import Loaded, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,7 @@ how to set and rotate them. On a laptop DISCORD_TOKEN and OPENAI_API_KEY will do
 
 Settings come from a TOML file ({_DEFAULT_FILE}, if it is there) and from
 environment variables, which win: SKY_, the section, two underscores, the key, as in
-SKY_OPENAI__MODEL=gpt-5-mini. All of them are in bot/defaults.toml, with what they mean.
+SKY_OPENAI__MODEL=gpt-5-mini. All of them are in bot/settings/defaults.toml, with what they mean.
 
 While it runs, /livez, /readyz and /metrics answer on port 8080. SIGTERM lets it finish what it
 took. Exit codes: 0 after a signal, 1 after a defect, 2 for settings that cannot be used.

@@ -8,28 +8,28 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bot.buttons import button
-from bot.cast import Cast, only_sky
+from bot.commands.buttons import button
 from bot.errors import MayNotSpeak, SkyError, Unexpected, Unsaid
 from bot.messages import Author
-from bot.pages import Order
-from bot.reply import Reply
+from bot.personas.cast import Cast, only_sky
+from bot.reply.pages import Order
+from bot.reply.writing import Reply
 from bot.thinking import Thinking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from bot.allowance import Allowance
     from bot.call import Call
-    from bot.chain import History
-    from bot.files import Reader
-    from bot.guard import Guard
-    from bot.llm import Model
+    from bot.conversation.chain import History
+    from bot.conversation.files import Reader
+    from bot.conversation.recall import Recall
+    from bot.limits.allowance import Allowance
+    from bot.llm.model import Model
     from bot.metrics import Metrics
-    from bot.outbox import Outbox
-    from bot.pace import Pace
-    from bot.recall import Recall
-    from bot.settings import Settings
+    from bot.reply.outbox import Outbox
+    from bot.reply.pace import Pace
+    from bot.safety.guard import Guard
+    from bot.settings.schema import Settings
 
 log = logging.getLogger(__name__)
 

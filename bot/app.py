@@ -10,38 +10,42 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from bot import credential_files, gateway, health, persona_files, screens
-from bot.access import Access
-from bot.allowance import Allowance
+from bot import health
 from bot.answering import Kit
-from bot.catchup import CatchUp
-from bot.channels import Channels
-from bot.connection import Connection
+from bot.commands import screens
+from bot.commands.presses import Presses
+from bot.conversation.downloads import Downloads
+from bot.conversation.files import Reader
+from bot.conversation.recall import Recall
+from bot.credentials import mounted
+from bot.credentials.access import Access
 from bot.desk import Desk
-from bot.downloads import Downloads
-from bot.files import Reader
-from bot.floor import Floor, shelf_of
-from bot.guard import Guard
-from bot.handover import Handover
-from bot.interactions import House, Interactions
-from bot.lines import Line, Lines
+from bot.discord import gateway
+from bot.discord.catchup import CatchUp
+from bot.discord.channels import Channels
+from bot.discord.connection import Connection
+from bot.discord.interactions import House, Interactions
+from bot.discord.lines import Line, Lines
+from bot.discord.pulse import Pulse
+from bot.discord.turnstile import Turnstile
+from bot.lease.floor import Floor, shelf_of
+from bot.lease.handover import Handover
+from bot.limits.allowance import Allowance
 from bot.lists import Lists
-from bot.llm import OpenAIModel
+from bot.llm.model import OpenAIModel
 from bot.metrics import Metrics
-from bot.moderation import Moderation
-from bot.pace import Gate, Pace
-from bot.presses import Presses
-from bot.pulse import Pulse
-from bot.recall import Recall
-from bot.turnstile import Turnstile
+from bot.personas import files as persona_files
+from bot.reply.pace import Gate, Pace
+from bot.safety.guard import Guard
+from bot.safety.moderation import Moderation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import discord
 
-    from bot.memory import Keepsake
-    from bot.settings_file import Loaded
+    from bot.lease.memory import Keepsake
+    from bot.settings.loading import Loaded
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +183,7 @@ class App:
             log.info("started", extra={"revision": self.settings.revision, "port": port})
             async with asyncio.TaskGroup() as tasks:
                 running = [
-                    tasks.create_task(credential_files.watch(self.access.files)),
+                    tasks.create_task(mounted.watch(self.access.files)),
                     *(tasks.create_task(keeper.run()) for keeper in self.access.keepers),
                     tasks.create_task(self.lines.run()),
                     tasks.create_task(self._warm()),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bot import tokens
 
 if TYPE_CHECKING:
-    from bot.conversation import Turn
+    from bot.conversation.turns import Turn
 
 _CONTINUE = (
     "The last message of the conversation is the beginning of your answer, which a fault cut off "

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot import personas
+from bot.personas import character
 
 if TYPE_CHECKING:
     from bot.errors_root import SkyError
     from bot.messages import Message
-    from bot.personas import Persona
+    from bot.personas.character import Persona
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Call:
     prompt: str
     me: int
     taken: float
-    persona: Persona = personas.DEFAULT
+    persona: Persona = character.DEFAULT
     image: bool = False
     unasked: bool = False
     refused: SkyError | None = None

@@ -8,23 +8,23 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.alone import Alone
 from bot.answering import Answering, Kit
 from bot.apologies import Apologies
 from bot.call import Call
 from bot.decision import Answer, Rules, called, decide
 from bot.errors import DiscordDown, OverLimit, QuestionGone, TooBusy, UnknownPersona
+from bot.lease.alone import Alone
+from bot.lease.overheard import Overheard
+from bot.lease.taken import Taken
 from bot.lists import Lists
-from bot.overheard import Overheard
-from bot.taken import Taken
 from bot.temper import Temper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.alone import Floor
     from bot.errors import SkyError
-    from bot.limits import Caller
+    from bot.lease.alone import Floor
+    from bot.limits.hourly import Caller
     from bot.lists import Barred
     from bot.messages import Author, Message, Place
 

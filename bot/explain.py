@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bot.money import cost, dearest, price_of
+from bot.limits.money import cost, dearest, price_of
 from bot.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bot.cast import Cast
-    from bot.settings import Settings
+    from bot.personas.cast import Cast
+    from bot.settings.schema import Settings
 
 _EXAMPLE = (1000, 300)  # tokens read and written: a short conversation and its answer
 

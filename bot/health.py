@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from bot.metrics import Metrics
-    from bot.settings import Http
+    from bot.settings.schema import Http
 
 
 @contextlib.asynccontextmanager

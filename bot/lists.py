@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bot.messages import Author, Place
-    from bot.settings_calling import Access
+    from bot.settings.calling import Access
 
 Barred = Literal["bot", "place", "person", "direct_messages"]
 

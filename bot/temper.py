@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.messages import Message
-    from bot.settings_calling import Access, Ambient
+    from bot.settings.calling import Access, Ambient
 
 V = TypeVar("V")
 

@@ -9,10 +9,9 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from bot import personas
 from bot.ask import Ask
-from bot.chain import follow
-from bot.conversation import attachments, words_of, write
+from bot.conversation.chain import follow
+from bot.conversation.turns import attachments, words_of, write
 from bot.decision import after_command, without_mention
 from bot.errors import (
     BadPicture,
@@ -23,21 +22,22 @@ from bot.errors import (
     Unexpected,
 )
 from bot.messages import shard_of
+from bot.personas import character
 from bot.usage import reckoned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.allowance import Allowance
     from bot.call import Call
-    from bot.chain import History
-    from bot.conversation import Conversation
-    from bot.files import Reader
-    from bot.guard import Guard
-    from bot.llm import Model
+    from bot.conversation.chain import History
+    from bot.conversation.files import Reader
+    from bot.conversation.recall import Recall
+    from bot.conversation.turns import Conversation
+    from bot.limits.allowance import Allowance
+    from bot.llm.model import Model
     from bot.messages import Message, Picture
-    from bot.recall import Recall
-    from bot.settings import Settings
+    from bot.safety.guard import Guard
+    from bot.settings.schema import Settings
 
 _USUAL = " " * 1000  # characters: the answer that is reckoned with while one is written
 _SOURCES = 8  # pages that are named below an answer
@@ -187,7 +187,7 @@ class Thinking:
     def _question(self, conversation: Conversation) -> Ask:
         persona = self._call.persona
         return Ask(
-            personas.instructions(persona, joining_in=self._call.unasked),
+            character.instructions(persona, joining_in=self._call.unasked),
             conversation.turns,
             model=persona.model,
             temperature=persona.temperature,

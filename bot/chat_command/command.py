@@ -6,24 +6,24 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot import persona_files
-from bot.access import Access
-from bot.allowance import Allowance
 from bot.chat_command.arguments import INSIDE
 from bot.chat_command.talk import Means, Talk
-from bot.downloads import Downloads
+from bot.conversation.downloads import Downloads
+from bot.conversation.files import Reader
+from bot.credentials.access import Access
 from bot.errors import UnknownPersona
-from bot.files import Reader
-from bot.guard import Guard
-from bot.llm import OpenAIModel
+from bot.limits.allowance import Allowance
+from bot.llm.model import OpenAIModel
 from bot.metrics import Metrics
-from bot.moderation import Moderation
+from bot.personas import files as persona_files
+from bot.safety.guard import Guard
+from bot.safety.moderation import Moderation
 from bot.well_formed import well_formed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bot.settings_file import Loaded
+    from bot.settings.loading import Loaded
 
 _PROMPT = "> "
 

@@ -11,25 +11,25 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.blank import is_blank
 from bot.call import Call
-from bot.conversation import EPOCH
+from bot.conversation.recall import Recall
+from bot.conversation.turns import EPOCH
 from bot.decision import Answer, after_command
 from bot.errors import NothingSaid, OverLimit, SkyError, UnknownPersona
 from bot.messages import Author, Message, Place
-from bot.recall import Recall
+from bot.reply.blank import is_blank
 from bot.thinking import Thinking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.allowance import Allowance
-    from bot.cast import Cast
-    from bot.files import Reader
-    from bot.guard import Guard
-    from bot.llm import Model
+    from bot.conversation.files import Reader
+    from bot.limits.allowance import Allowance
+    from bot.llm.model import Model
     from bot.messages import Picture
-    from bot.settings import Settings
+    from bot.personas.cast import Cast
+    from bot.safety.guard import Guard
+    from bot.settings.schema import Settings
 
 _ME, _YOU, _CHANNEL = 1, 2, 3
 _WHEN = re.compile(r"<t:(\d+):R>")

@@ -7,13 +7,13 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from bot.credential_forms import digest
-from bot.keyvault import VaultTrouble
+from bot.credentials.forms import digest
+from bot.credentials.keyvault import VaultTrouble
 from bot.secrets_command import running
 from bot.secrets_command.desk import Refused
 
 if TYPE_CHECKING:
-    from bot.keyvault import Secret
+    from bot.credentials.keyvault import Secret
     from bot.secrets_command.desk import Desk
     from bot.secrets_command.kinds import Kind
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from bot.credential_forms import digest
-from bot.keyvault import VaultTrouble
+from bot.credentials.forms import digest
+from bot.credentials.keyvault import VaultTrouble
 from bot.secrets_command import rights, running
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.azure_vault import AzureVault
+from bot.credentials.azure_vault import AzureVault
+from bot.credentials.keyvault import VaultTrouble
 from bot.errors import BadSettings
-from bot.keyvault import VaultTrouble
 from bot.secrets_command import change, rights
 from bot.secrets_command.check import check
 from bot.secrets_command.desk import Desk, Options, Refused
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bot.secrets_command.desk import Person
-    from bot.settings import Settings
+    from bot.settings.schema import Settings
 
 _CHANGES = {"set": change.set_new, "rotate": change.rotate, "undo": change.undo}
 _PATIENCE = 30.0  # seconds for one question to the vault: `az` itself takes some

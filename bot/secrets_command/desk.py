@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.azure_vault import AzureVault
-    from bot.settings import Settings
+    from bot.credentials.azure_vault import AzureVault
+    from bot.settings.schema import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.credential_forms import not_discord, not_openai
+from bot.credentials.forms import not_discord, not_openai
 from bot.secrets_command import services
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from bot.secrets_command.services import Verdict
-    from bot.settings import Settings
+    from bot.settings.schema import Settings
 
 _DISCORD_STEPS = """\
 1. Open https://discord.com/developers/applications, your application, Bot.

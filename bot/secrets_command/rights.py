@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bot.keyvault import VaultTrouble
+from bot.credentials.keyvault import VaultTrouble
 
 if TYPE_CHECKING:
     from bot.secrets_command.desk import Desk

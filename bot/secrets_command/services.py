@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 if TYPE_CHECKING:
-    from bot.settings import Settings
+    from bot.settings.schema import Settings
 
 _SECONDS = 15.0
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404

@@ -6,11 +6,11 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bot.conversation.files import Unfetched
 from bot.errors import MayNotSpeak, PlaceGone
-from bot.files import Unfetched
-from bot.guard import Guard
-from bot.llm import unseen
-from bot.moderation import Moderation
+from bot.llm.model import unseen
+from bot.safety.guard import Guard
+from bot.safety.moderation import Moderation
 from bot.usage import Usage
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bot.errors import SkyError
     from bot.messages import Message, Picture, Post
     from bot.metrics import Metrics
-    from bot.settings import Settings
+    from bot.settings.schema import Settings
 
 
 class Archive:
@@ -66,7 +66,7 @@ class Shelf:
     most_at_once: int = 0
 
     async def fetch(self, url: str, most: int) -> bytes:
-        """See bot.files.Source."""
+        """See bot.conversation.files.Source."""
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(0)
@@ -181,7 +181,7 @@ class FakeModel:
         show: Callable[[Picture], object] = unseen,
         cite: Callable[[str], object] = unseen,
     ) -> Usage:
-        """See bot.llm.Model."""
+        """See bot.llm.model.Model."""
         self.asked.append(ask)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -210,7 +210,7 @@ class FakeJudge:
     asked: list[str] = field(default_factory=list)
 
     async def flagged(self, text: str, model: str) -> bool:
-        """See bot.moderation.Judge."""
+        """See bot.safety.moderation.Judge."""
         del model
         self.asked.append(text)
         await asyncio.sleep(0)

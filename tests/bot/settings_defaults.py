@@ -1,6 +1,6 @@
-"""Write bot/defaults.toml from the settings' classes; settings_table.py is the command.
+"""Write bot/settings/defaults.toml from the settings' classes; settings_table.py is the command.
 
-The bot reads that file below the operator's own (settings_file.py). Written like this it cannot
+The bot reads that file below the operator's own (settings/loading.py). Written like this it cannot
 lack a key, and a test compares it with the classes field by field.
 """
 
@@ -13,9 +13,9 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel
 
-from bot.settings import PREFIX, SEPARATOR, Settings
+from bot.settings.schema import PREFIX, SEPARATOR, Settings
 
-FILE = Path(__file__).parents[2] / "bot" / "defaults.toml"
+FILE = Path(__file__).parents[2] / "bot" / "settings" / "defaults.toml"
 
 _HEAD = f"""\
 # Every setting with its meaning and its default, as the bot reads them before your own file.

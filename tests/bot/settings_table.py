@@ -1,4 +1,4 @@
-"""Write the settings from the code into bot/README.md (a table) and bot/defaults.toml.
+"""Write the settings from the code into bot/README.md (a table) and bot/settings/defaults.toml.
 
 python -m tests.bot.settings_table
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bot.settings import PREFIX, SEPARATOR, Settings
+from bot.settings.schema import PREFIX, SEPARATOR, Settings
 from tests.bot import settings_defaults
 
 README = Path(__file__).parents[2] / "bot" / "README.md"

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.azure_vault import AzureVault
-from bot.entra_key import EntraKey
+from bot.credentials.azure_vault import AzureVault
+from bot.credentials.entra_key import EntraKey
+from bot.credentials.keyvault import REMEDIES, VaultTrouble
 from bot.errors import CredentialMissing
-from bot.keyvault import REMEDIES, VaultTrouble
 from tests.loop.vault_server import harness
 from tests.loop.vault_server.harness import BOT, VAULT_URL, Harness
 from tests.loop.vault_server.records import Fault, Identity

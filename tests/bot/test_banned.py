@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.banned import Banned, Hiding
+from bot.safety.banned import Banned, Hiding
 
 WORDS = ("heck", "purple rain", "naïve", "空", "a.b")
 

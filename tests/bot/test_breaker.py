@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.breaker import Breaker
 from bot.errors import ModelPaused
+from bot.llm.breaker import Breaker
 
 
 class Clock:

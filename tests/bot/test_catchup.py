@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import discord
 import pytest
 
-from bot.catchup import CatchUp
+from bot.discord.catchup import CatchUp
 from bot.metrics import Metrics
-from bot.pace import Gate
+from bot.reply.pace import Gate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from bot import chain
-from bot.chain import Chain, History, follow
+from bot.conversation import chain
+from bot.conversation.chain import Chain, History, follow
+from bot.conversation.recall import Recall
 from bot.messages import Author, Message
-from bot.recall import Recall
-from bot.settings import Conversation as Limits
+from bot.settings.schema import Conversation as Limits
 from tests.bot.fakes import Archive, SilentArchive
 
 ADA, SKY = Author(1, "Ada"), Author(7, "Sky", bot=True)

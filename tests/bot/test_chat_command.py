@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from bot.allowance import Allowance
-from bot.cast import Cast
 from bot.chat_command.talk import Means, Talk
+from bot.conversation.files import Reader
 from bot.errors import ModelDown, NothingSaid, UnknownPersona
-from bot.files import Reader
+from bot.limits.allowance import Allowance
 from bot.messages import Picture
 from bot.metrics import Metrics
-from bot.personas import Persona
-from bot.settings import Settings
-from bot.settings_calling import Personas
-from bot.settings_limits import Limits
+from bot.personas.cast import Cast
+from bot.personas.character import Persona
+from bot.settings.calling import Personas
+from bot.settings.limits import Limits
+from bot.settings.schema import Settings
 from tests.bot.fakes import FakeModel, Shelf, open_guard
 
 PIRATE = Persona("Captain", "You are Captain.", greeting="Ahoy!")

@@ -12,11 +12,11 @@ import aiohttp
 import discord
 import pytest
 
-from bot import connection
-from bot.connection import Connection
-from bot.credentials import Credential
+from bot.credentials.credential import Credential
+from bot.discord import connection
+from bot.discord.connection import Connection
+from bot.discord.pulse import Pulse
 from bot.metrics import Metrics
-from bot.pulse import Pulse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,11 +7,11 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.chain import Chain
-from bot.conversation import Conversation, Turn, write
-from bot.files import File
+from bot.conversation.chain import Chain
+from bot.conversation.files import File
+from bot.conversation.turns import Conversation, Turn, write
 from bot.messages import Attachment, Author, Message
-from bot.settings import Conversation as Limits
+from bot.settings.schema import Conversation as Limits
 
 ME = 7
 ADA, BRAM, SKY = Author(1, "Ada"), Author(2, "Bram"), Author(ME, "Sky", bot=True)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.credential_files import watch
-from bot.credentials import Credential
+from bot.credentials.credential import Credential
+from bot.credentials.mounted import watch
 from bot.errors import CredentialMissing
 from bot.metrics import Metrics
 

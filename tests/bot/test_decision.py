@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bot.decision import Answer, Ignore, Rules, after_command, decide
 from bot.lists import Lists
 from bot.messages import Author, Message, Place
-from bot.settings_calling import Access
+from bot.settings.calling import Access
 
 ME = 7
 ADA = Author(1, "Ada")

@@ -1,4 +1,4 @@
-"""bot/defaults.toml: what the bot reads below everybody's own settings."""
+"""bot/settings/defaults.toml: what the bot reads below everybody's own settings."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 import tomllib
 from typing import TYPE_CHECKING
 
-from bot import settings_file
-from bot.settings import Settings
-from bot.settings_file import known_keys, load
+from bot.settings import loading
+from bot.settings.loading import known_keys, load
+from bot.settings.schema import Settings
 from tests.bot import settings_defaults
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def test_every_key_stands_in_the_file_with_a_comment() -> None:
 def test_the_bot_reads_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changed = tmp_path / "defaults.toml"
     changed.write_text(settings_defaults.text().replace('command = "!sky"', 'command = "!sea"'))
-    monkeypatch.setattr(settings_file, "DEFAULTS", changed)
+    monkeypatch.setattr(loading, "DEFAULTS", changed)
 
     assert load(None, {}).settings.discord.command == "!sea"
 

@@ -6,17 +6,17 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bot.allowance import Allowance
-from bot.alone import Alone
 from bot.answering import Kit
+from bot.conversation.files import Reader
+from bot.conversation.recall import Recall
 from bot.desk import Desk
 from bot.errors import DiscordDown, Interrupted, TooBusy, Unexpected
-from bot.files import Reader
+from bot.lease.alone import Alone
+from bot.limits.allowance import Allowance
 from bot.messages import Author, Message
 from bot.metrics import Metrics
-from bot.pace import Pace
-from bot.recall import Recall
-from bot.settings import Files, Reply, Settings, Work
+from bot.reply.pace import Pace
+from bot.settings.schema import Files, Reply, Settings, Work
 from tests.bot.fakes import Archive, FakeModel, FakeOutbox, Shelf, open_guard
 
 if TYPE_CHECKING:

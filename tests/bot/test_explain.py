@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bot.cast import Cast, only_sky
 from bot.explain import explain, notes
-from bot.personas import Persona
-from bot.settings import OpenAI, Reply, Settings
-from bot.settings_calling import Access, Ambient, Personas
-from bot.settings_limits import Budget, Limits
-from bot.settings_safety import Safety
+from bot.personas.cast import Cast, only_sky
+from bot.personas.character import Persona
+from bot.settings.calling import Access, Ambient, Personas
+from bot.settings.limits import Budget, Limits
+from bot.settings.safety import Safety
+from bot.settings.schema import OpenAI, Reply, Settings
 
 
 def told(settings: Settings) -> dict[str, str]:

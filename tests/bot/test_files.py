@@ -7,9 +7,9 @@ from base64 import b64decode
 
 import pytest
 
-from bot.files import File, Reader
+from bot.conversation.files import File, Reader
 from bot.messages import Attachment
-from bot.settings import Files
+from bot.settings.schema import Files
 from tests.bot.fakes import Shelf
 
 PNG = b64decode(

@@ -15,10 +15,10 @@ from bot.errors import (
     SkyError,
     Unchecked,
 )
-from bot.guard import Guard
 from bot.metrics import Metrics
-from bot.moderation import Moderation
-from bot.settings_safety import Safety
+from bot.safety.guard import Guard
+from bot.safety.moderation import Moderation
+from bot.settings.safety import Safety
 from tests.bot.fakes import FakeJudge
 
 SENTENCE = "The sky over the harbour turned slowly from grey to blue while the last gulls went. "

@@ -8,7 +8,7 @@ import pytest
 from bot.errors import BadSettings
 from bot.health import serving
 from bot.metrics import Metrics
-from bot.settings import Http
+from bot.settings.schema import Http
 
 ANY_PORT = Http(host="127.0.0.1", port=0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import graphlib
 import json
 import re
 import subprocess
@@ -104,24 +105,38 @@ def test_importing_does_nothing(module: str, nursery: subprocess.Popen[str]) -> 
     assert json.loads(nursery.stdout.readline()) == [0, ""]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_no_file_is_too_long_to_read(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 300
 
 
-def test_discords_objects_stay_in_the_rooms_that_the_readme_names() -> None:
+def test_discords_objects_stay_in_the_folder_that_the_readme_names() -> None:
     """Elsewhere its library is at most a type."""
     text = (ROOT / "bot" / "README.md").read_text()
     said = text.partition("Discord's objects stay in ")[2].partition(":")[0]
-    named = {
-        path.name
-        for name in re.findall(r"`([\w*]+\.py)`", said)
-        for path in (ROOT / "bot").glob(name)
-    }
+    named = set(re.findall(r"\[`(\w+)/`\]", said))
     importing = {
-        path.name
+        _folder(path)
         for path in FILES
         if re.search(r"^(import discord|from discord[. ])", path.read_text(), re.MULTILINE)
     }
 
     assert importing == named
+
+
+def test_no_two_folders_import_each_other() -> None:
+    """Not even for a type, and not in a circle; what they share lies at the top."""
+    folders = {_folder(path) for path in FILES} - {""}
+    imports: dict[str, set[str]] = {folder: set() for folder in folders}
+    for path in FILES:
+        if _folder(path):
+            named = re.findall(r"^ *from bot\.(\w+)", path.read_text(), re.MULTILINE)
+            imports[_folder(path)] |= folders.intersection(named) - {_folder(path)}
+
+    assert "settings" in imports["lease"]
+    graphlib.TopologicalSorter(imports).prepare()  # raises a CycleError that names the circle
+
+
+def _folder(path: Path) -> str:
+    """Name the folder of bot/ that a file lies in; nothing at the top."""
+    return "".join(path.relative_to(ROOT / "bot").parts[:-1])

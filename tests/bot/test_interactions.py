@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, cast
 import discord
 import pytest
 
-from bot import interactions
-from bot.cast import only_sky
 from bot.decision import Answer, Ignore, Rules, called, decide
+from bot.discord import interactions
+from bot.discord.interactions import House, Interactions, Topics
+from bot.discord.invocation import Invocation
 from bot.errors import OverLimit
-from bot.interactions import House, Interactions, Topics
-from bot.invocation import Invocation
 from bot.lists import Lists
 from bot.messages import Asked, Author, Message, Place
 from bot.metrics import Metrics
-from bot.settings import Settings
-from bot.settings_calling import Access
+from bot.personas.cast import only_sky
+from bot.settings.calling import Access
+from bot.settings.schema import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

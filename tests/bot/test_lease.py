@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.lease import Lease
-from bot.lease_record import Fate, LeaseAway, LeaseChanged, Record
-from bot.lease_speaker import How
-from bot.lease_timing import Timing
+from bot.lease.holding import Lease
+from bot.lease.record import Fate, LeaseAway, LeaseChanged, Record
+from bot.lease.speaker import How
+from bot.lease.timing import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.lease_file import FileShelf
-from bot.lease_record import Fate, LeaseAway, LeaseChanged
+from bot.lease.locked_file import FileShelf
+from bot.lease.record import Fate, LeaseAway, LeaseChanged
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
 import asyncio, sys, time
 from pathlib import Path
-from bot.lease_file import FileShelf
+from bot.lease.locked_file import FileShelf
 
 async def hold():
     shelf = FileShelf(Path(sys.argv[1]), "another")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.limits import HOUR, Caller, Limits, Over
-from bot.settings_limits import Limits as Settings
+from bot.limits.hourly import HOUR, Caller, Limits, Over
+from bot.settings.limits import Limits as Settings
 
 
 @dataclass

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.links import Unmasking
+from bot.safety.links import Unmasking
 
 
 def shown(pieces: list[str]) -> str:

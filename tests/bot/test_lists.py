@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.lists import Barred, Lists
 from bot.messages import Author, Place
-from bot.settings_calling import Access
+from bot.settings.calling import Access
 
 ADA = Author(1, "Ada", roles=("70", "pilots"))
 GUEST = Author(2, "Guest", roles=())

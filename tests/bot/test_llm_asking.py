@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.ask import Ask
-from bot.breaker import Breaker
-from bot.conversation import Turn
+from bot.conversation.turns import Turn
 from bot.errors import (
     CutShort,
     Filtered,
@@ -20,12 +19,13 @@ from bot.errors import (
     QuotaSpent,
     SkyError,
 )
-from bot.llm_asking import Asking, Spoken
+from bot.llm.asking import Asking, Spoken
+from bot.llm.breaker import Breaker
 from bot.metrics import Metrics
 from bot.usage import Usage
 
 if TYPE_CHECKING:
-    from bot.llm_tools import Hearer
+    from bot.llm.hosted_tools import Hearer
 
 ASK = Ask("You are Sky.", (Turn("user", "Ada: tell me a tale"),))
 
@@ -60,7 +60,7 @@ class Script:
         self.asked: list[Ask] = []
 
     async def answer(self, client: Any, key: str, ask: Ask, hearer: Hearer) -> Usage:
-        """See bot.llm_streams.Api."""
+        """See bot.llm.streams.Api."""
         del client, key
         self.asked.append(ask)
         words, ending = self.acts.pop(0)

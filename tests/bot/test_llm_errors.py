@@ -23,7 +23,7 @@ from bot.errors import (
     SkyError,
     TooMuchText,
 )
-from bot.llm_errors import mapped, raise_for_event, raise_for_finish
+from bot.llm.provider_errors import mapped, raise_for_event, raise_for_finish
 from bot.usage import Usage
 
 REQUEST = httpx2.Request("POST", "https://api.example/v1/responses")

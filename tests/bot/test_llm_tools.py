@@ -9,8 +9,8 @@ import pytest
 
 from bot.ask import Ask
 from bot.errors import Filtered, ModelDown
-from bot.llm_asking import Spoken
-from bot.llm_tools import Tools, cited, wanted
+from bot.llm.asking import Spoken
+from bot.llm.hosted_tools import Tools, cited, wanted
 from bot.messages import Picture
 from bot.usage import Usage
 
@@ -26,15 +26,15 @@ class Heard:
     pages: list[str] = field(default_factory=list)
 
     def say(self, text: str) -> None:
-        """See bot.llm_tools.Hearer."""
+        """See bot.llm.hosted_tools.Hearer."""
         self.said.append(text)
 
     def show(self, picture: Picture) -> None:
-        """See bot.llm_tools.Hearer."""
+        """See bot.llm.hosted_tools.Hearer."""
         self.pictures.append(picture)
 
     def cite(self, url: str) -> None:
-        """See bot.llm_tools.Hearer."""
+        """See bot.llm.hosted_tools.Hearer."""
         self.pages.append(url)
 
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.limits import Caller, Over
+from bot.limits.hourly import Caller, Over
+from bot.limits.money import Purse, cost
 from bot.metrics import Metrics
-from bot.money import Purse, cost
-from bot.settings_limits import Budget, Price
+from bot.settings.limits import Budget, Price
 from bot.usage import Usage
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.pace import Gate, Pace
+from bot.reply.pace import Gate, Pace
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.buttons import button
+from bot.commands.buttons import button
 from bot.errors import DiscordDown
 from bot.messages import Author, Button, Message, Picture, Post
-from bot.pages import Order, Pages
-from bot.settings import Reply as Settings
+from bot.reply.pages import Order, Pages
+from bot.settings.schema import Reply as Settings
 from tests.bot.fakes import FakeOutbox
 from tests.bot.wire.stitch import balanced, is_whole
 

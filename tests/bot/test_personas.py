@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import persona_files, personas
-from bot.cast import Cast, only_sky
 from bot.errors import UnknownPersona
 from bot.messages import Place
-from bot.personas import Persona
-from bot.settings_calling import Personas
-from bot.settings_file import load
+from bot.personas import character
+from bot.personas import files as persona_files
+from bot.personas.cast import Cast, only_sky
+from bot.personas.character import Persona
+from bot.settings.calling import Personas
+from bot.settings.loading import load
 
 PIRATE = Persona("Pirate", "You are a pirate.")
 TUTOR = Persona("Patient Tutor", "You are a tutor.")
@@ -26,7 +27,7 @@ def cast(**choices: object) -> Cast:
 
 
 def test_without_files_and_choices_everywhere_is_sky() -> None:
-    assert only_sky().at(THREAD) == only_sky().at(Place()) == personas.DEFAULT
+    assert only_sky().at(THREAD) == only_sky().at(Place()) == character.DEFAULT
 
 
 @pytest.mark.parametrize(

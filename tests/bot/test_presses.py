@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bot import buttons
-from bot.allowance import Allowance
 from bot.answering import Kit
-from bot.buttons import Act, Mark
+from bot.commands import buttons
+from bot.commands.buttons import Act, Mark
+from bot.commands.presses import Press, Presses, Response
+from bot.conversation.files import Reader
+from bot.conversation.recall import Recall
 from bot.desk import Desk
 from bot.errors import DiscordDown
-from bot.files import Reader
+from bot.limits.allowance import Allowance
 from bot.messages import Author, Message
 from bot.metrics import Metrics
-from bot.pace import Pace
-from bot.presses import Press, Presses, Response
-from bot.recall import Recall
-from bot.settings import Reply, Settings
-from bot.settings_calling import Access
-from bot.settings_limits import Limits
+from bot.reply.pace import Pace
+from bot.settings.calling import Access
+from bot.settings.limits import Limits
+from bot.settings.schema import Reply, Settings
 from tests.bot.fakes import Archive, FakeModel, FakeOutbox, Shelf, open_guard
 
 ME = 7

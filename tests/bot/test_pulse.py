@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from bot.discord.pulse import Pulse
 from bot.metrics import Metrics
-from bot.pulse import Pulse
 
 
 class Clock:

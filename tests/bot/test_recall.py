@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bot.conversation.recall import Recall
 from bot.messages import Author, Message
-from bot.recall import Recall
 
 ADA = Author(1, "Ada")
 

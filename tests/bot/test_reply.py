@@ -18,10 +18,10 @@ from bot.errors import (
     SkyError,
 )
 from bot.messages import Author, Message
-from bot.pace import Pace
-from bot.pages import Order, nonce
-from bot.reply import Reply
-from bot.settings import Reply as Timing
+from bot.reply.pace import Pace
+from bot.reply.pages import Order, nonce
+from bot.reply.writing import Reply
+from bot.settings.schema import Reply as Timing
 from tests.bot.fakes import FakeOutbox
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ async def test_an_interrupted_answer_says_so_and_keeps_what_was_said() -> None:
 
 
 async def test_typing_is_shown_while_the_model_thinks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.reply._TYPING_AFTER", 0.01)
+    monkeypatch.setattr("bot.reply.writing._TYPING_AFTER", 0.01)
     outbox = FakeOutbox()
     reply = Reply(Order(CALL, CALL.id), outbox, Quick(1), AT_ONCE, lambda: None)
 

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import screens
-from bot.cast import Cast, only_sky
+from bot.commands import screens
 from bot.lists import Barred
 from bot.messages import Place
-from bot.personas import Persona
-from bot.settings import Settings
-from bot.settings_calling import Personas
-from bot.settings_file import load
+from bot.personas.cast import Cast, only_sky
+from bot.personas.character import Persona
+from bot.settings.calling import Personas
+from bot.settings.loading import load
+from bot.settings.schema import Settings
 
 LIMIT = 2000
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bot.errors import BadSettings
-from bot.settings import Settings
-from bot.settings_file import known_keys, load
+from bot.settings.loading import known_keys, load
+from bot.settings.schema import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

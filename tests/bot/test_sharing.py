@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.sharing import gives, patience, wanted
+from bot.lease.sharing import gives, patience, wanted
 
 PODS = ["a", "b", "c", "d", "e"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import discord
 import pytest
 
+from bot.discord.sight import may_read
 from bot.messages import Author, Message
-from bot.sight import may_read
 
 SERVER, CREW, CAPTAINS, ADA, OWNER, HALL = 5, 50, 51, 1, 2, 11
 READ = {"view_channel": True, "read_message_history": True}

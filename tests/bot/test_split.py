@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bot.split import LIMIT, Place, next_part, split
+from bot.reply.split import LIMIT, Place, next_part, split
 
 PIECES = st.sampled_from(
     [

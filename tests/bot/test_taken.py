@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.taken import Taken, packed, unpacked
+from bot.lease.taken import Taken, packed, unpacked
 
 ENDING = 35.0
 LONG_AGO = 1_456_000_000_000_000_000

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bot.decision import Answer, Ignore
 from bot.messages import Author, Message, Place
-from bot.settings_calling import Access, Ambient
+from bot.settings.calling import Access, Ambient
 from bot.temper import Temper
 
 TALK = Message(

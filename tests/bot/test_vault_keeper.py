@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.credential_forms import digest
-from bot.credentials import Credential
-from bot.keyvault import REMEDIES, Secret, VaultTrouble, Version
+from bot.credentials.credential import Credential
+from bot.credentials.forms import digest
+from bot.credentials.keyvault import REMEDIES, Secret, VaultTrouble, Version
+from bot.credentials.vault_keeper import Keeper, Pauses
 from bot.metrics import Metrics
-from bot.vault_keeper import Keeper, Pauses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

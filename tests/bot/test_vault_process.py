@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.keyvault import VaultTrouble
-from bot.vault_process import VaultProcess
+from bot.credentials.keyvault import VaultTrouble
+from bot.credentials.vault_process import VaultProcess
 from tests.loop.vault_server import harness
 from tests.loop.vault_server.harness import VAULT_URL, Harness
 from tests.loop.vault_server.records import Fault

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bot.persona_files import DIRECTORY
-from bot.settings import Settings
+from bot.personas.files import DIRECTORY
+from bot.settings.schema import Settings
 from tests.gitops.findings import ROOT, KubeObject
 
 

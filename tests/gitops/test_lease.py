@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from bot.lease_kubernetes import KubernetesShelf
-from bot.lease_record import Fate, LeaseAway, LeaseChanged, Record, now
+from bot.lease.kubernetes import KubernetesShelf
+from bot.lease.record import Fate, LeaseAway, LeaseChanged, Record, now
 from tests.gitops.apiserver import ApiServer
 from tests.gitops.findings import KubeObject
 from tests.gitops.render import Render

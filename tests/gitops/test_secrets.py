@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bot.settings import Settings
+from bot.settings.schema import Settings
 from tests.gitops import render
 from tests.gitops.check import Run
 from tests.gitops.conform import conform

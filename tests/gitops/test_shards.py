@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bot.settings import Settings
+from bot.settings.schema import Settings
 from tests.gitops import render
 from tests.gitops.admission import admit
 from tests.gitops.apiserver import ApiServer

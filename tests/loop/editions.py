@@ -18,7 +18,7 @@ from tests.loop.images import Say
 from tests.loop.merge import Clone, Image, ImageWorkflow
 from tests.loop.observe import BOT, FLUX, ImageRepository, NotSeen, Observer, PodSeen
 
-PERSONA = "bot/personas.py"
+PERSONA = "bot/personas/character.py"
 _EDITION = re.compile(r"You are Sky(?: \(edition (\d+)\))?")
 _LONG = 120.0
 _FIRST_LOOK = 3.0  # seconds until the watches have told what there is

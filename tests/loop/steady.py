@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from bot import commands
+from bot.commands import catalog
 from tests.bot.wire.answers import Seen
 from tests.loop import state
 from tests.loop.discord_server.control import DiscordControl
@@ -85,7 +85,7 @@ class Steady:
         """
         name = f"load-{self.mark}-{self._next():05}"
         text = f"Tell me about {name}. {pace}"
-        invoked = await self.discord.invoke(commands.ASK, channel, author, {commands.TOPIC: text})
+        invoked = await self.discord.invoke(catalog.ASK, channel, author, {catalog.TOPIC: text})
         asked = made_at(int(invoked.id))
         self._invoked[invoked.id] = _Question(name, asked)
         self._note_interaction(await self.discord.interaction(invoked.id))

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from openai import AsyncOpenAI
 
-from bot import commands
+from bot.commands import catalog
 from bot.errors import ModelBusy
 from tests.bot.wire.servers import Servers, servers
 from tests.loop.fate import Fate, Tally
@@ -140,7 +140,7 @@ async def test_a_true_sentence_of_failure_is_a_fate_of_its_own(stage: Stage) -> 
 
 
 async def test_a_command_that_nobody_acknowledges_is_told_by_discord_itself(stage: Stage) -> None:
-    await stage.discord("PUT", f"applications/{await stage.me()}/commands", list(commands.ALL))
+    await stage.discord("PUT", f"applications/{await stage.me()}/commands", list(catalog.ALL))
 
     await stage.load.command("general", "Ada", "[[chunks=2]]")
     tally = await stage.load.settled(quiet=5)

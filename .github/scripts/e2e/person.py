@@ -14,7 +14,7 @@ REPOSITORY = (
     f"127.0.0.1:{REGISTRY_PORT}/discordskybot"  # the same registry, as Docker may push to it
 )
 NAME = re.compile(r"You are Sky(?: \(edition \d+\))?")
-PERSONA = Path("bot/personas.py")
+PERSONA = Path("bot/personas/character.py")
 ATTEMPTS = 5
 
 

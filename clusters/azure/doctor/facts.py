@@ -66,7 +66,7 @@ class Bot(Value):
 
 
 class SecretLook(Value):
-    """One secret of the vault, asked for as the bot: `label` is "ok" or one of bot.keyvault's."""
+    """One secret, asked for as the bot: `label` is "ok" or one of bot.credentials.keyvault's."""
 
     name: str
     label: str

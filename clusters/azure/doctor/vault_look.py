@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bot.azure_vault import AzureVault
-from bot.keyvault import VaultTrouble
+from bot.credentials.azure_vault import AzureVault
+from bot.credentials.keyvault import VaultTrouble
 from bot.secrets_command.arguments import SECRETS
 from clusters.azure.doctor.facts import ACCOUNT, BOT, SecretLook
 from clusters.azure.doctor.kubectl import Kubectl, Unanswered

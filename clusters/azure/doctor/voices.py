@@ -10,7 +10,7 @@ from clusters.azure.doctor.facts import BOT, Facts
 from clusters.azure.doctor.party import BOT_PARTY, FLUX_PARTY, Party, words
 from clusters.azure.doctor.verdict import Verdict, broken
 
-# Azure's words for what bot.keyvault calls by labels of its own.
+# Azure's words for what bot.credentials.keyvault calls by labels of its own.
 _LABELS = {"denied": "ForbiddenByRbac", "disabled": "SecretDisabled", "missing": "SecretNotFound"}
 _REACHED = {"ok", "disabled", "missing"}  # labels of a vault that let the bot in
 _REGISTRY_LINKS = ("identity", "federation", "role")

@@ -11,7 +11,7 @@ import pytest
 from bot.__main__ import main
 from bot.secrets_command import arguments, command
 from bot.secrets_command.desk import Person
-from bot.settings_file import load
+from bot.settings.loading import load
 from tests.loop.openai_server.keys import digest
 from tests.loop.vault_server.harness import (
     ISSUER,

@@ -1,0 +1,1 @@
+"""What people ask by commands, menus and buttons, and what they are shown; plain values only."""

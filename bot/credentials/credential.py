@@ -1,0 +1,242 @@
+"""A credential: its value now, where that came from, and what its service said of it.
+
+It is read from a mounted file; Key Vault is asked when there is no value or its service refused it;
+last comes an environment variable, for a laptop. White space around a value is dropped: a trailing
+newline is the commonest mistake, and it makes the HTTP libraries fail in ways that hide it.
+
+A refused value is never taken again from a file that has not changed since, and one that worked
+before stays at hand: where the new one is refused and the old one is not, the old one goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bot.credentials.forms import digest, no_form
+from bot.credentials.gauges import CredentialGauges
+from bot.credentials.held import Held
+from bot.errors import CredentialMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bot.credentials.held import Source
+    from bot.credentials.keyvault import Version
+    from bot.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+_FILE_LAG = 600.0  # seconds: a file that names a value refused so recently is behind the times
+_VAULT_AGAIN = 30.0  # seconds: a new key may be refused until its provider knows it everywhere
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    at: float
+    version: str | None
+
+
+class Credential:
+    """One credential. `wrong` says what is wrong with a value at first sight, or None."""
+
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        metrics: Metrics,
+        *,
+        environment: str = "",
+        wrong: Callable[[str], str | None] = no_form,
+        patient: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.path = path
+        self.patient = patient  # whether somebody is asked for another while it is refused
+        self._environment = environment.strip()
+        self._wrong = wrong
+        self._clock = clock
+        self._gauges = CredentialGauges(name, metrics, lambda: self.usable)
+        self._held: Held | None = None
+        self._worked: Held | None = None
+        self._refused: dict[str, _Refusal] = {}
+        self._in_file: str | None = None
+        self._needed_since = clock()
+        self._news = asyncio.Event()
+        self.refresh()
+
+    @property
+    def value(self) -> str:
+        """The value now; raises CredentialMissing while there is none."""
+        if self._held is None:
+            remedy = "The file must exist, be readable and not be empty; or a Key Vault has it."
+            raise CredentialMissing(f"{self.path}: no credential for {self.name}. {remedy}")
+        return self._held.value
+
+    @property
+    def held(self) -> Held | None:
+        """The value now, with all that is known of it."""
+        return self._held
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a value that was not refused."""
+        return self._held is not None and digest(self._held.value) not in self._refused
+
+    @property
+    def needed_for(self) -> float:
+        """Seconds since there is no usable value; 0 while there is one."""
+        return 0.0 if self.usable else self._clock() - self._needed_since
+
+    def refuse(self, value: str) -> None:
+        """Note that the service refused `value`; another one that worked is used again, if any."""
+        self._gauges.refused()
+        held, now = self._held, self._clock()
+        is_ours = held is not None and held.value == value
+        if is_ours and self.usable:
+            self._needed_since = now
+        version = held.version.id if is_ours and held and held.version else None
+        self._refused[digest(value)] = _Refusal(now, version)
+        if self._worked is not None and self._worked.value == value:
+            self._worked = None
+        if not is_ours:
+            return
+        log.error("credential refused", extra=self._what())
+        if self._worked is not None:
+            log.warning("going back to the value that worked", extra=self._what(self._worked))
+            self._take(self._worked)
+        self._tell()
+
+    def accept(self, value: str, asked: float = float("inf")) -> None:
+        """Note that the service accepted `value`, so an earlier refusal was not about it.
+
+        A request that was `asked` (by the clock) before the refusal says nothing against that.
+        """
+        again = self._refused.get(digest(value))
+        if again is not None and again.at >= asked:
+            return
+        self._refused.pop(digest(value), None)
+        if self._held is not None and self._held.value == value:
+            self._worked = self._held
+        if again is not None:
+            self._tell()
+
+    async def another(self, than: str | None, timeout: float) -> bool:  # noqa: ASYNC109  # part of the contract
+        """Wait until there is a value, and one that is not `than`; False if none came in time.
+
+        Where `than` was refused, its service's change of mind about it will do as well.
+        """
+        refused = not self.usable
+
+        def helps() -> bool:
+            other = self._held is not None and self._held.value != than
+            return other or (refused and self.usable)
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self.until(helps)
+        return helps()
+
+    async def current(self) -> str:
+        """See `value`; for those to whom a key may also be a token that is fetched."""
+        return self.value
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Wait until `true()`, which is looked at whenever something about this changes."""
+        while not true():
+            self._news.clear()
+            await self._news.wait()
+
+    def refresh(self) -> None:
+        """Read the file again. What cannot be read, or used, leaves the value that was there."""
+        value = self._read()
+        if value is None or value == self._in_file:
+            return
+        self._in_file = value
+        if self._is_wrong(value, "file") or (self._held and self._held.value == value):
+            return
+        refusal = self._refused.get(digest(value))
+        if refusal and self.usable and self._clock() - refusal.at < _FILE_LAG:
+            log.info("the file is behind: its value was refused", extra=self._what())
+            return
+        self._take(Held(value, "file"))
+
+    def offer(self, value: str, version: Version) -> bool:
+        """Take what Key Vault holds if that helps; says whether it was taken."""
+        value = value.strip()
+        if self.usable or self._is_wrong(value, "keyvault"):
+            return False
+        if self._held is not None and self._held.value == value:
+            return False
+        refusal = self._refused.get(digest(value))
+        if refusal and refusal.version in {None, version.id}:
+            if self._clock() - refusal.at < _VAULT_AGAIN:
+                return False
+            del self._refused[digest(value)]
+        self._take(Held(value, "keyvault", version))
+        return True
+
+    def fall_back(self) -> None:
+        """Take the environment variable's value if there is one and nothing better."""
+        if self.usable or not self._environment or digest(self._environment) in self._refused:
+            return
+        if not self._is_wrong(self._environment, "environment"):
+            self._take(Held(self._environment, "environment"))
+
+    def describe(self, version: Version) -> None:
+        """Note what Key Vault says of its newest version, if that is the one in use.
+
+        A file does not name its version: a version that is younger than the value is another one.
+        """
+        held = self._held
+        if held is None:
+            return
+        if held.version.id != version.id if held.version else version.created > held.taken:
+            log.warning(
+                "the vault has a newer version", extra={**self._what(), "newer": version.id}
+            )
+            return
+        self._held = replace(held, version=version)
+        if self._worked is not None and self._worked.value == held.value:
+            self._worked = self._held
+        self._gauges.show(self._held)
+
+    def _read(self) -> str | None:
+        try:
+            return self.path.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            extra = {**self._what(), "error": type(error).__name__}
+            log.debug("credential unreadable", extra=extra)
+            return None
+
+    def _is_wrong(self, value: str, source: Source) -> bool:
+        problem = self._wrong(value) if value else "it is empty"
+        if problem:
+            extra = {"credential": self.name, "source": source, "problem": problem}
+            log.error("credential not taken", extra=extra)
+            self._gauges.rejected()
+        return bool(problem)
+
+    def _take(self, held: Held) -> None:
+        self._held = held
+        self._gauges.taken(held)
+        log.info("credential read", extra=self._what())
+        self._tell()
+
+    def _tell(self) -> None:
+        self._news.set()
+
+    def _what(self, held: Held | None = None) -> dict[str, str]:
+        """Name and digest for the log: enough to tell two values apart, too little to guess one."""
+        held = held or self._held
+        if held is None:
+            return {"credential": self.name, "sha256": ""}
+        version = held.version.id if held.version else ""
+        what = {"credential": self.name, "sha256": digest(held.value), "source": held.source}
+        return what | ({"version": version} if version else {})

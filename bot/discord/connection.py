@@ -1,0 +1,189 @@
+"""Keeps the bot logged in: tries again with pauses of its own, and never spends logins in a loop.
+
+discord.py resumes by itself after most breaks. What it does not do is done here: a first connection
+that fails, a REST API that cannot be reached at login, a token that is refused, a gateway that is
+closed for good, and a break that lasts so long that its pauses have grown to minutes.
+
+A refused token is asked about again at long pauses even if the file stays as it is: that costs a
+REST call and no identify, and the refusal may have been Discord's mistake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from typing import TYPE_CHECKING
+
+import aiohttp
+import discord
+
+from bot.errors import CredentialMissing, Fatal, GatewayRefused, TokenRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.credentials.credential import Credential
+    from bot.discord.gateway import Gateway
+    from bot.discord.pulse import Pulse
+
+log = logging.getLogger(__name__)
+
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0  # a login is REST first: these cost no identify
+_FATAL_PAUSE, _LONGEST_FATAL_PAUSE = 30.0, 600.0  # a person has to mend it
+_LONG_SESSION = 60.0  # seconds: one that lasted so long did not fail to begin
+_CLOSE_SECONDS = 1.5  # a silent gateway must not hold up the end
+_GIVE_UP_RESUMING = 120.0  # seconds without a session; Discord has forgotten it by then
+_DEAF = 0.9  # of the seconds after which the bot is not Ready: it reconnects before that
+_TRANSIENT = (aiohttp.ClientError, OSError, TimeoutError, discord.DiscordException)
+
+_REMEDIES = {
+    4010: "Discord says that the shard is invalid.",
+    4011: "Discord wants the bot to be sharded: it is in too many servers for one session.",
+    4012: "Discord no longer knows this version of its gateway: update discord.py.",
+    4013: "Discord says that the intents are invalid: update discord.py.",
+    4014: "Switch on the Message Content Intent for this application at "
+    "https://discord.com/developers/applications, under Bot.",
+}
+
+
+class Connection:
+    """The present client, and the loop that replaces it."""
+
+    def __init__(
+        self,
+        make: Callable[[], Gateway],
+        token: Credential,
+        pulse: Pulse,
+        heartbeat_seconds: float = 60.0,
+    ) -> None:
+        """Log in with `token`; a gateway that is deaf for `heartbeat_seconds` is not Ready."""
+        self._deaf_seconds = _DEAF * heartbeat_seconds
+        self._make = make
+        self._token = token
+        self._pulse = pulse
+        self._client: Gateway | None = None
+        self._up = asyncio.Event()
+
+    def client(self) -> Gateway | None:
+        """The client that is logged in, or trying to."""
+        return self._client
+
+    async def logged_in(self) -> None:
+        """Wait until there is a client whose token Discord accepted."""
+        await self._up.wait()
+
+    def latency(self) -> float:
+        """The present client's latency; infinite without one."""
+        return self._client.latency if self._client else float("inf")
+
+    async def run(self) -> None:
+        """Stay connected until cancelled; then the session is closed in an orderly way."""
+        failures = fatalities = 0
+        while True:
+            token, began = None, time.monotonic()
+            try:
+                token = self._token.value
+                await self._session(token)
+                problem: Exception = aiohttp.ClientConnectionError("the session ended")
+            except Fatal as error:
+                problem = error
+            except _TRANSIENT as error:
+                problem = error
+            if time.monotonic() - began > _LONG_SESSION:
+                failures = fatalities = 0
+            if isinstance(problem, Fatal):
+                await self._wait_for_a_person(problem, token, fatalities)
+                fatalities += 1
+            else:
+                await self._wait_a_little(problem, failures)
+                failures, fatalities = failures + 1, 0
+
+    async def _wait_for_a_person(self, problem: Fatal, token: str | None, before: int) -> None:
+        pause = min(_FATAL_PAUSE * 2**before, _LONGEST_FATAL_PAUSE)
+        log.error("cannot log in", extra=_what(problem, pause))
+        self._pulse.closed(problem.label)
+        await self._token.another(token, pause)
+
+    async def _wait_a_little(self, problem: Exception, before: int) -> None:
+        pause = min(_SHORTEST_PAUSE * 2**before, _LONGEST_PAUSE)
+        pause *= random.uniform(0.5, 1)  # noqa: S311  # so that not all bots come at once
+        log.warning("login failed", extra=_what(problem, pause))
+        self._pulse.closed("login_failed")
+        await asyncio.sleep(pause)
+
+    async def _session(self, token: str) -> None:
+        """Log in and stay until the session is over; raises Fatal or one of _TRANSIENT."""
+        self._client = client = self._make()
+        watchdogs = [
+            asyncio.create_task(self._restart_if_stuck(client)),
+            asyncio.create_task(self._reconnect_if_deaf(client)),
+        ]
+        try:
+            await client.login(token)
+            self._token.accept(token)
+            self._up.set()
+            await client.connect()
+        except discord.LoginFailure as error:
+            self._token.refuse(token)
+            raise TokenRefused("Discord refused the token: put a new one in its place.") from error
+        except discord.PrivilegedIntentsRequired as error:
+            raise GatewayRefused(4014, _REMEDIES[4014]) from error
+        except discord.ConnectionClosed as error:
+            if error.code == 4004:  # noqa: PLR2004  # authentication failed
+                self._token.refuse(token)
+                raise TokenRefused("The token was reset: put the new one in its place.") from error
+            if error.code in _REMEDIES:
+                raise GatewayRefused(error.code, _REMEDIES[error.code]) from error
+            raise
+        except AttributeError as error:
+            # discord.py 2.7.1, when its first connection fails: it asks the socket it never had.
+            if client.ws is not None:
+                raise
+            raise aiohttp.ClientConnectionError("the gateway cannot be reached") from error
+        finally:
+            self._up.clear()
+            for watchdog in watchdogs:
+                watchdog.cancel()
+            with contextlib.suppress(*_TRANSIENT):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await client.close()
+
+    async def _reconnect_if_deaf(self, client: Gateway) -> None:
+        """Resume where Discord sends what it likes and acknowledges no heartbeat.
+
+        discord.py looks at whether anything arrives, and only when a heartbeat is due. A session
+        that was resumed counts anew, so this happens once in `_deaf_seconds` at most.
+        """
+        while True:
+            await asyncio.sleep(1)
+            if not self._pulse.deaf_for(self._deaf_seconds):
+                continue
+            log.warning("gateway deaf, reconnecting")
+            self._pulse.closed("deaf")
+            with contextlib.suppress(*_TRANSIENT):
+                await client.ws.close(code=4000)
+
+    async def _restart_if_stuck(self, client: Gateway) -> None:
+        """Close `client` when it has had no session for long, so that a fresh login is tried."""
+        began = time.monotonic()
+        while True:
+            await asyncio.sleep(_GIVE_UP_RESUMING / 8)
+            closed_for = min(self._pulse.closed_for(), time.monotonic() - began)
+            if closed_for > _GIVE_UP_RESUMING:
+                log.warning("no session for long, logging in anew")
+                self._pulse.closed("given_up")
+                await client.close()
+                return
+
+
+def _what(error: Exception, pause: float) -> dict[str, object]:
+    if isinstance(error, GatewayRefused):
+        return {"error": error.label, "code": error.code, "remedy": str(error), "pause": pause}
+    if isinstance(error, (CredentialMissing, TokenRefused)):
+        return {"error": error.label, "remedy": str(error), "pause": pause}
+    # A status of the REST API, or a close code of the gateway.
+    code = getattr(error, "status", None) or getattr(error, "code", None)
+    return {"error": type(error).__name__, "code": code, "pause": round(pause, 1)}

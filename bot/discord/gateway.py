@@ -1,0 +1,155 @@
+"""Discord's events in: each is turned into a value and handed on, nothing else happens here."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import discord
+import yarl
+from discord.gateway import DiscordWebSocket
+
+from bot.discord import button_press, values
+
+if TYPE_CHECKING:
+    from bot.commands.presses import Presses
+    from bot.conversation.recall import Recall
+    from bot.desk import Desk
+    from bot.discord.catchup import CatchUp
+    from bot.discord.interactions import Interactions
+    from bot.discord.pulse import Pulse
+    from bot.discord.turnstile import Turnstile
+    from bot.settings.schema import Discord
+
+log = logging.getLogger(__name__)
+
+_HEARTBEAT_SECONDS = 60.0  # silence after which discord.py reconnects; beats are 41 s apart
+_GUILD_SECONDS = 0.5  # discord.py waits this long after the last guild; catching up waits for it
+
+
+def point_at(settings: Discord) -> None:
+    """Make discord.py talk to the addresses of the settings. They are its class attributes.
+
+    Called once, where the bot is put together. Pictures come from the same server as the REST API
+    where that is not Discord's own. It also need not say that it cannot speak aloud.
+    """
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+    discord.http.Route.BASE = settings.api_url
+    DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway_url)
+    if yarl.URL(settings.api_url).host != "discord.com":
+        discord.Asset.BASE = str(yarl.URL(settings.api_url).origin())
+
+
+def intents() -> discord.Intents:
+    """What Discord sends: servers, channels, messages with their content (which is privileged)."""
+    return discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=True)
+
+
+class Gateway(discord.Client):
+    """One login. It caches no messages and no members: what is needed of them is in the recall."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        recall: Recall,
+        pulse: Pulse,
+        catchup: CatchUp,
+        *,
+        presses: Presses,
+        interactions: Interactions,
+        shard: tuple[int, int],
+        turnstile: Turnstile,
+    ) -> None:
+        """Be one session: `shard` is its number, and how many there are."""
+        super().__init__(
+            intents=intents(),
+            shard_id=shard[0],
+            shard_count=shard[1],
+            max_messages=None,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            guild_ready_timeout=_GUILD_SECONDS,
+            heartbeat_timeout=_HEARTBEAT_SECONDS,
+            allowed_mentions=discord.AllowedMentions.none(),
+        )
+        self._desk = desk
+        self._recall = recall
+        self._pulse = pulse
+        self._catchup = catchup
+        self._presses = presses
+        self._interactions = interactions
+        self._turnstile = turnstile
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Wait for the shard's turn, and a while where it is not the first time."""
+        await self._turnstile(shard_id or 0, self._limits)
+        await super().before_identify_hook(shard_id, initial=initial)
+
+    async def _limits(self) -> tuple[int, int]:
+        recommended, _, limits = await self.http.get_bot_gateway()
+        return recommended, limits["max_concurrency"]
+
+    @property
+    def me(self) -> int:
+        """The bot's own user id; 0 before the login."""
+        return self.user.id if self.user else 0
+
+    async def on_connect(self) -> None:
+        """READY was received: events come from here on."""
+        log.info("gateway ready", extra={"guilds": len(self.guilds), "user_id": self.me})
+        self._recall.missed()
+        self._pulse.opened("ready")
+        self._catchup.opened()
+
+    async def on_ready(self) -> None:
+        """Now that the servers and their channels are known, what was missed can be asked for."""
+        self._catchup.known(self)
+        await self._interactions.introduce(self)
+
+    async def on_resumed(self) -> None:
+        """RESUMED: what was missed has been sent."""
+        log.info("gateway resumed")
+        self._pulse.opened("resumed")
+        self._catchup.resumed()
+
+    async def on_disconnect(self) -> None:
+        """Note that the connection broke or could not be made; discord.py goes on trying."""
+        if self._pulse.open:
+            log.warning("gateway disconnected")
+        self._pulse.closed("disconnected")
+        self._catchup.gap()
+
+    async def on_message(self, message: discord.Message) -> None:
+        """Hand a message on."""
+        quoted = values.replied(message)
+        if quoted is not None and self._recall.get(quoted.id) is None:
+            self._recall.put(quoted)
+        read = self._interactions.topics.whole(values.read(message))
+        self._catchup.heard(read.id, read.channel_id if read.direct else None)
+        self._desk.receive(read, self.me)
+
+    async def on_interaction(self, interaction: discord.Interaction) -> None:
+        """Hand a command, a menu or the press of a button on."""
+        press = button_press.read(interaction, self.me)
+        if press is not None:
+            await button_press.respond(interaction, press, self._presses)
+        else:
+            await self._interactions.receive(interaction)
+
+    async def on_raw_message_edit(self, event: discord.RawMessageUpdateEvent) -> None:
+        """Remember the new words of a message; embeds that Discord adds are no new words."""
+        if event.message.author.id != self.me and event.message.edited_at is not None:
+            self._desk.edit(values.read(event.message))
+
+    async def on_raw_message_delete(self, event: discord.RawMessageDeleteEvent) -> None:
+        """Forget a message."""
+        self._desk.withdraw(event.message_id)
+
+    async def on_raw_bulk_message_delete(self, event: discord.RawBulkMessageDeleteEvent) -> None:
+        """Forget messages."""
+        for message_id in event.message_ids:
+            self._desk.withdraw(message_id)
+
+    async def on_error(self, event_method: str, /, *_: Any, **__: Any) -> None:
+        """Log a defect of ours in one of the methods above; the event is lost, the rest goes on."""
+        log.error("event handler broke", extra={"event": event_method}, exc_info=True)  # noqa: LOG014  # discord.py calls this while it handles the exception

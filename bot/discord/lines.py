@@ -1,0 +1,152 @@
+"""The sessions with Discord: one for each shard that this process serves, with what goes with it.
+
+With one shard there is one session all the time, so that a standby hears everything. With more, a
+shard's session begins when this process takes its Lease and ends when it gives it back; what was
+said in between is found by catching up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bot.discord.pulse import sample_every_second
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import discord
+
+    from bot.discord.catchup import CatchUp
+    from bot.discord.connection import Connection
+    from bot.discord.pulse import Pulse
+    from bot.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One shard's session."""
+
+    pulse: Pulse
+    connection: Connection
+    catchup: CatchUp
+
+    async def run(self, metrics: Metrics, speaking: Callable[[], bool]) -> None:
+        """Stay connected until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(sample_every_second(self.pulse, self.connection.latency, metrics))
+            tasks.create_task(self.catchup.keep(speaking))
+            tasks.create_task(self.connection.run())
+
+
+class Lines:
+    """All lines; for the keepsake that they share, see catchup.py."""
+
+    name = "heard"
+
+    def __init__(
+        self,
+        shards: int,
+        make: Callable[[int], Line],
+        speaking: Callable[[int], bool],
+        metrics: Metrics,
+    ) -> None:
+        """Make a line when it is needed; `speaking` says for which shards this process speaks."""
+        self._alone = shards == 1
+        self._make = make
+        self._speaking = speaking
+        self._metrics = metrics
+        self._lines: dict[int, Line] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._changed = asyncio.Event()
+
+    def line(self, shard: int) -> Line:
+        """Give a shard's line, whether it is open or not."""
+        if shard not in self._lines:
+            self._lines[shard] = self._make(shard)
+        return self._lines[shard]
+
+    async def run(self) -> None:
+        """Keep what is opened running, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            if self._alone:
+                self.open(0)
+            await asyncio.Event().wait()
+
+    def open(self, shard: int) -> None:
+        """Connect for a shard, if that is not so yet."""
+        if shard in self._tasks or self._group is None:
+            return
+        running = self.line(shard).run(self._metrics, lambda: self._speaking(shard))
+        self._tasks[shard] = self._group.create_task(running, name=f"shard {shard}")
+        self._changed.set()
+
+    def close(self, shard: int) -> None:
+        """End a shard's session; the only one there is goes on."""
+        if self._alone:
+            return
+        task = self._tasks.pop(shard, None)
+        if task is not None:
+            task.cancel()
+        line = self._lines.pop(shard, None)
+        if line is not None:
+            line.pulse.leave()
+
+    def not_ready(self, heartbeat_seconds: float) -> str | None:
+        """Why one of the lines that should be open is not; None if all are."""
+        open_ones = [self._lines[shard] for shard in sorted(self._tasks)]
+        if self._alone and not open_ones:
+            open_ones = [self.line(0)]
+        reasons = (line.pulse.not_ready(heartbeat_seconds) for line in open_ones)
+        return next((reason for reason in reasons if reason is not None), None)
+
+    def latency(self) -> float:
+        """Give the longest of the lines' latencies."""
+        return max((self._lines[each].connection.latency() for each in self._tasks), default=0.0)
+
+    def client(self, shard: int | None = None) -> discord.Client | None:
+        """Give the client of a shard, or any that is logged in: REST is the same for all."""
+        if shard is not None:
+            line = self._lines.get(shard)
+            return line.connection.client() if line else None
+        clients = [self._lines[each].connection.client() for each in sorted(self._tasks)]
+        usable = [each for each in clients if each is not None and not each.is_closed()]
+        return next(iter(usable), None)
+
+    async def logged_in(self) -> None:
+        """Wait until one of them is logged in."""
+        while True:
+            waits = {
+                asyncio.ensure_future(self._lines[each].connection.logged_in())
+                for each in self._tasks
+            }
+            self._changed.clear()
+            changed = asyncio.ensure_future(self._changed.wait())
+            try:
+                done, _ = await asyncio.wait({*waits, changed}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for each in (*waits, changed):
+                    each.cancel()
+            if done - {changed}:
+                return
+
+    async def ever_open(self) -> None:
+        """Wait until a session has begun."""
+        while not self._tasks:
+            self._changed.clear()
+            await self._changed.wait()
+        with contextlib.suppress(KeyError):
+            await self._lines[min(self._tasks)].pulse.ever_open.wait()
+
+    def dump(self, shard: int) -> str:
+        """See Keepsake."""
+        return self.line(shard).catchup.dump(shard)
+
+    def load(self, shard: int, text: str) -> None:
+        """See Keepsake. What others heard is of use only for a shard that this process serves."""
+        if shard in self._lines:
+            self._lines[shard].catchup.load(shard, text)

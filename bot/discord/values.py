@@ -1,0 +1,137 @@
+"""Discord's objects into ours: the only place that reads them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import discord
+
+from bot.commands import buttons
+from bot.commands.quoting import unquote
+from bot.messages import Asked, Attachment, Author, Message, Place
+from bot.well_formed import well_formed
+
+_ORDINARY = frozenset({discord.MessageType.default, discord.MessageType.reply})
+
+
+def read(message: discord.Message) -> Message:
+    """Take from a message what the bot needs of it.
+
+    A bot's response that quotes what it was asked by a command is the question of whoever asked.
+    """
+    plain = _plain(message)
+    return _question(message, plain) or plain
+
+
+def _plain(message: discord.Message) -> Message:
+    reference, channel = message.reference, message.channel
+    replied = reference.resolved if reference else None
+    # A forwarded message has a reference too, and is no reply.
+    is_reply = reference is not None and message.type is discord.MessageType.reply
+    return Message(
+        id=message.id,
+        channel_id=channel.id,
+        guild_id=getattr(message.guild, "id", None) or getattr(channel, "guild_id", None),
+        author=author(message.author),
+        text=well_formed(message.content),
+        ordinary=message.type in _ORDINARY,
+        replies_to=reference.message_id if reference and is_reply else None,
+        replies_in=reference.channel_id if reference and is_reply else None,
+        replied_author_id=replied.author.id if isinstance(replied, discord.Message) else None,
+        names={user.id: well_formed(user.display_name) for user in message.mentions},
+        place=place(channel, message.guild),
+        attachments=tuple(map(_attachment, _attached(message))),
+        forwarded=well_formed("\n".join(each.content for each in message.message_snapshots)),
+        thread_of=channel.parent_id if isinstance(channel, discord.Thread) else None,
+        role_ids=tuple(role.id for role in getattr(message.author, "roles", ())),
+    )
+
+
+def answers(message: discord.Message, me: int) -> int | None:
+    """Which message this one answers, if it is of the bot, whose user id is `me`."""
+    if message.author.id != me or message.reference is None:
+        return None
+    return message.reference.message_id
+
+
+def _question(message: discord.Message, plain: Message) -> Message | None:
+    metadata = message.interaction_metadata
+    quoted = unquote(well_formed(message.content)) if metadata is not None else None
+    if metadata is None or quoted is None:
+        return None
+    return replace(
+        plain,
+        author=author(metadata.user),
+        text=quoted.topic,
+        ordinary=True,
+        replies_to=quoted.target,
+        role_ids=(),  # those of the bot, which wrote it, are not the asker's
+        asked=Asked(message.author.id, metadata.id, quoted.persona, quoted.image),
+    )
+
+
+def state(message: discord.Message) -> str | None:
+    """Which button stands below a message of the bot: `stop` while it is written, then `again`."""
+    rows = [each for each in message.components if isinstance(each, discord.ActionRow)]
+    marks = [
+        buttons.read(child.custom_id)
+        for row in rows
+        for child in row.children
+        if isinstance(child, discord.Button) and child.custom_id
+    ]
+    return next((mark.act for mark in marks if mark is not None), None)
+
+
+def replied(message: discord.Message) -> Message | None:
+    """Read the message that this one replies to, which Discord sends along."""
+    resolved = message.reference.resolved if message.reference else None
+    if not isinstance(resolved, discord.Message):
+        return None
+    if resolved.type is discord.MessageType.reply and resolved.reference is None:
+        return None  # sent without what it replies to in turn: the chain would end there
+    return read(resolved)
+
+
+def place(channel: object, guild: discord.Guild | None) -> Place:
+    """Say how settings may name this channel: by ids alone where Discord did not tell the names."""
+    if guild is None:
+        return Place()
+    known = guild.get_channel_or_thread(getattr(channel, "id", 0))
+    if known is None and isinstance(channel, discord.Thread):
+        known = channel  # an archived one, which an interaction tells of
+    if known is None:
+        return Place(_named(guild), (str(getattr(channel, "id", 0)),))
+    parent = known.parent if isinstance(known, discord.Thread) else None
+    home = parent if isinstance(known, discord.Thread) else known
+    # A thread has the name that anybody gave it: settings mean it by its id alone.
+    own = (str(known.id),) if isinstance(known, discord.Thread) else _named(known)
+    category = home.category if home else None
+    return Place(
+        servers=_named(guild),
+        channels=own + (_named(parent) if parent else ()),
+        categories=_named(category) if category else (),
+    )
+
+
+def _named(thing: discord.Guild | discord.abc.GuildChannel | discord.Thread) -> tuple[str, str]:
+    return str(thing.id), thing.name.casefold()
+
+
+def author(user: discord.User | discord.Member) -> Author:
+    """Take from a user what the bot needs of them."""
+    roles: tuple[str, ...] | None = None
+    if isinstance(user, discord.Member):
+        roles = tuple(each for role in user.roles for each in (str(role.id), role.name.casefold()))
+    return Author(user.id, well_formed(user.display_name), user.bot, roles)
+
+
+def _attached(message: discord.Message) -> list[discord.Attachment]:
+    """The files of a message, and of what it forwards."""
+    return [
+        *message.attachments,
+        *(a for each in message.message_snapshots for a in each.attachments),
+    ]
+
+
+def _attachment(file: discord.Attachment) -> Attachment:
+    return Attachment(well_formed(file.filename), file.size, file.url)

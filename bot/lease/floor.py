@@ -1,0 +1,136 @@
+"""Who speaks where: this process for the shards whose Leases it holds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from bot.lease import sharing
+from bot.lease.holding import Lease
+from bot.lease.kubernetes import KubernetesShelf
+from bot.lease.locked_file import FileShelf
+from bot.lease.timing import Timing
+from bot.messages import shard_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.lease.record import Shelf
+    from bot.lease.speaker import Speaker
+    from bot.metrics import Metrics
+    from bot.settings.schema import Settings
+
+log = logging.getLogger(__name__)
+
+_ASK_SECONDS = 15.0  # between two wishes for a shard
+
+
+def shelf_of(settings: Settings, environ: Mapping[str, str]) -> Shelf:
+    """Choose where the Leases lie: in the cluster, if this is a pod, else in files."""
+    lease, shards = settings.lease, settings.discord.shards
+    in_pod = lease.where == "auto" and "KUBERNETES_SERVICE_HOST" in environ
+    if lease.where == "cluster" or in_pod:
+        holder = lease.holder or socket.gethostname()
+        return KubernetesShelf(lease.name, shards, holder, lease.account, lease.seconds)
+    return FileShelf(lease.path(settings.discord.token_file), lease.holder)
+
+
+class Floor:
+    """All Leases of the bot, from this process's side."""
+
+    def __init__(self, shelf: Shelf, settings: Settings, metrics: Metrics) -> None:
+        """Hold no Lease yet; `run` goes for them."""
+        self._shelf = shelf
+        self._shards = settings.discord.shards
+        self._most = settings.lease.shards_per_pod
+        self._metrics = metrics
+        self._timing = Timing.of(settings.lease.seconds, self._shards)
+        self._leases: dict[int, Lease] = {}
+        self._running: list[asyncio.Task[None]] = []
+        self._asked = -_ASK_SECONDS
+
+    def shard_of(self, guild_id: int | None) -> int:
+        """See alone.Floor: Discord's own rule."""
+        return shard_of(guild_id, self._shards)
+
+    def speaking(self, shard: int) -> bool:
+        """See alone.Floor."""
+        lease = self._leases.get(shard)
+        return lease is not None and lease.speaking
+
+    def may_take(self, shard: int) -> bool:
+        """Whether it is this process's turn to take a free Lease."""
+        if self._shards == 1:
+            return True
+        lease = self._leases[shard]
+        held = sum(each.held for each in self._leases.values())
+        if held >= self._most or lease.kept_for not in {"", self._shelf.me}:
+            return False
+        return lease.kept_for == self._shelf.me or lease.free_for >= sharing.patience(held)
+
+    def not_ready(self) -> str | None:
+        """Why this process could not speak even if nobody else did; None if it could."""
+        if not self._leases:
+            return "who speaks is not known yet"
+        for lease in self._leases.values():
+            silent = time.monotonic() - lease.reached
+            long = silent > self._timing.lasts - self._timing.margin
+            if lease.trouble and (long or not lease.known):
+                return f"who speaks is not known: {lease.trouble}"
+        return None
+
+    async def run(self, speaker: Speaker) -> None:
+        """Hold or wait, for every shard, until cancelled."""
+        for shard in range(self._shards):
+            self._leases[shard] = Lease(shard, self._shelf, self._timing, speaker)
+        self._running = [asyncio.create_task(each.run()) for each in self._leases.values()]
+        try:
+            while True:
+                self._measure()
+                await self._share()
+                await asyncio.sleep(1)
+        finally:
+            await self._rest()
+
+    async def leave(self, seconds: float) -> None:
+        """Stop speaking at once, and let every Lease go; tries for so long."""
+        await self._rest()
+        await asyncio.gather(*(lease.release(seconds) for lease in self._leases.values()))
+        self._measure()
+
+    async def close(self) -> None:
+        """Close what the Leases lie on."""
+        await self._shelf.close()
+
+    async def _share(self) -> None:
+        """Give a shard to a process that has fewer, or ask for one."""
+        if self._shards == 1:
+            return
+        holders = {shard: lease.holder for shard, lease in self._leases.items()}
+        for lease in self._leases.values():
+            asker, lease.asked_by = lease.asked_by, ""
+            if sharing.gives(self._shelf.me, asker, holders):
+                lease.give(asker)
+                return
+        shard = sharing.wanted(self._shelf.me, holders, self._most)
+        if shard is None or time.monotonic() - self._asked < _ASK_SECONDS:
+            return
+        if await self._leases[shard].ask():
+            self._asked = time.monotonic()
+
+    async def _rest(self) -> None:
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        self._running = []
+
+    def _measure(self) -> None:
+        for lease in self._leases.values():
+            shard = str(lease.shard)
+            self._metrics.speaking.labels(shard).set(lease.speaking)
+            self._metrics.lease_age.labels(shard).set(lease.age)
+            unreachable = time.monotonic() - lease.reached if lease.trouble else 0.0
+            self._metrics.lease_unreachable.labels(shard).set(unreachable)

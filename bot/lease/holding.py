@@ -1,0 +1,288 @@
+"""Who speaks for a shard: the one that holds its Lease, and only while that is certain.
+
+Whoever holds it renews it, and falls silent before another may take it. Whoever does not hold it
+looks, and takes it when it is free: let go by its holder; held by this pod's own earlier life; its
+holder's process has ended; its holder's pod is deleted and was given time to end; or it was not
+renewed for as long as it lasts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from bot.lease.record import FOR, WANTED, Fate, LeaseAway, LeaseChanged, Record
+from bot.lease.speaker import How
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.lease.record import Shelf
+    from bot.lease.speaker import Speaker
+    from bot.lease.timing import Timing
+
+log = logging.getLogger(__name__)
+
+_FINISH_SECONDS = 15.0  # for what was taken of a shard that is given away
+_TELL_SECONDS = 15.0
+_KEPT_SECONDS = 10.0  # for whom a shard was given to
+
+
+class Lease:
+    """One shard's Lease, as this process sees it."""
+
+    def __init__(
+        self,
+        shard: int,
+        shelf: Shelf,
+        timing: Timing,
+        speaker: Speaker,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.shard = shard
+        self._shelf = shelf
+        self._timing = timing
+        self._speaker = speaker
+        self._clock = clock
+        self._holding = False
+        self._until = -1.0  # from then on another may speak
+        self._record: Record | None = None
+        self._changed = clock()  # when the record was first seen as it is
+        self._giving: tuple[str, float] | None = None  # to whom, and until when it may wait
+        self.asked_by = ""  # who wants it
+        self._fate = Fate.ALIVE  # of the holder, when it was asked for last
+        self._free_since: float | None = None
+        self._told = -float("inf")  # when it was said last that it is out of reach
+        self._asked = -float("inf")  # when the holder's fate was asked for last
+        self.reached = clock()  # when the shelf answered last; at first, when it was made
+        self.trouble = "the Lease was not read yet"  # why it cannot be, empty when it can
+
+    @property
+    def speaking(self) -> bool:
+        """Whether this process may speak now."""
+        return self._holding and self._giving is None and self._clock() < self._until
+
+    @property
+    def held(self) -> bool:
+        """Whether this process holds it, be it to give it away."""
+        return self._holding
+
+    @property
+    def kept_for(self) -> str:
+        """To whom it was let go, if it was to somebody; for a while others leave it alone."""
+        to = self._record.notes.get(FOR, "") if self._record else ""
+        return to if self.age < _KEPT_SECONDS else ""
+
+    @property
+    def known(self) -> bool:
+        """Whether it was ever looked at."""
+        return self._record is not None
+
+    @property
+    def holder(self) -> str:
+        """Who held it when it was last looked at."""
+        return self._record.holder if self._record else ""
+
+    @property
+    def free_for(self) -> float:
+        """Seconds since this process saw that it is free."""
+        return 0.0 if self._free_since is None else self._clock() - self._free_since
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was last seen renewed."""
+        return self._clock() - self._changed
+
+    async def run(self) -> None:
+        """Renew or look, again and again, until cancelled."""
+        fence = asyncio.create_task(self._fence())
+        try:
+            while True:
+                pause = await self.step()
+                await asyncio.sleep(pause)
+        finally:
+            fence.cancel()
+
+    async def step(self) -> float:
+        """Renew or look once; returns the seconds until the next time.
+
+        A Lease that was just taken is renewed at once, so that it says what its new holder knows.
+        """
+        held = self._holding
+        try:
+            async with asyncio.timeout(self._timing.patience if held else self._timing.hurry):
+                await (self._keep() if held else self._look())
+        except LeaseChanged:
+            self._reached()  # somebody was quicker: look again
+        except (LeaseAway, TimeoutError) as error:
+            self._away(str(error) or "the API server does not answer")
+            return self._timing.retry if held else self._timing.look
+        else:
+            self._reached()
+        if not self._holding or self._giving is not None:
+            return self._timing.look
+        return self._timing.renew if held else 0.0
+
+    async def ask(self) -> bool:
+        """Ask the holder for it; False if that could not be written down now."""
+        try:
+            async with asyncio.timeout(self._timing.patience):
+                record = await self._shelf.read(self.shard)
+                if not self._holding and record.holder:
+                    await self._shelf.write(self.shard, record.asked(self._shelf.me))
+        except (LeaseChanged, LeaseAway, TimeoutError):
+            return False
+        return True
+
+    def give(self, to: str) -> None:
+        """Let it go to another as soon as everything that was taken is finished."""
+        if self._holding and self._giving is None:
+            log.info("lease will be given", extra={"shard": self.shard, "to": to})
+            self._giving = (to, self._clock() + _FINISH_SECONDS)
+            self._speaker.pause(self.shard)
+
+    def fence(self) -> None:
+        """Stop, if another may speak from now on."""
+        if self._holding and self._clock() >= self._until:
+            self._stop("it could not be renewed in time")
+
+    async def release(self, seconds: float) -> bool:
+        """Stop speaking at once and let the Lease go, with what the successor has to know.
+
+        Tries for `seconds`. `run` must have been cancelled before.
+        """
+        record = self._record
+        if not self._holding or record is None:
+            return True
+        self._holding = False
+        notes = self._speaker.notes(self.shard)
+        deadline, patience = self._clock() + seconds, self._timing.hurry
+        while (left := min(deadline, self._until) - self._clock()) > 0:
+            try:
+                async with asyncio.timeout(min(left, patience)):
+                    await self._shelf.write(self.shard, record.let_go(notes))
+            except LeaseChanged:
+                record = await self._read_again() or record
+                if record.holder != self._shelf.me:
+                    return False
+            except (LeaseAway, TimeoutError) as error:
+                self._away(str(error) or "the API server does not answer")
+                patience = min(2 * patience, self._timing.patience)
+                await asyncio.sleep(self._timing.look)
+            else:
+                log.info("lease let go", extra={"shard": self.shard})
+                return True
+        return False
+
+    async def _read_again(self) -> Record | None:
+        try:
+            async with asyncio.timeout(self._timing.patience):
+                return await self._shelf.read(self.shard)
+        except (LeaseAway, TimeoutError):
+            return None
+
+    async def _look(self) -> None:
+        record = await self._shelf.read(self.shard)
+        if self._see(record) and record.holder not in {"", self._shelf.me}:
+            self._speaker.heed(self.shard, record.notes)
+        how = await self._vacancy(record)
+        self._free_since = (self._free_since or self._clock()) if how else None
+        if how is None or not self._speaker.able(self.shard):
+            return
+        began = self._clock()
+        written = await self._shelf.write(self.shard, record.taken(self._shelf.me))
+        self._see(written)
+        self._holding = True
+        self._until = began + self._timing.lasts - self._timing.margin
+        extra = {"shard": self.shard, "holder": self._shelf.me, "before": record.holder}
+        log.info("lease taken", extra={**extra, "how": how.value})
+        self._speaker.begin(self.shard, how, record.notes)
+
+    async def _vacancy(self, record: Record) -> How | None:
+        if not record.holder:
+            return How.LET_GO
+        if record.holder == self._shelf.me:
+            return How.OURS
+        if self.age > self._timing.lasts:
+            return How.EXPIRED
+        if self._clock() - self._asked >= self._timing.retry:
+            self._asked = self._clock()
+            self._fate = await self._shelf.fate(self.shard, record)
+        if self._fate is Fate.GONE:
+            return How.GONE if self.age > self._timing.ending else None
+        return How.ENDED if self._fate is Fate.ENDED else None
+
+    async def _keep(self) -> None:
+        await self._renew()
+        if self._giving is None or not self._holding or self._record is None:
+            return
+        to, until = self._giving
+        if self._speaker.idle(self.shard) or self._clock() > until:
+            notes = {**self._speaker.notes(self.shard), FOR: to}
+            self._see(await self._shelf.write(self.shard, self._record.let_go(notes)))
+            self._holding, self._giving = False, None
+            log.info("lease given", extra={"shard": self.shard, "to": to})
+            self._speaker.gave(self.shard)
+
+    async def _renew(self) -> None:
+        assert self._record is not None
+        notes = self._speaker.notes(self.shard)
+        began = self._clock()
+        try:
+            written = await self._shelf.write(self.shard, self._record.kept(notes))
+        except LeaseChanged:
+            current = await self._shelf.read(self.shard)
+            if current.holder != self._shelf.me:
+                self._see(current)
+                self._stop(f"taken over by {current.holder or 'nobody'}")
+                return
+            self.asked_by = current.notes.get(WANTED, "")
+            began = self._clock()
+            notes = {**notes, WANTED: ""} if self.asked_by else notes
+            written = await self._shelf.write(self.shard, current.kept(notes))
+        self._see(written)
+        if self._holding:  # it may have been too late for that
+            self._until = began + self._timing.lasts - self._timing.margin
+
+    async def _fence(self) -> None:
+        """Look when it is time to; whoever does not hold it cannot be late within a whole term."""
+        while True:
+            term = self._timing.lasts - self._timing.margin
+            left = self._until - self._clock() if self._holding else term
+            await asyncio.sleep(max(left, self._timing.margin / 10))
+            self.fence()
+
+    def _stop(self, why: str) -> None:
+        self._holding, self._giving = False, None
+        log.error("lease lost", extra={"shard": self.shard, "reason": why})
+        self._speaker.end(self.shard, why)
+
+    def _see(self, record: Record) -> bool:
+        """Take in what the Lease says now; whether that is new."""
+        new = self._record is None or record.version != self._record.version
+        if new:
+            self._changed = self._clock()
+            if self._record is not None and record.holder != self._record.holder:
+                extra = {"shard": self.shard, "holder": record.holder}
+                log.info("lease holder changed", extra=extra)
+        self._record = record
+        return new
+
+    def _reached(self) -> None:
+        self.reached = self._clock()
+        if self.trouble:
+            log.info("lease within reach", extra={"shard": self.shard, "holder": self.holder})
+            self.trouble = ""
+            self._told = -float("inf")
+
+    def _away(self, why: str) -> None:
+        """Note that it is out of reach; say so at first, and then every now and then."""
+        now = self._clock()
+        if now - self._told > _TELL_SECONDS:
+            self._told = now
+            out_for = round(now - self.reached, 1)
+            extra = {"shard": self.shard, "reason": why, "seconds": out_for}
+            log.warning("lease out of reach", extra=extra)
+        self.trouble = why

@@ -1,0 +1,1 @@
+"""Turns in, text out: here, and nowhere else, the model's provider is asked for answers."""

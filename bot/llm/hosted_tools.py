@@ -1,0 +1,102 @@
+"""The tools that a provider hosts for its models: a search in the web, and pictures.
+
+They are run over there; what is read here is what they found, drew and cost.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bot.errors import Filtered, ModelDown
+from bot.llm.provider_errors import part
+from bot.messages import Picture
+
+if TYPE_CHECKING:
+    from bot.ask import Ask
+    from bot.usage import Usage
+
+SEARCH, DRAW = "web_search", "image_generation"
+_ENDINGS = {"png": "png", "jpeg": "jpg", "webp": "webp", "gif": "gif"}
+
+
+class Hearer(Protocol):
+    """Who is told what the model says while it says it."""
+
+    def say(self, text: str) -> None:
+        """Take the next piece of text."""
+
+    def show(self, picture: Picture) -> None:
+        """Take a picture that was made."""
+
+    def cite(self, url: str) -> None:
+        """Take the address of a page that the answer rests on."""
+
+
+def draws(ask: Ask) -> bool:
+    """Whether a picture may come, which takes its time."""
+    return ask.image or DRAW in ask.tools
+
+
+def wanted(ask: Ask) -> dict[str, Any]:
+    """Write the tools as the Responses API reads them."""
+    names = [name for name in (SEARCH, DRAW) if name in ask.tools or (name == DRAW and ask.image)]
+    if not names:
+        return {}
+    choice = {"tool_choice": {"type": DRAW}} if ask.image else {}
+    return {"tools": [{"type": name} for name in names], **choice}
+
+
+class Tools:
+    """Hears what the tools of one answer do, and counts it."""
+
+    def __init__(self, hearer: Hearer) -> None:
+        self._hearer = hearer
+        self._searches = 0
+        self._images = 0
+
+    def hear(self, kind: object, event: Any) -> None:
+        """Take an event of the Responses API that is no text."""
+        if kind == "response.output_text.annotation.added":
+            cited(part(event, "annotation"), self._hearer)
+        elif kind == "response.output_item.done":
+            item = part(event, "item") or {}
+            match part(item, "type"):
+                case "web_search_call":
+                    action = part(item, "action") or {}
+                    self._searches += part(action, "type") in {None, "search"}
+                case "image_generation_call":
+                    self._take(item)
+
+    def counted(self, usage: Usage) -> Usage:
+        """Add what the tools did to what the provider told."""
+        return replace(usage, searches=self._searches, images=self._images)
+
+    def _take(self, item: dict[str, Any]) -> None:
+        if part(part(item, "error") or {}, "code") == "moderation_blocked":
+            raise Filtered("moderation_blocked")
+        drawn = part(item, "result")
+        if not drawn:
+            raise ModelDown("no picture came of it")
+        self._images += 1
+        self._hearer.show(picture(drawn, part(item, "output_format")))
+
+
+def cited(annotation: Any, hearer: Hearer) -> None:
+    """Tell of an annotation, of either API, if it names a page."""
+    annotation = annotation or {}
+    found = part(annotation, "url_citation") or annotation  # Chat Completions nests it
+    url = part(found, "url")
+    if part(annotation, "type") == "url_citation" and isinstance(url, str):
+        hearer.cite(url)
+
+
+def picture(encoded: str, form: object) -> Picture:
+    """Read a picture; raises ModelDown if it is none."""
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ModelDown("a picture that is not base64") from error
+    return Picture(f"picture.{_ENDINGS.get(str(form), 'png')}", data)
