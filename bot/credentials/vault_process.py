@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _COMMAND = (sys.executable, "-m", "bot.credentials.vault_child")
 _LINGERS = 15.0  # seconds after the last answer: five of the longest pauses between questions
 _SECONDS = 30.0  # for an answer: AzureVault's own ten, and the start where CPU is scarce
+_ENDING_SECONDS = 0.5  # for the process to end by itself
 _LONGEST = 2**20  # bytes of a line; a secret has at most 25,000, and JSON six for each
 
 
@@ -108,9 +109,7 @@ class VaultProcess:
         finally:
             self._process = None
             left, self._waiting = self._waiting, {}
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            code = await process.wait()
+            code = await _end(process)
             for future in left.values():
                 if not future.done():
                     future.set_exception(VaultTrouble("broken", f"exit code {code}"))
@@ -126,3 +125,18 @@ class VaultProcess:
             return reading.result()
         finally:
             reading.cancel()
+
+
+async def _end(process: Process) -> int:
+    """End a process that has nothing more to do, if it has not ended; gives its exit code.
+
+    To kill at once would look whether it has ended, and take its exit code away from the loop.
+    """
+    assert process.stdin is not None
+    process.stdin.close()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_ENDING_SECONDS):
+            return await process.wait()
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    return await process.wait()
