@@ -1,7 +1,7 @@
 # Every command of this repository. `make help` prints them with what they do.
 # All of them set up what they need: a virtual environment from the locks, and the tools that
-# tests/tools pins. Nothing outside this folder, the cache folder and, while a loop is up,
-# the loop's own folders is touched.
+# tests/tools pins, and Debian's packages (tests.tools). Nothing else outside this folder and the cache
+# folder is touched but, while a loop is up, what tests/loop/README.md names.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -35,7 +35,7 @@ loop-status: setup  ## Show each process, every address, and what is left out
 loop-logs: setup  ## List the logs, or show one: make loop-logs NAME=kubelet
 	@$(PY) -m tests.loop logs $(NAME)
 
-loop-down: setup  ## Stop the loop and remove everything it made
+loop-down: setup  ## Stop the loop and remove everything it made but the last logs
 	@$(PY) -m tests.loop down
 
 secret: setup  ## Set a new version of a secret in the loop's vault: make secret NAME=openai-api-key

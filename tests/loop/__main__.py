@@ -11,7 +11,7 @@ up       looks first and says what is missing; then starts everything, as far as
          What is up stays up when this terminal closes. What crashes is started again and counted.
 status   every process, every address, the kubeconfig, what is left out, the pods.
 logs     without a name: lists them. After `down`, the last loop's logs.
-down     ends everything and removes every trace; says what it removed. Works after any accident.
+down     ends everything and removes every trace but the last logs; says what it removed. Works after any accident.
 
 To see how something behaves when a part fails:
   kill etcd            as a crash: the supervisor starts it again
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("up", help="start the loop")
     commands.add_parser("status", help="show what runs and where")
-    commands.add_parser("down", help="end the loop and remove every trace")
+    commands.add_parser("down", help="end the loop and remove every trace but the last logs")
     logs = commands.add_parser("logs", help="list the logs, or show one")
     logs.add_argument("name", nargs="?", default="", help="a process")
     logs.add_argument("-f", "--follow", action="store_true", help="go on as it grows")

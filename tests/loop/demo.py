@@ -1,8 +1,8 @@
 """`make demo`: a merge becomes a running bot, another merge replaces it, a revert brings it back.
 
-Everything is real but Discord, OpenAI and GitHub's runner: see tests/loop/README.md. The exit code
-is 0 only if every step came true; when one does not, the last log lines of the part that should
-have done it are printed. The loop is left up for looking around.
+What is real in it and what a stand-in: see tests/loop/README.md. The exit code is 0 only if every
+step came true; when one does not, the last log lines of the part that should have done it are
+printed. The loop is left up for looking around.
 """
 
 import argparse
