@@ -11,7 +11,8 @@ up       looks first and says what is missing; then starts everything, as far as
          What is up stays up when this terminal closes. What crashes is started again and counted.
 status   every process, every address, the kubeconfig, what is left out, the pods.
 logs     without a name: lists them. After `down`, the last loop's logs.
-down     ends everything and removes every trace but the last logs; says what it removed. Works after any accident.
+down     ends everything and removes every trace but the last logs; says what it removed.
+         Works after any accident.
 
 To see how something behaves when a part fails:
   kill etcd            as a crash: the supervisor starts it again
