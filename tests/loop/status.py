@@ -75,9 +75,10 @@ def _print_addresses(loop: state.Loop) -> None:
         ("pods, services", f"{state.POD_NETWORK} on {state.BRIDGE}, {state.SERVICE_NETWORK}"),
         ("logs", f"{state.LOGS}/<process>.log, pods' in {state.STATE}/pods"),
     ]
+    width = max(len(name) for name, _ in rows) + 2
     print()
     for name, value in rows:
-        print(f"  {name:<18}{value}")
+        print(f"  {name:<{width}}{value}")
 
 
 def _print_pods() -> None:
