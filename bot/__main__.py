@@ -47,6 +47,13 @@ took. Exit codes: 0 after a signal, 1 after a defect, 2 for settings that cannot
 Try it on your machine, with the two files in the present directory:
   SKY_DISCORD__TOKEN_FILE=discord-token SKY_OPENAI__API_KEY_FILE=openai-api-key python -m bot
 """
+_ABOUT_CHECK = """\
+Say what a settings file means: model, who may call and where, personas, limits, budget, safety.
+
+Mistakes in it, in the environment's SKY_ variables and in the personas beside it are told, each
+with its place and remedy. Nothing is asked over the network and no credential is needed.
+Exit codes: 0 it can be used, 2 it cannot.
+"""
 
 
 def main(line: list[str] | None = None) -> int:
@@ -91,15 +98,19 @@ def _parser() -> argparse.ArgumentParser:
         "--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="the settings file"
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="the settings file")
-    commands = parser.add_subparsers(title="commands", metavar="")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     run = commands.add_parser("run", parents=[config], help="run the bot (also without a command)")
     run.set_defaults(command="run")
     check = commands.add_parser(
         "check-config",
         help="say what a settings file means, and all that is wrong with it and the personas "
         "beside it, or with one persona's file",
+        description=_ABOUT_CHECK,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    check.add_argument("file", type=Path, metavar="FILE")
+    check.add_argument(
+        "file", type=Path, metavar="FILE", help="the settings (.toml), or one persona's file"
+    )
     check.set_defaults(command="check-config")
     chat_arguments.add(commands)
     arguments.add(commands)

@@ -20,6 +20,32 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     assert max(len(line) for line in said.splitlines()) <= 100
 
 
+def test_an_unknown_command_is_told_by_the_name_that_help_has_for_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["chatt"])
+    refused = capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out
+
+    assert "argument COMMAND: invalid choice: 'chatt'" in refused
+    assert "usage: python -m bot [-h] [--config FILE] COMMAND" in said
+
+
+def test_help_of_check_config_says_what_it_takes_and_how_it_ends(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["check-config", "--help"])
+
+    said = capsys.readouterr().out
+    for word in ("settings file means", "one persona's file", "Exit codes: 0 it can be used, 2"):
+        assert word in said
+    assert max(len(line) for line in said.splitlines()) <= 100
+
+
 def test_a_good_file_is_said_to_be_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "config.toml"
     path.write_text('[openai]\nmodel = "gpt-5-mini"\n')
