@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bot.settings.schema import Settings
 
 _EXAMPLE = (1000, 300)  # tokens read and written: a short conversation and its answer
+_SHOWN = 5  # entries of a list
 
 
 def explain(settings: Settings, cast: Cast) -> Iterator[str]:
@@ -78,7 +79,7 @@ def _model(settings: Settings) -> str:
 def _called(settings: Settings) -> str:
     access, ambient = settings.access, settings.ambient
     set_lists = [
-        name
+        f"{name} ({_first(getattr(access, name))})"
         for name in type(access).model_fields
         if name.startswith(("allow_", "block_")) and getattr(access, name)
     ]
@@ -87,6 +88,16 @@ def _called(settings: Settings) -> str:
     who = f"restricted by {', '.join(set_lists)}" if set_lists else "by everybody, everywhere"
     joins = f"joins in unasked in {len(ambient.channels)} channels" if ambient.channels else ""
     return "; ".join(filter(None, [f"{', '.join(ways)}; {who}", joins or "never joins in unasked"]))
+
+
+def _first(entries: tuple[str, ...]) -> str:
+    """Show so many entries of a list that a misspelt one is seen, quoted: they are people's words.
+
+    Of a long list the rest is counted.
+    """
+    rest = len(entries) - _SHOWN
+    shown = ", ".join(map(repr, entries[:_SHOWN]))
+    return f"{shown} and {rest} more" if rest > 0 else shown
 
 
 def _personas(settings: Settings, cast: Cast) -> str:

@@ -43,12 +43,24 @@ def test_what_differs_is_in_its_line() -> None:
         )
     )
 
-    assert "restricted by block_users; joins in unasked in 1 channels" in said["called"]
+    assert "restricted by block_users ('7'); joins in unasked in 1 channels" in said["called"]
     assert "direct messages" not in said["called"]
     assert said["answers"].startswith("without buttons; from 4 messages on it goes on in a thread")
     assert said["limits"].startswith("a person 30 an hour, a server 500 an hour")
     assert said["budget"].startswith("2.5 EUR a day and 40 EUR a month")
     assert said["safety"].startswith("questions are moderated, 1 banned words")
+
+
+def test_a_list_shows_its_first_entries_so_that_a_misspelt_one_is_seen() -> None:
+    access = Access(
+        allow_servers=("Harbuor", "bay"), block_channels=tuple(f"#pier-{n}" for n in range(1, 9))
+    )
+
+    called = told(Settings(access=access))["called"]
+
+    assert "restricted by allow_servers ('harbuor', 'bay'), block_channels ('pier-1', " in called
+    assert "'pier-5' and 3 more)" in called
+    assert "pier-6" not in called
 
 
 def test_a_model_without_a_price_is_noted_with_who_asks_it_and_the_remedy() -> None:
