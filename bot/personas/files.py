@@ -162,9 +162,8 @@ def _sentence(path: Path, detail: ErrorDetails) -> str:
         return f"{path}: nothing reads {key!r}. {_nearest(key)}"
     if detail["type"] == "string_pattern_mismatch":
         return f"{path}, {key}: must be one line without any of : @ # ` ( ) and commas."
-    expected = detail["msg"].replace("Input should be", "must be").replace("String should", "must")
     shown = textwrap.shorten(repr(detail["input"]), 60, placeholder="…")
-    return f"{path}, {key}: {expected[0].lower()}{expected[1:]}; it is {shown} now."
+    return f"{path}, {key}: {toml_file.expected(detail)}; it is {shown} now."
 
 
 def _nearest(stray: str) -> str:

@@ -99,10 +99,8 @@ def _sentence(detail: ErrorDetails, environ: Mapping[str, str], path: Path | Non
     """One problem: where, what is wrong, what is there now. The remedy is in what is expected."""
     keys = [str(key) for key in detail["loc"]]
     place = _place(keys, environ, path)
-    expected = detail["msg"].removeprefix("Value error, ").partition(", unable to parse")[0]
-    expected = expected.replace("Input should be", "must be").replace("String should", "must")
     shown = textwrap.shorten(repr(detail["input"]), 80, placeholder="…")
-    return f"{place}: {expected[0].lower()}{expected[1:]}; it is {shown} now."
+    return f"{place}: {toml_file.expected(detail)}; it is {shown} now."
 
 
 def _place(keys: list[str], environ: Mapping[str, str], path: Path | None) -> str:

@@ -10,6 +10,15 @@ from bot.errors import BadSettings
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pydantic_core import ErrorDetails
+
+# Of pydantic's names, those that are not the file's.
+_KINDS = {
+    "tuple_type": 'must be a list, as in ["one", "two"]',
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+}
+
 
 def read(path: Path, *, missing: str, directory: str) -> dict[str, Any]:
     """Read `path`; raises BadSettings, with one sentence.
@@ -29,3 +38,10 @@ def read(path: Path, *, missing: str, directory: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         problem = f"is not TOML: {error}. Mend that line."
     raise BadSettings([f"{path}: {problem}"])
+
+
+def expected(detail: ErrorDetails) -> str:
+    """What has to stand where `detail` found something else, in the words of the file."""
+    words = detail["msg"].removeprefix("Value error, ").partition(", unable to parse")[0]
+    words = words.replace("Input should be", "must be").replace("String should", "must")
+    return _KINDS.get(detail["type"], f"{words[0].lower()}{words[1:]}")

@@ -107,6 +107,7 @@ GOOD = 'name = "Pirate"\nprompt = "You are a pirate."\n'
         (GOOD + "qqq = 1", "nothing reads 'qqq'. There are name, prompt, model,"),
         (GOOD + "temperature = 9", "temperature: must be less than or equal to 2; it is 9 now."),
         (GOOD + 'tools = ["web"]', "tools.0: must be 'web_search' or 'image_generation'; it is"),
+        (GOOD + "tools = 5", 'tools: must be a list, as in ["one", "two"]; it is 5 now.'),
         (GOOD + 'reasoning_effort = "huge"', "reasoning_effort: must be 'none', 'minimal',"),
         (GOOD + 'temperature = 1\nreasoning_effort = "low"', "Keep one:"),
         ('name = "a\\nb"\nprompt = "x"', "name: must be one line without any of"),

@@ -136,6 +136,19 @@ def test_lists_are_written_as_lists_or_with_commas_and_names_are_as_people_write
         assert loaded.unknown == []
 
 
+def test_what_is_no_list_and_no_table_is_told_in_the_words_of_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "openai = 3\n[access]\nallow_servers = 5\n[ambient]\nchannels = 4\n")
+
+    with pytest.raises(BadSettings) as caught:
+        load(path, {})
+
+    assert caught.value.problems == [
+        f"{path}, openai: must be a table; it is 3 now.",
+        f'{path}, access.allow_servers: must be a list, as in ["one", "two"]; it is 5 now.',
+        f"{path}, ambient.channels: must be a table; it is 4 now.",
+    ]
+
+
 def test_people_are_named_by_id_because_anybody_can_take_a_name() -> None:
     with pytest.raises(BadSettings, match="BLOCK_USERS: must be ids, because anybody can take"):
         load(None, {"SKY_ACCESS__BLOCK_USERS": "42, Ada"})
