@@ -68,7 +68,7 @@ class Means:
 
 
 class Page:
-    """Where an answer appears: piece by piece, pictures as files, the small print below."""
+    """Where an answer appears: piece by piece, pictures as files, remarks below."""
 
     def __init__(self, out: Callable[[str], object]) -> None:
         self._out = out
@@ -107,8 +107,8 @@ class Page:
         self._below.append(sentence)
 
     def end(self) -> None:
-        """End the answer: what was said in small print, and an empty line."""
-        lines = [*(f"-# {sentence}" for sentence in self._below), ""]
+        """End the answer: the remarks, in brackets for want of small print, and an empty line."""
+        lines = [*(f"[{sentence}]" for sentence in self._below), ""]
         self._out(("\n" if self._spoke else "") + "\n".join(lines) + "\n")
 
 

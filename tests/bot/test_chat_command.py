@@ -60,7 +60,7 @@ async def test_what_was_said_before_is_read_again_and_forgotten_when_that_is_ask
     await person.talk.say("who was that?")
 
     assert [len(ask.turns) for ask in person.model.asked] == [1, 3, 1]
-    assert person.text.count("An answer.\n-# Sky: 0.0") == 3
+    assert person.text.count("An answer.\n[Sky: 0.0") == 3
 
 
 async def test_again_asks_the_same_with_the_same_before_it() -> None:
@@ -107,7 +107,7 @@ async def test_a_failure_is_a_sentence_with_what_the_log_would_say() -> None:
 
     await person.talk.say("hello")
 
-    assert person.text == f"-# {ModelDown.sentence} (model_down: status 503)\n\n"
+    assert person.text == f"[{ModelDown.sentence} (model_down: status 503)]\n\n"
 
 
 @pytest.mark.parametrize("blank", ["", "\u200b", " " * 4500])
@@ -116,7 +116,7 @@ async def test_an_answer_that_shows_nothing_is_a_sentence(blank: str) -> None:
 
     await person.talk.say("hello")
 
-    assert person.text == f"-# {NothingSaid.sentence} (nothing_said)\n\n"
+    assert person.text == f"[{NothingSaid.sentence} (nothing_said)]\n\n"
 
 
 async def test_a_limit_tells_a_time_that_a_terminal_shows() -> None:
@@ -139,5 +139,5 @@ def test_a_picture_is_a_file(text: str, monkeypatch: pytest.MonkeyPatch, tmp_pat
 
     (path,) = tmp_path.glob("sky-*/gull.png")
     assert path.read_bytes() == b"\x89PNG"
-    assert f"-# The picture is in {path}" in person.text
+    assert f"[The picture is in {path}]" in person.text
     assert "nothing_said" not in person.text
