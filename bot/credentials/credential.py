@@ -51,6 +51,7 @@ class Credential:
         path: Path,
         metrics: Metrics,
         *,
+        variable: str = "",
         environment: str = "",
         wrong: Callable[[str], str | None] = no_form,
         patient: bool = False,
@@ -59,6 +60,7 @@ class Credential:
         self.name = name
         self.path = path
         self.patient = patient  # whether somebody is asked for another while it is refused
+        self._variable = variable  # the environment's; `environment` is its value
         self._environment = environment.strip()
         self._wrong = wrong
         self._clock = clock
@@ -67,6 +69,7 @@ class Credential:
         self._worked: Held | None = None
         self._refused: dict[str, _Refusal] = {}
         self._in_file: str | None = None
+        self._not_taken = ""  # why what was found last is none
         self._needed_since = clock()
         self._news = asyncio.Event()
         self.refresh()
@@ -75,8 +78,11 @@ class Credential:
     def value(self) -> str:
         """The value now; raises CredentialMissing while there is none."""
         if self._held is None:
-            remedy = "The file must exist, be readable and not be empty; or a Key Vault has it."
-            raise CredentialMissing(f"{self.path}: no credential for {self.name}. {remedy}")
+            variable = f"the environment variable {self._variable}" if self._variable else ""
+            others = " or ".join(filter(None, [variable, "a Key Vault"]))
+            remedy = f"The file must exist, be readable and not be empty; or {others} has it."
+            missing = f"{self.path}: no credential for {self.name}."
+            raise CredentialMissing(" ".join(filter(None, [missing, self._not_taken, remedy])))
         return self._held.value
 
     @property
@@ -220,6 +226,7 @@ class Credential:
         if problem:
             extra = {"credential": self.name, "source": source, "problem": problem}
             log.error("credential not taken", extra=extra)
+            self._not_taken = f"What was found ({source}) was not taken: {problem}."
             self._gauges.rejected()
         return bool(problem)
 

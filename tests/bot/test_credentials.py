@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.credentials.access import Access
 from bot.credentials.credential import Credential
 from bot.credentials.mounted import watch
 from bot.errors import CredentialMissing
 from bot.metrics import Metrics
+from bot.settings.loading import load
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -64,6 +66,28 @@ async def test_a_missing_or_empty_file_is_named(mount: Mount, text: str | None) 
 
     with pytest.raises(CredentialMissing, match=str(mount.path)):
         _ = made(mount).value
+
+
+async def test_what_is_missing_is_told_with_every_place_that_it_may_come_from(
+    tmp_path: Path,
+) -> None:
+    variables = {"OPENAI_API_KEY": f"{'a' * 24}.bbbbbb.{'c' * 27}"}  # as a token for Discord is
+    settings = load(None, {"SKY_DISCORD__TOKEN_FILE": str(tmp_path / "token")}).settings
+    access = Access(settings, variables, Metrics())
+    assert isinstance(access.key, Credential)
+    access.key.fall_back()
+
+    with pytest.raises(CredentialMissing) as token:
+        _ = access.token.value
+    with pytest.raises(CredentialMissing) as key:
+        _ = access.key.value
+
+    for place in (f"{tmp_path}/token", "environment variable DISCORD_TOKEN", "Key Vault"):
+        assert place in str(token.value)
+    assert "not taken" not in str(token.value)
+    assert "variable OPENAI_API_KEY" in str(key.value)
+    assert "not taken: it is a token for Discord, not a key for OpenAI" in str(key.value)
+    assert variables["OPENAI_API_KEY"] not in str(key.value)
 
 
 async def test_a_value_outlives_the_loss_of_its_file(mount: Mount) -> None:
