@@ -25,7 +25,9 @@ _MORE = f"""\
 Inside:
 {INSIDE}
 
-It needs the key of the model's provider: OPENAI_API_KEY, or the file that the settings name.
+It needs the key of the model's provider: OPENAI_API_KEY, or the file or the Key Vault that the
+settings name. Exit codes: 0 at the end, 1 for an unknown persona, 2 without a key, or for settings
+that cannot be used.
 
 Example:
   OPENAI_API_KEY=… python -m bot chat --config apps/discord-sky/config.toml --persona sky

@@ -11,7 +11,8 @@ from bot.chat_command.talk import Means, Talk
 from bot.conversation.downloads import Downloads
 from bot.conversation.files import Reader
 from bot.credentials.access import Access
-from bot.errors import UnknownPersona
+from bot.credentials.entra_key import EntraKey
+from bot.errors import BadSettings, CredentialMissing, UnknownPersona
 from bot.limits.allowance import Allowance
 from bot.llm.model import OpenAIModel
 from bot.metrics import Metrics
@@ -51,6 +52,17 @@ class Chat:
         guard = Guard(settings.safety, Moderation(self._model, settings.safety, metrics), metrics)
         means = Means(settings, reader, self._model, Allowance(settings, metrics), guard)
         self.talk = Talk(means, cast, out)
+
+    def look_for_key(self) -> None:
+        """Raise BadSettings where there is no key, and nobody who could be asked for one."""
+        key = self._access.key
+        if isinstance(key, EntraKey) or key.patient:
+            return
+        key.fall_back()
+        try:
+            _ = key.value
+        except CredentialMissing as error:
+            raise BadSettings([str(error)]) from None
 
     def run(self, ask: Callable[[str], str]) -> None:
         """Take lines from `ask` until it raises EOFError, or somebody quits."""
@@ -127,7 +139,8 @@ def run(
 ) -> bool:
     """Talk until somebody quits; False if there is no such persona.
 
-    `persona` is a name, or a persona's file; raises BadSettings if that has a mistake.
+    `persona` is a name, or a persona's file; raises BadSettings if that has a mistake, or if there
+    is no key for the model.
     """
     draft = Path(persona) if persona and persona.endswith(".toml") else None
     chat = Chat(loaded, environ, out, draft)
@@ -137,5 +150,6 @@ def run(
     except UnknownPersona as error:
         out(f"{error.sentence}\n")
         return False
+    chat.look_for_key()
     chat.run(ask)
     return True

@@ -215,3 +215,42 @@ async def test_an_unknown_persona_is_a_sentence_with_the_nearest_name(
         await person.reads("I know nobody of that name. Did you mean **sky**?")
 
         assert await asyncio.wait_for(person.process.wait(), 10) == 1
+
+
+async def test_without_a_key_it_says_where_one_may_come_from_and_does_not_begin(
+    servers: Servers, config: Path
+) -> None:
+    missing = config.parent / "openai-api-key"
+    nowhere = {"OPENAI_API_KEY": "", "SKY_OPENAI__API_KEY_FILE": str(missing)}
+    async with terminal(servers, config, **nowhere) as person:
+        said = await person.reads("Key Vault has it.")
+        assert said.startswith(f"settings: {missing}: no credential for openai.")
+        assert "the environment variable OPENAI_API_KEY" in said
+        assert await asyncio.wait_for(person.process.wait(), 10) == 2
+        assert person.process.stdout
+        rest = await person.process.stdout.read()
+        assert person.seen + rest.decode() == "\n"  # no prompt, no trace
+
+    missing.write_text(f"{servers.key}\n")
+    async with terminal(servers, config, **nowhere) as person:
+        await person.reads("listens.")
+        await person.types("with a key in the file")
+        await person.reads("made for you alone.")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"SKY_OPENAI__AUTH": "entra"},
+        {"SKY_CREDENTIALS__KEYVAULT_URL": "https://127.0.0.1:1"},
+    ],
+)
+async def test_where_a_key_may_still_come_from_azure_it_begins(
+    servers: Servers, config: Path, settings: dict[str, str]
+) -> None:
+    missing = str(config.parent / "none")
+    nowhere = {"OPENAI_API_KEY": "", "SKY_OPENAI__API_KEY_FILE": missing, **settings}
+    async with terminal(servers, config, **nowhere) as person:
+        await person.reads("listens.")
+        await person.types("/quit")
+        assert await asyncio.wait_for(person.process.wait(), 15) == 0
