@@ -179,6 +179,27 @@ def test_releases_tells_when_what_who_and_what_is_excluded(origin: Origin, capsy
     assert rows[-1].startswith("excluded: numbers 3 to 8; Ada went back from main-6-")
 
 
+def test_before_the_first_image_nothing_is_deployed(tmp_path: Path, capsys: Said) -> None:
+    """What a fresh main names is no release: nothing runs, and nothing can be gone back to."""
+    fresh = Origin.new(tmp_path)
+    yet = "nothing is deployed yet: the first merge that the image workflow builds will be"
+
+    assert fresh.release("releases") == 0
+    assert capsys.readouterr().out.splitlines() == [yet]
+    assert fresh.release("rollback", "--last", "--yes") == 1
+    assert yet in capsys.readouterr().err
+
+    first = fresh.merge("Greet people")
+    fresh.bump(first)
+    fresh.ada.git("pull", "--quiet", "--rebase")
+    assert fresh.release("releases") == 0
+    _, *rows = capsys.readouterr().out.splitlines()
+    assert [row.split()[2] for row in rows] == [first]
+    assert rows[0].endswith("deployed now")
+    assert fresh.release("rollback", "--last", "--yes") == 1
+    assert "merge a fix" in capsys.readouterr().err
+
+
 def test_retain_locks_every_name_that_a_rollback_needs(origin: Origin, capsys: Said) -> None:
     """The test's clock is in the past: only what is still deployed lies within 90 days."""
     newest = tag_of(origin, 6)

@@ -7,6 +7,8 @@ from release.exclusion import Exclusion
 from release.history import Commit, Deployed, History
 from release.tags import Tag
 
+NOTHING_YET = "nothing is deployed yet: the first merge that the image workflow builds will be"
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -20,6 +22,11 @@ class Deployment:
         """The tag's number; None for a tag of another kind."""
         tag = Tag.parse(self.deployed.tag)
         return tag.number if tag else None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it runs: number 0 is what main names before its first image."""
+        return self.number != 0
 
 
 def deployments(history: History) -> list[Deployment]:

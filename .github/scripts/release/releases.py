@@ -13,7 +13,7 @@ from release.git import Git
 from release.history import Commit, Deployed, History
 from release.inputs import input_hash, source_tag
 from release.reading import history
-from release.record import Deployment, deployed_since, deployments
+from release.record import NOTHING_YET, Deployment, deployed_since, deployments
 from release.tags import Tag
 
 if TYPE_CHECKING:
@@ -53,10 +53,14 @@ def run_releases(git: Git, options: argparse.Namespace) -> int:
     """Print the table."""
     past = history(git, git.commit(options.commit))
     exclusion = Exclusion.of(past)
-    listed = deployments(past)[::-1]
+    everything = deployments(past)[::-1]
+    listed = [one for one in everything if one.is_image]
+    if not listed:
+        print(NOTHING_YET)
+        return 0
     chosen = listed if options.all else listed[:20]
     built = built_for(past)
-    shown = [row(exclusion, one, built, runs=one is listed[0]) for one in chosen]
+    shown = [row(exclusion, one, built, runs=one is everything[0]) for one in chosen]
     head = ("when", "tag", "digest", "commit", "by", "carries", "")
     widths = [max(map(len, column)) for column in zip(head, *shown, strict=True)]
     for line in (head, *shown):

@@ -13,7 +13,7 @@ from release.inputs import PATHS, input_hash
 from release.manifests import IMAGE_REPOSITORY, KUSTOMIZATION, with_deployed, with_excluded
 from release.publish import ATTEMPTS, Branch, commit_on, read
 from release.reading import history
-from release.record import find, previous
+from release.record import NOTHING_YET, deployments, find, previous
 from release.registry import DIGEST
 from release.tags import Tag
 
@@ -78,6 +78,8 @@ def target(now: History, options: argparse.Namespace) -> Deployed:
     if options.last:
         before = previous(now)
         if before is None:
+            if not any(one.is_image for one in deployments(now)):
+                raise ReleaseError(NOTHING_YET)
             raise ReleaseError("nothing was deployed before what is deployed now: merge a fix")
         return before.deployed
     if Tag.parse(options.tag) is None:
