@@ -76,8 +76,9 @@ faults: tools  ## Play the fault matrix and print a table (root, about half an h
 releases: setup  ## What was deployed when, by whom, and what is excluded
 	@$(RELEASE) releases
 
-rollback: setup  ## Go back: make rollback TO=main-12-abc1234 (or TO=--last); shows the commit before pushing
-	@$(RELEASE) rollback $(or $(TO),--last)
+NO_TO = TO is missing: make rollback TO=main-12-abc1234, one that `make releases` lists, or TO=--last
+rollback: setup  ## Go back: make rollback TO=main-12-abc1234 (or TO=--last), after showing the commit; ARGS="--dry-run" only shows
+	@$(if $(TO)$(filter -h --help,$(ARGS)),,$(error $(NO_TO)))$(RELEASE) rollback $(TO) $(ARGS)
 
 ##@ Azure
 .PHONY: azure doctor azure-teardown

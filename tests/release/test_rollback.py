@@ -1,6 +1,9 @@
 """The commands for people: rollback, releases, retain."""
 
 import io
+import re
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ from release.inputs import input_hash, source_tag
 from release.publish import Branch
 
 from tests.release.clone import Clone
-from tests.release.origin import Origin, digest_of
+from tests.release.origin import ROOT, Origin, digest_of
 
 Said = pytest.CaptureFixture[str]
 
@@ -22,6 +25,12 @@ def origin(tmp_path: Path) -> Origin:
         origin.bump(origin.merge(subject))
     origin.ada.git("pull", "--quiet", "--rebase")
     return origin
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run make as a person does, in this repository."""
+    command = ["make", "--no-print-directory", "--assume-old=setup", *arguments]
+    return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
 
 
 def tag_of(origin: Origin, number: int) -> str:
@@ -150,6 +159,31 @@ def test_a_tag_that_git_does_not_know_is_refused(
     assert origin.release("rollback", tag, "--yes") == 1
 
     assert said in capsys.readouterr().err
+
+
+def test_the_remedy_for_a_digest_that_is_not_known_can_be_typed(
+    origin: Origin, capsys: Said
+) -> None:
+    tag = tag_of(origin, 3)
+    origin.release("rollback", tag, "--yes")
+    said = capsys.readouterr().err
+    assert f"crane digest REGISTRY/discordskybot:{tag}" in said
+    found = re.search(r"make (rollback TO=\S+ ARGS=\"--digest sha256:…\")", said)
+    assert found
+    line = shlex.split(found[1].replace("…", "a" * 64))
+
+    done = make(*line, "RELEASE=echo")
+
+    assert done.stdout.split() == ["rollback", tag, "--digest", "sha256:" + "a" * 64]
+
+
+def test_make_rollback_says_that_to_is_missing() -> None:
+    done = make("rollback", "RELEASE=echo", "TO=", "ARGS=--dry-run")
+
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert "TO is missing: make rollback TO=main-12-abc1234" in done.stderr
+    assert "or TO=--last" in done.stderr
 
 
 def test_a_tag_that_was_never_deployed_needs_its_digest(origin: Origin) -> None:

@@ -91,8 +91,11 @@ def target(now: History, options: argparse.Namespace) -> Deployed:
     known = find(now, options.tag)
     if known is None:
         raise ReleaseError(
-            f"{options.tag} was never deployed, so Git does not know its digest: give it with "
-            "--digest (crane digest REGISTRY/discordskybot:TAG), or take one that `releases` lists"
+            f"{options.tag} was never deployed, so Git does not know its digest. Take one that "
+            f"`make releases` lists, or give the digest that `crane digest "
+            f"REGISTRY/discordskybot:{options.tag}` prints (crane is on PATH after "
+            '`eval "$(.venv/bin/python -m tests.tools env)"`): '
+            f'make rollback TO={options.tag} ARGS="--digest sha256:…"'
         )
     return known.deployed
 
