@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+PROGRAMS = "clusters/azure/README.md#before-the-first-run"
+
 
 class Stop(Exception):
     """The set-up cannot go on. The message says what to do; running again goes on from there."""
+
+
+class NotInstalled(Stop):
+    """There is no such program on PATH."""
+
+    def __init__(self, program: str) -> None:
+        super().__init__(f"{program} is not installed: {PROGRAMS}.")
 
 
 class CommandFailed(Stop):

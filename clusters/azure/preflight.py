@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from clusters.azure.command import Command, az, gh
-from clusters.azure.errors import CommandFailed, Stop
+from clusters.azure.errors import PROGRAMS, CommandFailed, NotInstalled, Stop
 from clusters.azure.step import at
 from clusters.azure.subject import subject
 
@@ -39,18 +39,27 @@ _REGISTRY = (
 
 
 def versions(desk: Desk) -> None:
-    """Raise Stop for the first program that is missing or too old."""
+    """Raise Stop that names every program that is missing or too old."""
+    lacking: list[str] = []
     for program, command, oldest, source in _VERSIONS:
-        done = desk.try_(command)
+        wanted = ".".join(str(part) for part in oldest)
+        needed = f"{wanted} or newer is needed: {source}"
+        try:
+            done = desk.try_(command)
+        except NotInstalled:
+            lacking.append(f"{program} is not installed; {needed}")
+            continue
         if done is None:
             continue
         found = re.search(r"v?(\d+)\.(\d+)\.(\d+)", done.out)
         have = tuple(int(part) for part in found.groups()) if found else ()
-        wanted = ".".join(str(part) for part in oldest)
         if have < oldest:
             shown = ".".join(str(part) for part in have) or "of no known version"
-            raise Stop(f"{program} is {shown}; {wanted} or newer is needed: {source}")
+            lacking.append(f"{program} is {shown}; {needed}")
+            continue
         desk.say(f"  {program} {'.'.join(str(part) for part in have)}")
+    if lacking:
+        raise Stop("\n".join((*lacking, f"What set-up needs, in one table: {PROGRAMS}")))
 
 
 def account(desk: Desk) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from clusters.azure.command import ROOT
 from clusters.azure.desk import Done
-from clusters.azure.errors import Stop
+from clusters.azure.errors import NotInstalled
 
 _STILL = 15.0  # seconds
 _QUIET = {
@@ -35,7 +35,7 @@ class Shell:
     def __call__(
         self, argv: list[str], stdin: str | None, env: Mapping[str, str], *, live: bool
     ) -> Done:
-        """Run it in the repository's folder. Raises Stop if there is no such program."""
+        """Run it in the repository's folder. Raises NotInstalled if there is no such program."""
         program = self._programs.get(argv[0], argv[0])
         environment = {**os.environ, **_QUIET, **env}
         began = time.monotonic()
@@ -55,7 +55,7 @@ class Shell:
                 cwd=ROOT,
             )
         except FileNotFoundError as error:
-            raise Stop(f"{argv[0]} is not installed: clusters/azure/README.md.") from error
+            raise NotInstalled(argv[0]) from error
         finally:
             done.set()
         return Done(ended.returncode, ended.stdout or "", ended.stderr or "")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from clusters.azure.__main__ import main
+from clusters.azure.errors import Stop
 from clusters.azure.shell import Shell
 from tests.azure.behind import Behind, behind
 from tests.azure.programs import PROGRAMS
@@ -102,14 +103,28 @@ def test_nobody_at_the_terminal_is_no_consent(machine: Machine) -> None:
     assert machine.behind.world.changed == []
 
 
-def test_a_program_that_is_missing_is_named(machine: Machine) -> None:
-    (machine.programs / "gh").unlink()
+def test_all_programs_that_are_missing_or_too_old_are_named_at_once(machine: Machine) -> None:
+    for name in ("az", "gh"):
+        (machine.programs / name).unlink()
+    (machine.programs / "flux").write_text("#!/bin/sh\necho flux: v2.7.3\n")
 
-    done = machine.run("up", "--yes")
+    for action in ("up", "teardown"):
+        done = machine.run(action, "--yes")
 
-    assert done.returncode == 1
-    assert "gh is not installed" in done.stdout
-    assert done.stderr == ""
+        assert done.returncode == 1
+        assert done.stdout.splitlines()[-4:] == [
+            "az is not installed; 2.85.0 or newer is needed: https://aka.ms/installazurecli",
+            "flux is 2.7.3; 2.9.0 or newer is needed: https://fluxcd.io/flux/cmd",
+            "gh is not installed; 2.60.0 or newer is needed: https://cli.github.com",
+            "What set-up needs, in one table: clusters/azure/README.md#before-the-first-run",
+        ]
+        assert done.stderr == ""
+    assert machine.behind.world.changed == []
+
+
+def test_a_program_that_goes_missing_later_is_named_too(tmp_path: Path) -> None:
+    with pytest.raises(Stop, match=r"gone is not installed: clusters/azure/README\.md#before"):
+        Shell(print, {"gone": str(tmp_path / "gone")})(["gone"], None, {}, live=False)
 
 
 def test_a_program_that_is_too_old_is_named(machine: Machine) -> None:
