@@ -22,7 +22,13 @@ _GIVE_ROLE = (
     ' --assignee-object-id "$(az ad sp show --id {client} --query id --output tsv)"'
     " --scope {scope}"
 )
-AGAIN = ".venv/bin/python -m clusters.azure up"
+_ASKS = "  # asks before anything costs"
+AGAIN = f"make azure{_ASKS}"
+
+
+def again(name: str | None) -> str:
+    """Return the command that sets up; NAME where it is not the usual set-up."""
+    return f'make azure ARGS="--name {name}"{_ASKS}' if name else AGAIN
 
 
 def set_to(setting: str, value: str) -> str:

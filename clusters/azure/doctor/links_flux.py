@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusters.azure.doctor.causes import AGAIN
+from clusters.azure.doctor.causes import AGAIN, again
 from clusters.azure.doctor.condition import failing
 from clusters.azure.doctor.facts import BOT, FLUX, SETTINGS, Facts
 from clusters.azure.doctor.verdict import Verdict, broken, ok, unseen
@@ -25,7 +25,7 @@ def cluster(facts: Facts) -> Verdict:
             said,
             "There is no record of this set-up on this machine. The first command makes what is "
             "missing; what was set up elsewhere it finds, and brings record and kubeconfig here.",
-            f"{AGAIN} --name {facts.names['NAME']}" if "NAME" in facts.names else AGAIN,
+            again(facts.names.get("NAME")),
             entered,
         )
     return broken(

@@ -16,7 +16,7 @@ _WIDTH = 37  # of the longest title
 
 def as_text(links: tuple[Link, ...], facts: Facts) -> str:
     """Write one line for each link, then what to do about the first that is broken."""
-    lines = [_line(link) for link in links]
+    lines = [_line(link, facts) for link in links]
     found = first_broken(links)
     if found:
         lines += ["", f"Broken: {found.title}.", *_folded(found.verdict.said)]
@@ -56,7 +56,9 @@ def _folded(text: str) -> list[str]:
     ]
 
 
-def _line(link: Link) -> str:
+def _line(link: Link, facts: Facts) -> str:
     verdict = link.verdict
-    said = "" if verdict.status is Status.BROKEN else verdict.said
+    said = verdict.said
+    if verdict.status is Status.BROKEN:  # why is told below; the first line says who was asked
+        said = facts.asked if link.name == "cluster" else ""
     return f"{_MARKS[verdict.status]} {link.title:{_WIDTH}} {verdict.status:11} {said}".rstrip()

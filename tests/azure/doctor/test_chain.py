@@ -139,7 +139,7 @@ FAULTS = {
     ),
     # And what else happens in the evening of a set-up.
     "no cluster": (Facts(unreachable="connection refused"), "cluster", "az aks get-credentials"),
-    "no settings": (facts(settings=None), "settings", "clusters.azure up"),
+    "no settings": (facts(settings=None), "settings", "make azure"),
     "a setting without a value": (
         facts(settings={"ACR_LOGIN_SERVER": "example.azurecr.io"}),
         "settings",

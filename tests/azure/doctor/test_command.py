@@ -27,10 +27,12 @@ def test_without_a_cluster_it_says_so_and_what_to_type(capsys: pytest.CaptureFix
 
     said = capsys.readouterr().out
     assert code == 1
-    assert said.startswith("✗ kubectl reaches the cluster")
+    first = said.splitlines()[0]
+    assert first.startswith("✗ kubectl reaches the cluster")
+    assert first.endswith("no context, of $KUBECONFIG")
     assert said.count("not reached") == len(CHAIN) - 1
     assert "(no context, of $KUBECONFIG)" in said
-    again = said.index("\n  .venv/bin/python -m clusters.azure up\n")
+    again = said.index("\n  make azure  # asks before anything costs\n")
     assert again < said.index(
         "\n  az aks get-credentials --resource-group AKS_RESOURCE_GROUP --name AKS_NAME\n"
     )
@@ -67,6 +69,7 @@ def test_the_set_ups_record_names_cluster_and_kubeconfig(
     main(["--name", "sky"])
 
     said = capsys.readouterr().out
+    assert said.splitlines()[0].endswith("context mine, of the set-up's own kubeconfig")
     assert "(context mine, of the set-up's own kubeconfig)" in said.replace("\n", " ")
     assert "  az aks start --resource-group ours --name mine\n" in said
     assert said.endswith(f"export KUBECONFIG={tmp_path}/sky.local.kubeconfig\n")
@@ -77,7 +80,8 @@ def test_a_set_up_of_another_name_is_looked_for_under_it(
 ) -> None:
     main(["--name", "other"])
 
-    assert "\n  .venv/bin/python -m clusters.azure up --name other\n" in capsys.readouterr().out
+    line = 'make azure ARGS="--name other"  # asks before anything costs'
+    assert f"\n  {line}\n" in capsys.readouterr().out
 
 
 def test_what_was_seen_can_be_written_down(tmp_path: Path) -> None:
