@@ -77,7 +77,7 @@ releases: setup  ## What was deployed when, by whom, and what is excluded
 	@$(RELEASE) releases
 
 NO_TO = TO is missing: make rollback TO=main-12-abc1234, one that `make releases` lists, or TO=--last
-rollback: setup  ## Go back: make rollback TO=main-12-abc1234 (or TO=--last), after showing the commit; ARGS="--dry-run" only shows
+rollback: setup  ## Go back: make rollback TO=main-12-abc1234 (or TO=--last); ARGS="--dry-run" only shows it
 	@$(if $(TO)$(filter -h --help,$(ARGS)),,$(error $(NO_TO)))$(RELEASE) rollback $(TO) $(ARGS)
 
 ##@ Azure
