@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bot.limits.money import cost, dearest, price_of
+from bot.listing import first_few
 from bot.usage import Usage
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from bot.settings.schema import Settings
 
 _EXAMPLE = (1000, 300)  # tokens read and written: a short conversation and its answer
-_SHOWN = 5  # entries of a list
 
 
 def explain(settings: Settings, cast: Cast) -> Iterator[str]:
@@ -79,7 +79,7 @@ def _model(settings: Settings) -> str:
 def _called(settings: Settings) -> str:
     access, ambient = settings.access, settings.ambient
     set_lists = [
-        f"{name} ({_first(getattr(access, name))})"
+        f"{name} ({_quoted(getattr(access, name))})"
         for name in type(access).model_fields
         if name.startswith(("allow_", "block_")) and getattr(access, name)
     ]
@@ -90,14 +90,9 @@ def _called(settings: Settings) -> str:
     return "; ".join(filter(None, [f"{', '.join(ways)}; {who}", joins or "never joins in unasked"]))
 
 
-def _first(entries: tuple[str, ...]) -> str:
-    """Show so many entries of a list that a misspelt one is seen, quoted: they are people's words.
-
-    Of a long list the rest is counted.
-    """
-    rest = len(entries) - _SHOWN
-    shown = ", ".join(map(repr, entries[:_SHOWN]))
-    return f"{shown} and {rest} more" if rest > 0 else shown
+def _quoted(entries: tuple[str, ...]) -> str:
+    """Show of a list what lets a misspelt entry be seen, quoted: they are people's words."""
+    return first_few([repr(each) for each in entries])
 
 
 def _personas(settings: Settings, cast: Cast) -> str:

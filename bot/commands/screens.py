@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from bot.listing import first_few
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from bot.settings.schema import Settings
 
 _LONGEST = 1900
-_NAMED = 5  # personas, in what `/privacy` says of them
 _SHOWN = 600  # characters of a persona's prompt
 
 
@@ -80,8 +81,7 @@ def _searching(settings: Settings, cast: Cast) -> list[str]:
     names = [persona.name for _, persona in cast if "web_search" in persona.tools]
     if not names or settings.openai.api == "chat":
         return []
-    more = len(names) - _NAMED
-    who = ", ".join(f"**{name}**" for name in names[:_NAMED]) + (f" and {more} more" * (more > 0))
+    who = first_few([f"**{name}**" for name in names])
     told = (
         f"- Where {who} answers, the model may search the web: what it searches for, which may be "
         "words of yours, goes to the web search of its provider."
