@@ -1,6 +1,6 @@
 # The bot's image. Built as it is by buildx in the image workflow and by buildah in the one-machine
 # loop, which has no registry to pull from and puts a root file system of its own under this name
-# (tests/loop/images.py). A newer Python is proposed by Dependabot like any other dependency.
+# (tests/loop/cluster/images.py). A newer Python is proposed by Dependabot like any other dependency.
 FROM docker.io/library/python:3.13-slim-trixie AS build
 # Bytecode is compiled here, once: the root file system is read-only at run time, and importing
 # without it costs a CPU-second that a pod with a quarter of a core does not have.

@@ -19,10 +19,10 @@ PYTEST := $(PY) -m pytest
 ##@ See it work
 .PHONY: demo chat
 demo: tools  ## Bring a cluster up on this machine, merge twice, revert once, watch the bot answer (root)
-	@$(PY) -m tests.loop.demo
+	@$(PY) -m tests.loop.scenarios.demo
 
 chat: setup  ## Talk to the running bot from this terminal
-	@$(PY) -m tests.loop.chat
+	@$(PY) -m tests.loop.people.chat
 
 ##@ The one-machine loop
 .PHONY: loop-up loop-status loop-logs loop-down secret
@@ -39,7 +39,7 @@ loop-down: setup  ## Stop the loop and remove everything it made but the last lo
 	@$(PY) -m tests.loop down
 
 secret: setup  ## Set a new version of a secret in the loop's vault: make secret NAME=openai-api-key
-	@$(PY) -m tests.loop.secret $(NAME) $(VALUE) $(ARGS)
+	@$(PY) -m tests.loop.people.secret $(NAME) $(VALUE) $(ARGS)
 
 ##@ Test
 .PHONY: test check test-bot test-release test-azure test-gitops test-loop bench faults

@@ -2,8 +2,8 @@
 
 A tokenizer is exact for one family of models, weighs tens of megabytes, and costs more than all
 else that is done for an answer. What is reckoned here is meant to be too much rather than too
-little. Beside OpenAI's o200k_base it gives, for the texts in tests/bot/test_tokens.py, 1.2 to 1.6
-times the tokens of prose, code, JSON and addresses in Latin letters, and up to 4 times those of
+little. Beside OpenAI's o200k_base it gives, for the texts in tests/bot/unit/test_tokens.py, 1.2 to
+1.6 times the tokens of prose, code, JSON and addresses in Latin letters, and up to 4 times those of
 other scripts. Too little it gives for slang (0.9), for what has no words in it (base64: 0.6) and
 for a few scripts that the tokenizer hardly knows (Amharic: 0.7). The bound is our own, far below
 any model's context, so that this costs a little money and no answer.

@@ -24,9 +24,9 @@ VENV_BIN = Path(sys.executable).parent
 LAYERS: dict[str, list[str]] = {
     "bot": [
         "tests/bot",
-        "tests/loop/discord_server",
-        "tests/loop/openai_server",
-        "tests/loop/vault_server",
+        "tests/servers/discord",
+        "tests/servers/openai",
+        "tests/servers/keyvault",
     ],
     "release": ["tests/release", "tests/tools", "tests/test_run.py"],
     "azure": ["tests/azure"],

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from tests.loop import state
+from tests.loop.supervisor import state
 
 ROOT = Path(__file__).resolve().parents[2]
 CLUSTERS = ("production", "local")

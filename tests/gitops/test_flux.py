@@ -6,8 +6,8 @@ import pytest
 
 from tests.gitops.findings import ROOT, KubeObject, Tree, made_up_settings
 from tests.gitops.render import Render, render_flux_instance
-from tests.loop import state
-from tests.loop.objects import CLUSTER_SETTINGS
+from tests.loop.cluster.objects import CLUSTER_SETTINGS
+from tests.loop.supervisor import state
 from tests.tools.families import FLUX
 
 COMPONENTS = ["source", "kustomize", "notification", "image-reflector", "image-automation"]

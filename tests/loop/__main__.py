@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     arguments = _parser().parse_args(argv)
     # Imported here, so an older Python meets the sentence above and not a SyntaxError.
-    from tests.loop import control, down, state, status, up  # noqa: PLC0415
+    from tests.loop.supervisor import control, down, state, status, up  # noqa: PLC0415
 
     commands: dict[str, Callable[[], int]] = {
         "up": lambda: up.up(os.environ.get("LOOP_WITHOUT", "")),

@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from lightkube import AsyncClient
 
-from tests.loop import kube, state
+from tests.loop.cluster import kube
+from tests.loop.supervisor import state
 
 
 def command(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,7 @@ from e2e.cluster import BOT, CONTROLLERS, FLUX
 from e2e.person import Image, Person
 from e2e.servers import DISCORD_CONTROL, REGISTRY
 from e2e.shell import Failed, kubectl, say, wait
-from tests.loop.discord_server.control import DiscordControl
+from tests.servers.discord.control import DiscordControl
 
 IMAGE = "jsonpath={.spec.template.spec.containers[0].image}"
 LATEST = "jsonpath={.status.latestRef.tag}"

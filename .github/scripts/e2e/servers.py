@@ -17,7 +17,7 @@ from tests.tools import tool
 
 ROOT = Path(__file__).resolve().parents[3]
 STATE = Path(os.environ.get("E2E_STATE", "/tmp/discord-sky-e2e"))  # noqa: S108 - a runner's own machine
-HOST = "10.244.0.1"  # as clusters/local and tests/loop/state.py have it
+HOST = "10.244.0.1"  # as clusters/local and tests/loop/supervisor/state.py have it
 REGISTRY_PORT, GIT_PORT, DISCORD_PORT, OPENAI_PORT = 5000, 8081, 7101, 7102
 DISCORD_CONTROL, OPENAI_CONTROL = "127.0.0.1:7111", "127.0.0.1:7112"
 REGISTRY = f"{HOST}:{REGISTRY_PORT}"
@@ -50,11 +50,11 @@ def start() -> None:
     _start("registry", REGISTRY_PORT, str(tool("registry")), "serve", str(config))
     _start("git", GIT_PORT, *python, "e2e", "git")
     _start(
-        "discord", DISCORD_PORT, *python, "tests.loop.discord_server", *discord,
+        "discord", DISCORD_PORT, *python, "tests.servers.discord", *discord,
         "--token-file", str(TOKEN_FILE), "--seed",
     )  # fmt: skip
     _start(
-        "openai", OPENAI_PORT, *python, "tests.loop.openai_server", *openai,
+        "openai", OPENAI_PORT, *python, "tests.servers.openai", *openai,
         "--key-file", str(KEY_FILE),
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """What the doctor saw of each planted fault in the loop, told again without the loop.
 
-The files in recorded/ were written by `--facts` in tests/loop/test_doctor.py (Trace ids taken out):
-`passive` from the cluster alone, `asked` with what Entra and the vault said themselves.
+The files in recorded/ were written by `--facts` in tests/loop/tests/test_doctor.py (trace ids
+removed): `passive` from the cluster alone, `asked` with what Entra and the vault said themselves.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ import pytest
 from clusters.azure.doctor.chain import diagnose
 from clusters.azure.doctor.facts import Facts
 from tests.azure.doctor.test_chain import found
-from tests.loop.planted import FAULTS
+from tests.loop.scenarios.planted_faults import FAULTS
 
 _FOLDER = Path(__file__).parent / "recorded"
 _FILES = sorted(_FOLDER.glob("*.json"))

@@ -9,9 +9,9 @@ import pytest
 from clusters.azure.doctor import vault_look
 from clusters.azure.doctor.facts import SecretLook
 from clusters.azure.doctor.kubectl import Kubectl, Unanswered
-from tests.loop.vault_server import harness
-from tests.loop.vault_server.harness import BOT, TENANT, VAULT, Harness
-from tests.loop.vault_server.records import Fault, FaultKind, Identity
+from tests.servers.keyvault import harness
+from tests.servers.keyvault.harness import BOT, TENANT, VAULT, Harness
+from tests.servers.keyvault.records import Fault, FaultKind, Identity
 
 SETTINGS = {
     "KEYVAULT_NAME": VAULT,

@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.loop.images import BuildFailed
-from tests.loop.table import HEADER
+from tests.loop.bench.table import HEADER
+from tests.loop.cluster.images import BuildFailed
 
 from .bot import Broke
 from .cgroup import Cgroup

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from tests.loop.cgroups import Hierarchy, delegate, hierarchies
+from tests.loop.supervisor.cgroups import Hierarchy, delegate, hierarchies
 
 _PERIOD = 100_000  # microseconds, as the kubelet sets it
 # Before whatever else runs on the machine: it is the bot's cost that is asked for.

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from itertools import count
 
 from tests.bot.wire.answers import Seen
-from tests.loop.discord_server.control import DiscordControl
-from tests.loop.discord_server.records import Message
-from tests.loop.openai_server.control import OpenAIControl
-from tests.loop.openai_server.records import Record
+from tests.servers.discord.control import DiscordControl
+from tests.servers.discord.records import Message
+from tests.servers.openai.control import OpenAIControl
+from tests.servers.openai.records import Record
 
 # Twenty pieces over a second: shown as one message and one edit, as most answers are.
 _ANSWER = "[[chunks=20 delay=0.05 length=600]]"

@@ -7,9 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.bot.wire.servers import Servers
-from tests.loop.table import Row, say
-from tests.loop.vault_server.harness import VAULT_URL
-from tests.loop.vault_server.harness import running as key_vault
+from tests.loop.bench.table import Row, say
+from tests.servers.keyvault.harness import VAULT_URL
+from tests.servers.keyvault.harness import running as key_vault
 
 from .bot import Bot, running
 from .cgroup import Cgroup

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tests.bot.wire.servers import Servers
 from tests.bot.wire.servers import servers as run_servers
-from tests.loop.discord_server.control import DiscordControl
-from tests.loop.openai_server.control import OpenAIControl
+from tests.servers.discord.control import DiscordControl
+from tests.servers.openai.control import OpenAIControl
 
 from .crowd import Crowd
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bot.wire.process import REPOSITORY
-from tests.loop.images import Builder
+from tests.loop.cluster.images import Builder
 
 # A mount namespace of its own, which ends with the process; the files given to the bot lie at the
 # same place inside. Nothing forks, so the process that is started is the bot.

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 
-from tests.loop.discord_server.records import Message
+from tests.servers.discord.records import Message
 
 from .stitch import balanced, is_whole
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.loop.discord_server.control import DiscordControl
-from tests.loop.openai_server.control import OpenAIControl
-from tests.loop.vault_server.harness import Harness
-from tests.loop.vault_server.harness import running as running_vault
+from tests.servers.discord.control import DiscordControl
+from tests.servers.keyvault.harness import Harness
+from tests.servers.keyvault.harness import running as running_vault
+from tests.servers.openai.control import OpenAIControl
 
 from .scene import Scene
 from .scene import scene as open_scene

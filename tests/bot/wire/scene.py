@@ -8,12 +8,12 @@ from itertools import count
 
 import aiohttp
 
-from tests.loop.discord_server.control import DiscordControl
-from tests.loop.discord_server.records import Message, World
-from tests.loop.discord_server.seed import CHANNELS
-from tests.loop.openai_server.control import OpenAIControl, Record
-from tests.loop.openai_server.keys import digest
-from tests.loop.openai_server.records import Turn
+from tests.servers.discord.control import DiscordControl
+from tests.servers.discord.records import Message, World
+from tests.servers.discord.seed import CHANNELS
+from tests.servers.openai.control import OpenAIControl, Record
+from tests.servers.openai.keys import digest
+from tests.servers.openai.records import Turn
 
 from .answers import Seen, buttons
 from .process import BotProcess

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.loop.openai_server.launch import Running as OpenAIRunning
-from tests.loop.openai_server.launch import running as openai_running
+from tests.servers.openai.launch import Running as OpenAIRunning
+from tests.servers.openai.launch import running as openai_running
 
 from .process import LOOK, REPOSITORY, free_port
 
@@ -46,7 +46,7 @@ def discord_running(directory: Path, token: str) -> Iterator[DiscordRunning]:
     log = directory / "discord.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.loop.discord_server", "--seed", *addresses],
+            [sys.executable, "-m", "tests.servers.discord", "--seed", *addresses],
             cwd=REPOSITORY,
             stdout=out,
             stderr=subprocess.STDOUT,

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.loop.openai_server.keys import digest
-from tests.loop.vault_server.harness import BOT, Harness
-from tests.loop.vault_server.records import Fault, FaultKind, Identity
+from tests.servers.keyvault.harness import BOT, Harness
+from tests.servers.keyvault.records import Fault, FaultKind, Identity
+from tests.servers.openai.keys import digest
 
 from .conftest import FreshStage
 from .servers import new_token

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.loop.openai_server.records import ScriptedAnswer
+from tests.servers.openai.records import ScriptedAnswer
 
 from .answers import Seen, buttons
 from .conftest import FreshStage

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.loop.openai_server.control import OpenAIControl
+from tests.servers.openai.control import OpenAIControl
 
 from .process import REPOSITORY
 from .servers import Servers

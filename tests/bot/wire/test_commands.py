@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.loop.discord_server.control import ControlError
+from tests.servers.discord.control import ControlError
 
 from .conftest import FreshStage
 from .scene import Scene

@@ -4,7 +4,7 @@ import re
 from itertools import count
 
 from bot import errors
-from tests.loop.openai_server.control import Fault, FaultKind
+from tests.servers.openai.control import Fault, FaultKind
 
 from .conftest import FreshStage
 from .scene import Scene

@@ -1,6 +1,6 @@
 """A new key or token is in use without a restart, and a bad one is no crash."""
 
-from tests.loop.openai_server.keys import digest
+from tests.servers.openai.keys import digest
 
 from .conftest import FreshStage
 from .scene import Scene

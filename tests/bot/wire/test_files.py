@@ -2,7 +2,7 @@
 
 from base64 import b64decode
 
-from tests.loop.discord_server.records import Message
+from tests.servers.discord.records import Message
 
 from .answers import Seen
 from .scene import Scene

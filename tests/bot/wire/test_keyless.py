@@ -8,7 +8,7 @@ import aiohttp
 import jwt
 from aiohttp import web
 
-from tests.loop.vault_server.harness import BOT, Harness
+from tests.servers.keyvault.harness import BOT, Harness
 
 from .conftest import FreshStage
 from .scene import scene as open_scene

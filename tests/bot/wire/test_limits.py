@@ -6,7 +6,7 @@ import re
 import time
 from datetime import UTC, datetime
 
-from tests.loop.discord_server.control import DiscordControl
+from tests.servers.discord.control import DiscordControl
 
 from .answers import buttons
 from .conftest import FreshStage

@@ -1,6 +1,6 @@
 """Who may call the bot and where, joining in, and bots among themselves."""
 
-from tests.loop.discord_server.control import DiscordControl
+from tests.servers.discord.control import DiscordControl
 
 from .conftest import FreshStage
 from .scene import Scene

@@ -4,8 +4,8 @@ import re
 
 import aiohttp
 
-from tests.loop.discord_server.model import SUPPRESS_EMBEDS
-from tests.loop.openai_server.control import ScriptedAnswer
+from tests.servers.discord.model import SUPPRESS_EMBEDS
+from tests.servers.openai.control import ScriptedAnswer
 
 from .answers import LIMIT, buttons
 from .conftest import FreshStage

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from bot import errors
-from tests.loop.openai_server.control import Fault, FaultKind, ScriptedAnswer
+from tests.servers.openai.control import Fault, FaultKind, ScriptedAnswer
 
 from .conftest import FreshStage
 from .scene import Scene

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from bot import errors
-from tests.loop.openai_server.control import Fault, FaultKind, Record
+from tests.servers.openai.control import Fault, FaultKind, Record
 
 from .answers import Seen
 from .scene import Scene

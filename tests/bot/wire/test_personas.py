@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.loop.discord_server.control import DiscordControl
+from tests.servers.discord.control import DiscordControl
 
 from .conftest import FreshStage
 from .scene import Scene

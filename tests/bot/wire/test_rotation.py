@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from tests.loop.openai_server.control import Fault, FaultKind
-from tests.loop.openai_server.keys import digest
-from tests.loop.vault_server.harness import Harness
+from tests.servers.keyvault.harness import Harness
+from tests.servers.openai.control import Fault, FaultKind
+from tests.servers.openai.keys import digest
 
 from .conftest import FreshStage
 from .servers import new_token

@@ -3,7 +3,7 @@
 import pytest
 
 from bot import errors
-from tests.loop.openai_server.control import Fault, FaultKind
+from tests.servers.openai.control import Fault, FaultKind
 
 from .conftest import FreshStage
 from .scene import Scene

@@ -12,15 +12,9 @@ from bot.__main__ import main
 from bot.secrets_command import arguments, command
 from bot.secrets_command.desk import Person
 from bot.settings.loading import load
-from tests.loop.openai_server.keys import digest
-from tests.loop.vault_server.harness import (
-    ISSUER,
-    OPERATOR,
-    TENANT,
-    VAULT_URL,
-    Harness,
-)
-from tests.loop.vault_server.records import Federation, Identity, Role
+from tests.servers.keyvault.harness import ISSUER, OPERATOR, TENANT, VAULT_URL, Harness
+from tests.servers.keyvault.records import Federation, Identity, Role
+from tests.servers.openai.keys import digest
 
 from .conftest import FreshStage
 from .servers import new_token

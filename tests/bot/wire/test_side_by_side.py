@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.loop.openai_server.records import Record
+from tests.servers.openai.records import Record
 
 from .answers import Seen
 from .scene import Scene

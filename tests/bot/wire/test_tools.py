@@ -4,7 +4,7 @@ from base64 import b64decode
 from pathlib import Path
 
 from bot import errors
-from tests.loop.openai_server.pictures import DOT
+from tests.servers.openai.pictures import DOT
 
 from .conftest import FreshStage
 from .scene import Scene

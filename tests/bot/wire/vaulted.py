@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tests.loop.openai_server.keys import digest
-from tests.loop.vault_server.harness import VAULT_URL, Harness
+from tests.servers.keyvault.harness import VAULT_URL, Harness
+from tests.servers.openai.keys import digest
 
 from .conftest import FreshStage
 from .scene import Scene

@@ -16,15 +16,16 @@ import argparse
 import subprocess
 import sys
 
-from tests.loop import kube, state
-from tests.loop.editions import deployed
-from tests.loop.explain import comes_true
+from tests.loop.cluster import kube
 from tests.loop.faults import clock, control_plane, discord, host, names, node, openai, supply
 from tests.loop.faults.entry import Entry
 from tests.loop.faults.play import play
 from tests.loop.faults.result import HEADER, Result
-from tests.loop.merge import ROOT
-from tests.loop.observe import Observer
+from tests.loop.people.editions import deployed
+from tests.loop.people.explain import comes_true
+from tests.loop.people.merge import ROOT
+from tests.loop.people.observe import Observer
+from tests.loop.supervisor import state
 
 GROUPS: dict[str, tuple[Entry, ...]] = {
     "node": node.ENTRIES,

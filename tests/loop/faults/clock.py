@@ -11,12 +11,12 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
-from tests.loop import pod_process
+from tests.loop.cluster import pod_process
+from tests.loop.cluster.relabel import Relabel
 from tests.loop.faults import said
 from tests.loop.faults.entry import Entry, Ground, now
-from tests.loop.observe import NotSeen
-from tests.loop.relabel import Relabel
-from tests.loop.releases import REPOSITORY, Releases
+from tests.loop.people.observe import NotSeen
+from tests.loop.people.releases import REPOSITORY, Releases
 from tests.tools import tool
 
 _LIBRARY = "*/faketime/libfaketimeMT.so.1"  # below /usr/lib, of Debian's libfaketime

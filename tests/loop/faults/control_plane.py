@@ -2,8 +2,9 @@
 
 import asyncio
 
-from tests.loop import blows, control
 from tests.loop.faults.entry import Entry, Ground, now
+from tests.loop.scenarios import disruptions as blows
+from tests.loop.supervisor import control
 
 
 async def _api_server_away(ground: Ground) -> float:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from lightkube import AsyncClient
 
-from tests.loop.observe import Observer, PodSeen
-from tests.loop.steady import Steady
-from tests.loop.vault_server.control import VaultControl
+from tests.loop.people.observe import Observer, PodSeen
+from tests.loop.scenarios.steady import Steady
+from tests.servers.keyvault.control import VaultControl
 
 
 @dataclass

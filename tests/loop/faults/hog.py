@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.loop import cgroups
-from tests.loop.observe import NotSeen
-from tests.loop.pod_process import BotProcess
+from tests.loop.cluster.pod_process import BotProcess
+from tests.loop.people.observe import NotSeen
+from tests.loop.supervisor import cgroups
 
 _STEP = 4 << 20
 _PATIENCE = 30.0

@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.loop import blows, network, pod_process, state
+from tests.loop.cluster import pod_process
 from tests.loop.faults import hog
 from tests.loop.faults.entry import Entry, Ground, now
-from tests.loop.observe import NotSeen
+from tests.loop.people.observe import NotSeen
+from tests.loop.scenarios import disruptions as blows
+from tests.loop.supervisor import network, state
 
 _MIB = 1 << 20
 _ROOM = 24 * _MIB  # left to the bot under pressure; an answer needs a part of one

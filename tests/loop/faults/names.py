@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.loop import state
 from tests.loop.faults.entry import Entry, Ground, now
-from tests.loop.observe import NotSeen
-from tests.loop.releases import Releases
+from tests.loop.people.observe import NotSeen
+from tests.loop.people.releases import Releases
+from tests.loop.supervisor import state
 
 _MANIFEST = Path("clusters/local/kustomization-discord-sky.yaml")
 _DISCORD, _OPENAI = "discord.loop.internal", "openai.loop.internal"

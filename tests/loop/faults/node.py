@@ -5,9 +5,11 @@ import asyncio
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Pod
 
-from tests.loop import blows, control, pod_process, state
+from tests.loop.cluster import pod_process
 from tests.loop.faults.entry import Entry, Ground, now
 from tests.loop.faults.hog import until_killed
+from tests.loop.scenarios import disruptions as blows
+from tests.loop.supervisor import control, state
 
 _RESTARTS = "kube_pod_container_status_restarts_total"
 

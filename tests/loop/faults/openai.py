@@ -4,7 +4,7 @@ import asyncio
 
 from bot import errors
 from tests.loop.faults.entry import Entry, Ground, Play, now
-from tests.loop.openai_server.control import Fault, FaultKind
+from tests.servers.openai.control import Fault, FaultKind
 
 _SECONDS = 8.0
 _DOWN = (errors.ModelDown, errors.ModelSlow)

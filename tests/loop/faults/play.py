@@ -7,16 +7,17 @@ from collections.abc import Mapping
 
 from lightkube import AsyncClient
 
-from tests.loop import blows, control, state
-from tests.loop.fate import Tally
 from tests.loop.faults.entry import Entry, Ground
 from tests.loop.faults.result import Result, matches
 from tests.loop.faults.said import Series, lines, loud
-from tests.loop.load import metrics
-from tests.loop.merge import GitFailed, ReleaseFailed
-from tests.loop.observe import NotSeen, Observer
-from tests.loop.steady import STREAMS, steady
-from tests.loop.vault_server.control import VaultControl
+from tests.loop.people.merge import GitFailed, ReleaseFailed
+from tests.loop.people.observe import NotSeen, Observer
+from tests.loop.scenarios import disruptions as blows
+from tests.loop.scenarios.load import metrics
+from tests.loop.scenarios.outcome import Tally
+from tests.loop.scenarios.steady import STREAMS, steady
+from tests.loop.supervisor import control, state
+from tests.servers.keyvault.control import VaultControl
 
 _TAIL = 3.0  # seconds of load after the bot was back
 _QUIET = 60.0  # so long without any news and what has no answer is lost

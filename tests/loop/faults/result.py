@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.loop.fate import Tally
 from tests.loop.faults.entry import Entry
+from tests.loop.scenarios.outcome import Tally
 
 HEADER = (
     f"{'fault':24} {'asked':>5} {'lost':>4} {'twice':>5} {'back':>6} {'slowest':>7}  what was said"

@@ -10,9 +10,9 @@ from datetime import datetime
 
 import aiohttp
 
-from tests.loop import state
-from tests.loop.load import metrics
-from tests.loop.observe import Observer
+from tests.loop.people.observe import Observer
+from tests.loop.scenarios.load import metrics
+from tests.loop.supervisor import state
 
 _RESTARTS = "kube_pod_container_status_restarts_total"
 _ENDED = "kube_pod_container_status_last_terminated_reason"

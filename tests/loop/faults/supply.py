@@ -7,10 +7,12 @@ again has to be on the node. Once it is back, the next merge has to be deployed.
 import asyncio
 from typing import Any
 
-from tests.loop import blows, control, kube, state
+from tests.loop.cluster import kube
 from tests.loop.faults.entry import Entry, Ground, Play, now
-from tests.loop.observe import BOT, NotSeen
-from tests.loop.releases import Releases
+from tests.loop.people.observe import BOT, NotSeen
+from tests.loop.people.releases import Releases
+from tests.loop.scenarios import disruptions as blows
+from tests.loop.supervisor import control, state
 
 _AWAY = 20.0
 _PATIENCE = 60.0

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from tests.loop.fate import Fate, Tally
 from tests.loop.faults.__main__ import GROUPS, chosen
 from tests.loop.faults.entry import Entry, Ground
 from tests.loop.faults.play import speaks, wrong
 from tests.loop.faults.result import Result
 from tests.loop.faults.said import Series, moment
+from tests.loop.scenarios.outcome import Fate, Tally
 
 WELL = Fate("q", asked=10.0, answers=1, first=11.0, whole=12.0, told="", shown="words")
 LOST = replace(WELL, whole=None)

@@ -1,0 +1,1 @@
+"""`make bench`: measure the promises on the one-machine loop and print a table."""

@@ -1,0 +1,80 @@
+"""The doctor in the loop: ten faults planted in the real chain, each named first, with its remedy.
+
+Those that Entra or the vault decide are found twice: from what the cluster shows, and by asking
+them as the bot does.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.loop.cluster import secrets_store
+from tests.loop.people.releases import Releases, start
+from tests.loop.scenarios.planted_faults import FAULTS, Fault
+from tests.loop.supervisor import state
+from tests.tools import tool
+
+pytestmark = [pytest.mark.loop, pytest.mark.usefixtures("loop"), pytest.mark.timeout(240)]
+
+ASKED = {"identity", "federation", "role", "secrets"}  # what the vault and Entra say themselves
+
+
+@pytest.fixture
+async def releases(loop: state.Loop) -> AsyncIterator[Releases]:
+    """The loop, with an image that runs."""
+    assert loop.alive
+    async with start() as started:
+        yield started
+
+
+async def examine(folder: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Run the doctor as a person does, with the loop's kubectl and the way to its Azure."""
+    environment = {
+        **os.environ,
+        **secrets_store.azure_environment(),
+        "KUBECONFIG": str(state.KUBECONFIG),
+        "PATH": f"{tool('kubectl').parent}:{os.environ['PATH']}",
+    }
+    command = [sys.executable, "-m", "clusters.azure.doctor", "--json", *arguments]
+    facts = f"--facts={folder / ('passive' if arguments else 'asked')}.json"
+    done = await asyncio.to_thread(
+        lambda: subprocess.run(
+            [*command, facts], check=False, capture_output=True, text=True, env=environment
+        )
+    )
+    assert done.stderr == ""
+    return done.returncode, json.loads(done.stdout)
+
+
+async def test_a_loop_that_is_well_has_no_broken_link(releases: Releases, tmp_path: Path) -> None:
+    assert releases.seen.now.pods
+
+    code, said = await examine(tmp_path)
+
+    assert (code, said["broken"]) == (0, None)
+    status = {link["name"]: link["status"] for link in said["links"]}
+    assert {status[name] for name in status if name != "key"} == {"ok"}
+    assert [line for line in said["unseen"] if "az" not in line] == []
+
+
+@pytest.mark.parametrize(("fault", "link", "command"), FAULTS.values(), ids=FAULTS.keys())
+async def test_the_planted_fault_is_named_first_with_its_remedy(
+    releases: Releases, tmp_path: Path, fault: Fault, link: str, command: str
+) -> None:
+    async with fault(releases):
+        found = [await examine(tmp_path, "--passive")]
+        if link in ASKED:
+            found.append(await examine(tmp_path))
+
+    for code, said in found:
+        shown = {one["name"]: one for one in said["links"]}
+        assert (code, said["broken"]) == (1, link), shown[said["broken"] or "ready"]
+        assert command in "\n".join(shown[link]["commands"])
+        assert shown[link]["remedy"]

@@ -1,0 +1,204 @@
+"""What happens in the world, by whoever does it: change the state, tell the sessions, count."""
+
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from tests.servers.discord import mentions, payloads, views
+from tests.servers.discord.desk import Desk
+from tests.servers.discord.errors import Json
+from tests.servers.discord.model import Attachment, Channel, Message, User
+
+NONCES: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message to be."""
+
+    author: User
+    channel: Channel
+    content: str = ""
+    kind: int = 0
+    reply_to: Message | None = None
+    forwards: Json | None = None
+    allowed_mentions: Json | None = None
+    attachments: tuple[Attachment, ...] = ()
+    embeds: list[Json] = field(default_factory=list)
+    components: list[Json] = field(default_factory=list)
+    flags: int = 0
+    nonce: str | int | None = None
+    enforce_nonce: bool = False
+    interaction_id: int | None = None
+    peer: str = ""
+    interaction: Json | None = None
+
+
+def post(desk: Desk, draft: Draft) -> Message:
+    """Create a message; with an enforced nonce, return the one that has it already."""
+    world = desk.world
+    earlier = _same_nonce(desk, draft)
+    if earlier is not None:
+        desk.counts.nonce_repeats += 1
+        return earlier
+    replied = draft.reply_to.author_id if draft.reply_to else None
+    pings = mentions.resolve(draft.content, world.users, draft.allowed_mentions, replied)
+    everyone = pings.everyone and world.may(draft.channel, "mention_everyone", draft.author.id)
+    message = Message(
+        world.ids.next(),
+        draft.channel.id,
+        draft.author.id,
+        draft.content,
+        draft.kind,
+        reference=draft.reply_to.id if draft.reply_to else None,
+        mentions=pings.users,
+        mention_everyone=everyone,
+        attachments=draft.attachments,
+        embeds=draft.embeds,
+        components=draft.components,
+        flags=draft.flags,
+        nonce=draft.nonce,
+        interaction_id=draft.interaction_id,
+        peer=draft.peer,
+        interaction=draft.interaction,
+        snapshot=draft.forwards,
+    )
+    world.add(message)
+    _remember_nonce(desk, message)
+    if draft.author is not world.bot:
+        desk.counts.asked(message.id)
+    else:
+        desk.counts.messages_by_bot += 1
+        if message.interaction is not None and not message.hidden:
+            desk.counts.quoted(message.id)
+        if message.reference is not None:
+            desk.counts.answered(message.reference, message.id)
+    _tell(desk, "MESSAGE_CREATE", "message", message)
+    return message
+
+
+def edit(desk: Desk, message: Message, changes: Json, allowed: Json | None = None) -> None:
+    """Set fields of a message (content, embeds, components, attachments, flags)."""
+    for name, value in changes.items():
+        setattr(message, name, value)
+    if "content" in changes:
+        message.mentions = mentions.resolve(message.content, desk.world.users, allowed, None).users
+    message.edited = time.time()
+    message.revision += 1
+    if message.author_id == desk.world.bot.id:
+        desk.counts.edits_by_bot += 1
+    _tell(desk, "MESSAGE_UPDATE", "edit", message)
+
+
+def delete(desk: Desk, message: Message, by: User) -> None:
+    """Remove a message."""
+    world = desk.world
+    shown = views.message(desk, message)
+    channel = world.channels[message.channel_id]
+    world.remove(message)
+    if by is world.bot:
+        desk.counts.deletes_by_bot += 1
+    if not message.hidden:
+        body = {"id": str(message.id), "channel_id": str(channel.id)}
+        _in_place(desk, "MESSAGE_DELETE", body, channel, by)
+    desk.feed.put("delete", shown)
+
+
+def react(desk: Desk, message: Message, by: User, emoji: str, *, remove: bool = False) -> None:
+    """Add or take back a reaction; doing so twice changes nothing."""
+    users = message.reactions.setdefault(emoji, [])
+    if (by.id in users) is not remove:
+        return
+    if remove:
+        users.remove(by.id)
+        if not users:
+            del message.reactions[emoji]
+    else:
+        users.append(by.id)
+    channel = desk.world.channels[message.channel_id]
+    body: Json = {
+        "user_id": str(by.id),
+        "channel_id": str(channel.id),
+        "message_id": str(message.id),
+        "message_author_id": str(message.author_id),
+        "emoji": {"id": None, "name": emoji},
+        "burst": False,
+        "type": 0,
+    } | _member(desk, channel, by)
+    name = "MESSAGE_REACTION_REMOVE" if remove else "MESSAGE_REACTION_ADD"
+    _in_place(desk, name, body, channel, by)
+    told = {"message_id": str(message.id), "user": by.name, "emoji": emoji, "removed": remove}
+    desk.feed.put("reaction", told)
+
+
+def typing(desk: Desk, channel: Channel, by: User) -> None:
+    """Somebody is typing."""
+    body: Json = {
+        "channel_id": str(channel.id),
+        "user_id": str(by.id),
+        "timestamp": int(time.time()),
+    } | _member(desk, channel, by)
+    _in_place(desk, "TYPING_START", body, channel, by)
+    desk.feed.put("typing", {"channel_id": str(channel.id), "user": by.name})
+
+
+def channel_event(desk: Desk, name: str, channel: Channel) -> None:
+    """CHANNEL_* or THREAD_*."""
+    body = desk.payloads.channel(channel)
+    desk.hub.dispatch(name, body, guild_id=channel.guild_id)
+    desk.feed.put("channel", {"event": name} | views.channel(desk, channel))
+
+
+def _tell(desk: Desk, name: str, kind: str, message: Message) -> None:
+    desk.feed.put(kind, views.message(desk, message))
+    channel = desk.world.channels[message.channel_id]
+    if message.hidden or not desk.world.may(channel, "view_channel"):
+        return
+    full = desk.payloads.dispatched(message, content=True)
+    bare = desk.payloads.dispatched(message, content=False)
+    by = _kind_of(desk, message.author_id)
+    written = partial(_went_out, message)
+    desk.hub.dispatch(name, full, bare=bare, guild_id=channel.guild_id, by=by, written=written)
+
+
+def _went_out(message: Message) -> None:
+    message.written = message.written or time.time()
+
+
+def _kind_of(desk: Desk, user_id: int) -> str:
+    return "bot" if user_id == desk.world.bot.id else "user"
+
+
+def _in_place(desk: Desk, name: str, body: Json, channel: Channel, by: User) -> None:
+    if channel.guild_id is not None:
+        body["guild_id"] = str(channel.guild_id)
+    if desk.world.may(channel, "view_channel"):
+        by_whom = _kind_of(desk, by.id)
+        desk.hub.dispatch(name, body, guild_id=channel.guild_id, by=by_whom)
+
+
+def _member(desk: Desk, channel: Channel, who: User) -> Json:
+    if channel.guild_id is None:
+        return {}
+    member = desk.world.guilds[channel.guild_id].members.get(who.id)
+    return {"member": payloads.full_member(desk.world, member)} if member else {}
+
+
+def _same_nonce(desk: Desk, draft: Draft) -> Message | None:
+    """Discord's rule: same author, same nonce, in the past few minutes, wherever it was."""
+    if draft.nonce is None or not draft.enforce_nonce:
+        return None
+    found = desk.nonces.get((draft.author.id, str(draft.nonce)))
+    if found is None or desk.clock() - found[0] > desk.settings.nonce_seconds:
+        return None
+    # A message that was deleted since cannot be returned; what Discord then does is not documented.
+    return desk.world.find_message(found[1]) if desk.world.knows(found[1]) else None
+
+
+def _remember_nonce(desk: Desk, message: Message) -> None:
+    if message.nonce is None:
+        return
+    desk.nonces[message.author_id, str(message.nonce)] = (desk.clock(), message.id)
+    if len(desk.nonces) > NONCES:
+        desk.nonces.popitem(last=False)

@@ -1,0 +1,46 @@
+"""A seeded server on free ports for each test, and clients of it."""
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+import yarl
+
+from tests.servers.discord.control import DiscordControl
+from tests.servers.discord.harness import TOKEN, Rest
+from tests.servers.discord.library import DiscordWebSocket, discord
+from tests.servers.discord.server import Address, DiscordServer
+from tests.servers.discord.settings import Settings
+from tests.servers.discord.tokens import Tokens
+
+
+@pytest.fixture
+async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordServer]:
+    """The server, with discord.py pointed at it."""
+    anywhere = Address("127.0.0.1", 0)
+    settings = Settings(identify_seconds=0.0)
+    async with DiscordServer(anywhere, anywhere, Tokens(TOKEN), settings=settings) as running:
+        monkeypatch.setattr(discord.http.Route, "BASE", f"{running.base_url}/api/v10")
+        monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(running.desk.gateway_url))
+        yield running
+
+
+@pytest.fixture
+async def people(server: DiscordServer) -> AsyncIterator[DiscordControl]:
+    """The control API's client. What the server did not know fails the test at its end."""
+    async with DiscordControl(server.control_url) as control:
+        yield control
+        assert not server.desk.counts.unknown
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    """An HTTP client."""
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+def rest(server: DiscordServer, http: aiohttp.ClientSession) -> Rest:
+    """Bare REST calls as the bot."""
+    return Rest(server, http)

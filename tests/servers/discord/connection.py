@@ -1,0 +1,143 @@
+"""One WebSocket of the gateway: reads commands, writes payloads, keeps the heartbeat honest."""
+
+import asyncio
+import contextlib
+import json
+from collections import deque
+from typing import Any, Final
+
+from aiohttp import WSMsgType, web
+
+from tests.servers.discord.compression import Encoder
+from tests.servers.discord.errors import Json
+from tests.servers.discord.faults import Fault
+from tests.servers.discord.hub import compact
+from tests.servers.discord.session import Written
+
+DISPATCH, HEARTBEAT, IDENTIFY, PRESENCE, RESUME, RECONNECT = 0, 1, 2, 3, 6, 7
+REQUEST_MEMBERS, INVALID_SESSION, HELLO, ACK = 8, 9, 10, 11
+LONGEST_COMMAND: Final = 4096
+UNSENT: Final = 4000
+GRACE: Final = 1.5  # of heartbeat intervals
+
+
+class Close(Exception):
+    """The connection has to be closed with this code."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{code} {reason}")
+        self.code, self.reason = code, reason
+
+
+class Connection:
+    """Speaks; what the commands mean is the gateway's business."""
+
+    def __init__(
+        self, ws: web.WebSocketResponse, request: web.Request, encode: Encoder, interval: float
+    ) -> None:
+        self.ws = ws
+        self.session_id: str | None = None
+        self.interval = interval
+        self.slow = 0.0
+        self.acknowledges = True
+        self.silent: Fault | None = None  # the black hole it has fallen into
+        self.closing: int | None = None  # the code that we close with
+        self.host = request.host  # the name or address that the client knows
+        self._request = request
+        self._encode = encode
+        self._outbox: asyncio.Queue[tuple[str, Written | None] | Close] = asyncio.Queue()
+        self._beat_by = 0.0
+        self._commands: deque[float] = deque()
+        self._patience: asyncio.Timeout | None = None
+
+    def send(self, text: str, written: Written | None = None) -> None:
+        """Queue a payload; a client that reads too slowly is cut off."""
+        if self._outbox.qsize() < UNSENT:
+            self._outbox.put_nowait((text, written))
+        else:
+            self.abort()
+
+    def send_op(self, op: int, data: Any = None) -> None:
+        """Queue a payload that is not a dispatch."""
+        self.send(compact({"t": None, "s": None, "op": op, "d": data}))
+
+    def shut(self, code: int, reason: str = "") -> None:
+        """Close once everything queued has been sent."""
+        self._outbox.put_nowait(Close(code, reason))
+
+    def abort(self) -> None:
+        """Cut the TCP connection."""
+        if self._request.transport is not None:
+            self._request.transport.abort()
+
+    def fall_silent(self, fault: Fault) -> None:
+        """From now on no byte leaves and none is read, and the connection stays open."""
+        self.silent = fault
+        if self._patience is not None:
+            self._patience.reschedule(0)
+
+    def report(self) -> Json:
+        """For the control API."""
+        peer = self._request.remote or ""
+        return {"peer": peer, "unsent": self._outbox.qsize(), "silent": self.silent is not None}
+
+    async def write(self) -> None:
+        """Send what is queued; ends with the connection."""
+        while True:
+            item = await self._outbox.get()
+            if self.slow:
+                await asyncio.sleep(self.slow)
+            if self.silent is not None:
+                return
+            if isinstance(item, Close):
+                self.closing = item.code
+                await self.ws.close(code=item.code, message=item.reason.encode())
+                return
+            text, written = item
+            message = self._encode(text)
+            with contextlib.suppress(ConnectionError):
+                if isinstance(message, str):
+                    await self.ws.send_str(message)
+                else:
+                    await self.ws.send_bytes(message)
+                if written is not None:
+                    written()
+
+    async def read(self, per_minute: int) -> Json | None:
+        """The next command; None at the end. Raises Close for what breaks the rules."""
+        loop = asyncio.get_running_loop()
+        if not self._beat_by:
+            self._beat_by = loop.time() + self.interval * GRACE
+        try:
+            async with asyncio.timeout_at(self._beat_by) as self._patience:
+                message = await self.ws.receive()
+        except TimeoutError:
+            if self.silent is not None:
+                return None
+            raise Close(4009, "Session timed out.") from None
+        if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+            return None
+        self._check_pace(per_minute, loop.time())
+        command = _decoded(message.data)
+        if command["op"] == HEARTBEAT:
+            self._beat_by = loop.time() + self.interval * GRACE
+        return command
+
+    def _check_pace(self, per_minute: int, now: float) -> None:
+        self._commands.append(now)
+        while self._commands[0] < now - 60:
+            self._commands.popleft()
+        if len(self._commands) > per_minute:
+            raise Close(4008, "You are being rate limited.")
+
+
+def _decoded(data: str | bytes) -> Json:
+    if len(data) > LONGEST_COMMAND:
+        raise Close(4002, "Payload too long.")
+    try:
+        command = json.loads(data)
+    except ValueError:
+        command = None
+    if not isinstance(command, dict) or not isinstance(command.get("op"), int):
+        raise Close(4002, "Error while decoding payload.")
+    return command

@@ -1,0 +1,326 @@
+"""The client of the control API: acts as people do, injects faults, waits, counts.
+
+async with DiscordControl("http://127.0.0.1:7111") as discord:
+asked = await discord.say("general", "hello", author="Ada")
+answer = await discord.wait_answer(asked.id, lambda m: "hi" in m.content)
+"""
+
+import base64
+import io
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from tests.servers.discord.records import (
+    Channel,
+    Counts,
+    Event,
+    Fault,
+    Interaction,
+    Message,
+    Session,
+    User,
+    World,
+)
+from tests.servers.discord.stream import Stream
+
+TIMEOUT = 30.0
+_COMINGS_AND_GOINGS = ("identify", "resume", "disconnect")
+Predicate = Callable[[Message], bool]
+
+
+class ControlError(Exception):
+    """The control API refused; the text is its sentence."""
+
+
+class DiscordControl:
+    """Use as `async with`. Channels: name, id, `@user` for a DM; `dm` for the author's own."""
+
+    def __init__(self, url: str = "http://127.0.0.1:7111") -> None:
+        self._url = url.rstrip("/")
+        self._http: aiohttp.ClientSession | None = None
+
+    def open(self) -> None:
+        """Make the HTTP client; what `async with` does."""
+        self._http = aiohttp.ClientSession()
+
+    async def close(self) -> None:
+        """Close the HTTP client."""
+        if self._http is not None:
+            await self._http.close()
+
+    async def __aenter__(self) -> Self:
+        self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def _session(self) -> aiohttp.ClientSession:
+        if self._http is None:
+            msg = "use `async with DiscordControl(...)`"
+            raise RuntimeError(msg)
+        return self._http
+
+    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        # As a file, because aiohttp warns of large bodies otherwise; files are in these.
+        data = None if body is None else io.BytesIO(json.dumps(body).encode())
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        request = self._session.request(method, self._url + path, data=data, headers=headers)
+        async with request as response:
+            answer = await response.json()
+            if response.status != 200:  # noqa: PLR2004  HTTP
+                raise ControlError(f"{method} {path}: {answer.get('error', answer)}")
+            return answer
+
+    # People
+
+    async def say(
+        self,
+        channel: str,
+        text: str,
+        author: str = "Ada",
+        reply_to: str | None = None,
+        *,
+        mention_bot: bool = True,
+        ping: bool = True,
+        files: Sequence[tuple[str, str, bytes]] = (),
+        forward: str | None = None,
+    ) -> Message:
+        """Write a message as a user; files are (name, content type, bytes).
+
+        `forward` is the id of a message that is forwarded with it.
+        """
+        attachments = [
+            {"filename": name, "content_type": kind, "base64": base64.b64encode(data).decode()}
+            for name, kind, data in files
+        ]
+        body = {
+            "channel": channel,
+            "content": text,
+            "author": author,
+            "reply_to": reply_to,
+            "mention_bot": mention_bot,
+            "ping": ping,
+            "attachments": attachments,
+            "forward": forward,
+        }
+        return Message.of(await self._ask("POST", "/messages", body))
+
+    async def forget(self) -> None:
+        """Let nothing have been said, for a bot that has yet to come."""
+        await self._ask("DELETE", "/messages")
+
+    async def lose_files(self) -> None:
+        """Let every file that was attached be gone, as addresses of Discord's end."""
+        await self._ask("DELETE", "/files")
+
+    async def edit(self, message_id: str, text: str) -> Message:
+        """Change a message as its author."""
+        return Message.of(await self._ask("PATCH", f"/messages/{message_id}", {"content": text}))
+
+    async def delete(self, message_id: str) -> None:
+        """Delete a message as its author."""
+        await self._ask("DELETE", f"/messages/{message_id}")
+
+    async def react(
+        self, message_id: str, emoji: str, author: str = "Ada", *, remove: bool = False
+    ) -> None:
+        """Add or take back a reaction."""
+        body = {"message": message_id, "author": author, "emoji": emoji, "remove": remove}
+        await self._ask("POST", "/reactions", body)
+
+    async def invoke(
+        self,
+        name: str,
+        channel: str = "general",
+        author: str = "Ada",
+        options: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> Interaction:
+        """Use a slash command; `target=id` for a context menu, `type="autocomplete"` and so on."""
+        body = {"type": "command", "name": name, "channel": channel, "author": author} | more
+        return Interaction.of(await self._ask("POST", "/interactions", body | {"options": options}))
+
+    async def press(
+        self, message_id: str, custom_id: str, author: str = "Ada", **more: Any
+    ) -> Interaction:
+        """Press a button, or choose `values=[…]` in a menu, on a message."""
+        body = {"type": "component", "message": message_id, "custom_id": custom_id} | more
+        return Interaction.of(await self._ask("POST", "/interactions", body | {"author": author}))
+
+    # What is there
+
+    async def message(self, message_id: str) -> Message:
+        """The message as it is now."""
+        return Message.of(await self._ask("GET", f"/messages/{message_id}"))
+
+    async def answers(self, message_id: str) -> tuple[Message, ...]:
+        """The bot's messages that reference this one and still exist, oldest first."""
+        return tuple(map(Message.of, await self._ask("GET", f"/messages/{message_id}/answers")))
+
+    async def ledger(self) -> Mapping[str, tuple[str, ...]]:
+        """For each user's message the ids of the bot's messages that reference it, deleted too."""
+        found = await self._ask("GET", "/counts/answers")
+        return {asked: tuple(by) for asked, by in found.items()}
+
+    async def read(self, channel: str, limit: int = 50) -> tuple[Message, ...]:
+        """A channel's newest messages, oldest first."""
+        channel = channel.replace("#", "")
+        found = await self._ask("GET", f"/channels/{channel}/messages?limit={limit}")
+        return tuple(map(Message.of, found))
+
+    async def interaction(self, interaction_id: str) -> Interaction:
+        """How an interaction is doing."""
+        return Interaction.of(await self._ask("GET", f"/interactions/{interaction_id}"))
+
+    async def world(self) -> World:
+        """Guilds, channels, users and the bot's commands."""
+        data = await self._ask("GET", "/world")
+        return World(
+            User.of(data["bot"]),
+            tuple(map(Channel.of, data["channels"])),
+            tuple(map(User.of, data["users"])),
+            tuple(data["guilds"]),
+            tuple(data["commands"]),
+            data["base_url"],
+        )
+
+    async def add_channel(self, name: str, **more: Any) -> Channel:
+        """A channel; `deny=["send_messages"]` for the bot, `parent=` makes a thread."""
+        return Channel.of(await self._ask("POST", "/channels", {"name": name} | more))
+
+    async def change_channel(self, channel: str, **changes: Any) -> Channel:
+        """`allow`, `deny` (both replace what was), `name`, `archived`."""
+        return Channel.of(await self._ask("PATCH", f"/channels/{channel}", changes))
+
+    async def remove_channel(self, channel: str) -> None:
+        """Delete a channel."""
+        await self._ask("DELETE", f"/channels/{channel}")
+
+    async def add_user(self, name: str, *, bot: bool = False) -> User:
+        """A new member of the first guild."""
+        return User.of(await self._ask("POST", "/users", {"name": name, "bot": bot}))
+
+    async def open_dms(self, user: str, *, to_bot: bool) -> User:
+        """Whether a user lets the bot write to them."""
+        return User.of(await self._ask("PATCH", f"/users/{user}", {"dm_open": to_bot}))
+
+    async def add_role(
+        self, name: str, members: Sequence[str] = (), *, manages: bool = False
+    ) -> None:
+        """A role of the first guild, and who has it."""
+        body = {"name": name, "members": list(members), "manages": manages}
+        await self._ask("POST", "/roles", body)
+
+    async def add_guild(
+        self, name: str, *, channels: int = 1, members: int = 0, **more: Any
+    ) -> None:
+        """A guild with so many channels and new members; the bot is in it.
+
+        `roles=`, `emojis=` and `lived_in=True` make it one like those that people have.
+        """
+        body = {"name": name, "channels": channels, "members": members} | more
+        await self._ask("POST", "/guilds", body)
+
+    # The server
+
+    async def counts(self) -> Counts:
+        """All counters."""
+        return Counts.of(await self._ask("GET", "/counts"))
+
+    async def reset_counts(self) -> None:
+        """Begin to count anew."""
+        await self._ask("DELETE", "/counts")
+
+    async def sessions(self) -> tuple[Session, ...]:
+        """Gateway sessions, live or waiting for a RESUME."""
+        return tuple(map(Session.of, await self._ask("GET", "/sessions")))
+
+    async def revoke(self, code: int = 4004) -> int:
+        """Close all live sessions with a code; says how many."""
+        return int((await self._ask("POST", "/sessions/revoke", {"code": code}))["closed"])
+
+    async def ask_heartbeat(self) -> None:
+        """Make the server ask every client for a heartbeat (op 1)."""
+        await self._ask("POST", "/sessions/beat")
+
+    async def accept_token(self, token: str) -> None:
+        """Accept this token and no other, as after a reset in the developer portal."""
+        await self._ask("PUT", "/token", {"token": token})
+
+    async def fault(self, where: str, kind: str, **more: Any) -> Fault:
+        """Inject a fault; see faults.py for what there is."""
+        return Fault.of(await self._ask("POST", "/faults", {"where": where, "kind": kind} | more))
+
+    async def end_faults(self) -> None:
+        """End every fault."""
+        await self._ask("DELETE", "/faults")
+
+    async def set(self, **changes: float) -> None:
+        """Change settings; see settings.py for what there is."""
+        await self._ask("PATCH", "/settings", changes)
+
+    # Waiting
+
+    @asynccontextmanager
+    async def events(self, since: int | None = None) -> AsyncIterator[Stream]:
+        """The stream of events from now on; whatever is done inside the block is in it."""
+        query = "" if since is None else f"?since={since}"
+        async with self._session.ws_connect(f"{self._url}/events{query}") as ws:
+            Event.of(await ws.receive_json())
+            yield Stream(ws)
+
+    async def wait_answer(
+        self,
+        message_id: str,
+        predicate: Predicate | None = None,
+        timeout: float = TIMEOUT,  # noqa: ASYNC109  the tests' own clock
+    ) -> Message:
+        """The first answer to a message that satisfies; TimeoutError shows what there was."""
+        async with self.events() as stream:
+            for each in await self.answers(message_id):
+                if predicate is None or predicate(each):
+                    return each
+            try:
+                return await stream.message(
+                    lambda m: (
+                        m.from_sky
+                        and m.reply_to == message_id
+                        and (predicate is None or predicate(m))
+                    ),
+                    timeout,
+                )
+            except TimeoutError:
+                there = [each.content for each in await self.answers(message_id)]
+                msg = f"no such answer to {message_id} in {timeout} s; there are {there!r}"
+                raise TimeoutError(msg) from None
+
+    async def wait_interaction(
+        self,
+        interaction_id: str,
+        predicate: Callable[[Interaction], bool] | None = None,
+        timeout: float = TIMEOUT,  # noqa: ASYNC109  the tests' own clock
+    ) -> Interaction:
+        """An interaction once it satisfies; without a predicate, once acknowledged or failed."""
+        enough = predicate or (lambda i: i.failed or i.response is not None)
+        async with self.events() as stream:
+            now = await self.interaction(interaction_id)
+            while not enough(now):
+                event = await stream.event(lambda e: e.kind == "interaction", timeout)
+                if event.data["id"] == interaction_id:
+                    now = Interaction.of(event.data)
+            return now
+
+    async def wait_live(self, sessions: int = 1, timeout: float = TIMEOUT) -> None:  # noqa: ASYNC109  the tests' own clock
+        """Until exactly so many sessions are live."""
+        async with self.events() as stream:
+            while (await self.counts()).live_sessions != sessions:
+                await stream.event(lambda e: e.kind in _COMINGS_AND_GOINGS, timeout)

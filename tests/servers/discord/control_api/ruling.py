@@ -1,0 +1,165 @@
+"""The server itself: token, sessions, faults, settings, counts, events."""
+
+import asyncio
+import contextlib
+
+from aiohttp import web
+
+from tests.servers.discord.control_api.base import GATEWAY, REFUSE, body_of, desk_of
+from tests.servers.discord.errors import Json
+from tests.servers.discord.faults import Fault
+from tests.servers.discord.session import Session
+
+PING = 20.0
+
+
+def routes() -> list[web.RouteDef]:
+    """The routes of these doings."""
+    return [
+        web.put("/token", set_token),
+        web.get("/sessions", sessions),
+        web.post("/sessions/revoke", revoke),
+        web.post("/sessions/beat", ask_heartbeat),
+        web.post("/faults", add_fault),
+        web.get("/faults", faults),
+        web.delete("/faults", end_faults),
+        web.delete("/faults/{id}", end_fault),
+        web.get("/settings", settings),
+        web.patch("/settings", change_settings),
+        web.get("/counts", counts),
+        web.delete("/counts", reset_counts),
+        web.get("/counts/answers", answers),
+        web.get("/events", events),
+    ]
+
+
+async def set_token(request: web.Request) -> web.Response:
+    """PUT the token to accept; sessions of another one are closed with 4004."""
+    data = await body_of(request, "token")
+    desk_of(request).tokens.accept(str(data["token"]))
+    return web.json_response({})
+
+
+async def sessions(request: web.Request) -> web.Response:
+    """GET sessions, connected or waiting for a RESUME."""
+    return web.json_response([_session(each) for each in desk_of(request).hub.sessions.values()])
+
+
+def _session(session: Session) -> Json:
+    return {
+        "id": session.id,
+        "shard": list(session.shard),
+        "intents": session.intents,
+        "seq": session.seq,
+        "live": session.outlet is not None,
+    } | (session.outlet.report() if session.outlet else {})
+
+
+async def revoke(request: web.Request) -> web.Response:
+    """POST to close live sessions (all, or one) with a code, 4004 unless said."""
+    data = await body_of(request, "code", "session")
+    closed = request.app[GATEWAY].revoke(int(data.get("code", 4004)), data.get("session"))
+    return web.json_response({"closed": closed})
+
+
+async def ask_heartbeat(request: web.Request) -> web.Response:
+    """POST to send op 1 to every connection: the client has to beat at once."""
+    for conn in request.app[GATEWAY].connections:
+        conn.send_op(1)
+    return web.json_response({})
+
+
+async def add_fault(request: web.Request) -> web.Response:
+    """POST a fault; one for the gateway `now` strikes the connections that are open."""
+    desk = desk_of(request)
+    fault = desk.faults.add(await body_of(request, *Fault.__dataclass_fields__))
+    if fault.where == "listener":
+        desk.faults.active.pop(fault.id)
+        await request.app[REFUSE](fault)
+        fault.hits = 1
+    elif fault.where == "gateway" and fault.on in ("now", "always"):
+        gateway = request.app[GATEWAY]
+        if fault.on == "now":
+            desk.faults.active.pop(fault.id)
+        for conn in list(gateway.connections):
+            gateway.disturb(conn, fault)
+            fault.hits += 1
+        desk.counts.faults[f"gateway {fault.kind}"] += fault.hits
+    return web.json_response(fault.shown())
+
+
+async def faults(request: web.Request) -> web.Response:
+    """GET what is in force."""
+    return web.json_response([each.shown() for each in desk_of(request).faults.active.values()])
+
+
+async def end_fault(request: web.Request) -> web.Response:
+    """DELETE one fault and let go whom it holds."""
+    desk = desk_of(request)
+    fault = desk.faults.find(int(request.match_info["id"]))
+    if fault is not None:
+        desk.faults.end(fault)
+    return web.json_response({})
+
+
+async def end_faults(request: web.Request) -> web.Response:
+    """DELETE all faults."""
+    desk_of(request).faults.end_all()
+    for conn in request.app[GATEWAY].connections:
+        conn.acknowledges, conn.slow = True, 0.0
+    return web.json_response({})
+
+
+async def settings(request: web.Request) -> web.Response:
+    """GET the settings."""
+    now = desk_of(request).settings
+    return web.json_response({name: getattr(now, name) for name in now.__dataclass_fields__})
+
+
+async def change_settings(request: web.Request) -> web.Response:
+    """PATCH some settings."""
+    desk = desk_of(request)
+    desk.apply(desk.settings.changed(await body_of(request, *desk.settings.__dataclass_fields__)))
+    return await settings(request)
+
+
+async def counts(request: web.Request) -> web.Response:
+    """GET the counters."""
+    desk = desk_of(request)
+    live = len(desk.hub.live)
+    extra = {"live_sessions": live, "identifies_left": desk.identifies_left()}
+    return web.json_response(desk.counts.report() | extra)
+
+
+async def reset_counts(request: web.Request) -> web.Response:
+    """DELETE: count anew."""
+    desk_of(request).reset_counts()
+    return web.json_response({})
+
+
+async def answers(request: web.Request) -> web.Response:
+    """GET for each user's message the bot's messages that reference it."""
+    return web.json_response(desk_of(request).counts.answers())
+
+
+async def events(request: web.Request) -> web.WebSocketResponse:
+    """GET, as a WebSocket: everything that happens, from event `since` on when given."""
+    ws = web.WebSocketResponse(heartbeat=PING)
+    await ws.prepare(request)
+    since = int(request.query["since"]) if "since" in request.query else None
+    feed = desk_of(request).feed
+    with feed.reader(since) as queue:
+        await ws.send_json({"n": feed.number, "kind": "hello", "data": {}})
+        sender = asyncio.create_task(_forward(ws, queue))
+        async for _ in ws:  # ends when the client goes
+            pass
+        sender.cancel()
+        with contextlib.suppress(asyncio.CancelledError, ConnectionError):
+            await sender
+    return ws
+
+
+async def _forward(ws: web.WebSocketResponse, queue: "asyncio.Queue[Json | None]") -> None:
+    while (event := await queue.get()) is not None:
+        await ws.send_json(event)
+    await ws.close(code=1013, message=b"too slow, start again")

@@ -1,0 +1,86 @@
+"""What Discord's own client does not let a person do with a command, and the form it sends."""
+
+from typing import Any, Final
+
+from tests.servers.discord.desk import Desk
+from tests.servers.discord.errors import Json
+from tests.servers.discord.model import Channel, User
+from tests.servers.discord.permissions import ADMINISTRATOR
+
+SUBCOMMAND: Final = 1
+_TYPES: Final[dict[int, tuple[type, ...]]] = {3: (str,), 4: (int,), 5: (bool,), 10: (int, float)}
+_SERVERS, _DIRECT = 0, 1
+
+
+def find(desk: Desk, name: str) -> Json:
+    """The command of that name; ValueError names those there are."""
+    known = [each for those in desk.commands.values() for each in those]
+    for each in known:
+        if each["name"] == name:
+            return each
+    msg = f"there is no command {name!r}; there are {[each['name'] for each in known]}"
+    raise ValueError(msg)
+
+
+def check_place(desk: Desk, command: Json, user: User, channel: Channel) -> None:
+    """ValueError where the command is not offered to this person, or not there."""
+    contexts = command.get("contexts")
+    where = _SERVERS if channel.guild_id else _DIRECT
+    if contexts is not None and where not in contexts:
+        msg = f"the command {command['name']!r} is not offered there"
+        raise ValueError(msg)
+    needed = int(command.get("default_member_permissions") or 0)
+    allowed = desk.world.allowed(channel, user.id)
+    if channel.guild_id and needed & ~allowed and not allowed & ADMINISTRATOR:
+        msg = f"the command {command['name']!r} is not offered to {user.name}"
+        raise ValueError(msg)
+
+
+def options(
+    command: Json, subcommand: str, given: dict[str, Any], focused: str | None
+) -> list[Json]:
+    """The options as they are sent; ValueError for one that the command's definition refuses.
+
+    While one is being completed (`focused`), others may still be missing.
+    """
+    defined = command.get("options") or []
+    if subcommand:
+        found = [o for o in defined if o["type"] == SUBCOMMAND and o["name"] == subcommand]
+        if not found:
+            msg = f"{command['name']!r} has no subcommand {subcommand!r}"
+            raise ValueError(msg)
+        inner = _filled(found[0].get("options") or [], given, focused)
+        return [{"name": subcommand, "type": SUBCOMMAND, "options": inner}]
+    if any(option["type"] == SUBCOMMAND for option in defined):
+        msg = f"{command['name']!r} needs one of its subcommands"
+        raise ValueError(msg)
+    return _filled(defined, given, focused)
+
+
+def _filled(defined: list[Json], given: dict[str, Any], focused: str | None) -> list[Json]:
+    known = {option["name"]: option for option in defined}
+    if strays := set(given) - set(known):
+        msg = f"there are no options {strays}; there are {list(known)}"
+        raise ValueError(msg)
+    filled = []
+    for name, option in known.items():
+        if name not in given:
+            if option.get("required") and focused is None:
+                msg = f"the option {name!r} is required"
+                raise ValueError(msg)
+            continue
+        value, longest = given[name], option.get("max_length", 6000)
+        if not isinstance(value, _TYPES[option["type"]]):
+            msg = f"the option {name!r} is of another type than {value!r}"
+            raise TypeError(msg)
+        if isinstance(value, str) and len(value) > longest:
+            msg = f"the option {name!r} takes {longest} characters"
+            raise ValueError(msg)
+        filled.append(
+            {"name": name, "type": option["type"], "value": value}
+            | ({"focused": True} if name == focused else {})
+        )
+    if focused is not None and not known.get(focused, {}).get("autocomplete"):
+        msg = f"the option {focused!r} is not completed by the bot"
+        raise ValueError(msg)
+    return filled

@@ -1,0 +1,130 @@
+"""Everything the server is made of, in one place, for the routes and the gateway."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from tests.servers.discord import intents, payloads
+from tests.servers.discord.cdn import Cdn
+from tests.servers.discord.counts import Counts
+from tests.servers.discord.errors import Json
+from tests.servers.discord.faults import Faults
+from tests.servers.discord.feed import Feed
+from tests.servers.discord.hub import Hub
+from tests.servers.discord.interactions import Book
+from tests.servers.discord.limits import Limits, Rule
+from tests.servers.discord.model import Guild
+from tests.servers.discord.payloads import Payloads
+from tests.servers.discord.session import Session
+from tests.servers.discord.settings import Settings
+from tests.servers.discord.tokens import Tokens
+from tests.servers.discord.world import World
+
+DAY = 86_400.0
+
+
+@dataclass(slots=True)
+class Desk:
+    """The parts, and the few answers that need several of them."""
+
+    world: World
+    tokens: Tokens
+    base_url: str
+    settings: Settings = field(default_factory=Settings)
+    clock: Callable[[], float] = time.monotonic
+    counts: Counts = field(default_factory=Counts)
+    feed: Feed = field(default_factory=Feed)
+    cdn: Cdn = field(default_factory=Cdn)
+    nonces: OrderedDict[tuple[int, str], tuple[float, int]] = field(default_factory=OrderedDict)
+    commands: dict[int | None, list[Json]] = field(default_factory=dict)  # by guild; None: global
+    faults: Faults = field(init=False)
+    hub: Hub = field(init=False)
+    limits: Limits = field(init=False)
+    payloads: Payloads = field(init=False)
+    book: Book = field(init=False)
+    started: float = field(init=False)
+    spent: int = 0  # identifies of earlier counts, so that a reset does not give new ones
+
+    def __post_init__(self) -> None:
+        self.faults = Faults(self.clock)
+        self.hub = Hub(self.counts, self.faults, self.clock)
+        self.payloads = Payloads(self.world, self.base_url)
+        self.book = Book(self.clock)
+        self.started = self.clock()
+        self.apply(self.settings)
+
+    def apply(self, settings: Settings) -> None:
+        """Use these settings from now on."""
+        self.settings = settings
+        self.limits = Limits(self.clock, Rule("global", settings.requests_per_second, 1.0))
+
+    @property
+    def gateway_url(self) -> str:
+        """Where the gateway is."""
+        return self.gateway_at(self.base_url.partition("://")[2])
+
+    def gateway_at(self, host: str) -> str:
+        """Where it is for a client that knows this server by a name of its own."""
+        return f"ws://{host}/gateway"
+
+    def identifies_left(self) -> int:
+        """What remains of the day's identifies."""
+        return max(0, self.settings.identifies_per_day - self.spent - self.counts.identifies)
+
+    def session_start_limit(self) -> Json:
+        """As GET /gateway/bot reports it."""
+        age = (self.clock() - self.started) % DAY
+        return {
+            "total": self.settings.identifies_per_day,
+            "remaining": self.identifies_left(),
+            "reset_after": int((DAY - age) * 1000),
+            "max_concurrency": self.settings.max_concurrency,
+        }
+
+    def ready(self, session: Session, guilds: Iterable[Guild], host: str) -> Json:
+        """READY of a session; a RESUME goes to the HOST that the identify came to."""
+        bot = self.world.bot
+        flags = intents.application_flags(self.settings.privileged_intents)
+        return {
+            "v": 10,
+            "user": payloads.user(bot) | {"mfa_enabled": True, "verified": True, "email": None},
+            "session_type": "normal",
+            "session_id": session.id,
+            "resume_gateway_url": self.gateway_at(host),
+            "guilds": [{"id": str(guild.id), "unavailable": True} for guild in guilds],
+            "application": {"id": str(bot.id), "flags": flags},
+            "private_channels": [],
+            "relationships": [],
+            "presences": [],
+            "shard": list(session.shard),
+            "_trace": ["sky"],
+        }
+
+    def application(self) -> Json:
+        """The bot's application."""
+        world = self.world
+        owner = next((u for u in world.users.values() if not u.bot), world.bot)
+        return {
+            "id": str(world.bot.id),
+            "name": world.bot.name,
+            "description": "",
+            "icon": None,
+            "bot_public": False,
+            "bot_require_code_grant": False,
+            "verify_key": "0" * 64,
+            "team": None,
+            "owner": payloads.user(owner),
+            "bot": payloads.user(world.bot),
+            "flags": intents.application_flags(self.settings.privileged_intents),
+            "approximate_guild_count": len(world.guilds),
+            "redirect_uris": [],
+            "interactions_endpoint_url": None,
+        }
+
+    def reset_counts(self) -> None:
+        """Begin to count anew."""
+        self.spent += self.counts.identifies
+        fresh = Counts()
+        for name in Counts.__dataclass_fields__:
+            setattr(self.counts, name, getattr(fresh, name))

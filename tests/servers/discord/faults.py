@@ -1,0 +1,147 @@
+"""Faults to play: what goes wrong, where, and for how many times or seconds; pure but for `hold`.
+
+where      kinds
+rest       status, error, rate_limit, slow, black_hole, drop
+cdn        status, slow, black_hole, drop
+gateway    status (of the handshake), reconnect, invalid_session, close (1006: the TCP connection is
+           reset), black_hole, no_ack, slow; `on`: now (whoever is connected), connect, identify,
+           resume, or always (now and at every connect)
+dispatch   duplicate, reorder, lose
+listener   refuse: nobody listens, and what is open is reset
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from tests.servers.discord.errors import Json
+
+KINDS: Final = {
+    "rest": ("status", "error", "rate_limit", "slow", "black_hole", "drop"),
+    "cdn": ("status", "slow", "black_hole", "drop"),
+    "gateway": (
+        "status",
+        "reconnect",
+        "invalid_session",
+        "close",
+        "black_hole",
+        "no_ack",
+        "slow",
+    ),
+    "dispatch": ("duplicate", "reorder", "lose"),
+    "listener": ("refuse",),
+}
+MOMENTS: Final = ("now", "connect", "identify", "resume", "always")
+LONGEST: Final = 900.0
+
+
+@dataclass(slots=True)
+class Fault:
+    """One fault. `count` is what is left; without count and seconds it strikes once."""
+
+    where: str
+    kind: str
+    id: int = 0
+    route: str | None = None  # rest: "POST /channels/{channel_id}/messages", * allowed; None: all
+    event: str | None = None  # dispatch: "MESSAGE_CREATE"; None: all
+    by: str | None = None  # dispatch: only of what a "user" or the "bot" did
+    on: str = "now"  # gateway: the moment
+    count: int | None = None
+    seconds: float | None = None
+    status: int = 503
+    code: int = 0  # error: Discord's number; gateway close: the close code
+    message: str = "Service Unavailable"
+    retry_after: float = 1.0
+    scope: str = "user"  # rate_limit: user, global or shared
+    delay: float = 1.0
+    after: bool = False  # rest: the request is carried out first, then its answer is spoilt
+    resumable: bool = False  # invalid_session
+    html: bool = False  # status: an HTML page, as proxies in front of Discord send
+    hits: int = 0
+    until: float = 0.0
+    over: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+
+    def shown(self) -> Json:
+        """As the control API reports it."""
+        return {k: v for k, v in asdict(self).items() if k not in ("over", "until")}
+
+
+class Faults:
+    """The faults that are in force."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._next = 1
+        self.active: dict[int, Fault] = {}
+        self._holding: dict[int, Fault] = {}
+
+    def add(self, spec: dict[str, Any]) -> Fault:
+        """Put a fault in force; ValueError says what is wrong with it."""
+        known = {each.name for each in fields(Fault)} - {"id", "hits", "until", "over"}
+        if unknown := set(spec) - known:
+            msg = (
+                f"no such field of a fault: {', '.join(sorted(unknown))}; there are {sorted(known)}"
+            )
+            raise ValueError(msg)
+        if spec.get("kind") not in KINDS.get(spec.get("where", ""), ()):
+            msg = f"no such fault: {spec.get('where')!r} {spec.get('kind')!r}; there are {KINDS}"
+            raise ValueError(msg)
+        if spec.get("on", "now") not in MOMENTS:
+            msg = f"no such moment: {spec['on']!r}; there are {MOMENTS}"
+            raise ValueError(msg)
+        fault = Fault(**spec, id=self._next)
+        if fault.count is None and fault.seconds is None:
+            fault.count = 1
+        fault.until = self._clock() + (LONGEST if fault.seconds is None else fault.seconds)
+        self._next += 1
+        self.active[fault.id] = fault
+        return fault
+
+    def strike(self, where: str, subject: str, on: str = "now", by: str = "") -> Fault | None:
+        """The first fault that applies, counted; `subject` is the route or the event's name."""
+        moments = (on, "always") if on == "connect" else (on,)
+        mine = [f for f in self.active.values() if f.where == where and f.on in moments]
+        for fault in [f for f in mine if f.by in (None, by)]:
+            if self._clock() >= fault.until:
+                self.end(fault)
+            elif fnmatchcase(subject, fault.route or fault.event or "*"):
+                self._hit(fault)
+                return fault
+        return None
+
+    def left(self, fault: Fault) -> float:
+        """Seconds until the fault is over by itself."""
+        return max(0.0, fault.until - self._clock())
+
+    def end(self, fault: Fault) -> None:
+        """Take a fault out of force and let go whom it holds."""
+        self.active.pop(fault.id, None)
+        self._holding.pop(fault.id, None)
+        fault.over.set()
+
+    def end_all(self) -> None:
+        """End every fault, those that only hold on to victims too."""
+        for fault in [*self.active.values(), *self._holding.values()]:
+            self.end(fault)
+
+    def find(self, fault_id: int) -> Fault | None:
+        """The fault of that number, unless it is over."""
+        return self.active.get(fault_id) or self._holding.get(fault_id)
+
+    async def hold(self, fault: Fault) -> None:
+        """Wait until the fault is over: what a black hole does to its victims."""
+        self._holding[fault.id] = fault
+        try:
+            await asyncio.wait_for(fault.over.wait(), self.left(fault))
+        except TimeoutError:
+            self.end(fault)
+
+    def _hit(self, fault: Fault) -> None:
+        fault.hits += 1
+        if fault.count is not None:
+            fault.count -= 1
+            if fault.count <= 0:
+                # Not `end`: a black hole holds on to its last victim until its time is up.
+                self.active.pop(fault.id, None)

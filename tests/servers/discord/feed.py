@@ -1,0 +1,47 @@
+"""The stream of what happens, for tests that wait; bounded for those who do not read."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from tests.servers.discord.errors import Json
+
+KEPT: Final = 5000
+UNREAD: Final = 10_000
+
+
+class Feed:
+    """Numbered events. A reader that is too slow gets None and has to start again."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._kept: deque[Json] = deque(maxlen=KEPT)
+        self._readers: set[asyncio.Queue[Json | None]] = set()
+
+    def put(self, kind: str, data: Json) -> None:
+        """Tell every reader."""
+        self.number += 1
+        event = {"n": self.number, "kind": kind, "data": data}
+        self._kept.append(event)
+        for queue in list(self._readers):
+            if queue.qsize() >= UNREAD:
+                self._readers.discard(queue)
+                queue.put_nowait(None)
+            else:
+                queue.put_nowait(event)
+
+    @contextmanager
+    def reader(self, since: int | None = None) -> Iterator["asyncio.Queue[Json | None]"]:
+        """A queue of events after number `since`; from now on without it."""
+        queue: asyncio.Queue[Json | None] = asyncio.Queue()
+        if since is not None:
+            for event in self._kept:
+                if event["n"] > since:
+                    queue.put_nowait(event)
+        self._readers.add(queue)
+        try:
+            yield queue
+        finally:
+            self._readers.discard(queue)

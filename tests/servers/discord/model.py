@@ -1,0 +1,137 @@
+"""What the world is made of. Plain values; `world.py` changes them, `payloads.py` draws them."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.servers.discord.errors import Json
+
+TEXT: Final = 0
+DM: Final = 1
+CATEGORY: Final = 4
+PUBLIC_THREAD: Final = 11
+
+DEFAULT: Final = 0
+REPLY: Final = 19
+CHAT_INPUT_COMMAND: Final = 20
+CONTEXT_MENU_COMMAND: Final = 23
+
+SUPPRESS_EMBEDS: Final = 1 << 2
+EPHEMERAL: Final = 1 << 6
+LOADING: Final = 1 << 7
+
+
+@dataclass(slots=True)
+class User:
+    """A person or the bot."""
+
+    id: int
+    name: str
+    bot: bool = False
+    dm_open: bool = True
+
+
+@dataclass(slots=True)
+class Role:
+    """A set of permissions in a guild; the one with the guild's own id is @everyone."""
+
+    id: int
+    name: str
+    permissions: int
+
+
+@dataclass(slots=True)
+class Overwrite:
+    """A channel's exception for a role (0) or a member (1)."""
+
+    id: int
+    kind: int
+    allow: int = 0
+    deny: int = 0
+
+
+@dataclass(slots=True)
+class Member:
+    """A user in a guild."""
+
+    user_id: int
+    joined: float
+    roles: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file; its bytes lie in the CDN."""
+
+    id: int
+    filename: str
+    size: int
+    content_type: str
+    description: str | None = None
+
+
+@dataclass(slots=True)
+class Message:
+    """A message; `revision` counts its edits."""
+
+    id: int
+    channel_id: int
+    author_id: int
+    content: str
+    kind: int = DEFAULT
+    created: float = 0.0
+    edited: float | None = None
+    reference: int | None = None
+    mentions: tuple[int, ...] = ()
+    mention_everyone: bool = False
+    attachments: tuple[Attachment, ...] = ()
+    embeds: list[Json] = field(default_factory=list)
+    components: list[Json] = field(default_factory=list)
+    flags: int = 0
+    nonce: str | int | None = None
+    reactions: dict[str, list[int]] = field(default_factory=dict)
+    interaction_id: int | None = None
+    interaction: Json | None = None  # Discord's interaction_metadata
+    thread_id: int | None = None
+    snapshot: Json | None = None  # of the message that was forwarded with this one
+    revision: int = 0
+    written: float | None = None  # when it first went out to a session
+    peer: str = ""  # the address that a bot's came from
+
+    @property
+    def hidden(self) -> bool:
+        """Seen by one person only, and by nobody through history or gateway."""
+        return bool(self.flags & EPHEMERAL)
+
+
+@dataclass(slots=True)
+class Channel:
+    """A text channel, a category of those, a thread or a DM."""
+
+    id: int
+    kind: int
+    name: str
+    guild_id: int | None = None
+    recipient: int | None = None
+    position: int = 0
+    topic: str | None = None
+    parent_id: int | None = None  # of a thread
+    category_id: int | None = None
+    owner_id: int | None = None
+    archived: bool = False
+    overwrites: list[Overwrite] = field(default_factory=list)
+    messages: OrderedDict[int, Message] = field(default_factory=OrderedDict)
+    last_message_id: int | None = None
+
+
+@dataclass(slots=True)
+class Guild:
+    """A server, as people call it."""
+
+    id: int
+    name: str
+    owner_id: int
+    roles: dict[int, Role] = field(default_factory=dict)
+    members: dict[int, Member] = field(default_factory=dict)
+    channels: list[int] = field(default_factory=list)
+    emojis: list[int] = field(default_factory=list)

@@ -1,0 +1,53 @@
+"""What the bot may do in a channel, by Discord's own arithmetic over roles and overwrites.
+
+https://discord.com/developers/docs/topics/permissions#permission-overwrites
+"""
+
+from typing import Final
+
+from tests.servers.discord.model import Channel, Guild
+
+BITS: Final[dict[str, int]] = {
+    "add_reactions": 1 << 6,
+    "view_channel": 1 << 10,
+    "send_messages": 1 << 11,
+    "manage_messages": 1 << 13,
+    "embed_links": 1 << 14,
+    "attach_files": 1 << 15,
+    "read_message_history": 1 << 16,
+    "mention_everyone": 1 << 17,
+    "use_external_emojis": 1 << 18,
+    "use_application_commands": 1 << 31,
+    "create_public_threads": 1 << 35,
+    "send_messages_in_threads": 1 << 38,
+}
+ADMINISTRATOR: Final = 1 << 3
+MANAGE_GUILD: Final = 1 << 5
+EVERYTHING: Final = (1 << 50) - 1
+EVERYONE: Final = sum(bit for name, bit in BITS.items() if name != "manage_messages")
+
+
+def bits(names: list[str]) -> int:
+    """The bit field of these names; KeyError names one that is not known here."""
+    return sum(BITS[name] for name in set(names))
+
+
+def effective(guild: Guild, channel: Channel, user_id: int) -> int:
+    """The permissions of a member in a channel (of a thread: pass its parent)."""
+    member = guild.members.get(user_id)
+    if member is None:
+        return 0
+    if guild.owner_id == user_id:
+        return EVERYTHING
+    granted = guild.roles[guild.id].permissions
+    for role in member.roles:
+        granted |= guild.roles[role].permissions
+    if granted & ADMINISTRATOR:
+        return EVERYTHING
+    for those in ({guild.id}, set(member.roles), {user_id}):
+        found = [each for each in channel.overwrites if each.id in those]
+        for each in found:
+            granted &= ~each.deny
+        for each in found:
+            granted |= each.allow
+    return granted

@@ -1,0 +1,35 @@
+"""The CDN: attachments by their address; every avatar is one grey dot."""
+
+import base64
+from typing import Final
+
+from aiohttp import web
+
+from tests.servers.discord.rest.base import desk_of
+
+_DOT: Final = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgwCBmKh1SgAAAABJRU5ErkJggg=="
+)
+
+
+def routes() -> list[web.RouteDef]:
+    """Outside of /api: no token, no limits."""
+    return [
+        web.get("/attachments/{channel_id}/{attachment_id}/{filename}", attachment),
+        web.get("/embed/avatars/{number}.png", avatar),
+    ]
+
+
+async def attachment(request: web.Request) -> web.Response:
+    """GET a file; 404 when it never was or has been pushed out."""
+    wanted = request.match_info["attachment_id"]
+    file = desk_of(request).cdn.get(int(wanted)) if wanted.isdigit() else None
+    if file is None:
+        return web.Response(status=404, text="This content is no longer available.")
+    kind, data = file
+    return web.Response(body=data, headers={"Content-Type": kind})
+
+
+async def avatar(_request: web.Request) -> web.Response:
+    """GET any default avatar."""
+    return web.Response(body=_DOT, content_type="image/png")

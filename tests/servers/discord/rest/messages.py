@@ -1,0 +1,184 @@
+"""Messages: create, get, history, edit, delete; typing."""
+
+from typing import Any
+
+from aiohttp import web
+
+from tests.servers.discord import actions, errors, model
+from tests.servers.discord.actions import Draft
+from tests.servers.discord.desk import Desk
+from tests.servers.discord.errors import ApiError, Json, invalid_form
+from tests.servers.discord.intents import MESSAGE_CONTENT
+from tests.servers.discord.model import Channel, Message
+from tests.servers.discord.rest.base import (
+    answer,
+    as_id,
+    channel_of,
+    desk_of,
+    message_of,
+    snowflake,
+)
+from tests.servers.discord.rest.incoming import Incoming, read_message
+
+PAGE, LARGEST_PAGE = 50, 100
+
+
+def routes() -> list[web.RouteDef]:
+    """The routes of this noun."""
+    messages = "/channels/{channel_id}/messages"
+    return [
+        web.get(messages, history),
+        web.post(messages, create),
+        web.get(messages + "/{message_id}", get),
+        web.patch(messages + "/{message_id}", edit),
+        web.delete(messages + "/{message_id}", delete),
+        web.post("/channels/{channel_id}/typing", typing),
+    ]
+
+
+def shown(desk: Desk, message: Message) -> Json:
+    """A message for the bot: REST too holds back content that the application may not read."""
+    return desk.payloads.message(
+        message, content=bool(desk.settings.privileged_intents & MESSAGE_CONTENT)
+    )
+
+
+async def create(request: web.Request) -> web.Response:
+    """POST: a message, or the one that its enforced nonce already made."""
+    desk = desk_of(request)
+    incoming = await read_message(request, "a new message")
+    channel = channel_of(request)
+    check_may_write(desk, channel)
+    if incoming.attachments and not desk.world.may(channel, "attach_files"):
+        raise ApiError(*errors.MISSING_PERMISSIONS)
+    check_not_empty(incoming)
+    fields = dict(incoming.fields)
+    if not desk.world.may(channel, "embed_links"):
+        fields["embeds"] = []  # Discord drops them without a word
+    reply_to = _reply_to(desk, channel, incoming.data.get("message_reference"))
+    message = actions.post(
+        desk,
+        Draft(
+            desk.world.bot,
+            channel,
+            kind=model.REPLY if reply_to else model.DEFAULT,
+            reply_to=reply_to,
+            allowed_mentions=incoming.data.get("allowed_mentions"),
+            attachments=incoming.attachments or (),
+            flags=int(incoming.data.get("flags") or 0) & ~model.EPHEMERAL,
+            nonce=incoming.data.get("nonce"),
+            enforce_nonce=bool(incoming.data.get("enforce_nonce")),
+            peer=request.remote or "",
+            **fields,
+        ),
+    )
+    nonce = {} if message.nonce is None else {"nonce": message.nonce}
+    return answer(shown(desk, message) | nonce)
+
+
+def check_may_write(desk: Desk, channel: Channel) -> None:
+    """50013 where the bot may not write, 50007 for a closed DM, 50083 for an archived thread."""
+    if channel.recipient is not None and not desk.world.users[channel.recipient].dm_open:
+        raise ApiError(*errors.CLOSED_DM)
+    needed = "send_messages_in_threads" if channel.parent_id else "send_messages"
+    if not desk.world.may(channel, needed):
+        raise ApiError(*errors.MISSING_PERMISSIONS)
+    if channel.archived:
+        raise ApiError(*errors.ARCHIVED_THREAD)
+
+
+def check_not_empty(incoming: Incoming) -> None:
+    """50006 for a message with nothing in it."""
+    fields = incoming.fields
+    something = fields.get("content") or fields.get("embeds") or fields.get("components")
+    if not something and not incoming.attachments:
+        raise ApiError(*errors.EMPTY_MESSAGE)
+
+
+def _reply_to(desk: Desk, channel: Channel, reference: Any) -> Message | None:
+    if not reference:
+        return None
+    if reference.get("type", 0) != 0:
+        desk.counts.not_known("forwarding a message")
+        raise invalid_form("message_reference", "SKY_UNKNOWN_FIELD", "No forwarding here.")
+    if not desk.world.may(channel, "read_message_history"):
+        raise ApiError(*errors.NO_HISTORY_FOR_REPLY)
+    found = channel.messages.get(as_id("message_reference", reference.get("message_id")))
+    if found is None and reference.get("fail_if_not_exists", True):
+        code = "MESSAGE_REFERENCE_UNKNOWN_MESSAGE"
+        raise invalid_form("message_reference", code, "Unknown message")
+    return found
+
+
+async def get(request: web.Request) -> web.Response:
+    """GET one."""
+    return answer(shown(desk_of(request), message_of(request, "read_message_history")))
+
+
+async def history(request: web.Request) -> web.Response:
+    """GET: newest first; empty where the bot may not read the history."""
+    desk, query = desk_of(request), request.query
+    channel = channel_of(request)
+    try:
+        limit = int(query.get("limit", PAGE))
+    except ValueError:
+        limit = 0
+    if not 1 <= limit <= LARGEST_PAGE:
+        message = f"int value should be between 1 and {LARGEST_PAGE}."
+        raise invalid_form("limit", "NUMBER_TYPE_MAX", message)
+    where = {k: as_id(k, query[k]) for k in ("before", "after", "around") if k in query}
+    if len(where) > 1:
+        raise invalid_form("before", "BASE_TYPE_CHOICES", "Only one of before, after, around.")
+    if not desk.world.may(channel, "read_message_history"):
+        return answer([])
+    return answer([shown(desk, each) for each in desk.world.history(channel, limit, **where)])
+
+
+async def edit(request: web.Request) -> web.Response:
+    """PATCH: only what the bot wrote."""
+    desk = desk_of(request)
+    message = message_of(request)
+    incoming = await read_message(request, "an edit")
+    if message.author_id != desk.world.bot.id:
+        raise ApiError(*errors.NOT_THE_AUTHOR)
+    actions.edit(
+        desk, message, changes_of(message, incoming), incoming.data.get("allowed_mentions")
+    )
+    return answer(shown(desk, message))
+
+
+def changes_of(message: Message, incoming: Incoming) -> Json:
+    """What an edit sets; 50006 when nothing would be left of the message."""
+    changes = dict(incoming.fields)
+    if incoming.attachments is not None:
+        kept = {int(each["id"]) for each in incoming.data.get("attachments") or () if "id" in each}
+        old = tuple(each for each in message.attachments if each.id in kept)
+        changes["attachments"] = old + incoming.attachments
+    if incoming.data.get("flags") is not None:
+        suppressed = incoming.data["flags"] & model.SUPPRESS_EMBEDS
+        changes["flags"] = message.flags & ~model.SUPPRESS_EMBEDS | suppressed
+    names = ("content", "embeds", "components", "attachments")
+    if not any(changes.get(name, getattr(message, name)) for name in names):
+        raise ApiError(*errors.EMPTY_MESSAGE)
+    return changes
+
+
+async def delete(request: web.Request) -> web.Response:
+    """DELETE: the bot's own, or others' with manage_messages."""
+    desk = desk_of(request)
+    message = message_of(request)
+    channel = desk.world.channel(snowflake(request, "channel_id"))
+    own = message.author_id == desk.world.bot.id
+    if not own and not (channel.guild_id and desk.world.may(channel, "manage_messages")):
+        raise ApiError(*errors.MISSING_PERMISSIONS)
+    actions.delete(desk, message, desk.world.bot)
+    return answer()
+
+
+async def typing(request: web.Request) -> web.Response:
+    """POST: the bot is typing."""
+    desk = desk_of(request)
+    channel = channel_of(request)
+    check_may_write(desk, channel)
+    actions.typing(desk, channel, desk.world.bot)
+    return answer()

@@ -1,0 +1,174 @@
+"""What every REST request passes: counting, faults, the token, the limits, Discord's headers."""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+
+from tests.servers.discord import errors
+from tests.servers.discord.desk import Desk
+from tests.servers.discord.errors import ApiError
+from tests.servers.discord.faults import Fault
+from tests.servers.discord.limits import EXEMPT_FROM_GLOBAL, RULES, Rule, Verdict
+from tests.servers.discord.rest.base import PREFIX, answer, desk_of
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+# discord.py takes a 429 without Via for a ban by the proxy in front, and raises at once.
+VIA: Final = {"Via": "1.1 google"}
+_MAJOR: Final = ("channel_id", "guild_id", "webhook_id", "token")
+_FILES: Final = ("/attachments/", "/embed/")
+_WITHOUT_TOKEN: Final = ("/gateway", "/interactions/", "/webhooks/")
+_NO_RULE: Final = Rule("", 0, 0.0)
+_HTML: Final = "<html><head><title>{0}</title></head><body><h1>{0} {1}</h1></body></html>"
+
+
+def route_name(request: web.Request) -> str:
+    """`GET /channels/{channel_id}`, or the bare path where no route is known."""
+    resource = request.match_info.route.resource
+    path = resource.canonical if resource is not None else request.path
+    return f"{request.method} {path.removeprefix(PREFIX)}"
+
+
+@web.middleware
+async def discord(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The whole way of a request to its route and back."""
+    desk = desk_of(request)
+    name = route_name(request)
+    if not request.path.startswith("/api/"):
+        return await _elsewhere(desk, request, handler, name)
+    unknown = request.match_info.http_exception
+    if unknown is not None:
+        desk.counts.not_known(name)
+        desk.feed.put("unknown", {"request": name})
+        wrong = errors.METHOD_NOT_ALLOWED if unknown.status == 405 else errors.NOT_FOUND  # noqa: PLR2004  HTTP
+        return answer(ApiError(*wrong).body(), unknown.status)
+    desk.counts.requests[name] += 1
+    response = await _played(desk, request, handler, name)
+    desk.counts.statuses[str(response.status)] += 1
+    response.headers.update(VIA)
+    return response
+
+
+async def _elsewhere(
+    desk: Desk, request: web.Request, handler: Handler, name: str
+) -> web.StreamResponse:
+    """The gateway and the CDN, which have no token and no limits; or nothing that we know."""
+    if request.match_info.http_exception is not None:
+        desk.counts.not_known(name)
+        return answer(ApiError(*errors.NOT_FOUND).body(), 404)
+    is_file = request.path.startswith(_FILES)
+    fault = desk.faults.strike("cdn", name) if is_file else None
+    if fault is None:
+        return await handler(request)
+    desk.counts.faults[f"cdn {fault.kind}"] += 1
+    if fault.kind == "slow":
+        await asyncio.sleep(fault.delay)
+        return await handler(request)
+    return await _spoilt(desk, request, fault)
+
+
+async def _played(
+    desk: Desk, request: web.Request, handler: Handler, name: str
+) -> web.StreamResponse:
+    fault = desk.faults.strike("rest", name)
+    if fault is None:
+        return await _limited(desk, request, handler, name)
+    desk.counts.faults[f"rest {fault.kind}"] += 1
+    if fault.after or fault.kind == "slow":
+        if fault.kind == "slow" and not fault.after:
+            await asyncio.sleep(fault.delay)
+        response = await _limited(desk, request, handler, name)
+        if fault.kind == "slow":
+            await asyncio.sleep(fault.delay if fault.after else 0)
+            return response
+    return await _spoilt(desk, request, fault)
+
+
+async def _spoilt(desk: Desk, request: web.Request, fault: Fault) -> web.StreamResponse:
+    """The answer that a fault gives instead."""
+    match fault.kind:
+        case "error":
+            return answer(ApiError(fault.status, fault.code, fault.message).body(), fault.status)
+        case "rate_limit":
+            return _too_many(fault.scope, fault.retry_after)
+        case "black_hole":
+            await desk.faults.hold(fault)
+        case "status" if fault.html:
+            page = _HTML.format(fault.status, fault.message)
+            return web.Response(status=fault.status, text=page, content_type="text/html")
+        case "status":
+            return answer({"message": fault.message, "code": 0}, fault.status)
+    if request.transport is not None:  # drop, and the end of a black hole
+        request.transport.abort()
+    return web.Response(status=500)
+
+
+async def _limited(
+    desk: Desk, request: web.Request, handler: Handler, name: str
+) -> web.StreamResponse:
+    path = request.path.removeprefix(PREFIX)
+    verdict: Verdict | None = None
+    try:
+        if not path.startswith(_WITHOUT_TOKEN) or path == "/gateway/bot":
+            _authorize(desk, request)
+        major = "+".join(request.match_info.get(each, "") for each in _MAJOR)
+        exempt = path.startswith(EXEMPT_FROM_GLOBAL)
+        verdict = desk.limits.take(RULES.get(name), major, exempt=exempt)
+        if verdict is not None and not verdict.allowed:
+            desk.counts.rate_limited[f"{verdict.scope} {name}"] += 1
+            desk.feed.put("rate_limited", {"request": name, "scope": verdict.scope})
+            response: web.StreamResponse = _too_many(verdict.scope, verdict.reset_after)
+        else:
+            response = await handler(request)
+    except ApiError as refusal:
+        response = answer(refusal.body(), refusal.status)
+    except (TypeError, ValueError, AttributeError, LookupError) as odd:
+        # A body of a shape that no route here has thought of: as loud as an unknown route.
+        log.exception("%s", name)
+        desk.counts.not_known(f"body of {name}: {odd!r}"[:200])
+        response = answer(ApiError(*errors.BAD_JSON).body(), 400)
+    if verdict is not None and verdict.scope != "global":
+        response.headers.update(_headers(verdict))
+    return response
+
+
+def _authorize(desk: Desk, request: web.Request) -> None:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    if kind != "Bot" or not desk.tokens.accepts(token):
+        desk.counts.unauthorized += 1
+        raise ApiError(*errors.UNAUTHORIZED)
+
+
+def _headers(verdict: Verdict) -> dict[str, str]:
+    """Rounded up, so that who waits exactly as long is not too early."""
+    after = math.ceil(verdict.reset_after * 1000) / 1000
+    return {
+        "X-RateLimit-Limit": str(verdict.rule.limit),
+        "X-RateLimit-Remaining": str(verdict.remaining),
+        "X-RateLimit-Reset": f"{time.time() + after:.3f}",
+        "X-RateLimit-Reset-After": f"{after:.3f}",
+        "X-RateLimit-Bucket": f"sky-{verdict.rule.bucket}",
+    }
+
+
+def _too_many(scope: str, after: float) -> web.Response:
+    after = math.ceil(after * 1000) / 1000
+    is_global = scope == "global"
+    body = {
+        "message": "You are being rate limited.",
+        "retry_after": after,
+        "global": is_global,
+    }
+    response = answer(body, 429)
+    response.headers["Retry-After"] = str(math.ceil(after))
+    response.headers["X-RateLimit-Scope"] = scope
+    if is_global:
+        response.headers["X-RateLimit-Global"] = "true"
+    return response

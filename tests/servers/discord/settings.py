@@ -1,0 +1,35 @@
+"""What can be set about the server and its application; the control API replaces the value."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+from tests.servers.discord import intents
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Discord's own numbers, where it has published or shown them. Seconds unless named."""
+
+    heartbeat_interval_ms: int = 41_250
+    privileged_intents: int = intents.MESSAGE_CONTENT  # those the application may ask for
+    max_concurrency: int = 1  # identifies at once, each of another shard
+    identify_seconds: float = 5.0  # between two of the same
+    identifies_per_day: int = 1000
+    gateway_commands_per_minute: int = 120
+    resume_seconds: float = 180.0  # "a few minutes"
+    nonce_seconds: float = 180.0  # "the past few minutes"
+    ack_seconds: float = 3.0
+    interaction_seconds: float = 900.0
+    requests_per_second: int = 50
+
+    def changed(self, changes: dict[str, Any]) -> Self:
+        """A copy with these changes; ValueError names an unknown setting or a wrong type."""
+        known = {each.name: each.type for each in fields(self)}
+        for name, value in changes.items():
+            if name not in known:
+                msg = f"no setting {name!r}; there are {', '.join(known)}"
+                raise ValueError(msg)
+            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+                msg = f"{name} has to be a number that is not negative, not {value!r}"
+                raise ValueError(msg)
+        return replace(self, **changes)

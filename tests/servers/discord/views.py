@@ -1,0 +1,62 @@
+"""The world as the control API shows it: names beside ids, times in seconds."""
+
+from tests.servers.discord.desk import Desk
+from tests.servers.discord.errors import Json
+from tests.servers.discord.model import Channel, Message, User
+from tests.servers.discord.snowflake import made_at
+
+
+def user(who: User) -> Json:
+    """A user."""
+    return {"id": str(who.id), "name": who.name, "bot": who.bot, "dm_open": who.dm_open}
+
+
+def channel(desk: Desk, where: Channel) -> Json:
+    """A channel; a DM is called after its person, with an @."""
+    name = where.name
+    if where.recipient is not None:
+        name = f"@{desk.world.users[where.recipient].name}"
+    return {
+        "id": str(where.id),
+        "name": name,
+        "kind": where.kind,
+        "guild_id": str(where.guild_id) if where.guild_id else None,
+        "parent_id": str(where.parent_id) if where.parent_id else None,
+        "archived": where.archived,
+    }
+
+
+def message(desk: Desk, what: Message) -> Json:
+    """A message."""
+    world = desk.world
+    where = channel(desk, world.channels[what.channel_id])
+    return {
+        "id": str(what.id),
+        "channel_id": where["id"],
+        "channel": where["name"],
+        "author_id": str(what.author_id),
+        "author": world.users[what.author_id].name,
+        "bot": world.users[what.author_id].bot,
+        "from_sky": what.author_id == world.bot.id,
+        "content": what.content,
+        "reply_to": str(what.reference) if what.reference else None,
+        "interaction_id": str(what.interaction_id) if what.interaction_id else None,
+        "created": made_at(what.id),
+        "edited": what.edited,
+        "written": what.written,
+        "revision": what.revision,
+        "peer": what.peer,
+        "nonce": None if what.nonce is None else str(what.nonce),
+        "pings": [str(each) for each in what.mentions],
+        "pings_everyone": what.mention_everyone,
+        "hidden": what.hidden,
+        "flags": what.flags,
+        "embeds": what.embeds,
+        "components": what.components,
+        "reactions": {
+            emoji: [world.users[each].name for each in who] for emoji, who in what.reactions.items()
+        },
+        "attachments": [
+            desk.payloads.attachment(what.channel_id, file) for file in what.attachments
+        ],
+    }

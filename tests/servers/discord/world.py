@@ -1,0 +1,203 @@
+"""Guilds, channels, users and messages: the state, and nothing that talks.
+
+Bounded: a channel keeps its newest messages only, and of the DMs those used last.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from tests.servers.discord import errors, model
+from tests.servers.discord.errors import ApiError
+from tests.servers.discord.model import Channel, Guild, Member, Message, Role, User
+from tests.servers.discord.permissions import BITS, EVERYONE, EVERYTHING, effective
+from tests.servers.discord.snowflake import Snowflakes
+
+MESSAGES_PER_CHANNEL: Final = 1000
+PERIOD: Final = 100
+
+
+class World:
+    """Everything that Discord would remember."""
+
+    def __init__(self, clock: Callable[[], float] = time.time, bot_id: int | None = None) -> None:
+        self.clock = clock
+        self.ids = Snowflakes(clock)
+        self.users: dict[int, User] = {}
+        self.guilds: dict[int, Guild] = {}
+        self.channels: dict[int, Channel] = {}
+        self._where: dict[int, int] = {}
+        self._names: set[str] = set()
+        self.bot = self.add_user("Sky", bot=True, user_id=bot_id)
+
+    def add_user(self, name: str, *, bot: bool = False, user_id: int | None = None) -> User:
+        """A new user; ValueError when the name is taken."""
+        if name.casefold() in self._names:
+            msg = f"there is a user called {name!r} already"
+            raise ValueError(msg)
+        user = User(user_id or self.ids.next(), name, bot)
+        self.users[user.id] = user
+        self._names.add(name.casefold())
+        return user
+
+    def add_guild(
+        self, name: str, owner: User, members: Iterable[User] = (), guild_id: int | None = None
+    ) -> Guild:
+        """A guild with its owner, these members and the bot in it."""
+        guild = Guild(guild_id or self.ids.next(), name, owner.id)
+        guild.roles[guild.id] = Role(guild.id, "@everyone", EVERYONE)
+        for user in (owner, *members, self.bot):
+            guild.members[user.id] = Member(user.id, self.clock())
+        self.guilds[guild.id] = guild
+        return guild
+
+    def add_role(self, guild: Guild, name: str, permissions: int = 0) -> Role:
+        """A role that nobody has yet."""
+        role = Role(self.ids.next(), name, permissions)
+        guild.roles[role.id] = role
+        return role
+
+    def join(self, guild: Guild, user: User) -> Member:
+        """Make a user a member."""
+        member = guild.members[user.id] = Member(user.id, self.clock())
+        return member
+
+    def add_channel(self, guild: Guild, name: str, channel_id: int | None = None) -> Channel:
+        """A text channel at the end of the guild's list."""
+        channel = Channel(channel_id or self.ids.next(), model.TEXT, name, guild.id)
+        channel.position = len(guild.channels)
+        self.channels[channel.id] = channel
+        guild.channels.append(channel.id)
+        return channel
+
+    def add_category(self, guild: Guild, name: str) -> Channel:
+        """A category, for channels to be put into."""
+        category = self.add_channel(guild, name)
+        category.kind = model.CATEGORY
+        return category
+
+    def add_thread(self, parent: Channel, name: str, owner: int, start: Message | None) -> Channel:
+        """A public thread; one started on a message has the message's id."""
+        if start is not None and start.thread_id:
+            raise ApiError(*errors.THREAD_EXISTS)
+        thread = Channel(start.id if start else self.ids.next(), model.PUBLIC_THREAD, name)
+        thread.guild_id, thread.parent_id, thread.owner_id = parent.guild_id, parent.id, owner
+        self.channels[thread.id] = thread
+        if start is not None:
+            start.thread_id = thread.id
+        return thread
+
+    def dm(self, user: User) -> tuple[Channel, bool]:
+        """The bot's DM channel with a user, and whether it is new."""
+        for channel in self.channels.values():
+            if channel.recipient == user.id:
+                return channel, False
+        channel = Channel(self.ids.next(), model.DM, "", recipient=user.id)
+        self.channels[channel.id] = channel
+        return channel, True
+
+    def remove_channel(self, channel: Channel) -> None:
+        """Forget a channel, its threads and all that was said there."""
+        for each in [c for c in self.channels.values() if c.parent_id == channel.id]:
+            self.remove_channel(each)
+        del self.channels[channel.id]
+        if channel.guild_id and channel.id in self.guilds[channel.guild_id].channels:
+            self.guilds[channel.guild_id].channels.remove(channel.id)
+        for message_id in channel.messages:
+            self._where.pop(message_id, None)
+
+    def channel(self, channel_id: int) -> Channel:
+        """The channel, or 10003."""
+        if channel_id not in self.channels:
+            raise ApiError(*errors.UNKNOWN_CHANNEL)
+        return self.channels[channel_id]
+
+    def guild(self, guild_id: int) -> Guild:
+        """The guild, or 10004."""
+        if guild_id not in self.guilds:
+            raise ApiError(*errors.UNKNOWN_GUILD)
+        return self.guilds[guild_id]
+
+    def user(self, user_id: int) -> User:
+        """The user, or 10013."""
+        if user_id not in self.users:
+            raise ApiError(*errors.UNKNOWN_USER)
+        return self.users[user_id]
+
+    def message(self, channel_id: int, message_id: int) -> Message:
+        """The message in that channel, hidden ones too, or 10008."""
+        message = self.channel(channel_id).messages.get(message_id)
+        if message is None:
+            raise ApiError(*errors.UNKNOWN_MESSAGE)
+        return message
+
+    def find_message(self, message_id: int) -> Message:
+        """The message, wherever it is, or 10008."""
+        if message_id not in self._where:
+            raise ApiError(*errors.UNKNOWN_MESSAGE)
+        return self.channels[self._where[message_id]].messages[message_id]
+
+    def knows(self, message_id: int) -> bool:
+        """Whether the message is still there."""
+        return message_id in self._where
+
+    def add(self, message: Message) -> None:
+        """Put a message into its channel; the oldest falls out of a full one."""
+        channel = self.channels[message.channel_id]
+        message.created = self.clock()
+        channel.messages[message.id] = message
+        self._where[message.id] = channel.id
+        if not message.hidden:
+            channel.last_message_id = message.id
+        while len(channel.messages) > MESSAGES_PER_CHANNEL:
+            self._where.pop(channel.messages.popitem(last=False)[0], None)
+
+    def remove(self, message: Message) -> None:
+        """Forget a message. The channel's last_message_id stays, as on Discord."""
+        self.channels[message.channel_id].messages.pop(message.id, None)
+        self._where.pop(message.id, None)
+
+    def forget_messages(self) -> None:
+        """Forget all that was said, as if every channel were new. Nobody is told."""
+        for channel in self.channels.values():
+            channel.messages.clear()
+            channel.last_message_id = None
+        self._where.clear()
+
+    def history(
+        self,
+        channel: Channel,
+        limit: int,
+        before: int | None = None,
+        after: int | None = None,
+        around: int | None = None,
+    ) -> list[Message]:
+        """Visible messages, newest first."""
+        shown = [m for m in reversed(_by_id(channel.messages).values()) if not m.hidden]
+        if before is not None:
+            return [m for m in shown if m.id < before][:limit]
+        if after is not None:
+            return [m for m in shown if m.id > after][-limit:]
+        if around is not None:
+            older = [m for m in shown if m.id <= around][: limit // 2 + 1]
+            newer = [m for m in shown if m.id > around]
+            return newer[-(limit - len(older)) :] + older if limit > len(older) else older
+        return shown[:limit]
+
+    def allowed(self, channel: Channel, user_id: int | None = None) -> int:
+        """Permission bits of a user (the bot by default) in a channel."""
+        user_id = user_id or self.bot.id
+        if channel.guild_id is None:
+            return EVERYTHING
+        decides = self.channels[channel.parent_id] if channel.parent_id else channel
+        return effective(self.guilds[channel.guild_id], decides, user_id)
+
+    def may(self, channel: Channel, permission: str, user_id: int | None = None) -> bool:
+        """Whether a user (the bot by default) has the named permission there."""
+        return bool(self.allowed(channel, user_id) & BITS[permission])
+
+
+def _by_id(messages: OrderedDict[int, Message]) -> OrderedDict[int, Message]:
+    # Ids only grow and messages are added as their ids are made, so the order is by id already.
+    return messages
