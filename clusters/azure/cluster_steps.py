@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from clusters.azure import deploy_keys, room
 from clusters.azure.command import az, kubectl
+from clusters.azure.github_record import claim, ownership
 from clusters.azure.keys import KNOWN_HOSTS
 from clusters.azure.kube import INSTANCE, KUSTOMIZATION, OPERATOR, an_object, applied, get
 from clusters.azure.step import MARK, Found, Step, at
@@ -109,6 +110,7 @@ def _look_at_key(desk: Desk) -> Found:
 
 
 def _make_key(desk: Desk) -> None:
+    claim(desk)
     pair = deploy_keys.exchange(desk, desk.filled(_KEY_TITLE))
     data = {
         "identity": pair.private,
@@ -121,6 +123,11 @@ def _make_key(desk: Desk) -> None:
     )
 
 
+def _own_key(desk: Desk) -> Found:
+    keys = deploy_keys.titled(desk, desk.filled(_KEY_TITLE))
+    return Found(ours=bool(keys) and ownership(desk).mine)
+
+
 def _remove_key(desk: Desk) -> None:
     deploy_keys.remove(desk, desk.filled(_KEY_TITLE))
 
@@ -131,6 +138,6 @@ KEY = Step(
     look=_look_at_key,
     make=_make_key,
     undo=_remove_key,
-    own=lambda desk: Found(ours=bool(deploy_keys.titled(desk, desk.filled(_KEY_TITLE)))),
+    own=_own_key,
     place="github",  # the Secret goes with its namespace
 )

@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 _KEYS = "repos/$GITHUB_REPOSITORY/keys"
 
 
+def listed(desk: Desk) -> list[Any]:
+    """List this repository's deploy keys."""
+    return list(desk.ask(gh(f"api {_KEYS} --paginate")) or ())
+
+
 def titled(desk: Desk, title: str) -> list[Any]:
     """List this repository's deploy keys of that title."""
-    return [key for key in desk.ask(gh(f"api {_KEYS} --paginate")) or () if key["title"] == title]
+    return [key for key in listed(desk) if key["title"] == title]
 
 
 def exchange(desk: Desk, title: str) -> KeyPair:

@@ -34,6 +34,10 @@ _REMEDIES = (
     ("az login", "Log in: az login, then az account set --subscription NAME."),
     ("AADSTS", "Log in again: az login."),
     ("gh auth login", "Log in to GitHub: gh auth login --scopes repo,workflow."),
+    (
+        "Could not resolve to a Repository",
+        "There is no such repository, or your GitHub login may not see it: see --repository.",
+    ),
     ("HTTP 403", "Your GitHub login may not do that: you need to be an admin of the repository."),
     (
         "Failed to create the environment protection rule",

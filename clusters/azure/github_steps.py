@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clusters.azure.command import gh
-from clusters.azure.github_record import RECORD, REPO, listed, note, variables
+from clusters.azure.github_record import (
+    RECORD,
+    REPO,
+    claim,
+    made_here,
+    ownership,
+    variables,
+)
 from clusters.azure.step import Found, Step
 
 if TYPE_CHECKING:
@@ -22,7 +29,7 @@ VARIABLES = {
 
 def _look_at_variables(desk: Desk) -> Found:
     known = variables(desk)
-    made = listed(known)
+    made = made_here(desk, known)
     wanted = {name: desk.filled(f"${value}") for name, value in VARIABLES.items()}
     problems = tuple(
         f"The repository's variable {name} says {known[name]} and has to say {wanted[name]}; if "
@@ -31,21 +38,22 @@ def _look_at_variables(desk: Desk) -> Found:
         if name in known and name not in made and known[name] != wanted[name]
     )
     there = all(known.get(name) == value for name, value in wanted.items())
-    return Found(there=there, ours=bool(made), problems=problems)
+    ours = RECORD in known and ownership(desk, known).mine
+    return Found(there=there, ours=ours, problems=problems)
 
 
 def _set_variables(desk: Desk) -> None:
     known = variables(desk)
     wanted = {name: desk.filled(f"${value}") for name, value in VARIABLES.items()}
     missing = [name for name in wanted if known.get(name) != wanted[name]]
-    note(desk, listed(known), set(missing))
+    claim(desk, set(missing))
     for name in missing:
         desk.run(gh(f"variable set {name} {REPO} --body {wanted[name]}"))
 
 
 def _remove_variables(desk: Desk) -> None:
     known = variables(desk)
-    ours = VARIABLES if desk.dry else [name for name in VARIABLES if name in listed(known)]
+    ours = VARIABLES if desk.dry else [name for name in VARIABLES if name in made_here(desk, known)]
     for name in ours:
         if desk.dry or name in known:
             desk.run(gh(f"variable delete {name} {REPO}"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusters.azure import deploy_keys
 from clusters.azure.command import gh
-from clusters.azure.github_record import REPO, has_made, note
+from clusters.azure.github_record import REPO, claim, made_here, ownership
 from clusters.azure.step import Found, Step, at
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _branches(desk: Desk) -> list[str] | None:
 
 
 def _look_at_environment(desk: Desk) -> Found:
-    ours = "environment" in has_made(desk)
+    ours = "environment" in made_here(desk)
     branches = _branches(desk)
     others = [name for name in branches or () if name != "main"]
     problems: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ def _look_at_environment(desk: Desk) -> Found:
 
 
 def _make_environment(desk: Desk) -> None:
-    note(desk, has_made(desk), {"environment"})
+    claim(desk, {"environment"})
     rule = {"protected_branches": False, "custom_branch_policies": True}
     body = json.dumps({"deployment_branch_policy": rule})
     put = gh(f"api --method PUT {_ENVIRONMENTS}/{ENVIRONMENT} --input -")
@@ -76,11 +76,13 @@ def _look_at_guard_key(desk: Desk) -> Found:
     keys = deploy_keys.titled(desk, desk.filled(_KEY_TITLE))
     held = _has_secret(desk)
     # In somebody else's environment, a secret without a key of ours is somebody else's too.
-    foreign = "environment" not in has_made(desk)
-    return Found(there=held and (bool(keys) or foreign), ours=bool(keys))
+    foreign = "environment" not in made_here(desk)
+    ours = bool(keys) and ownership(desk).mine
+    return Found(there=held and (bool(keys) or foreign), ours=ours)
 
 
 def _make_guard_key(desk: Desk) -> None:
+    claim(desk)
     pair = deploy_keys.exchange(desk, desk.filled(_KEY_TITLE))
     command = gh(f"secret set {_SECRET} {REPO} --env {ENVIRONMENT}")
     desk.run(command.reading(pair.private, "that key's private half, which is nowhere else"))

@@ -134,13 +134,33 @@ def _matches(patterns: list[str], action: str) -> bool:
     return any(fnmatch.fnmatch(action.lower(), pattern.lower()) for pattern in patterns)
 
 
-def repository(desk: Desk) -> None:
-    """Learn which repository: the one that was named, or this checkout's."""
+def repository(desk: Desk, followed: str) -> None:
+    """Learn which repository: the one that was named, or this checkout's.
+
+    Raises Stop where that is not FOLLOWED, for which this set-up was made: its keys are there.
+    """
     wanted = "$GITHUB_REPOSITORY" if "GITHUB_REPOSITORY" in desk.values else ""
     seen = desk.ask(gh(f"repo view {wanted} --json nameWithOwner"))
     if seen is not None:
         desk.values["GITHUB_REPOSITORY"] = seen["nameWithOwner"]
         desk.say(f"  repository {seen['nameWithOwner']}")
+        _refuse_another(desk, followed)
+
+
+def _refuse_another(desk: Desk, followed: str) -> None:
+    named = desk.values["GITHUB_REPOSITORY"]
+    if not followed or followed.lower() == named.lower():
+        return
+    seen = desk.ask(gh("api repos/$FOLLOWED"), FOLLOWED=followed)
+    if seen is None or seen["full_name"].lower() == named.lower():
+        return  # deleted, or renamed since
+    name = desk.values["NAME"]
+    raise Stop(
+        f"The set-up {name} was made for {seen['full_name']}, where its deploy keys and "
+        f"variables are, and not for {named}. For another bot give it another name: --name. "
+        f"To move this one, remove it first: make azure-teardown ARGS='--name {name} "
+        f"--repository {seen['full_name']}'"
+    )
 
 
 def repository_settings(desk: Desk) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from clusters.azure.azure_steps import REGISTRY
 from clusters.azure.command import az, flux, gh, python
 from clusters.azure.errors import CommandFailed, Stop
-from clusters.azure.github_record import has_made, note
+from clusters.azure.github_record import claim, made_here
 from clusters.azure.kube import IMAGE_REPOSITORY, KUSTOMIZATION, get, is_ready
 from clusters.azure.step import Found, Step, at
 
@@ -88,7 +88,7 @@ def _build_image(desk: Desk) -> None:
         desk.remark(
             "only if this set-up did not make the registry, and it has no image of the bot:"
         )
-        note(desk, has_made(desk), {"images"})
+        claim(desk, {"images"})
     earlier = _newest_run(desk)
     if earlier.get("status", "completed") == "completed":
         desk.run(gh("workflow run image.yaml --repo $GITHUB_REPOSITORY --ref main"))
@@ -112,7 +112,7 @@ def _build_image(desk: Desk) -> None:
 
 
 def _images_are_ours(desk: Desk) -> Found:
-    return Found(ours="images" in has_made(desk) and _has_image(desk))
+    return Found(ours="images" in made_here(desk) and _has_image(desk))
 
 
 IMAGE = Step(

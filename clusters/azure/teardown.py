@@ -28,8 +28,6 @@ def teardown(desk: Desk, file: Path, ask: Ask) -> None:
     desk.say("looking for what this set-up made:")
     preflight.versions(desk)
     prepare(desk)
-    preflight.repository(desk)
-    desk.values = choices.complete(desk.values)
     preflight.caller(desk)
     ours = _ours(desk)
     if ours:

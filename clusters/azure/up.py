@@ -6,7 +6,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clusters.azure import agreement, alert_steps, choices, existing, preflight, record
+from clusters.azure import (
+    agreement,
+    alert_steps,
+    choices,
+    existing,
+    github_record,
+    preflight,
+    record,
+)
 from clusters.azure.azure_steps import CLUSTER, REGISTRY
 from clusters.azure.cluster_steps import ACCESS, NAMESPACE, ROOM
 from clusters.azure.command import az
@@ -30,9 +38,8 @@ def up(desk: Desk, file: Path, ask: Ask) -> None:
     alert_steps.check(desk)
     preflight.versions(desk)
     prepare(desk)
-    preflight.repository(desk)
     preflight.repository_settings(desk)
-    desk.values = choices.complete(desk.values)
+    github_record.refuse_another(desk)
     found = {step: _looked(desk, step) for step in (GROUP, *PAID)}
     existing.refuse_missing(desk, found)
     preflight.permissions(
@@ -67,16 +74,22 @@ def _enter(desk: Desk) -> None:
 
 
 def prepare(desk: Desk) -> None:
-    """Learn who is logged in and, without a record here, what another machine chose."""
+    """Learn who is logged in, what another machine chose, and which repository it is.
+
+    Raises Stop for another repository than the one that this set-up was made for.
+    """
     choices.complete(desk.values)  # refuses a name that nobody could have, before anything else
     preflight.account(desk)
+    followed = ""
     bot = ("microsoft.managedidentity/userassignedidentities", f"{desk.values['NAME']}-bot")
     # Azure takes no --resource-type beside --tag.
     for one in desk.ask(az(f"resource list --tag {MARK}=$NAME")) or ():
         if (one["type"].lower(), one["name"]) == bot:
             kept = {"RESOURCE_GROUP": one["resourceGroup"], **choices.remembered(one["tags"])}
+            followed = kept.get("GITHUB_REPOSITORY", "")
             desk.values = {**kept, **desk.values}
     _find_groups(desk)
+    preflight.repository(desk, followed)
     desk.values = choices.complete(desk.values)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from tests.azure.flow import image_workflow
 from tests.azure.world import REPOSITORY, Asked, Refused, State, Unknown, Verb, number, read
 
+OTHER = "example/other"
 _ROOT = f"repos/{REPOSITORY}"
 _ENVIRONMENT = f"{_ROOT}/environments/rollback-guard"
 
@@ -35,6 +36,13 @@ def _repository(state: State, _asked: Asked) -> Any:
         "default_branch": state["github"].get("default_branch", "main"),
         "permissions": {"admin": state["github"].get("admin", True)},
     }
+
+
+def _other_repository(state: State, _asked: Asked) -> Any:
+    renamed = state["github"].get("renamed", {})
+    if renamed.get(OTHER) == "":
+        raise Refused(1, "gh: Not Found (HTTP 404)")
+    return {"full_name": renamed.get(OTHER, OTHER)}
 
 
 def _account(kind: str) -> Callable[[State, Asked], Any]:
@@ -153,6 +161,9 @@ _VERBS: dict[str, Verb] = {
     "version": Verb(_text("gh version 2.83.0 (2026-10-01)\n")),
     "repo view": Verb(lambda _s, _a: {"nameWithOwner": REPOSITORY}, ("--json",)),
     f"repo view {REPOSITORY}": Verb(lambda _s, _a: {"nameWithOwner": REPOSITORY}, ("--json",)),
+    # Another repository of the same person's; it has nothing in it.
+    f"repo view {OTHER}": Verb(lambda _s, _a: {"nameWithOwner": OTHER}, ("--json",)),
+    f"api repos/{OTHER}": Verb(_other_repository),
     f"api {_ROOT}": Verb(_repository),
     "api user": Verb(_account("User")),
     "api orgs/example": Verb(_account("Organization")),
