@@ -38,7 +38,7 @@ async def _serve(options: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
     tokens = Tokens(file=options.token_file)
     async with DiscordServer(options.listen, options.control, tokens, seed=options.seed) as server:
-        print(f"Discord: {server.base_url}/api/v10, gateway {server.desk.gateway_url}", flush=True)
+        print(f"Discord: {server.base_url}/api/v10, gateway {server.state.gateway_url}", flush=True)
         print(f"control: {server.control_url}", flush=True)
         await stop.wait()
 

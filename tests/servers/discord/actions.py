@@ -6,9 +6,9 @@ from functools import partial
 from typing import Final
 
 from tests.servers.discord import mentions, payloads, views
-from tests.servers.discord.desk import Desk
 from tests.servers.discord.errors import Json
 from tests.servers.discord.model import Attachment, Channel, Message, User
+from tests.servers.discord.state import ServerState
 
 NONCES: Final = 20_000
 
@@ -35,12 +35,12 @@ class Draft:
     interaction: Json | None = None
 
 
-def post(desk: Desk, draft: Draft) -> Message:
+def post(state: ServerState, draft: Draft) -> Message:
     """Create a message; with an enforced nonce, return the one that has it already."""
-    world = desk.world
-    earlier = _same_nonce(desk, draft)
+    world = state.world
+    earlier = _same_nonce(state, draft)
     if earlier is not None:
-        desk.counts.nonce_repeats += 1
+        state.counts.nonce_repeats += 1
         return earlier
     replied = draft.reply_to.author_id if draft.reply_to else None
     pings = mentions.resolve(draft.content, world.users, draft.allowed_mentions, replied)
@@ -65,47 +65,49 @@ def post(desk: Desk, draft: Draft) -> Message:
         snapshot=draft.forwards,
     )
     world.add(message)
-    _remember_nonce(desk, message)
+    _remember_nonce(state, message)
     if draft.author is not world.bot:
-        desk.counts.asked(message.id)
+        state.counts.asked(message.id)
     else:
-        desk.counts.messages_by_bot += 1
+        state.counts.messages_by_bot += 1
         if message.interaction is not None and not message.hidden:
-            desk.counts.quoted(message.id)
+            state.counts.quoted(message.id)
         if message.reference is not None:
-            desk.counts.answered(message.reference, message.id)
-    _tell(desk, "MESSAGE_CREATE", "message", message)
+            state.counts.answered(message.reference, message.id)
+    _tell(state, "MESSAGE_CREATE", "message", message)
     return message
 
 
-def edit(desk: Desk, message: Message, changes: Json, allowed: Json | None = None) -> None:
+def edit(state: ServerState, message: Message, changes: Json, allowed: Json | None = None) -> None:
     """Set fields of a message (content, embeds, components, attachments, flags)."""
     for name, value in changes.items():
         setattr(message, name, value)
     if "content" in changes:
-        message.mentions = mentions.resolve(message.content, desk.world.users, allowed, None).users
+        message.mentions = mentions.resolve(message.content, state.world.users, allowed, None).users
     message.edited = time.time()
     message.revision += 1
-    if message.author_id == desk.world.bot.id:
-        desk.counts.edits_by_bot += 1
-    _tell(desk, "MESSAGE_UPDATE", "edit", message)
+    if message.author_id == state.world.bot.id:
+        state.counts.edits_by_bot += 1
+    _tell(state, "MESSAGE_UPDATE", "edit", message)
 
 
-def delete(desk: Desk, message: Message, by: User) -> None:
+def delete(state: ServerState, message: Message, by: User) -> None:
     """Remove a message."""
-    world = desk.world
-    shown = views.message(desk, message)
+    world = state.world
+    shown = views.message(state, message)
     channel = world.channels[message.channel_id]
     world.remove(message)
     if by is world.bot:
-        desk.counts.deletes_by_bot += 1
+        state.counts.deletes_by_bot += 1
     if not message.hidden:
         body = {"id": str(message.id), "channel_id": str(channel.id)}
-        _in_place(desk, "MESSAGE_DELETE", body, channel, by)
-    desk.feed.put("delete", shown)
+        _in_place(state, "MESSAGE_DELETE", body, channel, by)
+    state.events.put("delete", shown)
 
 
-def react(desk: Desk, message: Message, by: User, emoji: str, *, remove: bool = False) -> None:
+def react(
+    state: ServerState, message: Message, by: User, emoji: str, *, remove: bool = False
+) -> None:
     """Add or take back a reaction; doing so twice changes nothing."""
     users = message.reactions.setdefault(emoji, [])
     if (by.id in users) is not remove:
@@ -116,7 +118,7 @@ def react(desk: Desk, message: Message, by: User, emoji: str, *, remove: bool = 
             del message.reactions[emoji]
     else:
         users.append(by.id)
-    channel = desk.world.channels[message.channel_id]
+    channel = state.world.channels[message.channel_id]
     body: Json = {
         "user_id": str(by.id),
         "channel_id": str(channel.id),
@@ -125,80 +127,82 @@ def react(desk: Desk, message: Message, by: User, emoji: str, *, remove: bool = 
         "emoji": {"id": None, "name": emoji},
         "burst": False,
         "type": 0,
-    } | _member(desk, channel, by)
+    } | _member(state, channel, by)
     name = "MESSAGE_REACTION_REMOVE" if remove else "MESSAGE_REACTION_ADD"
-    _in_place(desk, name, body, channel, by)
+    _in_place(state, name, body, channel, by)
     told = {"message_id": str(message.id), "user": by.name, "emoji": emoji, "removed": remove}
-    desk.feed.put("reaction", told)
+    state.events.put("reaction", told)
 
 
-def typing(desk: Desk, channel: Channel, by: User) -> None:
+def typing(state: ServerState, channel: Channel, by: User) -> None:
     """Somebody is typing."""
     body: Json = {
         "channel_id": str(channel.id),
         "user_id": str(by.id),
         "timestamp": int(time.time()),
-    } | _member(desk, channel, by)
-    _in_place(desk, "TYPING_START", body, channel, by)
-    desk.feed.put("typing", {"channel_id": str(channel.id), "user": by.name})
+    } | _member(state, channel, by)
+    _in_place(state, "TYPING_START", body, channel, by)
+    state.events.put("typing", {"channel_id": str(channel.id), "user": by.name})
 
 
-def channel_event(desk: Desk, name: str, channel: Channel) -> None:
+def channel_event(state: ServerState, name: str, channel: Channel) -> None:
     """CHANNEL_* or THREAD_*."""
-    body = desk.payloads.channel(channel)
-    desk.hub.dispatch(name, body, guild_id=channel.guild_id)
-    desk.feed.put("channel", {"event": name} | views.channel(desk, channel))
+    body = state.payloads.channel(channel)
+    state.sessions.dispatch(name, body, guild_id=channel.guild_id)
+    state.events.put("channel", {"event": name} | views.channel(state, channel))
 
 
-def _tell(desk: Desk, name: str, kind: str, message: Message) -> None:
-    desk.feed.put(kind, views.message(desk, message))
-    channel = desk.world.channels[message.channel_id]
-    if message.hidden or not desk.world.may(channel, "view_channel"):
+def _tell(state: ServerState, name: str, kind: str, message: Message) -> None:
+    state.events.put(kind, views.message(state, message))
+    channel = state.world.channels[message.channel_id]
+    if message.hidden or not state.world.may(channel, "view_channel"):
         return
-    full = desk.payloads.dispatched(message, content=True)
-    bare = desk.payloads.dispatched(message, content=False)
-    by = _kind_of(desk, message.author_id)
+    full = state.payloads.dispatched(message, content=True)
+    bare = state.payloads.dispatched(message, content=False)
+    by = _kind_of(state, message.author_id)
     written = partial(_went_out, message)
-    desk.hub.dispatch(name, full, bare=bare, guild_id=channel.guild_id, by=by, written=written)
+    state.sessions.dispatch(
+        name, full, bare=bare, guild_id=channel.guild_id, by=by, written=written
+    )
 
 
 def _went_out(message: Message) -> None:
     message.written = message.written or time.time()
 
 
-def _kind_of(desk: Desk, user_id: int) -> str:
-    return "bot" if user_id == desk.world.bot.id else "user"
+def _kind_of(state: ServerState, user_id: int) -> str:
+    return "bot" if user_id == state.world.bot.id else "user"
 
 
-def _in_place(desk: Desk, name: str, body: Json, channel: Channel, by: User) -> None:
+def _in_place(state: ServerState, name: str, body: Json, channel: Channel, by: User) -> None:
     if channel.guild_id is not None:
         body["guild_id"] = str(channel.guild_id)
-    if desk.world.may(channel, "view_channel"):
-        by_whom = _kind_of(desk, by.id)
-        desk.hub.dispatch(name, body, guild_id=channel.guild_id, by=by_whom)
+    if state.world.may(channel, "view_channel"):
+        by_whom = _kind_of(state, by.id)
+        state.sessions.dispatch(name, body, guild_id=channel.guild_id, by=by_whom)
 
 
-def _member(desk: Desk, channel: Channel, who: User) -> Json:
+def _member(state: ServerState, channel: Channel, who: User) -> Json:
     if channel.guild_id is None:
         return {}
-    member = desk.world.guilds[channel.guild_id].members.get(who.id)
-    return {"member": payloads.full_member(desk.world, member)} if member else {}
+    member = state.world.guilds[channel.guild_id].members.get(who.id)
+    return {"member": payloads.full_member(state.world, member)} if member else {}
 
 
-def _same_nonce(desk: Desk, draft: Draft) -> Message | None:
+def _same_nonce(state: ServerState, draft: Draft) -> Message | None:
     """Discord's rule: same author, same nonce, in the past few minutes, wherever it was."""
     if draft.nonce is None or not draft.enforce_nonce:
         return None
-    found = desk.nonces.get((draft.author.id, str(draft.nonce)))
-    if found is None or desk.clock() - found[0] > desk.settings.nonce_seconds:
+    found = state.nonces.get((draft.author.id, str(draft.nonce)))
+    if found is None or state.clock() - found[0] > state.settings.nonce_seconds:
         return None
     # A message that was deleted since cannot be returned; what Discord then does is not documented.
-    return desk.world.find_message(found[1]) if desk.world.knows(found[1]) else None
+    return state.world.find_message(found[1]) if state.world.knows(found[1]) else None
 
 
-def _remember_nonce(desk: Desk, message: Message) -> None:
+def _remember_nonce(state: ServerState, message: Message) -> None:
     if message.nonce is None:
         return
-    desk.nonces[message.author_id, str(message.nonce)] = (desk.clock(), message.id)
-    if len(desk.nonces) > NONCES:
-        desk.nonces.popitem(last=False)
+    state.nonces[message.author_id, str(message.nonce)] = (state.clock(), message.id)
+    if len(state.nonces) > NONCES:
+        state.nonces.popitem(last=False)

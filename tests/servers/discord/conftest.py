@@ -21,7 +21,9 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordServer
     settings = Settings(identify_seconds=0.0)
     async with DiscordServer(anywhere, anywhere, Tokens(TOKEN), settings=settings) as running:
         monkeypatch.setattr(discord.http.Route, "BASE", f"{running.base_url}/api/v10")
-        monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(running.desk.gateway_url))
+        monkeypatch.setattr(
+            DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(running.state.gateway_url)
+        )
         yield running
 
 
@@ -30,7 +32,7 @@ async def people(server: DiscordServer) -> AsyncIterator[DiscordControl]:
     """The control API's client. What the server did not know fails the test at its end."""
     async with DiscordControl(server.control_url) as control:
         yield control
-        assert not server.desk.counts.unknown
+        assert not server.state.counts.unknown
 
 
 @pytest.fixture

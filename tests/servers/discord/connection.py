@@ -11,8 +11,7 @@ from aiohttp import WSMsgType, web
 from tests.servers.discord.compression import Encoder
 from tests.servers.discord.errors import Json
 from tests.servers.discord.faults import Fault
-from tests.servers.discord.hub import compact
-from tests.servers.discord.session import Written
+from tests.servers.discord.sessions import Written, compact
 
 DISPATCH, HEARTBEAT, IDENTIFY, PRESENCE, RESUME, RECONNECT = 0, 1, 2, 3, 6, 7
 REQUEST_MEMBERS, INVALID_SESSION, HELLO, ACK = 8, 9, 10, 11
@@ -48,7 +47,7 @@ class Connection:
         self._outbox: asyncio.Queue[tuple[str, Written | None] | Close] = asyncio.Queue()
         self._beat_by = 0.0
         self._commands: deque[float] = deque()
-        self._patience: asyncio.Timeout | None = None
+        self._timeout: asyncio.Timeout | None = None
 
     def send(self, text: str, written: Written | None = None) -> None:
         """Queue a payload; a client that reads too slowly is cut off."""
@@ -70,11 +69,11 @@ class Connection:
         if self._request.transport is not None:
             self._request.transport.abort()
 
-    def fall_silent(self, fault: Fault) -> None:
+    def stop_traffic(self, fault: Fault) -> None:
         """From now on no byte leaves and none is read, and the connection stays open."""
         self.silent = fault
-        if self._patience is not None:
-            self._patience.reschedule(0)
+        if self._timeout is not None:
+            self._timeout.reschedule(0)
 
     def report(self) -> Json:
         """For the control API."""
@@ -109,7 +108,7 @@ class Connection:
         if not self._beat_by:
             self._beat_by = loop.time() + self.interval * GRACE
         try:
-            async with asyncio.timeout_at(self._beat_by) as self._patience:
+            async with asyncio.timeout_at(self._beat_by) as self._timeout:
                 message = await self.ws.receive()
         except TimeoutError:
             if self.silent is not None:

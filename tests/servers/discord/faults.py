@@ -99,7 +99,7 @@ class Faults:
         self.active[fault.id] = fault
         return fault
 
-    def strike(self, where: str, subject: str, on: str = "now", by: str = "") -> Fault | None:
+    def match(self, where: str, subject: str, on: str = "now", by: str = "") -> Fault | None:
         """The first fault that applies, counted; `subject` is the route or the event's name."""
         moments = (on, "always") if on == "connect" else (on,)
         mine = [f for f in self.active.values() if f.where == where and f.on in moments]

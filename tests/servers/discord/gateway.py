@@ -13,12 +13,11 @@ from aiohttp import web
 from tests.servers.discord import connection, intents
 from tests.servers.discord.compression import encoder
 from tests.servers.discord.connection import Close, Connection
-from tests.servers.discord.desk import Desk
 from tests.servers.discord.errors import ApiError, Json
 from tests.servers.discord.faults import Fault
-from tests.servers.discord.hub import compact
-from tests.servers.discord.members import chunk
-from tests.servers.discord.session import Session
+from tests.servers.discord.member_chunks import chunk
+from tests.servers.discord.sessions import Session, compact
+from tests.servers.discord.state import ServerState
 
 ENDS_SESSION: Final = frozenset({4004, 4007, 4009, 4010, 4011, 4012, 4013, 4014})
 RESET: Final = 1006  # never sent: a connection that ended without a close frame
@@ -30,16 +29,16 @@ CLOSE_WAIT: Final = 2.0
 class Gateway:
     """Handles the WebSocket route."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, state: ServerState) -> None:
+        self.state = state
         self.connections: set[Connection] = set()
         self._identified: dict[int, float] = {}
-        desk.tokens.on_change = self._token_changed
+        state.tokens.on_change = self._token_changed
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One connection, from its handshake to its end."""
-        desk = self.desk
-        fault = self._strike("connect")
+        state = self.state
+        fault = self._matching_fault("connect")
         if fault is not None and fault.kind == "status":
             return web.Response(status=fault.status, text=fault.message)
         ws = web.WebSocketResponse(compress=False, timeout=CLOSE_WAIT, max_msg_size=1 << 16)
@@ -49,10 +48,10 @@ class Gateway:
                 raise Close(4012, "Invalid API version or encoding.")  # noqa: TRY301  one exit for all
             encode = encoder(request.query.get("compress"))
         except (Close, ValueError) as wrong:
-            desk.counts.not_known(f"gateway {request.query_string}")
+            state.counts.not_known(f"gateway {request.query_string}")
             await ws.close(code=getattr(wrong, "code", 4002), message=str(wrong).encode()[:120])
             return ws
-        conn = Connection(ws, request, encode, desk.settings.heartbeat_interval_ms / 1000)
+        conn = Connection(ws, request, encode, state.settings.heartbeat_interval_ms / 1000)
         self.connections.add(conn)
         writer = asyncio.create_task(conn.write())
         try:
@@ -67,14 +66,14 @@ class Gateway:
         return ws
 
     async def _serve(self, conn: Connection, fault: Fault | None) -> None:
-        desk = self.desk
-        interval = desk.settings.heartbeat_interval_ms
+        state = self.state
+        interval = state.settings.heartbeat_interval_ms
         conn.send_op(connection.HELLO, {"heartbeat_interval": interval, "_trace": ["sky"]})
         if fault is not None:
-            self.disturb(conn, fault)
+            self.apply_fault(conn, fault)
         try:
-            while command := await conn.read(desk.settings.gateway_commands_per_minute):
-                self._obey(conn, command)
+            while command := await conn.read(state.settings.gateway_commands_per_minute):
+                self._handle_command(conn, command)
         except Close as close:
             conn.shut(close.code, close.reason)
             with contextlib.suppress(TimeoutError):
@@ -82,13 +81,13 @@ class Gateway:
                     while conn.closing is None and not conn.ws.closed:
                         await conn.ws.receive()
         if conn.silent is not None:
-            await desk.faults.hold(conn.silent)
+            await state.faults.hold(conn.silent)
             conn.abort()
 
-    def _obey(self, conn: Connection, command: Json) -> None:
+    def _handle_command(self, conn: Connection, command: Json) -> None:
         op, data = command["op"], command.get("d")
         if op == connection.HEARTBEAT:
-            self.desk.counts.heartbeats += 1
+            self.state.counts.heartbeats += 1
             if conn.acknowledges:
                 conn.send_op(connection.ACK)
         elif op in (connection.IDENTIFY, connection.RESUME):
@@ -103,54 +102,54 @@ class Gateway:
         elif op == connection.REQUEST_MEMBERS and isinstance(data, dict):
             self._send_members(conn.session_id, data)
         elif op != connection.PRESENCE:
-            self.desk.counts.not_known(f"gateway op {op}")
+            self.state.counts.not_known(f"gateway op {op}")
             raise Close(4001, "Unknown opcode.")
 
     def _send_members(self, session_id: str, asked: Json) -> None:
-        session = self.desk.hub.sessions.get(session_id)
+        session = self.state.sessions.by_id.get(session_id)
         try:
-            for body in chunk(self.desk.world, asked):
+            for body in chunk(self.state.world, asked):
                 if session is not None:
                     session.push("GUILD_MEMBERS_CHUNK", compact(body))
         except ApiError as unknown:
-            self.desk.counts.not_known(f"gateway op 8: {unknown}")
+            self.state.counts.not_known(f"gateway op 8: {unknown}")
 
     def _identify(self, conn: Connection, data: Json) -> None:
-        desk = self.desk
-        desk.counts.identifies += 1
+        state = self.state
+        state.counts.identifies += 1
         if self._interrupted(conn, "identify"):
             return
         try:
             number, of = self._checked(data)
         except Close as close:
-            desk.counts.identifies_refused[str(close.code)] += 1
+            state.counts.identifies_refused[str(close.code)] += 1
             raise
-        key = number % max(1, desk.settings.max_concurrency)
-        too_soon = desk.clock() - self._identified.get(key, -1e9) < desk.settings.identify_seconds
-        if too_soon or desk.identifies_left() <= 0:
-            desk.counts.identifies_refused["too soon" if too_soon else "spent"] += 1
+        key = number % max(1, state.settings.max_concurrency)
+        too_soon = state.clock() - self._identified.get(key, -1e9) < state.settings.identify_seconds
+        if too_soon or state.identifies_left() <= 0:
+            state.counts.identifies_refused["too soon" if too_soon else "spent"] += 1
             conn.send_op(connection.INVALID_SESSION, False)  # noqa: FBT003  the payload is a bare false
             return
-        self._identified[key] = desk.clock()
+        self._identified[key] = state.clock()
         session = Session(secrets.token_hex(16), data["token"], data["intents"], (number, of))
-        desk.hub.add(session, desk.settings.resume_seconds)
+        state.sessions.add(session, state.settings.resume_seconds)
         self._attach(conn, session)
-        guilds = [each for each in desk.world.guilds.values() if session.serves(each.id)]
-        session.push("READY", compact(desk.ready(session, guilds, conn.host)))
+        guilds = [each for each in state.world.guilds.values() if session.serves(each.id)]
+        session.push("READY", compact(state.ready(session, guilds, conn.host)))
         everyone = session.intents & (intents.GUILD_MEMBERS | intents.GUILD_PRESENCES)
         for guild in guilds if session.intents & intents.GUILDS else ():
-            shown = guild.members.values() if everyone else [guild.members[desk.world.bot.id]]
-            session.push("GUILD_CREATE", compact(desk.payloads.guild_create(guild, shown)))
-        desk.feed.put("identify", {"session": session.id, "shard": [number, of]})
+            shown = guild.members.values() if everyone else [guild.members[state.world.bot.id]]
+            session.push("GUILD_CREATE", compact(state.payloads.guild_create(guild, shown)))
+        state.events.put("identify", {"session": session.id, "shard": [number, of]})
 
     def _checked(self, data: Json) -> tuple[int, int]:
         """The shard, when everything about an identify is right."""
         wanted, shard = data.get("intents"), data.get("shard", [0, 1])
-        if not isinstance(data.get("token"), str) or not self.desk.tokens.accepts(data["token"]):
+        if not isinstance(data.get("token"), str) or not self.state.tokens.accepts(data["token"]):
             raise Close(4004, "Authentication failed.")
         if not isinstance(wanted, int) or wanted < 0 or wanted & ~intents.KNOWN:
             raise Close(4013, "Invalid intent(s).")
-        if wanted & intents.PRIVILEGED & ~self.desk.settings.privileged_intents:
+        if wanted & intents.PRIVILEGED & ~self.state.settings.privileged_intents:
             raise Close(4014, "Disallowed intent(s).")
         try:
             number, of = int(shard[0]), int(shard[1])
@@ -158,65 +157,65 @@ class Gateway:
             raise Close(4010, "Invalid shard.") from None
         if not 0 <= number < of:
             raise Close(4010, "Invalid shard.")
-        mine = [g for g in self.desk.world.guilds if (g >> 22) % of == number]
+        mine = [g for g in self.state.world.guilds if (g >> 22) % of == number]
         if len(mine) > GUILDS_WITHOUT_SHARDS:
             raise Close(4011, "Sharding required.")
         return number, of
 
     def _resume(self, conn: Connection, data: Json) -> None:
-        desk = self.desk
+        state = self.state
         if self._interrupted(conn, "resume"):
             return
         token, seq = data.get("token"), data.get("seq")
-        if not isinstance(token, str) or not desk.tokens.accepts(token):
-            desk.counts.resumes_refused["4004"] += 1
+        if not isinstance(token, str) or not state.tokens.accepts(token):
+            state.counts.resumes_refused["4004"] += 1
             raise Close(4004, "Authentication failed.")
-        desk.hub.forget(desk.settings.resume_seconds)
-        session = desk.hub.sessions.get(str(data.get("session_id")))
+        state.sessions.forget(state.settings.resume_seconds)
+        session = state.sessions.by_id.get(str(data.get("session_id")))
         if session is not None and (not isinstance(seq, int) or seq > session.seq):
-            desk.counts.resumes_refused["4007"] += 1
+            state.counts.resumes_refused["4007"] += 1
             raise Close(4007, "Invalid seq.")
         missed = session.missed(seq) if session is not None and isinstance(seq, int) else None
         if session is None or missed is None:
-            desk.counts.resumes_refused["unknown session"] += 1
+            state.counts.resumes_refused["unknown session"] += 1
             conn.send_op(connection.INVALID_SESSION, False)  # noqa: FBT003  the payload is a bare false
             return
-        if session.outlet is not None:
-            session.outlet.shut(4000, "Resumed elsewhere.")
+        if session.transport is not None:
+            session.transport.shut(4000, "Resumed elsewhere.")
         self._attach(conn, session)
         for text in missed:
             conn.send(text)
         session.push("RESUMED", compact({"_trace": ["sky"]}))
-        desk.counts.resumes += 1
-        desk.feed.put("resume", {"session": session.id, "replayed": len(missed)})
+        state.counts.resumes += 1
+        state.events.put("resume", {"session": session.id, "replayed": len(missed)})
 
     def _interrupted(self, conn: Connection, moment: str) -> bool:
-        fault = self._strike(moment)
+        fault = self._matching_fault(moment)
         if fault is not None:
-            self.disturb(conn, fault)
+            self.apply_fault(conn, fault)
         return fault is not None and fault.kind not in ("slow", "no_ack")
 
-    def _strike(self, moment: str) -> Fault | None:
-        fault = self.desk.faults.strike("gateway", moment, moment)
+    def _matching_fault(self, moment: str) -> Fault | None:
+        fault = self.state.faults.match("gateway", moment, moment)
         if fault is not None:
-            self.desk.counts.faults[f"gateway {fault.kind} on {moment}"] += 1
+            self.state.counts.faults[f"gateway {fault.kind} on {moment}"] += 1
         return fault
 
-    def disturb(self, conn: Connection, fault: Fault) -> None:
+    def apply_fault(self, conn: Connection, fault: Fault) -> None:
         """Play a fault on a connection."""
         match fault.kind:
             case "reconnect":
                 conn.send_op(connection.RECONNECT)
             case "invalid_session":
                 if not fault.resumable and conn.session_id:
-                    self.desk.hub.sessions.pop(conn.session_id, None)
+                    self.state.sessions.by_id.pop(conn.session_id, None)
                 conn.send_op(connection.INVALID_SESSION, fault.resumable)
             case "close" if fault.code == RESET:
                 conn.abort()
             case "close":
                 self._close(conn, fault.code or 4000, fault.message)
             case "black_hole":
-                conn.fall_silent(fault)
+                conn.stop_traffic(fault)
             case "no_ack":
                 conn.acknowledges = False
             case _:
@@ -234,21 +233,21 @@ class Gateway:
 
     def _close(self, conn: Connection, code: int, reason: str) -> None:
         if code in ENDS_SESSION and conn.session_id:
-            self.desk.hub.sessions.pop(conn.session_id, None)
+            self.state.sessions.by_id.pop(conn.session_id, None)
         conn.shut(code, reason)
 
     def _attach(self, conn: Connection, session: Session) -> None:
-        conn.session_id, session.outlet = session.id, conn
+        conn.session_id, session.transport = session.id, conn
 
     def _detach(self, conn: Connection) -> None:
         """The connection has ended; its session waits for a RESUME, if it may."""
         # aiohttp's close_code says 1000 for what we closed ourselves.
         ours = conn.closing is not None
         code = conn.closing if ours else conn.ws.close_code
-        self.desk.counts.closes[f"{'server' if ours else 'client'} {code and int(code)}"] += 1
-        session = self.desk.hub.sessions.get(conn.session_id or "")
-        if session is not None and session.outlet is conn:
-            session.outlet, session.left_at = None, self.desk.clock()
+        self.state.counts.closes[f"{'server' if ours else 'client'} {code and int(code)}"] += 1
+        session = self.state.sessions.by_id.get(conn.session_id or "")
+        if session is not None and session.transport is conn:
+            session.transport, session.left_at = None, self.state.clock()
             if code in ENDS_SESSION or (code in GOODBYE and not ours):
-                del self.desk.hub.sessions[session.id]
-        self.desk.feed.put("disconnect", {"session": conn.session_id, "code": code})
+                del self.state.sessions.by_id[session.id]
+        self.state.events.put("disconnect", {"session": conn.session_id, "code": code})

@@ -147,7 +147,7 @@ class Wire:
 @asynccontextmanager
 async def wired(server: DiscordServer, session: aiohttp.ClientSession) -> AsyncIterator[Wire]:
     """A gateway connection after HELLO."""
-    url = f"{server.desk.gateway_url}?v=10&encoding=json"
+    url = f"{server.state.gateway_url}?v=10&encoding=json"
     async with session.ws_connect(url, timeout=aiohttp.ClientWSTimeout(ws_close=1)) as ws:
         wire = Wire(ws)
         assert (await wire.get())["op"] == 10  # noqa: PLR2004  HELLO

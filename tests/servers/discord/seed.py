@@ -39,7 +39,7 @@ _BORN: Final = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 BOT_ID: Final = at(_BORN)
 
 
-def plant(world: World) -> None:
+def populate(world: World) -> None:
     """Fill an empty world. Fixed ids, so that a restarted server is the same place."""
     users = [
         world.add_user(name, user_id=at(_BORN, 100 + number)) for number, name in enumerate(USERS)

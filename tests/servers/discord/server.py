@@ -10,12 +10,12 @@ from typing import Self
 from aiohttp import web
 
 from tests.servers.discord.control_api import app as control_app
-from tests.servers.discord.desk import Desk
 from tests.servers.discord.faults import Fault
 from tests.servers.discord.gateway import Gateway
 from tests.servers.discord.rest import app
-from tests.servers.discord.seed import BOT_ID, plant
+from tests.servers.discord.seed import BOT_ID, populate
 from tests.servers.discord.settings import Settings
+from tests.servers.discord.state import ServerState
 from tests.servers.discord.tokens import Tokens
 from tests.servers.discord.world import World
 
@@ -60,12 +60,12 @@ class DiscordServer:
         self.control_url = _url(control.host, self._private)
         world = World(bot_id=BOT_ID)
         if seed:
-            plant(world)
-        self.desk = Desk(world, tokens, self.base_url, settings or Settings())
-        self.gateway = Gateway(self.desk)
-        rest = app.build(self.desk, self.gateway)
+            populate(world)
+        self.state = ServerState(world, tokens, self.base_url, settings or Settings())
+        self.gateway = Gateway(self.state)
+        rest = app.build(self.state, self.gateway)
         self._runner = web.AppRunner(rest, access_log=None, shutdown_timeout=SHUTDOWN)
-        controls = control_app.build(self.desk, self.gateway, self.refuse)
+        controls = control_app.build(self.state, self.gateway, self.refuse)
         self._control = web.AppRunner(controls, access_log=None, shutdown_timeout=SHUTDOWN)
         self._site: web.BaseSite | None = None
         self._refusing: asyncio.Task[None] | None = None
@@ -85,7 +85,7 @@ class DiscordServer:
             self._refusing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._refusing
-        self.desk.faults.end_all()
+        self.state.faults.end_all()
         self.cut()
         await self._runner.cleanup()
         await self._control.cleanup()
@@ -109,7 +109,7 @@ class DiscordServer:
         self._refusing = asyncio.create_task(self._come_back(fault, Address(host, port)))
 
     async def _come_back(self, fault: Fault, address: Address) -> None:
-        await self.desk.faults.hold(fault)
+        await self.state.faults.hold(fault)
         self._public = _bind(address)
         self._site = web.SockSite(self._runner, self._public)
         await self._site.start()

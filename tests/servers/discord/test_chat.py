@@ -55,7 +55,7 @@ async def _chat(server: DiscordServer, *arguments: str, typed: str = "") -> tupl
 
 async def test_one_question_is_answered(bot: Streaming, server: DiscordServer) -> None:
     assert await _chat(server, "hello") == (0, "Sky: one 2 first\n", "")
-    assert bot.heard == [f"<@{server.desk.world.bot.id}> hello"]
+    assert bot.heard == [f"<@{server.state.world.bot.id}> hello"]
 
 
 async def test_piped_lines_are_a_conversation(bot: Streaming, server: DiscordServer) -> None:

@@ -94,7 +94,7 @@ async def test_a_changed_token_closes_the_session_with_4004(
             await bot.ended
 
     assert closed.value.code == 4004
-    assert server.desk.hub.sessions == {}
+    assert server.state.sessions.by_id == {}
 
 
 async def test_a_bad_token_is_refused_at_login(people: DiscordControl) -> None:

@@ -29,7 +29,7 @@ async def test_files_go_up_and_come_down_again(
 async def test_mentions_ping_only_whom_they_may(
     rest: Rest, people: DiscordControl, server: DiscordServer
 ) -> None:
-    channel = str(next(iter(server.desk.world.channels)))
+    channel = str(next(iter(server.state.world.channels)))
     ada = next(user.id for user in (await people.world()).users if user.name == "Ada")
     said = await people.say("general", "hi", author="Ada")
     text = {"content": f"<@{ada}> @everyone", "message_reference": {"message_id": said.id}}
@@ -38,7 +38,7 @@ async def test_mentions_ping_only_whom_they_may(
     _, silent = await rest("POST", path, text | {"allowed_mentions": {"parse": []}})
     _, loud = await rest("POST", path, text)
 
-    assert said.pings == (str(server.desk.world.bot.id),)
+    assert said.pings == (str(server.state.world.bot.id),)
     assert (silent["mentions"], silent["mention_everyone"]) == ([], False)
     assert [each["id"] for each in loud["mentions"]] == [ada]
     assert loud["mention_everyone"] is True

@@ -88,7 +88,7 @@ async def test_connections_are_refused_for_a_while(
         await people.wait_answer(asked.id)
 
     assert (await people.counts()).resumes == 1
-    assert server.desk.world.knows(int(asked.id))
+    assert server.state.world.knows(int(asked.id))
 
 
 async def test_dispatches_can_be_doubled_lost_and_out_of_order(people: DiscordControl) -> None:
@@ -129,7 +129,7 @@ async def test_a_handshake_can_be_refused(
     await people.fault("gateway", "status", on="connect", status=503)
 
     with pytest.raises(aiohttp.WSServerHandshakeError):
-        await http.ws_connect(server.desk.gateway_url)
+        await http.ws_connect(server.state.gateway_url)
 
 
 async def test_slow_means_slow(rest: Rest, people: DiscordControl) -> None:

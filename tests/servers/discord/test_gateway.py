@@ -25,7 +25,7 @@ async def test_ready_says_where_to_resume(wire: Wire, server: DiscordServer) -> 
     ready = await wire.get()
 
     assert (ready["t"], ready["s"]) == ("READY", 1)
-    assert ready["d"]["resume_gateway_url"] == server.desk.gateway_url
+    assert ready["d"]["resume_gateway_url"] == server.state.gateway_url
     assert ready["d"]["guilds"][0]["unavailable"] is True
 
 
@@ -75,8 +75,8 @@ async def test_an_unknown_command_is_refused_and_counted(wire: Wire, server: Dis
     await wire.send(31, {})
 
     assert await wire.close_code() == 4001
-    assert server.desk.counts.unknown == {"gateway op 31": 1}
-    server.desk.counts.unknown.clear()
+    assert server.state.counts.unknown == {"gateway op 31": 1}
+    server.state.counts.unknown.clear()
 
 
 async def test_too_many_commands_close_with_4008(wire: Wire, people: DiscordControl) -> None:
@@ -201,7 +201,7 @@ async def test_resuming_takes_the_session_from_an_older_connection(
 
         assert await first.close_code() == 4000
         assert (await second.get())["t"] == "RESUMED"
-        assert len(server.desk.hub.live) == 1
+        assert len(server.state.sessions.live) == 1
 
 
 async def test_two_sessions_of_one_token_hear_the_same(
@@ -220,7 +220,7 @@ async def test_each_shard_gets_its_guilds_and_shard_0_the_dms(
     server: DiscordServer, http: aiohttp.ClientSession, people: DiscordControl
 ) -> None:
     await people.set(max_concurrency=2)
-    (guild,) = server.desk.world.guilds
+    (guild,) = server.state.world.guilds
     mine = (guild >> 22) % 2
     async with wired(server, http) as zero, wired(server, http) as one:
         shards = (zero, one)
@@ -247,13 +247,13 @@ async def test_content_is_held_back_without_the_intent(
         await people.say("dm", "private", mention_bot=False)
 
         said = [(await wire.until("MESSAGE_CREATE"))["d"]["content"] for _ in range(3)]
-    assert said == ["", f"<@{server.desk.world.bot.id}> called", "private"]
+    assert said == ["", f"<@{server.state.world.bot.id}> called", "private"]
 
 
 async def test_an_api_version_that_is_not_10_is_refused(
     server: DiscordServer, http: aiohttp.ClientSession
 ) -> None:
-    async with http.ws_connect(f"{server.desk.gateway_url}?v=9") as ws:
+    async with http.ws_connect(f"{server.state.gateway_url}?v=9") as ws:
         assert (await ws.receive()).data == 4012
-    async with http.ws_connect(f"{server.desk.gateway_url}?v=10&compress=lz4") as ws:
+    async with http.ws_connect(f"{server.state.gateway_url}?v=10&compress=lz4") as ws:
         assert (await ws.receive()).data == 4002

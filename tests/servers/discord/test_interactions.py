@@ -140,10 +140,10 @@ async def test_autocomplete_offers_choices(bot: Bot, people: DiscordControl) -> 
 async def test_a_sync_keeps_the_ids_of_commands_that_stay(
     bot: Bot, people: DiscordControl, server: DiscordServer
 ) -> None:
-    before = {each["name"]: (each["id"], each["version"]) for each in server.desk.commands[None]}
+    before = {each["name"]: (each["id"], each["version"]) for each in server.state.commands[None]}
     await bot.tree.sync()
 
-    after = {each["name"]: (each["id"], each["version"]) for each in server.desk.commands[None]}
+    after = {each["name"]: (each["id"], each["version"]) for each in server.state.commands[None]}
     assert after == before
     assert (await people.counts()).commands_synced == 2
 

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from tests.servers.discord import intents, permissions
 from tests.servers.discord.counts import LEDGER, Counts
 from tests.servers.discord.errors import ApiError
+from tests.servers.discord.event_log import KEPT, EventLog
 from tests.servers.discord.faults import Faults
-from tests.servers.discord.feed import KEPT, Feed
 from tests.servers.discord.limits import Limits, Rule
 from tests.servers.discord.mentions import resolve
 from tests.servers.discord.model import Channel, Message, Overwrite
-from tests.servers.discord.seed import plant
-from tests.servers.discord.session import Session
+from tests.servers.discord.seed import populate
+from tests.servers.discord.sessions import Session
 from tests.servers.discord.settings import Settings
 from tests.servers.discord.snowflake import Snowflakes, at, made_at
 from tests.servers.discord.world import MESSAGES_PER_CHANNEL, World
@@ -128,7 +128,7 @@ def test_contradicting_allowed_mentions_are_refused() -> None:
 
 def test_a_member_s_overwrite_beats_everyone_s() -> None:
     world = World()
-    plant(world)
+    populate(world)
     guild = next(iter(world.guilds.values()))
     channel = world.channels[guild.channels[0]]
     send = permissions.BITS["send_messages"]
@@ -156,7 +156,7 @@ def test_a_channel_forgets_its_oldest_messages() -> None:
 
 
 def test_the_ledger_and_the_feed_are_bounded() -> None:
-    counts, feed = Counts(), Feed()
+    counts, feed = Counts(), EventLog()
     for number in range(LEDGER + 5):
         counts.asked(number)
     counts.answered(2, 1)
@@ -198,11 +198,11 @@ def test_faults_strike_in_order_and_run_out() -> None:
     faults.add({"where": "rest", "kind": "status", "status": 500, "count": 1})
     faults.add({"where": "rest", "kind": "status", "route": "GET *", "seconds": 5})
 
-    struck = [faults.strike("rest", each) for each in ("GET /a", "GET /a", "POST /a")]
+    struck = [faults.match("rest", each) for each in ("GET /a", "GET /a", "POST /a")]
 
     assert [each.status if each else None for each in struck] == [500, 503, None]
     clock.now += 6
-    assert faults.strike("rest", "GET /a") is None
+    assert faults.match("rest", "GET /a") is None
     assert faults.active == {}
 
 

@@ -13,7 +13,7 @@ from tests.servers.discord.server import DiscordServer
 @pytest.fixture
 def channel(server: DiscordServer) -> str:
     """The id of #general."""
-    return str(next(iter(server.desk.world.channels)))
+    return str(next(iter(server.state.world.channels)))
 
 
 async def test_the_sixth_message_in_five_seconds_is_refused(
@@ -231,7 +231,7 @@ async def test_what_the_server_does_not_know_it_refuses_and_counts(
     status, _ = await rest("POST", f"/channels/{channel}/messages", {"content": "x", "poll": {}})
     assert status == 400
 
-    assert server.desk.counts.unknown == {
+    assert server.state.counts.unknown == {
         "GET /guilds/1/bans": 1,
         "DELETE /users/@me": 1,
         "field poll of a new message": 1,
@@ -252,7 +252,7 @@ async def test_a_body_of_an_odd_shape_is_refused_and_counted(
     status, body = await rest("POST", f"/channels/{channel}/messages", {"embeds": ["text"]})
 
     assert (status, body["code"]) == (400, 50109)
-    assert len(server.desk.counts.unknown) == 1
+    assert len(server.state.counts.unknown) == 1
 
 
 async def test_all_that_was_said_can_be_forgotten(

@@ -1,9 +1,9 @@
 """The world as the control API shows it: names beside ids, times in seconds."""
 
-from tests.servers.discord.desk import Desk
 from tests.servers.discord.errors import Json
 from tests.servers.discord.model import Channel, Message, User
 from tests.servers.discord.snowflake import made_at
+from tests.servers.discord.state import ServerState
 
 
 def user(who: User) -> Json:
@@ -11,11 +11,11 @@ def user(who: User) -> Json:
     return {"id": str(who.id), "name": who.name, "bot": who.bot, "dm_open": who.dm_open}
 
 
-def channel(desk: Desk, where: Channel) -> Json:
+def channel(state: ServerState, where: Channel) -> Json:
     """A channel; a DM is called after its person, with an @."""
     name = where.name
     if where.recipient is not None:
-        name = f"@{desk.world.users[where.recipient].name}"
+        name = f"@{state.world.users[where.recipient].name}"
     return {
         "id": str(where.id),
         "name": name,
@@ -26,10 +26,10 @@ def channel(desk: Desk, where: Channel) -> Json:
     }
 
 
-def message(desk: Desk, what: Message) -> Json:
+def message(state: ServerState, what: Message) -> Json:
     """A message."""
-    world = desk.world
-    where = channel(desk, world.channels[what.channel_id])
+    world = state.world
+    where = channel(state, world.channels[what.channel_id])
     return {
         "id": str(what.id),
         "channel_id": where["id"],
@@ -57,6 +57,6 @@ def message(desk: Desk, what: Message) -> Json:
             emoji: [world.users[each].name for each in who] for emoji, who in what.reactions.items()
         },
         "attachments": [
-            desk.payloads.attachment(what.channel_id, file) for file in what.attachments
+            state.payloads.attachment(what.channel_id, file) for file in what.attachments
         ],
     }

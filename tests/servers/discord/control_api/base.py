@@ -1,4 +1,4 @@
-"""What the control routes share: the desk, names for things, and sentences for mistakes."""
+"""What the control routes share: the state, names for things, and sentences for mistakes."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -6,21 +6,21 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from tests.servers.discord.desk import Desk
 from tests.servers.discord.errors import ApiError, Json
 from tests.servers.discord.faults import Fault
 from tests.servers.discord.gateway import Gateway
 from tests.servers.discord.model import Channel, Guild, User
-from tests.servers.discord.rest.base import DESK
+from tests.servers.discord.rest.base import STATE
+from tests.servers.discord.state import ServerState
 
 GATEWAY: Final = web.AppKey("gateway", Gateway)
 REFUSE: Final = web.AppKey[Callable[[Fault], Awaitable[None]]]("refuse")
 DM: Final = "dm"
 
 
-def desk_of(request: web.Request) -> Desk:
-    """The desk behind a request."""
-    return request.app[DESK]
+def state_of(request: web.Request) -> ServerState:
+    """The state behind a request."""
+    return request.app[STATE]
 
 
 @web.middleware
@@ -45,40 +45,40 @@ async def body_of(request: web.Request, *known: str) -> Json:
     return data
 
 
-def user_of(desk: Desk, ref: Any) -> User:
+def user_of(state: ServerState, ref: Any) -> User:
     """A user by name (any case) or id."""
-    if str(ref).isdecimal() and int(ref) in desk.world.users:
-        return desk.world.users[int(ref)]
-    for user in desk.world.users.values():
+    if str(ref).isdecimal() and int(ref) in state.world.users:
+        return state.world.users[int(ref)]
+    for user in state.world.users.values():
         if user.name.casefold() == str(ref).casefold():
             return user
-    msg = f"there is no user {ref!r}; there are {', '.join(_names(desk))}"
+    msg = f"there is no user {ref!r}; there are {', '.join(_names(state))}"
     raise ValueError(msg)
 
 
-def _names(desk: Desk) -> list[str]:
-    return [user.name for user in list(desk.world.users.values())[:25]]
+def _names(state: ServerState) -> list[str]:
+    return [user.name for user in list(state.world.users.values())[:25]]
 
 
-def guild_of(desk: Desk, ref: Any | None) -> Guild:
+def guild_of(state: ServerState, ref: Any | None) -> Guild:
     """A guild by name or id; the first one without."""
-    for guild in desk.world.guilds.values():
+    for guild in state.world.guilds.values():
         if ref is None or ref in (guild.name, str(guild.id), guild.id):
             return guild
     msg = f"there is no guild {ref!r}"
     raise ValueError(msg)
 
 
-def channel_of(desk: Desk, ref: Any, author: User | None = None) -> Channel:
+def channel_of(state: ServerState, ref: Any, author: User | None = None) -> Channel:
     """A channel or thread by id or name; `dm` is the author's DM with the bot, `@name` anyone's."""
     ref = str(ref).removeprefix("#")
     if ref == DM and author is not None:
-        return desk.world.dm(author)[0]
+        return state.world.dm(author)[0]
     if ref.startswith("@"):
-        return desk.world.dm(user_of(desk, ref[1:]))[0]
-    if ref.isdecimal() and int(ref) in desk.world.channels:
-        return desk.world.channels[int(ref)]
-    for channel in desk.world.channels.values():
+        return state.world.dm(user_of(state, ref[1:]))[0]
+    if ref.isdecimal() and int(ref) in state.world.channels:
+        return state.world.channels[int(ref)]
+    for channel in state.world.channels.values():
         if channel.name and channel.name == ref:
             return channel
     msg = f"there is no channel {ref!r}"

@@ -2,7 +2,6 @@
 
 from aiohttp import web
 
-from tests.servers.discord.desk import Desk
 from tests.servers.discord.gateway import Gateway
 from tests.servers.discord.rest import (
     application,
@@ -13,16 +12,17 @@ from tests.servers.discord.rest import (
     people,
     reactions,
 )
-from tests.servers.discord.rest.base import DESK, PREFIX
+from tests.servers.discord.rest.base import PREFIX, STATE
 from tests.servers.discord.rest.middleware import discord
+from tests.servers.discord.state import ServerState
 
 LARGEST_REQUEST = 26 << 20
 
 
-def build(desk: Desk, gateway: Gateway) -> web.Application:
+def build(state: ServerState, gateway: Gateway) -> web.Application:
     """REST below /api/v10, the gateway at /gateway and /, the CDN below /attachments."""
     app = web.Application(middlewares=[discord], client_max_size=LARGEST_REQUEST)
-    app[DESK] = desk
+    app[STATE] = state
     for noun in (messages, reactions, channels, people, application, interactions):
         for route in noun.routes():
             app.router.add_route(route.method, PREFIX + route.path, route.handler)

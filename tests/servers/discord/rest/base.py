@@ -6,17 +6,17 @@ from typing import Any, Final
 from aiohttp import web
 
 from tests.servers.discord import errors
-from tests.servers.discord.desk import Desk
 from tests.servers.discord.errors import ApiError, Json, invalid_form
 from tests.servers.discord.model import Channel, Message
+from tests.servers.discord.state import ServerState
 
-DESK: Final = web.AppKey("desk", Desk)
+STATE: Final = web.AppKey("state", ServerState)
 PREFIX: Final = "/api/v10"
 
 
-def desk_of(request: web.Request) -> Desk:
-    """The desk behind a request."""
-    return request.app[DESK]
+def state_of(request: web.Request) -> ServerState:
+    """The state behind a request."""
+    return request.app[STATE]
 
 
 def answer(data: Any = None, status: int = 200) -> web.Response:
@@ -43,12 +43,12 @@ def as_id(field: str, value: Any) -> int:
 
 def channel_of(request: web.Request, *permissions: str) -> Channel:
     """The path's channel, if the bot may see it (50001) and has these permissions (50013)."""
-    desk = desk_of(request)
-    channel = desk.world.channel(snowflake(request, "channel_id"))
-    if not desk.world.may(channel, "view_channel"):
+    state = state_of(request)
+    channel = state.world.channel(snowflake(request, "channel_id"))
+    if not state.world.may(channel, "view_channel"):
         raise ApiError(*errors.MISSING_ACCESS)
     for each in permissions:
-        if not desk.world.may(channel, each):
+        if not state.world.may(channel, each):
             raise ApiError(*errors.MISSING_PERMISSIONS)
     return channel
 
@@ -56,7 +56,7 @@ def channel_of(request: web.Request, *permissions: str) -> Channel:
 def message_of(request: web.Request, *permissions: str) -> Message:
     """The path's message in the path's channel; hidden ones are not found this way."""
     channel = channel_of(request, *permissions)
-    message = desk_of(request).world.message(channel.id, snowflake(request, "message_id"))
+    message = state_of(request).world.message(channel.id, snowflake(request, "message_id"))
     if message.hidden:
         raise ApiError(*errors.UNKNOWN_MESSAGE)
     return message
@@ -70,13 +70,15 @@ async def body_of(request: web.Request, known: frozenset[str], what: str) -> Jso
         raise ApiError(*errors.BAD_JSON) from None
     if not isinstance(data, dict):
         raise ApiError(*errors.BAD_JSON)
-    check_fields(desk_of(request), data, known, what)
+    check_fields(state_of(request), data, known, what)
     return data
 
 
-def check_fields(desk: Desk, data: Json, known: frozenset[str], what: str) -> None:
+def check_fields(state: ServerState, data: Json, known: frozenset[str], what: str) -> None:
     """50035, and a count, for fields that this server does not know."""
     for name in data:
         if name not in known:
-            desk.counts.not_known(f"field {name} of {what}")
-            raise invalid_form(name, "SKY_UNKNOWN_FIELD", "This stand-in does not know the field.")
+            state.counts.not_known(f"field {name} of {what}")
+            raise invalid_form(
+                name, "SKY_UNKNOWN_FIELD", "This test server does not know the field."
+            )

@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
-from tests.servers.discord.rest.base import desk_of
+from tests.servers.discord.rest.base import state_of
 
 _DOT: Final = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgwCBmKh1SgAAAABJRU5ErkJggg=="
@@ -23,7 +23,7 @@ def routes() -> list[web.RouteDef]:
 async def attachment(request: web.Request) -> web.Response:
     """GET a file; 404 when it never was or has been pushed out."""
     wanted = request.match_info["attachment_id"]
-    file = desk_of(request).cdn.get(int(wanted)) if wanted.isdigit() else None
+    file = state_of(request).cdn.get(int(wanted)) if wanted.isdigit() else None
     if file is None:
         return web.Response(status=404, text="This content is no longer available.")
     kind, data = file

@@ -5,7 +5,7 @@ from aiohttp import web
 from tests.servers.discord import actions, model
 from tests.servers.discord.errors import invalid_form
 from tests.servers.discord.model import Message
-from tests.servers.discord.rest.base import answer, body_of, channel_of, desk_of, message_of
+from tests.servers.discord.rest.base import answer, body_of, channel_of, message_of, state_of
 
 THREAD_FIELDS = frozenset(
     {"name", "auto_archive_duration", "type", "invitable", "rate_limit_per_user"}
@@ -28,7 +28,7 @@ def routes() -> list[web.RouteDef]:
 
 async def get(request: web.Request) -> web.Response:
     """GET a channel, with its last_message_id."""
-    return answer(desk_of(request).payloads.channel(channel_of(request)))
+    return answer(state_of(request).payloads.channel(channel_of(request)))
 
 
 async def start_thread(request: web.Request) -> web.Response:
@@ -42,32 +42,32 @@ async def start_on_message(request: web.Request) -> web.Response:
 
 
 async def _start(request: web.Request, message: Message | None) -> web.Response:
-    desk = desk_of(request)
+    state = state_of(request)
     parent = channel_of(request, "create_public_threads")
     data = await body_of(request, THREAD_FIELDS, "a thread")
     name = str(data.get("name") or "")
     if not 1 <= len(name) <= LONGEST_NAME:
         raise invalid_form("name", "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 100 in length.")
     if data.get("type", model.PUBLIC_THREAD) != model.PUBLIC_THREAD or not parent.guild_id:
-        desk.counts.not_known(f"thread of type {data.get('type')}")
+        state.counts.not_known(f"thread of type {data.get('type')}")
         raise invalid_form("type", "SKY_UNKNOWN_FIELD", "Only public threads here.")
-    thread = desk.world.add_thread(parent, name, desk.world.bot.id, message)
-    actions.channel_event(desk, "THREAD_CREATE", thread)
-    return answer(desk.payloads.channel(thread), 201)
+    thread = state.world.add_thread(parent, name, state.world.bot.id, message)
+    actions.channel_event(state, "THREAD_CREATE", thread)
+    return answer(state.payloads.channel(thread), 201)
 
 
 async def change_thread(request: web.Request) -> web.Response:
     """PATCH a thread's name or put it into the archive. Other channels cannot be changed here."""
-    desk = desk_of(request)
+    state = state_of(request)
     thread = channel_of(request)
     data = await body_of(request, CHANGES, "a thread's change")
     if not thread.parent_id:
-        desk.counts.not_known("changing a channel that is no thread")
+        state.counts.not_known("changing a channel that is no thread")
         raise invalid_form("name", "SKY_UNKNOWN_FIELD", "Only threads can be changed here.")
     thread.name = data.get("name", thread.name)
     thread.archived = bool(data.get("archived", thread.archived))
-    actions.channel_event(desk, "THREAD_UPDATE", thread)
-    return answer(desk.payloads.channel(thread))
+    actions.channel_event(state, "THREAD_UPDATE", thread)
+    return answer(state.payloads.channel(thread))
 
 
 async def joined(request: web.Request) -> web.Response:
@@ -78,11 +78,11 @@ async def joined(request: web.Request) -> web.Response:
 
 async def active_threads(request: web.Request) -> web.Response:
     """GET the threads of a guild that are not archived."""
-    desk = desk_of(request)
-    guild = desk.world.guild(int(request.match_info["guild_id"]))
+    state = state_of(request)
+    guild = state.world.guild(int(request.match_info["guild_id"]))
     threads = [
-        desk.payloads.channel(each)
-        for each in desk.world.channels.values()
+        state.payloads.channel(each)
+        for each in state.world.channels.values()
         if each.guild_id == guild.id and each.parent_id and not each.archived
     ]
     return answer({"threads": threads, "members": []})

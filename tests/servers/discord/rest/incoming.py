@@ -7,10 +7,10 @@ from typing import Any, Final
 from aiohttp import BodyPartReader, web
 
 from tests.servers.discord import errors
-from tests.servers.discord.desk import Desk
 from tests.servers.discord.errors import ApiError, Json, invalid_form, too_long
 from tests.servers.discord.model import Attachment
-from tests.servers.discord.rest.base import body_of, check_fields, desk_of
+from tests.servers.discord.rest.base import body_of, check_fields, state_of
+from tests.servers.discord.state import ServerState
 
 # In code points: "our API uses Python 3, so the API calculates length based on the number of
 # codepoints in the string", https://github.com/discord/discord-api-docs/issues/1315
@@ -51,7 +51,7 @@ class Incoming:
 async def read_message(request: web.Request, what: str) -> Incoming:
     """The body of a message's route, with its files put into the CDN."""
     data, files = await read_body(request, FIELDS, what)
-    return accept(desk_of(request), data, files)
+    return accept(state_of(request), data, files)
 
 
 async def read_body(
@@ -68,30 +68,32 @@ async def read_body(
         name = part.name or ""
         if name == "payload_json":
             data = json.loads(await part.read(decode=True))
-            check_fields(desk_of(request), data, known, what)
+            check_fields(state_of(request), data, known, what)
         elif name.startswith("files[") and name[6:-1].isdigit():
-            files[int(name[6:-1])] = await _store(desk_of(request), part)
+            files[int(name[6:-1])] = await _store(state_of(request), part)
         else:
-            desk_of(request).counts.not_known(f"part {name} of {what}")
-            raise invalid_form(name, "SKY_UNKNOWN_FIELD", "This stand-in does not know the part.")
+            state_of(request).counts.not_known(f"part {name} of {what}")
+            raise invalid_form(
+                name, "SKY_UNKNOWN_FIELD", "This test server does not know the part."
+            )
     return data, files
 
 
-async def _store(desk: Desk, part: BodyPartReader) -> Attachment:
+async def _store(state: ServerState, part: BodyPartReader) -> Attachment:
     content = bytes(await part.read(decode=True))
     if len(content) > FILE:
         raise ApiError(*errors.TOO_LARGE)
     kind = part.headers.get("Content-Type", "application/octet-stream")
-    file = Attachment(desk.world.ids.next(), part.filename or "file", len(content), kind)
-    desk.cdn.put(file.id, kind, content)
+    file = Attachment(state.world.ids.next(), part.filename or "file", len(content), kind)
+    state.cdn.put(file.id, kind, content)
     return file
 
 
-def accept(desk: Desk, data: Json, files: dict[int, Attachment]) -> Incoming:
+def accept(state: ServerState, data: Json, files: dict[int, Attachment]) -> Incoming:
     """Check a message's fields; `fields` holds those that were given, in the world's form."""
     if data.get("tts"):
-        desk.counts.not_known("tts")
-        raise invalid_form("tts", "SKY_UNKNOWN_FIELD", "This stand-in does not speak.")
+        state.counts.not_known("tts")
+        raise invalid_form("tts", "SKY_UNKNOWN_FIELD", "This test server does not speak.")
     fields: Json = {}
     if "content" in data:
         fields["content"] = _content(data["content"])

@@ -6,7 +6,6 @@ from aiohttp import web
 
 from tests.servers.discord import actions, errors, model
 from tests.servers.discord.actions import Draft
-from tests.servers.discord.desk import Desk
 from tests.servers.discord.errors import ApiError, Json, invalid_form
 from tests.servers.discord.intents import MESSAGE_CONTENT
 from tests.servers.discord.model import Channel, Message
@@ -14,11 +13,12 @@ from tests.servers.discord.rest.base import (
     answer,
     as_id,
     channel_of,
-    desk_of,
     message_of,
     snowflake,
+    state_of,
 )
 from tests.servers.discord.rest.incoming import Incoming, read_message
+from tests.servers.discord.state import ServerState
 
 PAGE, LARGEST_PAGE = 50, 100
 
@@ -36,30 +36,30 @@ def routes() -> list[web.RouteDef]:
     ]
 
 
-def shown(desk: Desk, message: Message) -> Json:
+def shown(state: ServerState, message: Message) -> Json:
     """A message for the bot: REST too holds back content that the application may not read."""
-    return desk.payloads.message(
-        message, content=bool(desk.settings.privileged_intents & MESSAGE_CONTENT)
+    return state.payloads.message(
+        message, content=bool(state.settings.privileged_intents & MESSAGE_CONTENT)
     )
 
 
 async def create(request: web.Request) -> web.Response:
     """POST: a message, or the one that its enforced nonce already made."""
-    desk = desk_of(request)
+    state = state_of(request)
     incoming = await read_message(request, "a new message")
     channel = channel_of(request)
-    check_may_write(desk, channel)
-    if incoming.attachments and not desk.world.may(channel, "attach_files"):
+    check_may_write(state, channel)
+    if incoming.attachments and not state.world.may(channel, "attach_files"):
         raise ApiError(*errors.MISSING_PERMISSIONS)
     check_not_empty(incoming)
     fields = dict(incoming.fields)
-    if not desk.world.may(channel, "embed_links"):
+    if not state.world.may(channel, "embed_links"):
         fields["embeds"] = []  # Discord drops them without a word
-    reply_to = _reply_to(desk, channel, incoming.data.get("message_reference"))
+    reply_to = _reply_to(state, channel, incoming.data.get("message_reference"))
     message = actions.post(
-        desk,
+        state,
         Draft(
-            desk.world.bot,
+            state.world.bot,
             channel,
             kind=model.REPLY if reply_to else model.DEFAULT,
             reply_to=reply_to,
@@ -73,15 +73,15 @@ async def create(request: web.Request) -> web.Response:
         ),
     )
     nonce = {} if message.nonce is None else {"nonce": message.nonce}
-    return answer(shown(desk, message) | nonce)
+    return answer(shown(state, message) | nonce)
 
 
-def check_may_write(desk: Desk, channel: Channel) -> None:
+def check_may_write(state: ServerState, channel: Channel) -> None:
     """50013 where the bot may not write, 50007 for a closed DM, 50083 for an archived thread."""
-    if channel.recipient is not None and not desk.world.users[channel.recipient].dm_open:
+    if channel.recipient is not None and not state.world.users[channel.recipient].dm_open:
         raise ApiError(*errors.CLOSED_DM)
     needed = "send_messages_in_threads" if channel.parent_id else "send_messages"
-    if not desk.world.may(channel, needed):
+    if not state.world.may(channel, needed):
         raise ApiError(*errors.MISSING_PERMISSIONS)
     if channel.archived:
         raise ApiError(*errors.ARCHIVED_THREAD)
@@ -95,13 +95,13 @@ def check_not_empty(incoming: Incoming) -> None:
         raise ApiError(*errors.EMPTY_MESSAGE)
 
 
-def _reply_to(desk: Desk, channel: Channel, reference: Any) -> Message | None:
+def _reply_to(state: ServerState, channel: Channel, reference: Any) -> Message | None:
     if not reference:
         return None
     if reference.get("type", 0) != 0:
-        desk.counts.not_known("forwarding a message")
+        state.counts.not_known("forwarding a message")
         raise invalid_form("message_reference", "SKY_UNKNOWN_FIELD", "No forwarding here.")
-    if not desk.world.may(channel, "read_message_history"):
+    if not state.world.may(channel, "read_message_history"):
         raise ApiError(*errors.NO_HISTORY_FOR_REPLY)
     found = channel.messages.get(as_id("message_reference", reference.get("message_id")))
     if found is None and reference.get("fail_if_not_exists", True):
@@ -112,12 +112,12 @@ def _reply_to(desk: Desk, channel: Channel, reference: Any) -> Message | None:
 
 async def get(request: web.Request) -> web.Response:
     """GET one."""
-    return answer(shown(desk_of(request), message_of(request, "read_message_history")))
+    return answer(shown(state_of(request), message_of(request, "read_message_history")))
 
 
 async def history(request: web.Request) -> web.Response:
     """GET: newest first; empty where the bot may not read the history."""
-    desk, query = desk_of(request), request.query
+    state, query = state_of(request), request.query
     channel = channel_of(request)
     try:
         limit = int(query.get("limit", PAGE))
@@ -129,22 +129,22 @@ async def history(request: web.Request) -> web.Response:
     where = {k: as_id(k, query[k]) for k in ("before", "after", "around") if k in query}
     if len(where) > 1:
         raise invalid_form("before", "BASE_TYPE_CHOICES", "Only one of before, after, around.")
-    if not desk.world.may(channel, "read_message_history"):
+    if not state.world.may(channel, "read_message_history"):
         return answer([])
-    return answer([shown(desk, each) for each in desk.world.history(channel, limit, **where)])
+    return answer([shown(state, each) for each in state.world.history(channel, limit, **where)])
 
 
 async def edit(request: web.Request) -> web.Response:
     """PATCH: only what the bot wrote."""
-    desk = desk_of(request)
+    state = state_of(request)
     message = message_of(request)
     incoming = await read_message(request, "an edit")
-    if message.author_id != desk.world.bot.id:
+    if message.author_id != state.world.bot.id:
         raise ApiError(*errors.NOT_THE_AUTHOR)
     actions.edit(
-        desk, message, changes_of(message, incoming), incoming.data.get("allowed_mentions")
+        state, message, changes_of(message, incoming), incoming.data.get("allowed_mentions")
     )
-    return answer(shown(desk, message))
+    return answer(shown(state, message))
 
 
 def changes_of(message: Message, incoming: Incoming) -> Json:
@@ -165,20 +165,20 @@ def changes_of(message: Message, incoming: Incoming) -> Json:
 
 async def delete(request: web.Request) -> web.Response:
     """DELETE: the bot's own, or others' with manage_messages."""
-    desk = desk_of(request)
+    state = state_of(request)
     message = message_of(request)
-    channel = desk.world.channel(snowflake(request, "channel_id"))
-    own = message.author_id == desk.world.bot.id
-    if not own and not (channel.guild_id and desk.world.may(channel, "manage_messages")):
+    channel = state.world.channel(snowflake(request, "channel_id"))
+    own = message.author_id == state.world.bot.id
+    if not own and not (channel.guild_id and state.world.may(channel, "manage_messages")):
         raise ApiError(*errors.MISSING_PERMISSIONS)
-    actions.delete(desk, message, desk.world.bot)
+    actions.delete(state, message, state.world.bot)
     return answer()
 
 
 async def typing(request: web.Request) -> web.Response:
     """POST: the bot is typing."""
-    desk = desk_of(request)
+    state = state_of(request)
     channel = channel_of(request)
-    check_may_write(desk, channel)
-    actions.typing(desk, channel, desk.world.bot)
+    check_may_write(state, channel)
+    actions.typing(state, channel, state.world.bot)
     return answer()

@@ -10,11 +10,11 @@ from typing import Final
 from aiohttp import web
 
 from tests.servers.discord import errors
-from tests.servers.discord.desk import Desk
 from tests.servers.discord.errors import ApiError
 from tests.servers.discord.faults import Fault
 from tests.servers.discord.limits import EXEMPT_FROM_GLOBAL, RULES, Rule, Verdict
-from tests.servers.discord.rest.base import PREFIX, answer, desk_of
+from tests.servers.discord.rest.base import PREFIX, answer, state_of
+from tests.servers.discord.state import ServerState
 
 log = logging.getLogger(__name__)
 
@@ -39,59 +39,61 @@ def route_name(request: web.Request) -> str:
 @web.middleware
 async def discord(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The whole way of a request to its route and back."""
-    desk = desk_of(request)
+    state = state_of(request)
     name = route_name(request)
     if not request.path.startswith("/api/"):
-        return await _elsewhere(desk, request, handler, name)
+        return await _outside_api(state, request, handler, name)
     unknown = request.match_info.http_exception
     if unknown is not None:
-        desk.counts.not_known(name)
-        desk.feed.put("unknown", {"request": name})
+        state.counts.not_known(name)
+        state.events.put("unknown", {"request": name})
         wrong = errors.METHOD_NOT_ALLOWED if unknown.status == 405 else errors.NOT_FOUND  # noqa: PLR2004  HTTP
         return answer(ApiError(*wrong).body(), unknown.status)
-    desk.counts.requests[name] += 1
-    response = await _played(desk, request, handler, name)
-    desk.counts.statuses[str(response.status)] += 1
+    state.counts.requests[name] += 1
+    response = await _with_faults(state, request, handler, name)
+    state.counts.statuses[str(response.status)] += 1
     response.headers.update(VIA)
     return response
 
 
-async def _elsewhere(
-    desk: Desk, request: web.Request, handler: Handler, name: str
+async def _outside_api(
+    state: ServerState, request: web.Request, handler: Handler, name: str
 ) -> web.StreamResponse:
     """The gateway and the CDN, which have no token and no limits; or nothing that we know."""
     if request.match_info.http_exception is not None:
-        desk.counts.not_known(name)
+        state.counts.not_known(name)
         return answer(ApiError(*errors.NOT_FOUND).body(), 404)
     is_file = request.path.startswith(_FILES)
-    fault = desk.faults.strike("cdn", name) if is_file else None
+    fault = state.faults.match("cdn", name) if is_file else None
     if fault is None:
         return await handler(request)
-    desk.counts.faults[f"cdn {fault.kind}"] += 1
+    state.counts.faults[f"cdn {fault.kind}"] += 1
     if fault.kind == "slow":
         await asyncio.sleep(fault.delay)
         return await handler(request)
-    return await _spoilt(desk, request, fault)
+    return await _fault_response(state, request, fault)
 
 
-async def _played(
-    desk: Desk, request: web.Request, handler: Handler, name: str
+async def _with_faults(
+    state: ServerState, request: web.Request, handler: Handler, name: str
 ) -> web.StreamResponse:
-    fault = desk.faults.strike("rest", name)
+    fault = state.faults.match("rest", name)
     if fault is None:
-        return await _limited(desk, request, handler, name)
-    desk.counts.faults[f"rest {fault.kind}"] += 1
+        return await _limited(state, request, handler, name)
+    state.counts.faults[f"rest {fault.kind}"] += 1
     if fault.after or fault.kind == "slow":
         if fault.kind == "slow" and not fault.after:
             await asyncio.sleep(fault.delay)
-        response = await _limited(desk, request, handler, name)
+        response = await _limited(state, request, handler, name)
         if fault.kind == "slow":
             await asyncio.sleep(fault.delay if fault.after else 0)
             return response
-    return await _spoilt(desk, request, fault)
+    return await _fault_response(state, request, fault)
 
 
-async def _spoilt(desk: Desk, request: web.Request, fault: Fault) -> web.StreamResponse:
+async def _fault_response(
+    state: ServerState, request: web.Request, fault: Fault
+) -> web.StreamResponse:
     """The answer that a fault gives instead."""
     match fault.kind:
         case "error":
@@ -99,7 +101,7 @@ async def _spoilt(desk: Desk, request: web.Request, fault: Fault) -> web.StreamR
         case "rate_limit":
             return _too_many(fault.scope, fault.retry_after)
         case "black_hole":
-            await desk.faults.hold(fault)
+            await state.faults.hold(fault)
         case "status" if fault.html:
             page = _HTML.format(fault.status, fault.message)
             return web.Response(status=fault.status, text=page, content_type="text/html")
@@ -111,19 +113,19 @@ async def _spoilt(desk: Desk, request: web.Request, fault: Fault) -> web.StreamR
 
 
 async def _limited(
-    desk: Desk, request: web.Request, handler: Handler, name: str
+    state: ServerState, request: web.Request, handler: Handler, name: str
 ) -> web.StreamResponse:
     path = request.path.removeprefix(PREFIX)
     verdict: Verdict | None = None
     try:
         if not path.startswith(_WITHOUT_TOKEN) or path == "/gateway/bot":
-            _authorize(desk, request)
+            _authorize(state, request)
         major = "+".join(request.match_info.get(each, "") for each in _MAJOR)
         exempt = path.startswith(EXEMPT_FROM_GLOBAL)
-        verdict = desk.limits.take(RULES.get(name), major, exempt=exempt)
+        verdict = state.limits.take(RULES.get(name), major, exempt=exempt)
         if verdict is not None and not verdict.allowed:
-            desk.counts.rate_limited[f"{verdict.scope} {name}"] += 1
-            desk.feed.put("rate_limited", {"request": name, "scope": verdict.scope})
+            state.counts.rate_limited[f"{verdict.scope} {name}"] += 1
+            state.events.put("rate_limited", {"request": name, "scope": verdict.scope})
             response: web.StreamResponse = _too_many(verdict.scope, verdict.reset_after)
         else:
             response = await handler(request)
@@ -132,17 +134,17 @@ async def _limited(
     except (TypeError, ValueError, AttributeError, LookupError) as odd:
         # A body of a shape that no route here has thought of: as loud as an unknown route.
         log.exception("%s", name)
-        desk.counts.not_known(f"body of {name}: {odd!r}"[:200])
+        state.counts.not_known(f"body of {name}: {odd!r}"[:200])
         response = answer(ApiError(*errors.BAD_JSON).body(), 400)
     if verdict is not None and verdict.scope != "global":
         response.headers.update(_headers(verdict))
     return response
 
 
-def _authorize(desk: Desk, request: web.Request) -> None:
+def _authorize(state: ServerState, request: web.Request) -> None:
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    if kind != "Bot" or not desk.tokens.accepts(token):
-        desk.counts.unauthorized += 1
+    if kind != "Bot" or not state.tokens.accepts(token):
+        state.counts.unauthorized += 1
         raise ApiError(*errors.UNAUTHORIZED)
 
 

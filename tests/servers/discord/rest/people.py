@@ -4,7 +4,7 @@ from aiohttp import web
 
 from tests.servers.discord import errors, payloads
 from tests.servers.discord.errors import ApiError
-from tests.servers.discord.rest.base import answer, as_id, body_of, desk_of, snowflake
+from tests.servers.discord.rest.base import answer, as_id, body_of, snowflake, state_of
 
 
 def routes() -> list[web.RouteDef]:
@@ -23,56 +23,56 @@ def routes() -> list[web.RouteDef]:
 
 async def me(request: web.Request) -> web.Response:
     """GET the bot itself."""
-    bot = desk_of(request).world.bot
+    bot = state_of(request).world.bot
     return answer(payloads.user(bot) | {"mfa_enabled": True, "verified": True, "email": None})
 
 
 async def user(request: web.Request) -> web.Response:
     """GET anybody."""
-    return answer(payloads.user(desk_of(request).world.user(snowflake(request, "user_id"))))
+    return answer(payloads.user(state_of(request).world.user(snowflake(request, "user_id"))))
 
 
 async def my_guilds(request: web.Request) -> web.Response:
     """GET the guilds that the bot is in, in short; up to 200, the whole of what is here."""
-    guilds = desk_of(request).world.guilds.values()
+    guilds = state_of(request).world.guilds.values()
     return answer([{"id": str(g.id), "name": g.name, "owner": False} for g in guilds])
 
 
 async def open_dm(request: web.Request) -> web.Response:
     """POST: the DM channel with a user. It opens also where sending will be refused."""
-    desk = desk_of(request)
+    state = state_of(request)
     data = await body_of(request, frozenset({"recipient_id"}), "a DM channel")
-    who = desk.world.user(as_id("recipient_id", data.get("recipient_id")))
-    if who is desk.world.bot:
+    who = state.world.user(as_id("recipient_id", data.get("recipient_id")))
+    if who is state.world.bot:
         raise ApiError(*errors.CLOSED_DM)
-    return answer(desk.payloads.channel(desk.world.dm(who)[0]))
+    return answer(state.payloads.channel(state.world.dm(who)[0]))
 
 
 async def guild(request: web.Request) -> web.Response:
     """GET a guild."""
-    desk = desk_of(request)
-    return answer(desk.payloads.guild(desk.world.guild(snowflake(request, "guild_id"))))
+    state = state_of(request)
+    return answer(state.payloads.guild(state.world.guild(snowflake(request, "guild_id"))))
 
 
 async def channels(request: web.Request) -> web.Response:
     """GET a guild's channels, without threads."""
-    desk = desk_of(request)
-    found = desk.world.guild(snowflake(request, "guild_id"))
-    return answer([desk.payloads.channel(desk.world.channels[each]) for each in found.channels])
+    state = state_of(request)
+    found = state.world.guild(snowflake(request, "guild_id"))
+    return answer([state.payloads.channel(state.world.channels[each]) for each in found.channels])
 
 
 async def roles(request: web.Request) -> web.Response:
     """GET a guild's roles."""
-    desk = desk_of(request)
-    found = desk.world.guild(snowflake(request, "guild_id"))
-    return answer(desk.payloads.guild(found)["roles"])
+    state = state_of(request)
+    found = state.world.guild(snowflake(request, "guild_id"))
+    return answer(state.payloads.guild(found)["roles"])
 
 
 async def member(request: web.Request) -> web.Response:
     """GET a member."""
-    desk = desk_of(request)
-    found = desk.world.guild(snowflake(request, "guild_id"))
+    state = state_of(request)
+    found = state.world.guild(snowflake(request, "guild_id"))
     user_id = snowflake(request, "user_id")
     if user_id not in found.members:
         raise ApiError(*errors.UNKNOWN_MEMBER)
-    return answer(payloads.full_member(desk.world, found.members[user_id]))
+    return answer(payloads.full_member(state.world, found.members[user_id]))

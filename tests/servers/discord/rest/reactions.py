@@ -4,7 +4,7 @@ from aiohttp import web
 
 from tests.servers.discord import actions, errors, payloads
 from tests.servers.discord.errors import ApiError
-from tests.servers.discord.rest.base import answer, as_id, desk_of, message_of
+from tests.servers.discord.rest.base import answer, as_id, message_of, state_of
 
 
 def routes() -> list[web.RouteDef]:
@@ -27,25 +27,25 @@ def _emoji(request: web.Request) -> str:
 
 async def add(request: web.Request) -> web.Response:
     """PUT the bot's reaction."""
-    desk = desk_of(request)
+    state = state_of(request)
     message = message_of(request, "read_message_history", "add_reactions")
-    actions.react(desk, message, desk.world.bot, _emoji(request))
+    actions.react(state, message, state.world.bot, _emoji(request))
     return answer()
 
 
 async def remove(request: web.Request) -> web.Response:
     """DELETE the bot's reaction, or another's with manage_messages."""
-    desk = desk_of(request)
+    state = state_of(request)
     whose = request.match_info["user_id"]
-    own = whose == "@me" or whose == str(desk.world.bot.id)
+    own = whose == "@me" or whose == str(state.world.bot.id)
     message = message_of(request, *(() if own else ("manage_messages",)))
-    user = desk.world.bot if own else desk.world.user(as_id("user_id", whose))
-    actions.react(desk, message, user, _emoji(request), remove=True)
+    user = state.world.bot if own else state.world.user(as_id("user_id", whose))
+    actions.react(state, message, user, _emoji(request), remove=True)
     return answer()
 
 
 async def who(request: web.Request) -> web.Response:
     """GET the users of a reaction."""
-    desk = desk_of(request)
+    state = state_of(request)
     users = message_of(request).reactions.get(_emoji(request), [])
-    return answer([payloads.user(desk.world.users[each]) for each in users])
+    return answer([payloads.user(state.world.users[each]) for each in users])

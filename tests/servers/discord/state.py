@@ -9,14 +9,13 @@ from tests.servers.discord import intents, payloads
 from tests.servers.discord.cdn import Cdn
 from tests.servers.discord.counts import Counts
 from tests.servers.discord.errors import Json
+from tests.servers.discord.event_log import EventLog
 from tests.servers.discord.faults import Faults
-from tests.servers.discord.feed import Feed
-from tests.servers.discord.hub import Hub
-from tests.servers.discord.interactions import Book
+from tests.servers.discord.interaction_store import InteractionStore
 from tests.servers.discord.limits import Limits, Rule
 from tests.servers.discord.model import Guild
 from tests.servers.discord.payloads import Payloads
-from tests.servers.discord.session import Session
+from tests.servers.discord.sessions import Session, SessionManager
 from tests.servers.discord.settings import Settings
 from tests.servers.discord.tokens import Tokens
 from tests.servers.discord.world import World
@@ -25,7 +24,7 @@ DAY = 86_400.0
 
 
 @dataclass(slots=True)
-class Desk:
+class ServerState:
     """The parts, and the few answers that need several of them."""
 
     world: World
@@ -34,23 +33,23 @@ class Desk:
     settings: Settings = field(default_factory=Settings)
     clock: Callable[[], float] = time.monotonic
     counts: Counts = field(default_factory=Counts)
-    feed: Feed = field(default_factory=Feed)
+    events: EventLog = field(default_factory=EventLog)
     cdn: Cdn = field(default_factory=Cdn)
     nonces: OrderedDict[tuple[int, str], tuple[float, int]] = field(default_factory=OrderedDict)
     commands: dict[int | None, list[Json]] = field(default_factory=dict)  # by guild; None: global
     faults: Faults = field(init=False)
-    hub: Hub = field(init=False)
+    sessions: SessionManager = field(init=False)
     limits: Limits = field(init=False)
     payloads: Payloads = field(init=False)
-    book: Book = field(init=False)
+    interactions: InteractionStore = field(init=False)
     started: float = field(init=False)
     spent: int = 0  # identifies of earlier counts, so that a reset does not give new ones
 
     def __post_init__(self) -> None:
         self.faults = Faults(self.clock)
-        self.hub = Hub(self.counts, self.faults, self.clock)
+        self.sessions = SessionManager(self.counts, self.faults, self.clock)
         self.payloads = Payloads(self.world, self.base_url)
-        self.book = Book(self.clock)
+        self.interactions = InteractionStore(self.clock)
         self.started = self.clock()
         self.apply(self.settings)
 

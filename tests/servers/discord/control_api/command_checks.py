@@ -2,19 +2,19 @@
 
 from typing import Any, Final
 
-from tests.servers.discord.desk import Desk
 from tests.servers.discord.errors import Json
 from tests.servers.discord.model import Channel, User
 from tests.servers.discord.permissions import ADMINISTRATOR
+from tests.servers.discord.state import ServerState
 
 SUBCOMMAND: Final = 1
 _TYPES: Final[dict[int, tuple[type, ...]]] = {3: (str,), 4: (int,), 5: (bool,), 10: (int, float)}
 _SERVERS, _DIRECT = 0, 1
 
 
-def find(desk: Desk, name: str) -> Json:
+def find(state: ServerState, name: str) -> Json:
     """The command of that name; ValueError names those there are."""
-    known = [each for those in desk.commands.values() for each in those]
+    known = [each for those in state.commands.values() for each in those]
     for each in known:
         if each["name"] == name:
             return each
@@ -22,7 +22,7 @@ def find(desk: Desk, name: str) -> Json:
     raise ValueError(msg)
 
 
-def check_place(desk: Desk, command: Json, user: User, channel: Channel) -> None:
+def check_place(state: ServerState, command: Json, user: User, channel: Channel) -> None:
     """ValueError where the command is not offered to this person, or not there."""
     contexts = command.get("contexts")
     where = _SERVERS if channel.guild_id else _DIRECT
@@ -30,7 +30,7 @@ def check_place(desk: Desk, command: Json, user: User, channel: Channel) -> None
         msg = f"the command {command['name']!r} is not offered there"
         raise ValueError(msg)
     needed = int(command.get("default_member_permissions") or 0)
-    allowed = desk.world.allowed(channel, user.id)
+    allowed = state.world.allowed(channel, user.id)
     if channel.guild_id and needed & ~allowed and not allowed & ADMINISTRATOR:
         msg = f"the command {command['name']!r} is not offered to {user.name}"
         raise ValueError(msg)

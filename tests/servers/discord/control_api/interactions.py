@@ -6,13 +6,13 @@ from typing import Any, Final
 from aiohttp import web
 
 from tests.servers.discord import payloads
-from tests.servers.discord.control_api import usage
-from tests.servers.discord.control_api.base import body_of, channel_of, desk_of, user_of
-from tests.servers.discord.desk import Desk
+from tests.servers.discord.control_api import command_checks
+from tests.servers.discord.control_api.base import body_of, channel_of, state_of, user_of
 from tests.servers.discord.errors import Json
-from tests.servers.discord.interactions import TYPES, Interaction
+from tests.servers.discord.interaction_store import TYPES, Interaction
 from tests.servers.discord.model import Channel, Message, User
 from tests.servers.discord.permissions import EVERYTHING
+from tests.servers.discord.state import ServerState
 
 BUTTON: Final = 2
 
@@ -27,7 +27,9 @@ def routes() -> list[web.RouteDef]:
 
 async def one(request: web.Request) -> web.Response:
     """GET how an interaction is doing."""
-    return web.json_response(desk_of(request).book.get(int(request.match_info["id"])).report())
+    return web.json_response(
+        state_of(request).interactions.get(int(request.match_info["id"])).report()
+    )
 
 
 async def invoke(request: web.Request) -> web.Response:
@@ -37,22 +39,22 @@ async def invoke(request: web.Request) -> web.Response:
     user's id for context menus), focused (the option being typed). component: message, custom_id,
     values. modal: custom_id, fields {custom_id: value}. data: given instead, it is sent as it is.
     """
-    desk = desk_of(request)
+    state = state_of(request)
     data = await body_of(request, *_FIELDS)
-    user = user_of(desk, data["author"])
+    user = user_of(state, data["author"])
     kind = TYPES[data["type"]]
-    message = desk.world.find_message(int(data["message"])) if data.get("message") else None
-    place = message.channel_id if message else channel_of(desk, data["channel"], user).id
-    inner = data.get("data") or _data(desk, data, message, user, desk.world.channels[place])
-    interaction = Interaction(desk.world.ids.next(), kind, user.id, place, inner, desk.clock())
+    message = state.world.find_message(int(data["message"])) if data.get("message") else None
+    place = message.channel_id if message else channel_of(state, data["channel"], user).id
+    inner = data.get("data") or _data(state, data, message, user, state.world.channels[place])
+    interaction = Interaction(state.world.ids.next(), kind, user.id, place, inner, state.clock())
     interaction.message_id = message.id if message else None
-    desk.book.add(interaction)
-    desk.counts.interactions += 1
-    body = _payload(desk, interaction, user, message)
-    guild_id = desk.world.channels[place].guild_id
-    desk.hub.dispatch("INTERACTION_CREATE", body, guild_id=guild_id)
+    state.interactions.add(interaction)
+    state.counts.interactions += 1
+    body = _payload(state, interaction, user, message)
+    guild_id = state.world.channels[place].guild_id
+    state.sessions.dispatch("INTERACTION_CREATE", body, guild_id=guild_id)
     loop = asyncio.get_running_loop()
-    loop.call_later(desk.settings.ack_seconds, _expire, desk, interaction)
+    loop.call_later(state.settings.ack_seconds, _expire, state, interaction)
     return web.json_response(interaction.report())
 
 
@@ -62,15 +64,17 @@ _FIELDS: Final = (
 )
 
 
-def _expire(desk: Desk, interaction: Interaction) -> None:
+def _expire(state: ServerState, interaction: Interaction) -> None:
     """Discord's "The application did not respond"."""
     if interaction.response is None:
         interaction.failed = True
-        desk.counts.interactions_failed += 1
-        desk.feed.put("interaction", interaction.report())
+        state.counts.interactions_failed += 1
+        state.events.put("interaction", interaction.report())
 
 
-def _data(desk: Desk, asked: Json, message: Message | None, user: User, channel: Channel) -> Json:
+def _data(
+    state: ServerState, asked: Json, message: Message | None, user: User, channel: Channel
+) -> Json:
     if asked["type"] == "component" and message is not None:
         component = _component(message, asked["custom_id"])
         data: Json = {"custom_id": asked["custom_id"], "component_type": component["type"], "id": 1}
@@ -78,16 +82,16 @@ def _data(desk: Desk, asked: Json, message: Message | None, user: User, channel:
     if asked["type"] == "modal":
         return {"custom_id": asked["custom_id"], "components": _rows(asked.get("fields") or {})}
     name, _, subcommand = str(asked["name"]).partition(" ")
-    command = usage.find(desk, asked["name"] if asked.get("target") else name)
-    usage.check_place(desk, command, user, channel)
+    command = command_checks.find(state, asked["name"] if asked.get("target") else name)
+    command_checks.check_place(state, command, user, channel)
     data = {"id": command["id"], "name": command["name"], "type": command["type"]}
     if not asked.get("target"):
         given = asked.get("options") or {}
-        data["options"] = usage.options(command, subcommand, given, asked.get("focused"))
+        data["options"] = command_checks.options(command, subcommand, given, asked.get("focused"))
     if "guild_id" in command:
         data["guild_id"] = command["guild_id"]
     if asked.get("target"):
-        data |= _target(desk, str(asked["target"]))
+        data |= _target(state, str(asked["target"]))
     return data
 
 
@@ -112,16 +116,18 @@ def _rows(fields: Json) -> list[Json]:
     ]
 
 
-def _target(desk: Desk, target: str) -> Json:
-    if int(target) in desk.world.users:
-        user = desk.world.users[int(target)]
+def _target(state: ServerState, target: str) -> Json:
+    if int(target) in state.world.users:
+        user = state.world.users[int(target)]
         return {"target_id": target, "resolved": {"users": {target: payloads.user(user)}}}
-    message = desk.payloads.message(desk.world.find_message(int(target)))
+    message = state.payloads.message(state.world.find_message(int(target)))
     return {"target_id": target, "resolved": {"messages": {target: message}}}
 
 
-def _payload(desk: Desk, interaction: Interaction, user: User, message: Message | None) -> Json:
-    world = desk.world
+def _payload(
+    state: ServerState, interaction: Interaction, user: User, message: Message | None
+) -> Json:
+    world = state.world
     channel = world.channels[interaction.channel_id]
     body: Json = {
         "id": str(interaction.id),
@@ -131,7 +137,7 @@ def _payload(desk: Desk, interaction: Interaction, user: User, message: Message 
         "version": 1,
         "data": interaction.data,
         "channel_id": str(channel.id),
-        "channel": desk.payloads.channel(channel),
+        "channel": state.payloads.channel(channel),
         "app_permissions": str(world.allowed(channel)),
         "locale": "en-US",
         "entitlements": [],
@@ -141,7 +147,7 @@ def _payload(desk: Desk, interaction: Interaction, user: User, message: Message 
         "context": 0 if channel.guild_id else 1,
     }
     if message is not None:
-        body["message"] = desk.payloads.message(message)
+        body["message"] = state.payloads.message(message)
     if channel.guild_id is None:
         return body | {"user": payloads.user(user)}
     guild = world.guilds[channel.guild_id]

@@ -54,7 +54,7 @@ class Interaction:
         }
 
 
-class Book:
+class InteractionStore:
     """The newest interactions."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

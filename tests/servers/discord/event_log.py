@@ -12,7 +12,7 @@ KEPT: Final = 5000
 UNREAD: Final = 10_000
 
 
-class Feed:
+class EventLog:
     """Numbered events. A reader that is too slow gets None and has to start again."""
 
     def __init__(self) -> None:

@@ -5,10 +5,10 @@ import contextlib
 
 from aiohttp import web
 
-from tests.servers.discord.control_api.base import GATEWAY, REFUSE, body_of, desk_of
+from tests.servers.discord.control_api.base import GATEWAY, REFUSE, body_of, state_of
 from tests.servers.discord.errors import Json
 from tests.servers.discord.faults import Fault
-from tests.servers.discord.session import Session
+from tests.servers.discord.sessions import Session
 
 PING = 20.0
 
@@ -36,13 +36,13 @@ def routes() -> list[web.RouteDef]:
 async def set_token(request: web.Request) -> web.Response:
     """PUT the token to accept; sessions of another one are closed with 4004."""
     data = await body_of(request, "token")
-    desk_of(request).tokens.accept(str(data["token"]))
+    state_of(request).tokens.accept(str(data["token"]))
     return web.json_response({})
 
 
 async def sessions(request: web.Request) -> web.Response:
     """GET sessions, connected or waiting for a RESUME."""
-    return web.json_response([_session(each) for each in desk_of(request).hub.sessions.values()])
+    return web.json_response([_session(each) for each in state_of(request).sessions.by_id.values()])
 
 
 def _session(session: Session) -> Json:
@@ -51,8 +51,8 @@ def _session(session: Session) -> Json:
         "shard": list(session.shard),
         "intents": session.intents,
         "seq": session.seq,
-        "live": session.outlet is not None,
-    } | (session.outlet.report() if session.outlet else {})
+        "live": session.transport is not None,
+    } | (session.transport.report() if session.transport else {})
 
 
 async def revoke(request: web.Request) -> web.Response:
@@ -71,40 +71,40 @@ async def ask_heartbeat(request: web.Request) -> web.Response:
 
 async def add_fault(request: web.Request) -> web.Response:
     """POST a fault; one for the gateway `now` strikes the connections that are open."""
-    desk = desk_of(request)
-    fault = desk.faults.add(await body_of(request, *Fault.__dataclass_fields__))
+    state = state_of(request)
+    fault = state.faults.add(await body_of(request, *Fault.__dataclass_fields__))
     if fault.where == "listener":
-        desk.faults.active.pop(fault.id)
+        state.faults.active.pop(fault.id)
         await request.app[REFUSE](fault)
         fault.hits = 1
     elif fault.where == "gateway" and fault.on in ("now", "always"):
         gateway = request.app[GATEWAY]
         if fault.on == "now":
-            desk.faults.active.pop(fault.id)
+            state.faults.active.pop(fault.id)
         for conn in list(gateway.connections):
-            gateway.disturb(conn, fault)
+            gateway.apply_fault(conn, fault)
             fault.hits += 1
-        desk.counts.faults[f"gateway {fault.kind}"] += fault.hits
+        state.counts.faults[f"gateway {fault.kind}"] += fault.hits
     return web.json_response(fault.shown())
 
 
 async def faults(request: web.Request) -> web.Response:
     """GET what is in force."""
-    return web.json_response([each.shown() for each in desk_of(request).faults.active.values()])
+    return web.json_response([each.shown() for each in state_of(request).faults.active.values()])
 
 
 async def end_fault(request: web.Request) -> web.Response:
     """DELETE one fault and let go whom it holds."""
-    desk = desk_of(request)
-    fault = desk.faults.find(int(request.match_info["id"]))
+    state = state_of(request)
+    fault = state.faults.find(int(request.match_info["id"]))
     if fault is not None:
-        desk.faults.end(fault)
+        state.faults.end(fault)
     return web.json_response({})
 
 
 async def end_faults(request: web.Request) -> web.Response:
     """DELETE all faults."""
-    desk_of(request).faults.end_all()
+    state_of(request).faults.end_all()
     for conn in request.app[GATEWAY].connections:
         conn.acknowledges, conn.slow = True, 0.0
     return web.json_response({})
@@ -112,34 +112,36 @@ async def end_faults(request: web.Request) -> web.Response:
 
 async def settings(request: web.Request) -> web.Response:
     """GET the settings."""
-    now = desk_of(request).settings
+    now = state_of(request).settings
     return web.json_response({name: getattr(now, name) for name in now.__dataclass_fields__})
 
 
 async def change_settings(request: web.Request) -> web.Response:
     """PATCH some settings."""
-    desk = desk_of(request)
-    desk.apply(desk.settings.changed(await body_of(request, *desk.settings.__dataclass_fields__)))
+    state = state_of(request)
+    state.apply(
+        state.settings.changed(await body_of(request, *state.settings.__dataclass_fields__))
+    )
     return await settings(request)
 
 
 async def counts(request: web.Request) -> web.Response:
     """GET the counters."""
-    desk = desk_of(request)
-    live = len(desk.hub.live)
-    extra = {"live_sessions": live, "identifies_left": desk.identifies_left()}
-    return web.json_response(desk.counts.report() | extra)
+    state = state_of(request)
+    live = len(state.sessions.live)
+    extra = {"live_sessions": live, "identifies_left": state.identifies_left()}
+    return web.json_response(state.counts.report() | extra)
 
 
 async def reset_counts(request: web.Request) -> web.Response:
     """DELETE: count anew."""
-    desk_of(request).reset_counts()
+    state_of(request).reset_counts()
     return web.json_response({})
 
 
 async def answers(request: web.Request) -> web.Response:
     """GET for each user's message the bot's messages that reference it."""
-    return web.json_response(desk_of(request).counts.answers())
+    return web.json_response(state_of(request).counts.answers())
 
 
 async def events(request: web.Request) -> web.WebSocketResponse:
@@ -147,7 +149,7 @@ async def events(request: web.Request) -> web.WebSocketResponse:
     ws = web.WebSocketResponse(heartbeat=PING)
     await ws.prepare(request)
     since = int(request.query["since"]) if "since" in request.query else None
-    feed = desk_of(request).feed
+    feed = state_of(request).events
     with feed.reader(since) as queue:
         await ws.send_json({"n": feed.number, "kind": "hello", "data": {}})
         sender = asyncio.create_task(_forward(ws, queue))

@@ -7,9 +7,9 @@ from aiohttp import web
 
 from tests.servers.discord import actions, model, views
 from tests.servers.discord.actions import Draft
-from tests.servers.discord.control_api.base import body_of, channel_of, desk_of, user_of
-from tests.servers.discord.desk import Desk
+from tests.servers.discord.control_api.base import body_of, channel_of, state_of, user_of
 from tests.servers.discord.model import Attachment, Message
+from tests.servers.discord.state import ServerState
 
 
 def routes() -> list[web.RouteDef]:
@@ -29,7 +29,7 @@ def routes() -> list[web.RouteDef]:
 
 
 def _message(request: web.Request, ref: Any = None) -> Message:
-    return desk_of(request).world.find_message(int(ref or request.match_info["id"]))
+    return state_of(request).world.find_message(int(ref or request.match_info["id"]))
 
 
 _SAID = (
@@ -46,19 +46,19 @@ _SAID = (
 
 async def say(request: web.Request) -> web.Response:
     """POST a user's message. `ping`: whether a reply pings whom it replies to (so by default)."""
-    desk = desk_of(request)
+    state = state_of(request)
     data = await body_of(request, *_SAID)
-    author = user_of(desk, data.get("author") or _first_user(desk))
-    channel = channel_of(desk, data["channel"], author)
+    author = user_of(state, data.get("author") or _first_user(state))
+    channel = channel_of(state, data["channel"], author)
     content = str(data.get("content", ""))
     if data.get("mention_bot"):
-        content = f"<@{desk.world.bot.id}> {content}"
+        content = f"<@{state.world.bot.id}> {content}"
     reply_to = _message(request, data["reply_to"]) if data.get("reply_to") else None
     ping = bool(data.get("ping", True))
     forwarded = _message(request, data["forward"]) if data.get("forward") else None
-    forwards = desk.payloads.snapshot(forwarded) if forwarded else None
+    forwards = state.payloads.snapshot(forwarded) if forwarded else None
     message = actions.post(
-        desk,
+        state,
         Draft(
             author,
             channel,
@@ -66,87 +66,87 @@ async def say(request: web.Request) -> web.Response:
             model.REPLY if reply_to else model.DEFAULT,
             reply_to=reply_to,
             allowed_mentions={"parse": ["users", "everyone"], "replied_user": ping},
-            attachments=tuple(_file(desk, each) for each in data.get("attachments") or ()),
+            attachments=tuple(_file(state, each) for each in data.get("attachments") or ()),
             forwards=forwards,
         ),
     )
-    return web.json_response(views.message(desk, message))
+    return web.json_response(views.message(state, message))
 
 
-def _first_user(desk: Desk) -> int:
-    return next(user.id for user in desk.world.users.values() if not user.bot)
+def _first_user(state: ServerState) -> int:
+    return next(user.id for user in state.world.users.values() if not user.bot)
 
 
-def _file(desk: Desk, data: dict[str, Any]) -> Attachment:
+def _file(state: ServerState, data: dict[str, Any]) -> Attachment:
     content = base64.b64decode(data["base64"])
     kind = data.get("content_type", "application/octet-stream")
-    file = Attachment(desk.world.ids.next(), data["filename"], len(content), kind)
-    desk.cdn.put(file.id, kind, content)
+    file = Attachment(state.world.ids.next(), data["filename"], len(content), kind)
+    state.cdn.put(file.id, kind, content)
     return file
 
 
 async def forget(request: web.Request) -> web.Response:
     """DELETE all that was said, without an event: for a bot that has yet to come."""
-    desk_of(request).world.forget_messages()
+    state_of(request).world.forget_messages()
     return web.json_response({})
 
 
 async def lose_files(request: web.Request) -> web.Response:
     """DELETE the bytes of every attachment; the messages stay."""
-    desk_of(request).cdn.forget()
+    state_of(request).cdn.forget()
     return web.json_response({})
 
 
 async def one(request: web.Request) -> web.Response:
     """GET a message, hidden ones too."""
-    return web.json_response(views.message(desk_of(request), _message(request)))
+    return web.json_response(views.message(state_of(request), _message(request)))
 
 
 async def edit(request: web.Request) -> web.Response:
     """PATCH a message's content."""
     data = await body_of(request, "content")
     message = _message(request)
-    actions.edit(desk_of(request), message, {"content": str(data["content"])})
-    return web.json_response(views.message(desk_of(request), message))
+    actions.edit(state_of(request), message, {"content": str(data["content"])})
+    return web.json_response(views.message(state_of(request), message))
 
 
 async def delete(request: web.Request) -> web.Response:
     """DELETE a message, as its author."""
-    desk, message = desk_of(request), _message(request)
-    actions.delete(desk, message, desk.world.users[message.author_id])
+    state, message = state_of(request), _message(request)
+    actions.delete(state, message, state.world.users[message.author_id])
     return web.json_response({})
 
 
 async def answers(request: web.Request) -> web.Response:
     """GET the bot's messages that reference a message, oldest first, those that still exist."""
-    desk = desk_of(request)
-    ids = desk.counts.ledger.get(int(request.match_info["id"]), [])
-    found = [desk.world.find_message(each) for each in ids if desk.world.knows(each)]
-    return web.json_response([views.message(desk, each) for each in found])
+    state = state_of(request)
+    ids = state.counts.ledger.get(int(request.match_info["id"]), [])
+    found = [state.world.find_message(each) for each in ids if state.world.knows(each)]
+    return web.json_response([views.message(state, each) for each in found])
 
 
 async def read(request: web.Request) -> web.Response:
     """GET a channel's newest messages, oldest first."""
-    desk = desk_of(request)
-    channel = channel_of(desk, request.match_info["ref"])
-    messages = desk.world.history(channel, int(request.query.get("limit", "50")))
-    return web.json_response([views.message(desk, each) for each in reversed(messages)])
+    state = state_of(request)
+    channel = channel_of(state, request.match_info["ref"])
+    messages = state.world.history(channel, int(request.query.get("limit", "50")))
+    return web.json_response([views.message(state, each) for each in reversed(messages)])
 
 
 async def react(request: web.Request) -> web.Response:
     """POST a user's reaction."""
-    desk = desk_of(request)
+    state = state_of(request)
     data = await body_of(request, "message", "author", "emoji", "remove")
-    user = user_of(desk, data["author"])
+    user = user_of(state, data["author"])
     message = _message(request, data["message"])
-    actions.react(desk, message, user, data["emoji"], remove=bool(data.get("remove")))
+    actions.react(state, message, user, data["emoji"], remove=bool(data.get("remove")))
     return web.json_response({})
 
 
 async def typing(request: web.Request) -> web.Response:
     """POST that a user is typing."""
-    desk = desk_of(request)
+    state = state_of(request)
     data = await body_of(request, "channel", "author")
-    user = user_of(desk, data["author"])
-    actions.typing(desk, channel_of(desk, data["channel"], user), user)
+    user = user_of(state, data["author"])
+    actions.typing(state, channel_of(state, data["channel"], user), user)
     return web.json_response({})
