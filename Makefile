@@ -116,7 +116,7 @@ fmt: setup  ## Format, and mend what the linter can mend
 
 clean: setup  ## Remove cached tools that no checkout's pins name any more, and Python's caches
 	@$(PY) -m tests.tools clean
-	@$(PY) -c 'from tests.azure import cli; cli.clean()'
+	@$(PY) -c 'from tests.azure import azure_cli; azure_cli.clean()'
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 help:  ## Print this

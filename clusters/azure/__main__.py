@@ -8,12 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from clusters.azure import choices, record
-from clusters.azure.arguments import parser
-from clusters.azure.desk import Desk, Execute
+from clusters.azure.cli import parser
 from clusters.azure.doctor.command import main as doctor
-from clusters.azure.errors import Stop
-from clusters.azure.shell import Shell
+from clusters.azure.runner import Desk, Execute, Shell, Stop
+from clusters.azure.state import FOLDER, earlier, given, load, named, path_of
 from clusters.azure.teardown import teardown
 from clusters.azure.up import up
 
@@ -25,7 +23,7 @@ def main(
     arguments: Sequence[str],
     *,
     execute: Execute | None = None,
-    folder: Path = record.FOLDER,
+    folder: Path = FOLDER,
     say: Callable[[str], None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
@@ -35,11 +33,11 @@ def main(
     chosen = parser().parse_args(arguments)
     told = say or _say
     try:
-        file = record.path_of(chosen.name, folder)
-        before = record.load(file)
+        file = path_of(chosen.name, folder)
+        before = load(file)
         values = {
-            **choices.earlier(before),
-            **choices.given(chosen),
+            **earlier(before),
+            **given(chosen),
             "NAME": chosen.name,
             "KUBECONFIG": str(folder / f"{chosen.name}.local.kubeconfig"),
         }
@@ -50,7 +48,7 @@ def main(
             sleep=sleep,
             dry=chosen.dry_run,
             tight=getattr(chosen, "tight", False),
-            named=choices.named(choices.given(chosen), before),
+            named=named(given(chosen), before),
         )
         _ACTIONS[chosen.action](desk, file, (lambda _: True) if chosen.yes else _asked)
     except Stop as stop:

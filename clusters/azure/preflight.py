@@ -1,38 +1,44 @@
-"""Before anything is made: the programs and their versions, who is logged in, and what they may."""
+"""Before anything is made: programs, login, permissions, the repository, and consent."""
 
 from __future__ import annotations
 
 import fnmatch
 import re
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from clusters.azure.command import Command, az, gh
-from clusters.azure.errors import PROGRAMS, CommandFailed, NotInstalled, Stop
-from clusters.azure.step import at
-from clusters.azure.subject import subject
+from clusters.azure.prices import table
+from clusters.azure.runner import PROGRAMS, Command, CommandFailed, NotInstalled, Stop, az, gh
+from clusters.azure.state import NAMED
+from clusters.azure.steps.azure import REGISTRY
+from clusters.azure.steps.catalog import PAID
+from clusters.azure.steps.cluster import CLUSTER
+from clusters.azure.steps.model import at
 
 if TYPE_CHECKING:
-    from clusters.azure.desk import Desk
+    from clusters.azure.runner import Desk
+    from clusters.azure.steps.model import Found, Step
+
 
 # Program, how it tells its version, the oldest that will do, where to get it.
-_VERSIONS = (
+_PROGRAMS = (
     ("az", az("version", subscription=False), (2, 85, 0), "https://aka.ms/installazurecli"),
     ("kubectl", Command(("kubectl", "version", "--client")), (1, 31, 0), "az aks install-cli"),
     ("flux", Command(("flux", "version", "--client")), (2, 9, 0), "https://fluxcd.io/flux/cmd"),
     ("gh", gh("version"), (2, 60, 0), "https://cli.github.com"),
 )
-_OWN = (
+_OWN_ACTIONS = (
     "Microsoft.Resources/subscriptions/resourceGroups/write",
     "Microsoft.KeyVault/vaults/write",
     "Microsoft.ManagedIdentity/userAssignedIdentities/write",
     "Microsoft.Authorization/roleAssignments/write",
 )
 # Of a cluster and a registry: to make one, and to use one that is there.
-_CLUSTER = (
+_CLUSTER_ACTIONS = (
     ("Microsoft.ContainerService/managedClusters/write",),
     ("Microsoft.ContainerService/managedClusters/listClusterUserCredential/action",),
 )
-_REGISTRY = (
+_REGISTRY_ACTIONS = (
     ("Microsoft.ContainerRegistry/registries/write",),
     ("Microsoft.Authorization/roleAssignments/write",),
 )
@@ -41,7 +47,7 @@ _REGISTRY = (
 def versions(desk: Desk) -> None:
     """Raise Stop that names every program that is missing or too old."""
     lacking: list[str] = []
-    for program, command, oldest, source in _VERSIONS:
+    for program, command, oldest, source in _PROGRAMS:
         wanted = ".".join(str(part) for part in oldest)
         needed = f"{wanted} or newer is needed: {source}"
         try:
@@ -89,19 +95,19 @@ def caller(desk: Desk) -> None:
 
 def permissions(desk: Desk, *, group: bool, cluster: bool, registry: bool) -> None:
     """Raise Stop if the caller lacks a permission. The rest: which of the three are there."""
-    needed: dict[str, tuple[str, ...]] = {desk.values["RESOURCE_GROUP"]: _OWN}
+    needed: dict[str, tuple[str, ...]] = {desk.values["RESOURCE_GROUP"]: _OWN_ACTIONS}
     for value, there, actions in (
-        ("AKS_RESOURCE_GROUP", cluster, _CLUSTER),
-        ("ACR_RESOURCE_GROUP", registry, _REGISTRY),
+        ("AKS_RESOURCE_GROUP", cluster, _CLUSTER_ACTIONS),
+        ("ACR_RESOURCE_GROUP", registry, _REGISTRY_ACTIONS),
     ):
         where = desk.values[value]
         needed[where] = (*needed.get(where, ()), *actions[there])
     for where, actions_there in needed.items():
         exists = group or where != desk.values["RESOURCE_GROUP"]
-        _check(desk, f"/resourceGroups/{where}" if exists else "", actions_there)
+        _check_permissions(desk, f"/resourceGroups/{where}" if exists else "", actions_there)
 
 
-def _check(desk: Desk, scope: str, needed: tuple[str, ...]) -> None:
+def _check_permissions(desk: Desk, scope: str, needed: tuple[str, ...]) -> None:
     """Raise Stop, with the roles that would do, if the caller lacks a permission there."""
     seen = desk.ask(
         az(
@@ -225,3 +231,78 @@ def size(desk: Desk) -> None:
                 f"({one['name']['localizedValue']}, {region}). Ask for more in Azure's portal, "
                 "Subscriptions, Usage + quotas; or choose another region with --location."
             )
+
+
+_MAIN_REF = "ref:refs/heads/main"
+_DEFAULT_CLAIMS = ["repo", "context"]
+
+
+def subject(repository: Any, setting: Any) -> str:
+    """Derive it from the repository and its own OIDC setting, both as GitHub's API gives them.
+
+    Repositories made or renamed since July 2026 have ids in it, older ones may; a repository may
+    also have a template of its own. Raises Stop where the template is another than the usual one.
+    """
+    claims = setting.get("include_claim_keys") or []
+    if not setting.get("use_default", True) and claims != _DEFAULT_CLAIMS:
+        raise Stop(
+            "This repository makes its OIDC subjects by a template of its own "
+            f"({', '.join(claims) or 'of its organization'}). Give the subject that its tokens for "
+            "main have: --ci-subject SUBJECT."
+        )
+    return f"{setting.get('sub_claim_prefix') or _subject_prefix(repository, setting)}:{_MAIN_REF}"
+
+
+def _subject_prefix(repository: Any, setting: Any) -> str:
+    if not setting.get("use_immutable_subject"):
+        return f"repo:{repository['full_name']}"
+    owner = repository["owner"]
+    return f"repo:{owner['login']}@{owner['id']}/{repository['name']}@{repository['id']}"
+
+
+# Step: the value that says it is to be made all the same, and who lists the others.
+_MAY_EXIST = {
+    CLUSTER: ("MAKE_CLUSTER", "az aks list --output table"),
+    REGISTRY: ("MAKE_REGISTRY", "az acr list --output table"),
+}
+
+
+def meant(desk: Desk, step: Step) -> bool:
+    """Tell whether STEP's thing was named, and nobody said that it is to be made."""
+    return step in _MAY_EXIST and step.name in desk.named and _MAY_EXIST[step][0] not in desk.values
+
+
+def refuse_missing(desk: Desk, found: Mapping[Step, Found]) -> None:
+    """Raise Stop for one that was named and is not there: a slip of the pen is not to cost."""
+    for step, (_, lister) in _MAY_EXIST.items():
+        if meant(desk, step) and not found[step].there and not desk.dry:
+            raise Stop(
+                f"There is no {step.name} {desk.values[NAMED[step.name]]}, and a name that you "
+                f"give means one that is there. To have it made, say --make-{step.name}. "
+                f"Which there are: {lister}"
+            )
+
+
+Ask = Callable[[str], bool]
+_PLACES = {
+    "azure": "Azure, region $AZURE_LOCATION, resource group $RESOURCE_GROUP",
+    "cluster": "the cluster $AKS_NAME",
+    "github": "GitHub, in $GITHUB_REPOSITORY",
+}
+
+
+def ask_for(desk: Desk, steps: list[Step], ask: Ask) -> None:
+    """Say what of STEPS may be made, then ask. Raises Stop at a no."""
+    desk.say("\nThis will be made, at most; what is there already is used as it is:")
+    for place, where in _PLACES.items():
+        names = ", ".join(step.name for step in steps if step.place == place and step.make)
+        desk.say(f"  {desk.filled(where)}: {names}")
+    paid = [step for step in PAID if step in steps]
+    if paid:
+        desk.say("\nThis will cost, as long as it stands:")
+        desk.say(table(paid, desk.values["NODE_SIZE"], desk.values["AZURE_LOCATION"]))
+        desk.say("`make azure-teardown` ends it. How it was reckoned: clusters/azure/README.md.")
+    else:
+        desk.say("\nNothing of it costs by the month but the vault, some cents.")
+    if not desk.dry and not ask("Make it?"):
+        raise Stop("Nothing was made.")

@@ -5,20 +5,20 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from clusters.azure import choices, existing, preflight
-from clusters.azure.azure_steps import CLUSTER
-from clusters.azure.cluster_steps import ACCESS
-from clusters.azure.errors import Stop
-from clusters.azure.running_steps import IMAGE
-from clusters.azure.steps import STEPS
+from clusters.azure.preflight import caller, meant, versions
+from clusters.azure.runner import Stop
+from clusters.azure.state import NAMED
+from clusters.azure.steps.catalog import STEPS
+from clusters.azure.steps.cluster import ACCESS, CLUSTER
+from clusters.azure.steps.running import IMAGE
 from clusters.azure.up import prepare
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from clusters.azure.agreement import Ask
-    from clusters.azure.desk import Desk
-    from clusters.azure.step import Step
+    from clusters.azure.preflight import Ask
+    from clusters.azure.runner import Desk
+    from clusters.azure.steps.model import Step
 
 
 def teardown(desk: Desk, file: Path, ask: Ask) -> None:
@@ -26,9 +26,9 @@ def teardown(desk: Desk, file: Path, ask: Ask) -> None:
     if desk.dry:
         desk.say("A dry run: nobody is asked and nothing is run. $NAMES are learned then.")
     desk.say("looking for what this set-up made:")
-    preflight.versions(desk)
+    versions(desk)
     prepare(desk)
-    preflight.caller(desk)
+    caller(desk)
     ours = _ours(desk)
     if ours:
         _remove(desk, ours, ask)
@@ -48,7 +48,7 @@ def _ours(desk: Desk) -> list[Step]:
         desk.values.update(found.values)
         # A registry of set-up's own takes its images with it.
         most = step is not IMAGE or "registry" in desk.named
-        if found.ours or (desk.dry and most and not existing.meant(desk, step)):
+        if found.ours or (desk.dry and most and not meant(desk, step)):
             ours.append(step)
         if step is CLUSTER and found.there and not found.ours:
             _enter(desk)
@@ -98,7 +98,7 @@ def _condition(desk: Desk, step: Step) -> str:
     if not desk.dry:
         return ""
     if step.name in desk.named:
-        name = desk.values[choices.NAMED[step.name]]
+        name = desk.values[NAMED[step.name]]
         return f"only if this set-up made {name}; yours stays as it is"
     if step.place == "cluster":
         return f"if this set-up did not make {desk.values['AKS_NAME']}"

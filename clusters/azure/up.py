@@ -6,26 +6,31 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clusters.azure import (
-    agreement,
-    alert_steps,
-    choices,
-    existing,
-    github_record,
-    preflight,
-    record,
+from clusters.azure.preflight import (
+    account,
+    ask_for,
+    caller,
+    meant,
+    permissions,
+    refuse_missing,
+    repository,
+    repository_settings,
+    size,
+    versions,
 )
-from clusters.azure.azure_steps import CLUSTER, REGISTRY
-from clusters.azure.cluster_steps import ACCESS, NAMESPACE, ROOM
-from clusters.azure.command import az
-from clusters.azure.errors import Stop
-from clusters.azure.group_steps import GROUP
-from clusters.azure.step import MARK, Found, Step
-from clusters.azure.steps import PAID, SHARED, STEPS
+from clusters.azure.runner import Stop, az
+from clusters.azure.state import NAMED, complete, remembered, save
+from clusters.azure.steps.alerts import check_files
+from clusters.azure.steps.azure import GROUP, REGISTRY
+from clusters.azure.steps.catalog import PAID, SHARED, STEPS
+from clusters.azure.steps.cluster import ACCESS, CLUSTER, ROOM
+from clusters.azure.steps.flux import NAMESPACE
+from clusters.azure.steps.github import refuse_another
+from clusters.azure.steps.model import MARK, Found, Step
 
 if TYPE_CHECKING:
-    from clusters.azure.agreement import Ask
-    from clusters.azure.desk import Desk
+    from clusters.azure.preflight import Ask
+    from clusters.azure.runner import Desk
 
 
 def up(desk: Desk, file: Path, ask: Ask) -> None:
@@ -35,26 +40,26 @@ def up(desk: Desk, file: Path, ask: Ask) -> None:
             "A dry run: every command that may be needed, none is run. $NAMES are learned then."
         )
     desk.say("before anything is made:")
-    alert_steps.check(desk)
-    preflight.versions(desk)
+    check_files(desk)
+    versions(desk)
     prepare(desk)
-    preflight.repository_settings(desk)
-    github_record.refuse_another(desk)
+    repository_settings(desk)
+    refuse_another(desk)
     found = {step: _looked(desk, step) for step in (GROUP, *PAID)}
-    existing.refuse_missing(desk, found)
-    preflight.permissions(
+    refuse_missing(desk, found)
+    permissions(
         desk,
         group=found[GROUP].there,
-        cluster=found[CLUSTER].there or existing.meant(desk, CLUSTER),
-        registry=found[REGISTRY].there or existing.meant(desk, REGISTRY),
+        cluster=found[CLUSTER].there or meant(desk, CLUSTER),
+        registry=found[REGISTRY].there or meant(desk, REGISTRY),
     )
-    preflight.caller(desk)
+    caller(desk)
     if found[CLUSTER].there and not found[CLUSTER].ours:
         _enter(desk)
-    there = [step for step in found if found[step].there or existing.meant(desk, step)]
+    there = [step for step in found if found[step].there or meant(desk, step)]
     if CLUSTER not in there:
-        preflight.size(desk)
-    agreement.ask_for(desk, [step for step in STEPS if step not in there], ask)
+        size(desk)
+    ask_for(desk, [step for step in STEPS if step not in there], ask)
     for number, step in enumerate(STEPS, start=1):
         _take(desk, step, f"[{number:2}/{len(STEPS)}]")
         _write(desk, file)
@@ -78,19 +83,19 @@ def prepare(desk: Desk) -> None:
 
     Raises Stop for another repository than the one that this set-up was made for.
     """
-    choices.complete(desk.values)  # refuses a name that nobody could have, before anything else
-    preflight.account(desk)
+    complete(desk.values)  # refuses a name that nobody could have, before anything else
+    account(desk)
     followed = ""
     bot = ("microsoft.managedidentity/userassignedidentities", f"{desk.values['NAME']}-bot")
     # Azure takes no --resource-type beside --tag.
     for one in desk.ask(az(f"resource list --tag {MARK}=$NAME")) or ():
         if (one["type"].lower(), one["name"]) == bot:
-            kept = {"RESOURCE_GROUP": one["resourceGroup"], **choices.remembered(one["tags"])}
+            kept = {"RESOURCE_GROUP": one["resourceGroup"], **remembered(one["tags"])}
             followed = kept.get("GITHUB_REPOSITORY", "")
             desk.values = {**kept, **desk.values}
     _find_groups(desk)
-    preflight.repository(desk, followed)
-    desk.values = choices.complete(desk.values)
+    repository(desk, followed)
+    desk.values = complete(desk.values)
 
 
 def _find_groups(desk: Desk) -> None:
@@ -134,13 +139,13 @@ def _take(desk: Desk, step: Step, number: str) -> None:
         desk.say(f"        {found.note or 'is there'}{taken}")
         _remember(desk, step, found)
         return
-    if desk.dry and existing.meant(desk, step):
+    if desk.dry and meant(desk, step):
         desk.say("        yours, by its name: the real run looks whether it is there and will do")
         return
     if step.usually:
         desk.say(f"  usually {step.usually}")
     if step.name in desk.named:
-        name = desk.values[choices.NAMED[step.name]]
+        name = desk.values[NAMED[step.name]]
         desk.remark(f"only if there is none named {name}; one that is there is left as it is:")
     if callable(step.make):
         step.make(desk)
@@ -164,4 +169,4 @@ def _remember(desk: Desk, step: Step, found: Found) -> None:
 
 def _write(desk: Desk, file: Path) -> None:
     if not desk.dry:
-        record.save(file, {**desk.values, "MADE": ", ".join(sorted(desk.made))})
+        save(file, {**desk.values, "MADE": ", ".join(sorted(desk.made))})

@@ -1,16 +1,52 @@
-"""A scripted world, and one run of the set-up in it."""
+"""What others have made before: an existing cluster and an existing registry."""
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from clusters.azure.__main__ import main
-from tests.azure import others
-from tests.azure.programs import a_world
-from tests.azure.world import World
+from tests.azure.fake.programs import a_world
+from tests.azure.fake.world import SUBSCRIPTION, World
+
+_GROUP = "group create --name others --location northeurope --tags team=others"
+_MADE = {
+    "cluster": (
+        "aks create --name theirs --resource-group others --location northeurope --tier standard "
+        "--node-count 3 --node-vm-size Standard_D4s_v5 --node-osdisk-size 128 --os-sku Ubuntu "
+        "--network-plugin azure --network-plugin-mode overlay --network-dataplane cilium "
+        "--enable-managed-identity --enable-oidc-issuer --enable-workload-identity "
+        "--enable-addons azure-keyvault-secrets-provider --enable-secret-rotation "
+        "--rotation-poll-interval 2m --disable-disk-driver --disable-file-driver "
+        "--disable-snapshot-controller --no-ssh-key --tags team=others"
+    ),
+    "registry": (
+        "acr create --name theirs123 --resource-group others --location northeurope --sku Standard "
+        "--admin-enabled true --role-assignment-mode rbac --tags team=others"
+    ),
+}
+_ARGUMENTS = {
+    "cluster": ("--cluster", "theirs", "--cluster-group", "others"),
+    "registry": ("--registry", "theirs123", "--registry-group", "others"),
+}
+
+
+def run_az_as_others(world: World, line: str) -> None:
+    """Run `run_az_as_others LINE` as somebody else: this world does not count it."""
+    scope = ["--subscription", SUBSCRIPTION, "--output", "json", "--only-show-errors"]
+    done = world.execute(["az", *shlex.split(line), *scope], None, {}, live=False)
+    assert done.code == 0, done.err
+    world.calls.pop()
+
+
+def make_as_others(world: World, what: list[str]) -> list[str]:
+    """Make it; return the arguments that name it."""
+    for line in (_GROUP, *(_MADE[one] for one in what)) if what else ():
+        run_az_as_others(world, line)
+    return [word for one in what for word in _ARGUMENTS[one]]
 
 
 @dataclass
@@ -33,11 +69,11 @@ class Stage:
 
     def az(self, line: str) -> None:
         """Let somebody else run a line of `az`."""
-        others.az(self.world, line)
+        run_az_as_others(self.world, line)
 
     def others_have(self, what: list[str]) -> list[str]:
         """Let others have made a cluster or a registry; return the arguments that name it."""
-        return others.have(self.world, what)
+        return make_as_others(self.world, what)
 
     @property
     def text(self) -> str:

@@ -1,5 +1,7 @@
 """Alerts are turned on by naming a file; what is in it is never shown."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusters.azure.choices import named
+from clusters.azure.state import named
 from tests.azure.conftest import Stage
 
 MINE = ("--cluster", "my-aks", "--registry", "myregistry")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "clusters/azure").rglob("*.py"))
@@ -44,6 +43,39 @@ def test_nothing_but_what_make_setup_gives_is_imported() -> None:
     assert not loaded & {"tests", "pytest", "yaml", "ruamel", "lightkube", "hypothesis"}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_no_file_is_too_long_to_read(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 300
+def test_a_package_only_states_its_contract() -> None:
+    for path in FILES:
+        if path.name == "__init__.py":
+            (docstring,) = ast.parse(path.read_text()).body
+            assert isinstance(docstring, ast.Expr), path
+
+
+def test_there_are_few_modules_and_no_class_name_twice() -> None:
+    defined = [
+        node.name
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    ]
+
+    assert len(FILES) <= 30
+    assert sorted(set(defined)) == sorted(defined)
+
+
+def test_packages_import_in_one_direction() -> None:
+    """Each may import what stands before it, and what is in its own package."""
+    order = ("runner", "state", "steps", "prices", "preflight", "up", "teardown", "cli")
+    allowed = {name: order[: place + 1] for place, name in enumerate(order)}
+    allowed["doctor"] = ("state", "runner", "doctor")
+
+    for path, module in zip(FILES, MODULES, strict=True):
+        own = module.split(".")[2]
+        if own in {"__init__", "__main__"}:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+                "clusters.azure"
+            ):
+                parts = (node.module or "").split(".")
+                names = parts[2:3] or [alias.name for alias in node.names]
+                assert set(names) <= set(allowed[own]), f"{module} imports {names}"

@@ -12,10 +12,8 @@ from pathlib import Path
 import pytest
 
 from clusters.azure.__main__ import main
-from clusters.azure.errors import Stop
-from clusters.azure.shell import Shell
-from tests.azure.behind import Behind, behind
-from tests.azure.programs import PROGRAMS
+from clusters.azure.runner import Shell, Stop
+from tests.azure.fake.programs import PROGRAMS, Behind, behind
 
 ROOT = Path(__file__).parents[2]
 # The same as `python -m clusters.azure`, but with a record elsewhere, and `python` from PATH too.
@@ -25,7 +23,7 @@ import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 from clusters.azure.__main__ import main
-from clusters.azure.shell import Shell
+from clusters.azure.runner import Shell
 say = lambda text: print(text, flush=True)
 folder, *arguments = sys.argv[1:]
 run = Shell(say, {})
@@ -64,7 +62,7 @@ class Machine:
 def machine(tmp_path: Path) -> Iterator[Machine]:
     """Set up a machine in front of an empty world."""
     (tmp_path / "bin").mkdir()
-    client = shlex.join([sys.executable, "-I", "-S", str(ROOT / "tests/azure/program.py")])
+    client = shlex.join([sys.executable, "-I", "-S", str(ROOT / "tests/azure/fake/client.py")])
     for name in PROGRAMS:
         program = tmp_path / "bin" / name
         program.write_text(f'#!/bin/sh\nexec {client} {name} "$@"\n')
@@ -137,7 +135,7 @@ def test_a_program_that_is_too_old_is_named(machine: Machine) -> None:
 
 
 def test_what_takes_long_is_said_to_be_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clusters.azure.shell._STILL", 0.05)
+    monkeypatch.setattr("clusters.azure.runner._STILL", 0.05)
     said: list[str] = []
 
     done = Shell(said.append)(["sleep", "0.3"], None, {}, live=False)

@@ -17,14 +17,15 @@ from typing import Any
 
 import pytest
 
-from clusters.azure import alert_steps, cluster_steps, flux_steps, room
-from clusters.azure.command import ROOT, python
-from clusters.azure.desk import Desk, Done
-from clusters.azure.kube import OPERATOR, OPERATOR_VERSION
-from clusters.azure.running_steps import INTO
-from clusters.azure.step import Step
-from tests.azure.programs import a_world
-from tests.azure.world import REPOSITORY, World
+from clusters.azure.runner import ROOT, Desk, Done, python
+from clusters.azure.steps.alerts import ALERTS
+from clusters.azure.steps.cluster import requests
+from clusters.azure.steps.flux import CLUSTER_SETTINGS, FLUX, KEY, NAMESPACE
+from clusters.azure.steps.kubernetes import OPERATOR, OPERATOR_VERSION
+from clusters.azure.steps.model import Step
+from clusters.azure.steps.running import INTO
+from tests.azure.fake.programs import a_world
+from tests.azure.fake.world import REPOSITORY, World
 from tests.gitops.apiserver import ApiServer, api_server
 from tests.tools import tool
 
@@ -86,7 +87,7 @@ def desk(server: ApiServer) -> Desk:
 def _make(desk: Desk, step: Step) -> None:
     found = step.look(desk)
     # This server has a namespace flux-system from the start, which is nobody's.
-    assert not found.there or (step is cluster_steps.NAMESPACE and not found.ours)
+    assert not found.there or (step is NAMESPACE and not found.ours)
     if callable(step.make):
         step.make(desk)
     for command in () if callable(step.make) else step.make:
@@ -115,11 +116,11 @@ def test_what_the_set_up_applies_is_found_again_and_removed(
     webhook.write_text("https://discord.com/api/webhooks/1/made-up")
     desk.values["DISCORD_WEBHOOK_FILE"] = str(webhook)
     steps = (
-        cluster_steps.NAMESPACE,
-        cluster_steps.KEY,
-        flux_steps.CLUSTER_SETTINGS,
-        flux_steps.FLUX,
-        alert_steps.ALERTS[0],
+        NAMESPACE,
+        KEY,
+        CLUSTER_SETTINGS,
+        FLUX,
+        ALERTS[0],
     )
 
     for step in steps:
@@ -129,18 +130,18 @@ def test_what_the_set_up_applies_is_found_again_and_removed(
     assert {step.name: step.look(desk).there for step in steps} == dict.fromkeys(
         (step.name for step in steps), True
     )
-    assert cluster_steps.NAMESPACE.look(desk).ours
+    assert NAMESPACE.look(desk).ours
     _another_address_differs(desk)
-    assert callable(cluster_steps.NAMESPACE.undo)
-    cluster_steps.NAMESPACE.undo(desk)
-    assert not cluster_steps.NAMESPACE.look(desk).ours
+    assert callable(NAMESPACE.undo)
+    NAMESPACE.undo(desk)
+    assert not NAMESPACE.look(desk).ours
     assert server.kubectl("get", "fluxinstances", "-A", "-o", "name").stdout == ""
 
 
 def _another_address_differs(desk: Desk) -> None:
     """A FluxInstance that says something else is applied again."""
     there, desk.values["GIT_URL"] = desk.values["GIT_URL"], "ssh://git@github.com/example/other.git"
-    assert not flux_steps.FLUX.look(desk).there
+    assert not FLUX.look(desk).there
     desk.values["GIT_URL"] = there
 
 
@@ -193,4 +194,4 @@ def test_requests_are_reckoned_as_the_scheduler_does() -> None:
         }
     }
 
-    assert str(room.requests(pod)) == "150m CPU, 1024 MiB"
+    assert str(requests(pod)) == "150m CPU, 1024 MiB"

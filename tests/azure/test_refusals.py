@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import pytest
 
 from clusters.azure.__main__ import main
-from clusters.azure.desk import Done
+from clusters.azure.runner import Done
 from tests.azure.conftest import Stage
-from tests.azure.kubectl import a_node
-from tests.azure.state import leftovers
-from tests.azure.world import State
+from tests.azure.fake.compare import leftovers
+from tests.azure.fake.kubectl import a_node
+from tests.azure.fake.world import State
 
 
 def _made_before(stage: Stage) -> list[str]:

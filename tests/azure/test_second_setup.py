@@ -7,8 +7,8 @@ import copy
 import pytest
 
 from tests.azure.conftest import Stage
-from tests.azure.gh import OTHER
-from tests.azure.world import SUBSCRIPTION, State
+from tests.azure.fake.gh import OTHER
+from tests.azure.fake.world import SUBSCRIPTION, State
 
 RECORD = "DISCORD_SKY_SETUP"
 

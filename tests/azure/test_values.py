@@ -1,4 +1,4 @@
-"""Names, subjects, quantities and the record: what goes in and what comes out."""
+"""Names, subjects, quantities, prices and the record: what goes in and what comes out."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_private_key,
 )
 
-from clusters.azure import choices, record, room
-from clusters.azure.command import az, gh
-from clusters.azure.errors import Stop
-from clusters.azure.keys import new_pair
-from clusters.azure.subject import subject
+from clusters.azure.preflight import subject
+from clusters.azure.prices import lines
+from clusters.azure.runner import Stop, az, gh
+from clusters.azure.state import complete, load, path_of, save
+from clusters.azure.steps.catalog import PAID
+from clusters.azure.steps.cluster import quantities
+from clusters.azure.steps.github import new_pair
 
 REPOSITORY = {
     "full_name": "example/sky",
@@ -50,9 +52,9 @@ def test_a_template_of_its_own_has_to_be_given(claims: list[str] | None) -> None
 
 def test_names_of_the_world_come_from_the_subscription() -> None:
     """The same on every machine, another in every subscription."""
-    one = choices.complete({"NAME": "my-bot", "AZURE_SUBSCRIPTION_ID": "1"})
-    same = choices.complete({"NAME": "my-bot", "AZURE_SUBSCRIPTION_ID": "1"})
-    other = choices.complete({"NAME": "my-bot", "AZURE_SUBSCRIPTION_ID": "2"})
+    one = complete({"NAME": "my-bot", "AZURE_SUBSCRIPTION_ID": "1"})
+    same = complete({"NAME": "my-bot", "AZURE_SUBSCRIPTION_ID": "1"})
+    other = complete({"NAME": "my-bot", "AZURE_SUBSCRIPTION_ID": "2"})
 
     assert one == same
     assert one["ACR_NAME"] != other["ACR_NAME"]
@@ -72,22 +74,22 @@ def test_names_of_the_world_come_from_the_subscription() -> None:
 )
 def test_a_name_that_azure_would_refuse_is_refused_here(values: dict[str, str], words: str) -> None:
     with pytest.raises(Stop, match=words):
-        choices.complete(values)
+        complete(values)
 
 
 @pytest.mark.parametrize("name", ["sky", "a-name-of-twenty-two-x", "discord-sky"])
 def test_every_name_makes_names_that_azure_takes(name: str) -> None:
     """The vault's has 24 letters at most."""
-    choices.complete({"NAME": name, "AZURE_SUBSCRIPTION_ID": "1"})
+    complete({"NAME": name, "AZURE_SUBSCRIPTION_ID": "1"})
 
 
 def test_a_record_comes_back_as_it_was_and_a_shell_reads_it(tmp_path: Path) -> None:
     values = {"NAME": "sky", "MADE": "a role, with spaces", "ODD": "it's $HOME; `x`"}
-    path = record.path_of("sky", tmp_path)
+    path = path_of("sky", tmp_path)
 
-    record.save(path, values)
+    save(path, values)
 
-    assert record.load(path) == values
+    assert load(path) == values
     assert path.stat().st_mode & 0o777 == 0o600
     command = ["sh", "-c", f'. {path}; printf %s "$ODD"']
     assert (
@@ -134,9 +136,23 @@ def test_both_halves_of_a_key_belong_together() -> None:
     ],
 )
 def test_quantities_are_read(given: dict[str, str] | None, shown: str) -> None:
-    assert str(room.quantities(given)) == shown
+    assert str(quantities(given)) == shown
 
 
 def test_a_quantity_that_is_not_understood_is_no_guess() -> None:
     with pytest.raises(Stop, match="12Q"):
-        room.quantities({"cpu": "12Q"})
+        quantities({"cpu": "12Q"})
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_documentation_has_every_line_of_the_bill() -> None:
+    text = (ROOT / "clusters/azure/README.md").read_text()
+    bill = [line for step in PAID for line in lines(step, "Standard_D2s_v5")]
+
+    for line in bill:
+        assert f"| {line.what} | {line.dollars or 0:.2f}".replace(" 0.00", " 0") in text
+    total = sum(line.dollars or 0 for line in bill)
+    assert f"| together, about | {total:.0f} |" in text
+    assert f"about {total:.0f} US dollars" in (ROOT / "README.md").read_text()

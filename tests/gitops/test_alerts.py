@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters.azure import alert_steps
+from clusters.azure.steps import alerts
 from tests.gitops.apiserver import ApiServer
 from tests.gitops.conform import conform
 from tests.gitops.findings import ROOT, KubeObject, Tree, identity
@@ -37,7 +37,7 @@ def test_a_line_in_git_turns_an_alert_on(place: str, tmp_path: Path, server: Api
 
 @pytest.mark.parametrize("place", ["discord", "github"])
 def test_what_the_set_up_turns_on_applies_the_same_folder(place: str, server: ApiServer) -> None:
-    made = alert_steps.kustomization(place)
+    made = alerts.kustomization(place)
 
     assert (ROOT / made["spec"]["path"] / "kustomization.yaml").exists()
     assert conform(place, [made]).findings == ()

@@ -8,12 +8,10 @@ import os
 import sys
 from pathlib import Path
 
-from clusters.azure import record
-from clusters.azure.choices import NAME
-from clusters.azure.doctor import show
-from clusters.azure.doctor.chain import diagnose, first_broken
-from clusters.azure.doctor.collect import Collector
-from clusters.azure.doctor.kubectl import Kubectl
+from clusters.azure import state
+from clusters.azure.doctor.links import diagnose, first_broken
+from clusters.azure.doctor.probes import Collector, Kubectl
+from clusters.azure.doctor.report import as_json, as_text
 
 # What remedies name, of all that the set-up's record has.
 _NAMES = ("NAME", "RESOURCE_GROUP", "AKS_NAME", "AKS_RESOURCE_GROUP")
@@ -36,9 +34,9 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     for name in ("azure", "msal"):  # what they warn of is told as a link
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    known = record.load(record.path_of(options.name, record.FOLDER))
+    known = state.load(state.path_of(options.name, state.FOLDER))
     names = {key: known[key] for key in _NAMES if key in known}
-    if options.name != NAME:
+    if options.name != state.NAME:
         names["NAME"] = options.name
     own = _own_kubeconfig(options.name)
     kubeconfig = options.kubeconfig or own
@@ -51,7 +49,7 @@ def main(arguments: list[str]) -> int:
     if options.facts:
         options.facts.write_text(facts.model_dump_json(indent=1) + "\n")
     links = diagnose(facts)
-    shown = show.as_json(links, facts) if options.json else show.as_text(links, facts)
+    shown = as_json(links, facts) if options.json else as_text(links, facts)
     if kubeconfig and not options.json:
         shown += (
             f"\n\nkubectl and flux look at the same cluster after: export KUBECONFIG={kubeconfig}"
@@ -62,7 +60,7 @@ def main(arguments: list[str]) -> int:
 
 def _own_kubeconfig(name: str) -> str:
     """Return the set-up's kubeconfig, unless the person's environment names another."""
-    own = record.FOLDER / f"{name}.local.kubeconfig"
+    own = state.FOLDER / f"{name}.local.kubeconfig"
     return str(own) if own.exists() and "KUBECONFIG" not in os.environ else ""
 
 
@@ -82,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--name", default=NAME, help="of the set-up (%(default)s)")
+    parser.add_argument("--name", default=state.NAME, help="of the set-up (%(default)s)")
     parser.add_argument("--kubeconfig", default="", metavar="FILE", help="else as below")
     parser.add_argument("--json", action="store_true", help="for a program")
     parser.add_argument("--context", default="", metavar="NAME", help="of the kubeconfig")

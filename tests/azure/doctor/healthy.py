@@ -1,16 +1,10 @@
 """The facts of a cluster in which everything is well, to be spoilt one at a time."""
 
+from __future__ import annotations
+
 from typing import Any
 
-from clusters.azure.doctor.facts import (
-    Azure,
-    Bot,
-    Facts,
-    FluxObject,
-    Identity,
-    Pod,
-    SecretLook,
-)
+from clusters.azure.doctor.facts import Azure, Bot, Facts, FluxObject, Identity, Pod, SecretLook
 
 ISSUER = "https://eastus.oic.prod-aks.azure.com/tenant/cluster/"
 BOT_CLIENT = "00000000-0000-0000-0000-000000000002"

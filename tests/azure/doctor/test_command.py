@@ -1,15 +1,17 @@
 """The command as a person runs it."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 
 import pytest
 
-from clusters.azure import record
+from clusters.azure import state
 from clusters.azure.__main__ import main as azure
-from clusters.azure.doctor import show
-from clusters.azure.doctor.chain import CHAIN, diagnose
 from clusters.azure.doctor.command import main
+from clusters.azure.doctor.links import CHAIN, diagnose
+from clusters.azure.doctor.report import as_text
 from tests.azure.doctor.healthy import facts, looks
 from tests.tools import tool
 
@@ -61,7 +63,7 @@ def test_it_is_a_command_of_the_set_up(capsys: pytest.CaptureFixture[str]) -> No
 def test_the_set_ups_record_names_cluster_and_kubeconfig(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(record, "FOLDER", tmp_path)
+    monkeypatch.setattr(state, "FOLDER", tmp_path)
     monkeypatch.delenv("KUBECONFIG")
     (tmp_path / "sky.local.kubeconfig").write_text("clusters: []\ncurrent-context: mine\n")
     (tmp_path / "sky.local.env").write_text("AKS_NAME=mine\nAKS_RESOURCE_GROUP=ours\n")
@@ -93,7 +95,7 @@ def test_what_was_seen_can_be_written_down(tmp_path: Path) -> None:
 def test_the_first_broken_link_is_told_at_the_end_with_its_remedy() -> None:
     seen = facts(secrets=looks("disabled"), unseen=("az: there is no az in PATH",))
 
-    lines = show.as_text(diagnose(seen), seen).splitlines()
+    lines = as_text(diagnose(seen), seen).splitlines()
 
     assert "Broken: the secrets are there and enabled." in lines
     assert any("-m bot secrets set discord-token" in line for line in lines)

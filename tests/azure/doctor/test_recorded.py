@@ -4,13 +4,15 @@ The files in recorded/ were written by `--facts` in tests/loop/tests/test_doctor
 removed): `passive` from the cluster alone, `asked` with what Entra and the vault said themselves.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest
 
-from clusters.azure.doctor.chain import diagnose
 from clusters.azure.doctor.facts import Facts
-from tests.azure.doctor.test_chain import found
+from clusters.azure.doctor.links import diagnose
+from tests.azure.doctor.test_links import found
 from tests.loop.scenarios.planted_faults import FAULTS
 
 _FOLDER = Path(__file__).parent / "recorded"

@@ -1,0 +1,617 @@
+"""The chain from the cluster to an answer, in the order in which each link needs the one before.
+
+facts ─▶ diagnose ─▶ one Verdict for each link; after the first that is broken none is reached
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from clusters.azure.doctor.facts import (
+    ACCOUNT,
+    BOT,
+    BOT_PARTY,
+    FLUX,
+    FLUX_PARTY,
+    SETTINGS,
+    Bot,
+    Facts,
+    FluxObject,
+    Party,
+    Pod,
+)
+from clusters.azure.doctor.known_errors import AGAIN, CAUSES, again, against, let_in, may_scan, told
+from clusters.azure.doctor.result import Status, Verdict, broken, ok, unseen
+
+_SEE_FLUX = "flux get all --namespace flux-system"
+
+
+def failing(found: FluxObject, said: str, remedy: str, *commands: str) -> Verdict | None:
+    """Return a verdict if the object is suspended or failed; None if it is well or under way."""
+    if found.suspended:
+        kind = {"ImageRepository": "image repository", "ImageUpdateAutomation": "image update"}
+        what = kind.get(found.kind, found.kind.lower())
+        return broken(
+            f"{found.kind} {found.name} is suspended: somebody said stop.",
+            "Ask who and why, then let it go on.",
+            f"flux resume {what} {found.name}",
+        )
+    if found.ready == "False":
+        return broken(f"{said}: {found.message}", remedy, *commands)
+    if not found.ready:
+        return unseen(f"{found.kind} {found.name} has no condition yet", "Look again.", _SEE_FLUX)
+    return None
+
+
+_OF_KEY_VAULT = {"KEYVAULT_NAME", "AZURE_TENANT_ID", "BOT_CLIENT_ID"}
+# Reasons of a Kustomization that are about what it applied, not about applying: links of their own.
+_LATER = {"HealthCheckFailed", "Progressing", "ProgressingWithRetry", "HealthCheckCanceled"}
+_STARTS = 60  # seconds within which a controller is up
+
+
+def cluster(facts: Facts) -> Verdict:
+    """Whether kubectl reaches a cluster."""
+    where = f" ({facts.asked})" if facts.asked else ""
+    if not facts.unreachable:
+        return ok(facts.asked or "kubectl reaches it")
+    said = f"The cluster cannot be asked{where}: {facts.unreachable.rstrip('?.')}."
+    entered = f"az aks get-credentials {facts.aks}"
+    if "AKS_NAME" not in facts.names:
+        return broken(
+            said,
+            "There is no record of this set-up on this machine. The first command makes what is "
+            "missing; what was set up elsewhere it finds, and brings record and kubeconfig here.",
+            again(facts.names.get("NAME")),
+            entered,
+        )
+    return broken(
+        said,
+        "Start it if it was stopped, or get the credentials of the right cluster. What is missing, "
+        "set-up makes.",
+        f"az aks start {facts.aks}",
+        entered,
+        "kubectl config get-contexts",
+        AGAIN,
+    )
+
+
+def settings(facts: Facts) -> Verdict:
+    """Whether cluster-settings names everything that the manifests use."""
+    wanted = [name for name in SETTINGS if facts.key_vault or name not in _OF_KEY_VAULT]
+    if facts.settings is None:
+        said = f"There is no ConfigMap cluster-settings in {FLUX}."
+        return broken(said, "The set-up writes it.", AGAIN)
+    if any("cluster-settings" in line for line in facts.unseen):
+        return unseen("cluster-settings may not be read")
+    missing = [name for name in wanted if not facts.settings.get(name)]
+    if missing:
+        change = ",".join(f'"{name}":"VALUE"' for name in missing)
+        return broken(
+            f"cluster-settings lacks {', '.join(missing)}, so Flux refuses to apply.",
+            "The set-up writes them; clusters/README.md says what each is.",
+            AGAIN,
+            f"kubectl --namespace {FLUX} patch configmap cluster-settings --type merge"
+            f" --patch '{{\"data\":{{{change}}}}}'",
+        )
+    return ok("cluster-settings names everything")
+
+
+def controllers(facts: Facts) -> Verdict:
+    """Whether Flux is there and its controllers run."""
+    instance = facts.object("FluxInstance", "flux")
+    if not facts.flux and not facts.unseen:
+        return broken(f"There is nothing of Flux in {FLUX}.", "The set-up installs it.", AGAIN)
+    if instance and instance.ready == "False":
+        return broken(
+            f"The FluxInstance is not Ready: {instance.message}",
+            "Mend what it names, and apply it again.",
+            "kubectl --namespace flux-system describe fluxinstance flux",
+            AGAIN,
+        )
+    down = [
+        pod for pod in facts.controllers if not pod.ready and not pod.leaving and pod.age > _STARTS
+    ]
+    if down:
+        pod = down[0]
+        why = pod.stuck or pod.said or pod.waiting or "it is not Ready"
+        return broken(
+            f"Flux's pod {pod.name} does not run: {why}",
+            "Its description says what it waits for; a full node needs a larger one.",
+            f"kubectl --namespace {FLUX} describe pod {pod.name}",
+        )
+    return ok("Flux's controllers run" if facts.controllers else "Flux's objects are kept")
+
+
+def git(facts: Facts) -> Verdict:
+    """Whether Flux reads the repository."""
+    found = facts.object("GitRepository", FLUX)
+    if found is None:
+        return broken(
+            f"There is no GitRepository {FLUX}: Flux does not know what to follow.",
+            "The FluxInstance makes it.",
+            AGAIN,
+        )
+    return failing(
+        found,
+        "Flux cannot read the repository",
+        "The deploy key of the Secret flux-system must be one of the repository's; the set-up "
+        "makes both.",
+        "gh repo deploy-key list",
+        AGAIN,
+    ) or ok(f"Flux reads {found.about}")
+
+
+def applied(facts: Facts) -> Verdict:
+    """Whether what is in Git was applied; whether it also became Ready comes later."""
+    for name in (FLUX, f"{BOT}-images", BOT):
+        found = facts.object("Kustomization", name)
+        if found is None:
+            return broken(
+                f"There is no Flux Kustomization {name}.",
+                "The root Kustomization makes it from clusters/production; is that merged?",
+                f"flux get kustomizations --namespace {FLUX}",
+            )
+        if found.reason in _LATER and not found.suspended:
+            continue
+        verdict = failing(
+            found,
+            f"Flux cannot apply {name}",
+            "Mend what it names in Git (`python -m tests.gitops check` finds most of it), and "
+            "merge.",
+            f"flux reconcile kustomization {name} --with-source",
+        )
+        if verdict:
+            return verdict
+    return ok("all three Kustomizations are applied")
+
+
+_NO_KEY_VAULT = "no Key Vault here: the credentials are in the Secret discord-sky-secrets"
+
+
+def identity(facts: Facts) -> Verdict:
+    """Whether Entra knows both client ids."""
+    if found := against(facts, "identity"):
+        return found
+    unknown = facts.azure.unknown_clients if facts.azure else ()
+    for party in _unproven(facts):
+        if party.setting in unknown:
+            return _as_if_told("AADSTS700016", facts, party)
+    return _known(facts, "both client ids")
+
+
+def federation(facts: Facts) -> Verdict:
+    """Whether both identities trust their ServiceAccount."""
+    if found := against(facts, "federation"):
+        return found
+    for party in _unproven(facts):
+        known = party.identity(facts)
+        if known is None or known.trusts is None or not facts.issuer:
+            continue
+        if (facts.issuer, party.subject) not in known.trusts:
+            issuers = {issuer for issuer, subject in known.trusts if subject == party.subject}
+            return _as_if_told("AADSTS700211" if issuers else "AADSTS700213", facts, party)
+    return _known(facts, "both trust their ServiceAccount")
+
+
+def vault(facts: Facts) -> Verdict:
+    """Whether there is a vault of that name, and it lets the cluster in."""
+    if not facts.key_vault:
+        return ok(_NO_KEY_VAULT)
+    if found := against(facts, "vault"):
+        return found
+    seen = let_in(facts)
+    gone = facts.vault_resolves is False or (facts.azure and facts.azure.vault is False)
+    if gone and not any(look.label == "ok" for look in facts.secrets):
+        return _as_if_told("no such host", facts, BOT_PARTY)
+    if seen:
+        return ok(f"{facts.setting('KEYVAULT_NAME')} answers the bot, {seen}")
+    return unseen("nothing has asked the vault yet: there is no pod of the bot")
+
+
+def role(facts: Facts) -> Verdict:
+    """Whether the bot may read the vault, and Flux the registry."""
+    if found := against(facts, "role"):
+        return found
+    for party in _unproven(facts):
+        known = party.identity(facts)
+        if known is None or known.roles is None:
+            continue
+        if not set(known.roles) & set(party.roles):
+            return _as_if_told("ForbiddenByRbac", facts, party)
+    return _known(facts, "bot and image-reflector may read")
+
+
+def secrets(facts: Facts) -> Verdict:
+    """Whether both secrets are there and enabled."""
+    if not facts.key_vault:
+        return ok(_NO_KEY_VAULT)
+    if found := against(facts, "secrets"):
+        return found
+    if facts.secrets and all(look.label == "ok" for look in facts.secrets):
+        return ok("both are in the vault, and enabled")
+    if seen := let_in(facts):
+        return ok(f"both could be read, {seen}")
+    return unseen("nothing has read them yet: there is no pod of the bot")
+
+
+def _unproven(facts: Facts) -> list[Party]:
+    """Return those of whom only az can tell: nothing proves that they got through."""
+    asked = any(look.label in {"ok", "disabled", "missing"} for look in facts.secrets)
+    bot = [BOT_PARTY] if facts.key_vault and not asked else []
+    return bot + ([] if may_scan(facts) else [FLUX_PARTY])
+
+
+def _known(facts: Facts, said: str) -> Verdict:
+    bot = _NO_KEY_VAULT if not facts.key_vault else let_in(facts)
+    flux = "Flux reads the registry" if may_scan(facts) else ""
+    if bot and flux:
+        return ok(f"{said}, {bot}")
+    azure = facts.azure
+    if azure and azure.bot and azure.reflector:
+        return ok(f"{said}, says az")
+    missing = " and ".join(name for name, seen in (("the bot", bot), ("Flux", flux)) if not seen)
+    return unseen(f"nothing shows it for {missing}; `az login`, and the doctor asks Azure itself")
+
+
+def _as_if_told(code: str, facts: Facts, party: Party) -> Verdict:
+    """Say what az showed in the words of the cause that CODE would have had."""
+    return told(next(one for one in CAUSES if one.fits(code)), facts, party)
+
+
+_PUSH = re.compile(
+    r"push|read.only|authoriz|authenticat|denied|permission|remote:|\b403\b|GH006|GH013",
+    re.IGNORECASE,
+)
+_EMPTY = re.compile(r"NAME_UNKNOWN|NOT_FOUND|MANIFEST_UNKNOWN|\b404\b", re.IGNORECASE)
+
+
+def registry(facts: Facts) -> Verdict:
+    """Whether Flux finds tags in the registry."""
+    found = facts.object("ImageRepository", BOT)
+    if found is None:
+        return _missing("ImageRepository")
+    if found.ready == "False" and _EMPTY.search(found.message):
+        return broken(
+            f"The registry has no {found.about} yet: {found.message}",
+            "Push the first image: run the image workflow, or build by hand as README says.",
+            "gh workflow run image.yaml --ref main",
+            f"flux reconcile image repository {BOT}",
+        )
+    return failing(
+        found,
+        "Flux cannot read the registry",
+        "ACR_LOGIN_SERVER must be the registry's login server.",
+        "az acr list --query [].loginServer --output tsv",
+        f"flux reconcile image repository {BOT}",
+    ) or ok(_short(r"found \d+ tags", found.message) or f"Flux reads {found.about}")
+
+
+def policy(facts: Facts) -> Verdict:
+    """Whether one of the tags is chosen."""
+    found = facts.object("ImagePolicy", BOT)
+    if found is None:
+        return _missing("ImagePolicy")
+    return failing(
+        found,
+        f"The image policy matches no tag (it wants {found.about})",
+        "Tags are main-<number>-<seven hex digits>: see which there are, and that the policy in "
+        "clusters/production/images is as in Git. Without any, run the image workflow.",
+        f"az acr repository show-tags --name {_registry_of(facts)} --repository discordskybot",
+        f"flux reconcile kustomization {BOT}-images --with-source",
+        "gh workflow run image.yaml --ref main",
+    ) or ok(_short(r"resolved to (\S+)", found.message) or "a tag is chosen")
+
+
+def automation(facts: Facts) -> Verdict:
+    """Whether the automation may push what it chose."""
+    found = facts.object("ImageUpdateAutomation", BOT)
+    if found is None:
+        return _missing("ImageUpdateAutomation")
+    if found.ready == "False" and _PUSH.search(found.message):
+        return broken(
+            f"The automation may not push to main: {found.message}",
+            "The deploy key in the Secret flux-system must have write access and be on the bypass "
+            "list of main's ruleset; the set-up makes one.",
+            "gh repo deploy-key list",
+            AGAIN,
+            f"flux reconcile image update {BOT}",
+        )
+    return failing(
+        found,
+        "The automation cannot write the tag into Git",
+        "Mend what it names.",
+        f"flux reconcile image update {BOT}",
+    ) or ok(found.message or "it pushes")
+
+
+def _short(pattern: str, message: str) -> str:
+    found = re.search(pattern, message)
+    return found[found.re.groups] if found else ""
+
+
+def _missing(kind: str) -> Verdict:
+    return broken(
+        f"There is no {kind} {BOT}.",
+        "The Kustomization discord-sky-images makes it.",
+        f"flux reconcile kustomization {BOT}-images --with-source",
+    )
+
+
+def _registry_of(facts: Facts) -> str:
+    return facts.setting("ACR_LOGIN_SERVER").partition(".")[0]
+
+
+_PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
+# Statuses as words of their own: the digest in the same message holds any three digits.
+_UNAUTHORIZED = re.compile(
+    r"\b(?:401|403)\b|unauthorized|authentication required|denied", re.IGNORECASE
+)
+_GONE = re.compile(r"not found|\b404\b|manifest unknown|NotFound", re.IGNORECASE)
+_PLACEHOLDER = "main-0-0000000"
+_BAD_SETTINGS = 2  # the bot's exit code
+_DESCRIBE = f"kubectl --namespace {BOT} describe pod"
+
+
+def pod_there(facts: Facts) -> Verdict:
+    """Whether there is a pod, on a node."""
+    pod = facts.newest
+    if pod is None:
+        return broken(
+            f"There is no pod of the bot in {BOT}.",
+            "The Deployment and its ReplicaSet say why.",
+            f"kubectl --namespace {BOT} describe deployment,replicaset",
+        )
+    if pod.stuck:
+        return broken(
+            f"No node has room for pod {pod.name}: {pod.stuck}",
+            "A rollout needs room for two pods of the bot; add a node, or take a larger one.",
+            "kubectl describe nodes",
+            f"az aks scale {facts.aks} --node-count 2",
+        )
+    return ok(f"{pod.name} is on a node")
+
+
+def mount(facts: Facts) -> Verdict:
+    """Whether the node brings the files into the pod."""
+    if found := against(facts, "mount"):
+        return found
+    pod = facts.newest
+    if pod and pod.mount:
+        remedy = "The message is the provider's own; its log has more."
+        log = "kubectl --namespace kube-system logs --selector app=secrets-store-provider-azure"
+        said = f"Pod {pod.name} waits for its files: {pod.mount}"
+        return broken(said, remedy, f"{_DESCRIBE} {pod.name}", log)
+    return ok("the pod has its files")
+
+
+def pull(facts: Facts) -> Verdict:
+    """Whether the node can pull the image."""
+    pod = facts.newest
+    if pod is None or pod.waiting not in _PULL:
+        return ok(f"the node has {_named(pod.image)}" if pod else "no pod")
+    said = f"The node cannot pull {_named(pod.image)}: {pod.said}"
+    server, _, rest = pod.image.partition("/")
+    registry = server.partition(".")[0]
+    if _PLACEHOLDER in pod.image:
+        return broken(
+            f"Git still names the placeholder {_PLACEHOLDER}: no image was deployed yet.",
+            "Run the image workflow; the automation writes the tag.",
+            "gh workflow run image.yaml --ref main",
+        )
+    if _UNAUTHORIZED.search(pod.said):
+        return broken(
+            said,
+            "The cluster's kubelet identity needs AcrPull on the registry.",
+            f"az aks update {facts.aks} --attach-acr {registry}",
+            f"az aks check-acr {facts.aks} --acr {server}",
+        )
+    remedy = "Go back to an image that is whole: the older tag runs, the guard excludes this one."
+    if not _GONE.search(pod.said):
+        remedy = "See whether the registry can be reached, and whether the image is whole in it."
+    repository = re.split(r"[:@]", rest)[0]
+    return broken(
+        said,
+        remedy,
+        f"az acr manifest list-metadata --registry {registry} --name {repository}",
+        "make rollback TO=--last",
+    )
+
+
+def _named(image: str) -> str:
+    """Drop the digest: the tag is what a person knows."""
+    return image.partition("@")[0]
+
+
+def start(facts: Facts) -> Verdict:
+    """Whether the container starts and stays."""
+    pod = facts.newest
+    if pod is None or pod.waiting not in {"CrashLoopBackOff", "RunContainerError", "Error"}:
+        if pod and pod.waiting and pod.waiting not in {"ContainerCreating", "PodInitializing"}:
+            said = f"Pod {pod.name} waits: {pod.waiting} {pod.said}"
+            return broken(said, "Its description says more.", f"{_DESCRIBE} {pod.name}")
+        return ok("the container runs")
+    problem = facts.bot.problem if facts.bot else ""
+    logs = f"kubectl --namespace {BOT} logs {pod.name} --previous"
+    if pod.exit_code == _BAD_SETTINGS:
+        return broken(
+            f"The bot refuses its settings: {problem or 'its log names them'}",
+            "Mend apps/discord-sky/config.toml, and merge.",
+            ".venv/bin/python -m bot check-config apps/discord-sky/config.toml",
+            logs,
+        )
+    said = f"The bot ends with code {pod.exit_code}: {problem or pod.said}"
+    return broken(said, "Its log says why. Go back meanwhile.", logs, "make rollback TO=--last")
+
+
+_INTENTS = 4014  # Discord's close code
+_WRITE = "ask the bot something in Discord"
+
+
+def token(facts: Facts) -> Verdict:
+    """Whether Discord accepts the token."""
+    bot = facts.bot
+    if bot is None or not bot.metrics:
+        return _unheard(facts)
+    usable = bot.metrics.get('credential_usable{name="discord"}')
+    if usable == 0:
+        what = "has no Discord token"
+        if bot.metrics.get('credential_present{name="discord"}'):
+            what = "shows Discord a token that it refuses"
+        return broken(
+            f"The bot {what}.",
+            "Reset the token in Discord's developer portal (Bot, Reset Token), and set it at once.",
+            _rotate(facts, "discord-token"),
+        )
+    return ok("Discord accepts the token" if _open(bot) else "there is one that was not refused")
+
+
+def gateway(facts: Facts) -> Verdict:
+    """Whether Discord lets the bot in, with the intents that it needs."""
+    bot = facts.bot
+    if bot is None or not bot.metrics:
+        return _unheard(facts)
+    if _open(bot):
+        return ok("a gateway session is open")
+    if bot.login_code == _INTENTS:
+        return broken(
+            "Discord closes the gateway with 4014: the Message Content Intent is off.",
+            "Switch it on: https://discord.com/developers/applications, the application, Bot, "
+            "Privileged Gateway Intents. The bot tries again within ten minutes, or at once so:",
+            f"kubectl --namespace {BOT} rollout restart deployment {ACCOUNT}",
+        )
+    if bot.login == "gateway_refused":
+        said = f"Discord closes the gateway for good, with {bot.login_code}: {bot.login_remedy}"
+        restart = f"kubectl --namespace {BOT} rollout restart deployment {ACCOUNT}"
+        return broken(said, "Do what it says, then start the bot anew.", restart)
+    said = bot.readyz or "no gateway session is open"
+    return broken(
+        f"The bot is not connected to Discord: {said}.",
+        "It tries again by itself. Its log says what it meets; https://discordstatus.com says "
+        "whether it is Discord.",
+        f"kubectl --namespace {BOT} logs {bot.pod} --tail 20",
+    )
+
+
+def key(facts: Facts) -> Verdict:
+    """Whether the model's provider accepts the key."""
+    bot = facts.bot
+    if bot is None or not bot.metrics:
+        return _unheard(facts)
+    if bot.metrics.get('credential_usable{name="openai"}') == 0:
+        present = bot.metrics.get('credential_present{name="openai"}')
+        refused = "The model's provider refuses the bot's key."
+        return broken(
+            refused if present else "The bot has no key for the model's provider.",
+            "Make a new key (https://platform.openai.com/api-keys), and set it.",
+            _rotate(facts, "openai-api-key"),
+        )
+    answered = bot.metrics.get('model_requests_total{outcome="ok"}', 0)
+    if answered:
+        return ok(f"{answered:.0f} requests were answered")
+    check = (
+        f".venv/bin/python -m bot secrets check --vault https://{facts.setting('KEYVAULT_NAME')}"
+    )
+    return unseen(
+        "nobody has asked the bot since it started, so the key was not tried",
+        f"To try it, {_WRITE}, or:",
+        f"{check}.vault.azure.net",
+    )
+
+
+def ready(facts: Facts) -> Verdict:
+    """Whether the newest pod is Ready, and Flux content."""
+    pod, bot = facts.newest, facts.bot
+    if pod is None:
+        return _unheard(facts)
+    if not pod.ready:
+        why = bot.readyz if bot and bot.readyz else "its readiness probe does not say"
+        return broken(
+            f"Pod {pod.name} is not Ready after {pod.age:.0f} s: {why}.",
+            "A pod that has just started needs about five seconds; watch it, or read its log.",
+            f"kubectl --namespace {BOT} rollout status deployment {ACCOUNT}",
+            f"kubectl --namespace {BOT} logs {pod.name} --tail 20",
+        )
+    found = facts.object("Kustomization", BOT)
+    if found and found.ready == "False":
+        return broken(
+            f"Flux gave the last rollout up: {found.message}",
+            "If the pod is well by now, let Flux look again.",
+            f"flux reconcile kustomization {BOT}",
+        )
+    return ok(f"{pod.name} is Ready")
+
+
+def _open(bot: Bot) -> bool:
+    return bot.metrics.get("gateway_open") == 1
+
+
+def _rotate(facts: Facts, secret: str) -> str:
+    if not facts.key_vault:
+        return "kubectl apply --filename apps/discord-sky/plain-secret/secret.yaml"
+    vault = f"https://{facts.setting('KEYVAULT_NAME')}.vault.azure.net"
+    return f".venv/bin/python -m bot secrets rotate {secret} --vault {vault}"
+
+
+def _unheard(facts: Facts) -> Verdict:
+    pod: Pod | None = facts.newest
+    if pod is None:
+        return unseen("there is no pod to ask")
+    return unseen(f"pod {pod.name} could not be asked", "Its log may tell.", _log_of(pod))
+
+
+def _log_of(pod: Pod) -> str:
+    return f"kubectl --namespace {BOT} logs {pod.name} --tail 20"
+
+
+Look = Callable[[Facts], Verdict]
+
+CHAIN: tuple[tuple[str, str, Look], ...] = (
+    ("cluster", "kubectl reaches the cluster", cluster),
+    ("settings", "cluster-settings is complete", settings),
+    ("flux", "Flux's controllers run", controllers),
+    ("git", "Flux reads the repository", git),
+    ("applied", "what is in Git is applied", applied),
+    ("identity", "Entra knows the identities", identity),
+    ("federation", "they trust the cluster's tokens", federation),
+    ("vault", "the vault answers", vault),
+    ("role", "they may read vault and registry", role),
+    ("secrets", "the secrets are there and enabled", secrets),
+    ("registry", "Flux finds images", registry),
+    ("policy", "the policy chooses a tag", policy),
+    ("automation", "the automation may push", automation),
+    ("pod", "the bot has a pod on a node", pod_there),
+    ("mount", "the node mounts the secrets", mount),
+    ("pull", "the node pulls the image", pull),
+    ("start", "the container runs", start),
+    ("token", "Discord accepts the token", token),
+    ("gateway", "the gateway is open, intents on", gateway),
+    ("key", "the model's provider accepts the key", key),
+    ("ready", "the bot is Ready", ready),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link as it is."""
+
+    name: str
+    title: str
+    verdict: Verdict
+
+
+def diagnose(facts: Facts) -> tuple[Link, ...]:
+    """Tell every link from FACTS."""
+    links: list[Link] = []
+    reached = True
+    for name, title, look in CHAIN:
+        verdict = look(facts) if reached else Verdict(Status.NOT_REACHED)
+        reached = reached and verdict.status is not Status.BROKEN
+        links.append(Link(name, title, verdict))
+    return tuple(links)
+
+
+def first_broken(links: tuple[Link, ...]) -> Link | None:
+    """Return the link to mend; None if none is known to be broken."""
+    return next((link for link in links if link.verdict.status is Status.BROKEN), None)

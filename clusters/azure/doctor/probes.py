@@ -1,0 +1,565 @@
+"""Gather the facts: by kubectl what the cluster shows, as the bot what the vault says, by az more.
+
+What cannot be looked at is a sentence in `unseen`, never an exception.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import socket
+import subprocess
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bot.credentials.azure_vault import AzureVault
+from bot.credentials.keyvault import VaultTrouble
+from bot.secrets_command.arguments import SECRETS
+from clusters.azure.doctor.facts import (
+    ACCOUNT,
+    BOT,
+    BOT_PARTY,
+    FLUX,
+    FLUX_PARTY,
+    Azure,
+    Bot,
+    Facts,
+    FluxObject,
+    Identity,
+    Party,
+    Pod,
+    SecretLook,
+)
+
+_KUBECTL_SECONDS = 20
+_FORWARD_SECONDS = 10.0
+_FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
+
+
+class Unanswered(Exception):
+    """kubectl did not do it; the message is its last line, or why it could not be started."""
+
+
+class Kubectl:
+    """One context of a kubeconfig; kubectl's own choice of either where none is named."""
+
+    def __init__(self, kubeconfig: str = "", context: str = "") -> None:
+        options = {"--kubeconfig": kubeconfig, "--context": context}
+        self._context = context
+        self._command = [
+            "kubectl",
+            *(f"{name}={value}" for name, value in options.items() if value),
+        ]
+
+    def context(self) -> str:
+        """Say which context is asked, in words; it never fails."""
+        with contextlib.suppress(Unanswered):
+            return f"context {self._context or self.text('config', 'current-context').strip()}"
+        return "no context"
+
+    def text(self, *arguments: str) -> str:
+        """Run it and return what it printed. Raises Unanswered."""
+        try:
+            done = subprocess.run(
+                [*self._command, f"--request-timeout={_KUBECTL_SECONDS}s", *arguments],
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=2 * _KUBECTL_SECONDS,
+            )
+        except FileNotFoundError:
+            raise Unanswered("there is no kubectl in PATH") from None
+        except subprocess.TimeoutExpired:
+            raise Unanswered(f"kubectl said nothing for {2 * _KUBECTL_SECONDS} s") from None
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            raise Unanswered(lines[-1].strip())
+        return done.stdout
+
+    def items(self, kind: str, namespace: str, *arguments: str) -> list[dict[str, Any]]:
+        """Return all objects of KIND in NAMESPACE. Raises Unanswered."""
+        found = self.text("get", kind, f"--namespace={namespace}", "--output=json", *arguments)
+        items: list[dict[str, Any]] = json.loads(found)["items"]
+        return items
+
+    @contextlib.contextmanager
+    def forwarded(self, pod: str, namespace: str, port: int) -> Iterator[str]:
+        """Lead a port of this machine to the pod's: by the kubelet, past any NetworkPolicy.
+
+        Yields the address. Raises Unanswered.
+        """
+        command = [*self._command, f"--namespace={namespace}", "port-forward", pod, f":{port}"]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            late = threading.Timer(_FORWARD_SECONDS, process.terminate)
+            late.start()
+            try:
+                assert process.stdout is not None
+                line = process.stdout.readline()
+                late.cancel()
+                if not (found := _FORWARDING.search(line)):
+                    raise Unanswered(line.strip() or "kubectl port-forward ended")
+                yield f"http://127.0.0.1:{found[1]}"
+            finally:
+                late.cancel()
+                process.terminate()
+
+
+Json = Mapping[str, Any]
+
+_ABOUT = ("url", "image", "path")
+
+
+def flux_object(item: Json) -> FluxObject:
+    """Read one of Flux's objects."""
+    spec, status = item.get("spec") or {}, item.get("status") or {}
+    ready: Json = next((c for c in status.get("conditions") or () if c["type"] == "Ready"), {})
+    pattern = (spec.get("filterTags") or {}).get("pattern")
+    return FluxObject(
+        kind=item["kind"],
+        name=item["metadata"]["name"],
+        ready=ready.get("status", ""),
+        reason=ready.get("reason", ""),
+        message=ready.get("message", ""),
+        suspended=bool(spec.get("suspend")),
+        about=pattern or next((spec[key] for key in _ABOUT if key in spec), ""),
+    )
+
+
+def is_plain(item: Json) -> bool:
+    """Say whether this Kustomization takes the credentials from a Secret, not from Key Vault."""
+    components = (item.get("spec") or {}).get("components") or ()
+    return any(str(one).rstrip("/").endswith("plain-secret") for one in components)
+
+
+def pods(items: Iterable[Json], events: Iterable[Json] = ()) -> tuple[Pod, ...]:
+    """Read pods, newest first, with what the EVENTS say of those that wait."""
+    warned = list(events)
+    ordered = sorted(items, key=lambda item: item["metadata"]["creationTimestamp"], reverse=True)
+    return tuple(_pod(item, _warnings(item, warned)) for item in ordered)
+
+
+def _pod(item: Json, warnings: list[Json]) -> Pod:
+    meta, status = item["metadata"], item.get("status") or {}
+    container: Json = next(iter(status.get("containerStatuses") or ()), {})
+    state, last = container.get("state") or {}, container.get("lastState") or {}
+    waiting = state.get("waiting") or {}
+    ended = state.get("terminated") or last.get("terminated") or {}
+    starting = "running" not in state
+    return Pod(
+        name=meta["name"],
+        image=item["spec"]["containers"][0].get("image", ""),
+        ready=bool(container.get("ready")),
+        leaving="deletionTimestamp" in meta,
+        age=(datetime.now(UTC) - _time(meta["creationTimestamp"])).total_seconds(),
+        waiting=waiting.get("reason", ""),
+        said=waiting.get("message", ""),
+        exit_code=ended.get("exitCode"),
+        mount=_newest(warnings, "FailedMount", "MountVolume.SetUp failed") if starting else "",
+        stuck=_newest(warnings, "FailedScheduling") if not item["spec"].get("nodeName") else "",
+    )
+
+
+def _warnings(item: Json, events: list[Json]) -> list[Json]:
+    """Return the pod's warnings, oldest first."""
+    uid = item["metadata"].get("uid")
+    mine = [one for one in events if (one.get("involvedObject") or {}).get("uid") == uid]
+    return sorted(mine, key=lambda one: one.get("lastTimestamp") or one.get("eventTime") or "")
+
+
+def _newest(warnings: list[Json], reason: str, saying: str = "") -> str:
+    """Return the newest message for REASON; one with SAYING in it before any other."""
+    said = [str(one.get("message") or "") for one in warnings if one.get("reason") == reason]
+    telling = [message for message in said if saying in message]
+    return next(reversed(telling or said), "")
+
+
+def _time(stamp: str) -> datetime:
+    return datetime.fromisoformat(stamp)
+
+
+_AZ_SECONDS = 60
+_NOT_FOUND = 3  # az's exit code for what is not there
+_IDENTITIES = "[].{name:name, group:resourceGroup, client:clientId, principal:principalId}"
+
+
+class Silent(Exception):
+    """az did not say; the message is its last line."""
+
+
+def look_at_azure(settings: dict[str, str], unseen: list[str]) -> Azure | None:
+    """Ask az; None, with a sentence in UNSEEN, where it cannot be asked."""
+    what = "identities, federated credentials and roles, as Azure has them"
+    try:
+        _az("account", "show")
+    except Silent as error:
+        unseen.append(f"{what}: {error}")
+        return None
+    try:
+        with ThreadPoolExecutor() as pool:
+            known = pool.submit(_az, "identity", "list", "--query", _IDENTITIES)
+            vault = pool.submit(_vault, settings.get("KEYVAULT_NAME", ""))
+            registry = pool.submit(_registry, settings.get("ACR_LOGIN_SERVER", ""))
+            scopes = {BOT_PARTY: vault.result(), FLUX_PARTY: registry.result()}
+            by_client = {str(one["client"]).lower(): one for one in known.result() or ()}
+            found = {
+                party: pool.submit(
+                    _identity, by_client.get(settings.get(party.setting, "").lower()), scope
+                )
+                for party, scope in scopes.items()
+            }
+        bot, reflector = found[BOT_PARTY].result(), found[FLUX_PARTY].result()
+    except Silent as error:
+        unseen.append(f"{what}: {error}")
+        return None
+    return Azure(
+        bot=bot,
+        reflector=reflector,
+        unknown_clients=_unknown(settings, bot=bot, reflector=reflector),
+        vault=vault.result() is not None if settings.get("KEYVAULT_NAME") else None,
+    )
+
+
+def _unknown(
+    settings: dict[str, str], *, bot: Identity | None, reflector: Identity | None
+) -> tuple[str, ...]:
+    both: tuple[tuple[Party, Identity | None], ...] = ((BOT_PARTY, bot), (FLUX_PARTY, reflector))
+    return tuple(
+        party.setting for party, found in both if found is None and settings.get(party.setting)
+    )
+
+
+def _identity(found: dict[str, str] | None, scope: str | None) -> Identity | None:
+    if found is None:
+        return None
+    name, group = found["name"], found["group"]
+    trusts = _az(
+        *("identity", "federated-credential", "list", "--identity-name", name),
+        *("--resource-group", group, "--query", "[].[issuer, subject]"),
+    )
+    roles = None
+    if scope:
+        roles = _az(
+            *("role", "assignment", "list", "--assignee", found["principal"], "--scope", scope),
+            *("--include-inherited", "--query", "[].roleDefinitionName"),
+        )
+    return Identity(
+        name=name,
+        group=group,
+        trusts=tuple((issuer, subject) for issuer, subject in trusts or ()),
+        roles=None if roles is None else tuple(roles),
+    )
+
+
+def _vault(name: str) -> str | None:
+    """Return the vault's resource id; None if there is none of that name."""
+    found = _az("keyvault", "show", "--name", name, "--query", "id") if name else None
+    return str(found) if found else None
+
+
+def _registry(login_server: str) -> str | None:
+    """Return the registry's resource id; None if there is none of that address."""
+    query = f"[?loginServer=='{login_server}'].id"
+    found = _az("acr", "list", "--query", query) if login_server else None
+    return str(found[0]) if found else None
+
+
+def _az(*arguments: str) -> Any:
+    """Run az and return its answer; None for what is not there. Raises Silent."""
+    try:
+        done = subprocess.run(
+            ["az", *arguments, "--output", "json", "--only-show-errors"],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=_AZ_SECONDS,
+        )
+    except FileNotFoundError:
+        raise Silent("there is no az in PATH") from None
+    except subprocess.TimeoutExpired:
+        raise Silent(f"az said nothing for {_AZ_SECONDS} s") from None
+    if done.returncode == _NOT_FOUND:
+        return None
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"az ended with code {done.returncode}"]
+        raise Silent(lines[-1].strip())
+    return json.loads(done.stdout) if done.stdout.strip() else None
+
+
+_PORT = 8080
+_HTTP_SECONDS = 5
+_LINES = 400
+_SAMPLE = re.compile(r"^discord_sky_(\w+(?:\{[^}]*\})?) (\S+)", re.MULTILINE)
+# What the chain is told from; the rest stays where it is.
+_WANTED = (
+    "credential_present",
+    "credential_usable",
+    "gateway_open",
+    "model_requests_total",
+)
+
+
+def look_at_bot(kubectl: Kubectl, pod: Pod, unseen: list[str]) -> Bot:
+    """Look at the bot in POD; what cannot be seen is told in UNSEEN."""
+    said = _log(kubectl, pod, unseen)
+    if pod.waiting:  # no process listens there
+        return Bot(pod=pod.name, problem=_problem(said))
+    try:
+        with kubectl.forwarded(f"pod/{pod.name}", BOT, _PORT) as address:
+            readyz, metrics = _http_get(f"{address}/readyz"), _http_get(f"{address}/metrics")
+    except (Unanswered, OSError) as error:
+        unseen.append(f"/readyz and /metrics of pod {pod.name}: {error}")
+        readyz, metrics = "", ""
+    login = _last(said, "cannot log in")
+    code = login.get("code")
+    return Bot(
+        pod=pod.name,
+        readyz=readyz.strip(),
+        metrics=samples(metrics),
+        login=str(login.get("error", "")),
+        login_code=code if isinstance(code, int) else None,
+        login_remedy=str(login.get("remedy", "")),
+        problem="" if pod.ready else _problem(said),
+    )
+
+
+def samples(text: str) -> dict[str, float]:
+    """Read the series that the chain needs, by name and labels without their common prefix."""
+    found = {name: float(value) for name, value in _SAMPLE.findall(text)}
+    return {name: value for name, value in found.items() if name.startswith(_WANTED)}
+
+
+def _http_get(url: str) -> str:
+    # The terminal's proxy is not for an address of this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=_HTTP_SECONDS) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:  # 503 from /readyz, with the reason
+        return error.read().decode(errors="replace")
+
+
+def _log(kubectl: Kubectl, pod: Pod, unseen: list[str]) -> list[dict[str, Any]]:
+    """Return the last lines of the log that are JSON; the ended container's, where it ended."""
+    ended = ("--previous",) if pod.waiting == "CrashLoopBackOff" else ()
+    try:
+        text = kubectl.text("logs", pod.name, f"--namespace={BOT}", f"--tail={_LINES}", *ended)
+    except Unanswered as error:
+        if not pod.waiting:
+            unseen.append(f"the log of pod {pod.name}: {error}")
+        return []
+    lines: list[dict[str, Any]] = []
+    for line in text.splitlines():
+        try:
+            found = json.loads(line)
+        except ValueError:
+            found = {"message": line}
+        lines.append(found if isinstance(found, dict) else {"message": line})
+    return lines
+
+
+def _last(lines: list[dict[str, Any]], message: str) -> dict[str, Any]:
+    return next((line for line in reversed(lines) if line.get("message") == message), {})
+
+
+def _problem(lines: list[dict[str, Any]]) -> str:
+    """Return the last thing said that is worse than news."""
+    bad = [line for line in lines if line.get("level") in {None, "warning", "error", "critical"}]
+    last: dict[str, Any] = next(reversed(bad), {})
+    words = [str(last.get(key)) for key in ("message", "problem", "remedy") if last.get(key)]
+    return ": ".join(words)[:300]
+
+
+AUDIENCE = "api://AzureADTokenExchange"
+_VAULT_SETTINGS = ("KEYVAULT_NAME", "AZURE_TENANT_ID", "BOT_CLIENT_ID")
+_NOT_FROM_HERE = {"unreachable", "slow", "firewall", "busy", "not_a_vault", "no_identity"}
+
+
+def look_at_vault(
+    kubectl: Kubectl, settings: dict[str, str], unseen: list[str], **options: Any
+) -> tuple[SecretLook, ...]:
+    """Look at both secrets; what says nothing about the bot's own way goes into UNSEEN.
+
+    OPTIONS go to Azure's libraries: tests name their authority so.
+    """
+    if any(not settings.get(name) for name in _VAULT_SETTINGS):
+        return ()
+    try:
+        token = kubectl.text(
+            *("create", "token", ACCOUNT, f"--namespace={BOT}", f"--audience={AUDIENCE}")
+        )
+    except Unanswered as error:
+        unseen.append(f"the vault, as the bot: {error}")
+        return ()
+    with tempfile.TemporaryDirectory(prefix="doctor-") as folder:
+        file = Path(folder) / "token"
+        file.touch(mode=0o600)
+        file.write_text(token.strip())
+        looks = asyncio.run(_ask_vault(settings, file, options))
+    unseen.extend(
+        f"{one.name} in the vault, from this machine: {one.detail}"
+        for one in looks
+        if one.label in _NOT_FROM_HERE
+    )
+    return tuple(one for one in looks if one.label not in _NOT_FROM_HERE)
+
+
+async def _ask_vault(
+    settings: dict[str, str], token: Path, options: dict[str, Any]
+) -> list[SecretLook]:
+    environ = {
+        "AZURE_CLIENT_ID": settings["BOT_CLIENT_ID"],
+        "AZURE_TENANT_ID": settings["AZURE_TENANT_ID"],
+        "AZURE_FEDERATED_TOKEN_FILE": str(token),
+    }
+    address = f"https://{settings['KEYVAULT_NAME']}.vault.azure.net"
+    vault = AzureVault(address, environ, **options)
+    try:
+        return [await _secret(vault, name) for name in SECRETS]
+    finally:
+        await vault.close()
+
+
+async def _secret(vault: AzureVault, name: str) -> SecretLook:
+    try:
+        version = await vault.look(name)
+    except VaultTrouble as trouble:
+        return SecretLook(name=name, label=trouble.label, detail=trouble.detail or str(trouble))
+    return SecretLook(name=name, label="ok" if version.enabled else "disabled")
+
+
+_KINDS = (
+    "gitrepositories.source.toolkit.fluxcd.io",
+    "kustomizations.kustomize.toolkit.fluxcd.io",
+    "imagerepositories.image.toolkit.fluxcd.io",
+    "imagepolicies.image.toolkit.fluxcd.io",
+    "imageupdateautomations.image.toolkit.fluxcd.io",
+)
+_INSTANCE = "fluxinstances.fluxcd.controlplane.io"
+_LOGIN = "login.microsoftonline.com"
+
+
+@dataclass
+class Collector:
+    """One round of looking. PASSIVE: nothing is asked of the vault, nothing of az.
+
+    NAMES are what the set-up called things; they only make remedies complete. SOURCE says whose
+    kubeconfig is used.
+    """
+
+    kubectl: Kubectl
+    passive: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+    unseen: list[str] = field(default_factory=list)
+
+    def facts(self) -> Facts:
+        """Look at everything."""
+        asked = f"{self.kubectl.context()}, {self.source}" if self.source else ""
+        try:
+            version = self.kubectl.text("get", "--raw", "/version")
+            json.loads(version)
+        except (Unanswered, ValueError) as error:
+            return Facts(unreachable=str(error), asked=asked, names=dict(self.names))
+        settings, issuer, found = self._settings(), self._issuer(), self._pods()
+        known, flux = settings or {}, self._flux()
+        return Facts(
+            asked=asked,
+            issuer=issuer,
+            settings=settings,
+            key_vault=not any(map(is_plain, flux)),
+            flux=tuple(flux_object(item) for item in flux),
+            controllers=self._controllers(),
+            pods=found,
+            bot=self._bot(found),
+            secrets=self._secrets(known),
+            vault_resolves=_resolves(known.get("KEYVAULT_NAME", "")),
+            azure=self._azure(known),
+            names=dict(self.names),
+            unseen=tuple(self.unseen),
+        )
+
+    def _settings(self) -> dict[str, str] | None:
+        try:
+            found = self.kubectl.text(
+                *("get", "configmap", "cluster-settings", f"--namespace={FLUX}"),
+                *("--ignore-not-found", "--output=json"),
+            )
+        except Unanswered as error:
+            self.unseen.append(f"cluster-settings in {FLUX}: {error}")
+            return {}
+        return dict(json.loads(found).get("data") or {}) if found else None
+
+    def _issuer(self) -> str:
+        try:
+            found = self.kubectl.text("get", "--raw", "/.well-known/openid-configuration")
+            return str(json.loads(found)["issuer"])
+        except (Unanswered, ValueError, KeyError):
+            return ""  # it only makes a remedy complete
+
+    def _flux(self) -> list[Json]:
+        found: list[Json] = []
+        for kind in (*_KINDS, _INSTANCE):
+            try:
+                found += self.kubectl.items(kind, FLUX)
+            except Unanswered as error:
+                # Flux may have been installed without the operator: then there is no such kind.
+                if kind != _INSTANCE:
+                    self.unseen.append(f"{kind.partition('.')[0]} in {FLUX}: {error}")
+        return found
+
+    def _controllers(self) -> tuple[Pod, ...]:
+        try:
+            return pods(self.kubectl.items("pods", FLUX))
+        except Unanswered as error:
+            self.unseen.append(f"pods in {FLUX}: {error}")
+            return ()
+
+    def _pods(self) -> tuple[Pod, ...]:
+        try:
+            items = self.kubectl.items(
+                "pods", BOT, "--selector=app.kubernetes.io/name=discord-sky-bot"
+            )
+            events = self.kubectl.items("events", BOT, "--field-selector=type=Warning")
+        except Unanswered as error:
+            self.unseen.append(f"pods in {BOT}: {error}")
+            return ()
+        return pods(items, events)
+
+    def _bot(self, found: tuple[Pod, ...]) -> Bot | None:
+        newest = next((pod for pod in found if not pod.leaving), None)
+        if newest is None or newest.mount or newest.stuck or newest.waiting == "ContainerCreating":
+            return None
+        return look_at_bot(self.kubectl, newest, self.unseen)
+
+    def _secrets(self, settings: dict[str, str]) -> tuple[SecretLook, ...]:
+        return () if self.passive else look_at_vault(self.kubectl, settings, self.unseen)
+
+    def _azure(self, settings: dict[str, str]) -> Azure | None:
+        if self.passive:
+            return None
+        return look_at_azure(settings, self.unseen)
+
+
+def _resolves(vault: str) -> bool | None:
+    """Say whether DNS knows the vault's name; None where this machine's DNS cannot tell."""
+    if not vault:
+        return None
+    for host, answer in ((f"{vault}.vault.azure.net", True), (_LOGIN, False)):
+        try:
+            socket.getaddrinfo(host, 443)
+        except OSError:
+            continue
+        return answer
+    return None

@@ -1,0 +1,149 @@
+"""What was chosen and learned, and the local record of it: `clusters/azure/NAME.local.env`.
+
+The record has lines of KEY=value, readable by a shell, the doctor and the person: what was chosen,
+which ids were found, and under MADE what this set-up made. Git ignores it. It is a convenience:
+whether a thing is this set-up's own is read from the thing itself (its tag, label, title or name),
+so that a run that was killed between making and writing, or another machine, knows as much.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from clusters.azure.runner import Stop
+
+NAME = "discord-sky"
+_DEFAULTS = {"AZURE_LOCATION": "eastus", "NODE_SIZE": "Standard_D2s_v5"}
+# The arguments by the values that they set.
+ARGUMENTS = {
+    "subscription": "AZURE_SUBSCRIPTION_ID",
+    "location": "AZURE_LOCATION",
+    "group": "RESOURCE_GROUP",
+    "cluster": "AKS_NAME",
+    "cluster_group": "AKS_RESOURCE_GROUP",
+    "registry": "ACR_NAME",
+    "registry_group": "ACR_RESOURCE_GROUP",
+    "make_cluster": "MAKE_CLUSTER",
+    "make_registry": "MAKE_REGISTRY",
+    "vault": "KEYVAULT_NAME",
+    "node_size": "NODE_SIZE",
+    "repository": "GITHUB_REPOSITORY",
+    "ci_subject": "CI_SUBJECT_GIVEN",
+    "discord_webhook": "DISCORD_WEBHOOK_FILE",
+    "status_token": "STATUS_TOKEN_FILE",
+}
+# The steps by the value with which a person names a thing that may be there, and somebody else's.
+NAMED = {"group": "RESOURCE_GROUP", "cluster": "AKS_NAME", "registry": "ACR_NAME"}
+# Files that may be gone by the next time.
+_ONCE = ("DISCORD_WEBHOOK_FILE", "STATUS_TOKEN_FILE")
+# The tags of the bot's identity by the values that they keep.
+TAGS = {
+    "location": "AZURE_LOCATION",
+    "cluster": "AKS_NAME",
+    "cluster-group": "AKS_RESOURCE_GROUP",
+    "registry": "ACR_NAME",
+    "registry-group": "ACR_RESOURCE_GROUP",
+    "vault": "KEYVAULT_NAME",
+    "repository": "GITHUB_REPOSITORY",
+    "node-size": "NODE_SIZE",
+}
+# What the names come from that nobody chose.
+_IDS = ("NAME", "AZURE_SUBSCRIPTION_ID")
+_FORMS = {
+    "NAME": (r"[a-z][a-z0-9-]{1,20}[a-z0-9]", "3 to 22 small letters, digits and hyphens"),
+    "ACR_NAME": (r"[a-zA-Z0-9]{5,50}", "5 to 50 letters and digits"),
+    "KEYVAULT_NAME": (
+        r"[a-zA-Z](?!.*--)[a-zA-Z0-9-]{1,22}[a-zA-Z0-9]",
+        "3 to 24 letters, digits and single hyphens",
+    ),
+    "GITHUB_REPOSITORY": (r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+", "OWNER/NAME"),
+    "RESOURCE_GROUP": (r"[\w().-]{1,89}[\w()-]", "at most 90 letters, digits and ._()-"),
+    "AKS_NAME": (r"[a-zA-Z0-9](?:[\w-]{0,61}[a-zA-Z0-9])?", "at most 63 letters, digits, - and _"),
+}
+
+
+def given(arguments: argparse.Namespace) -> dict[str, str]:
+    """What the command line says."""
+    named = {value: getattr(arguments, name, None) for name, value in ARGUMENTS.items()}
+    return {name: value for name, value in named.items() if value}
+
+
+def earlier(record: Mapping[str, str]) -> dict[str, str]:
+    """What an earlier run was told; ids are looked up anew each time."""
+    kept = [value for value in ARGUMENTS.values() if value not in _ONCE]
+    return {value: record[value] for value in kept if record.get(value)}
+
+
+def named(said: Mapping[str, str], record: Mapping[str, str]) -> frozenset[str]:
+    """Which steps' things were named, now or earlier, and are not known to be set-up's own."""
+    made = record.get("MADE", "").split(", ")
+    usual = complete({key: record[key] for key in _IDS if key in record}) if record else {}
+    told = {key for key, value in record.items() if value != usual.get(key)} | set(said)
+    return frozenset(step for step, key in NAMED.items() if key in told and step not in made)
+
+
+def complete(values: Mapping[str, str]) -> dict[str, str]:
+    """Fill in what nobody chose. The names that must be the world's only ones come from the ids.
+
+    Raises Stop for a value that Azure or GitHub would refuse.
+    """
+    name = values["NAME"]
+    full = {**_DEFAULTS, "RESOURCE_GROUP": name, "AKS_NAME": name, **values}
+    if "AZURE_SUBSCRIPTION_ID" in full:
+        words = f"{full['AZURE_SUBSCRIPTION_ID']}|{name}"
+        only = hashlib.sha256(words.encode()).hexdigest()[:6]
+        full.setdefault("ACR_NAME", f"{name.replace('-', '')}{only}")
+        full.setdefault("KEYVAULT_NAME", f"{name[:17].rstrip('-')}-{only}")
+    full.setdefault("AKS_RESOURCE_GROUP", full["RESOURCE_GROUP"])
+    full.setdefault("ACR_RESOURCE_GROUP", full["RESOURCE_GROUP"])
+    if "GITHUB_REPOSITORY" in full:
+        full["GIT_URL"] = f"ssh://git@github.com/{full['GITHUB_REPOSITORY']}.git"
+    wrong = [
+        f"{key} is {full[key]!r} and has to be {words}"
+        for key, (form, words) in _FORMS.items()
+        if key in full and not re.fullmatch(form, full[key])
+    ]
+    if wrong:
+        raise Stop("\n".join(wrong))
+    return full
+
+
+def remembered(tags: Mapping[str, str]) -> dict[str, str]:
+    """What the tags of the bot's identity keep of an earlier run's choices."""
+    return {value: tags[tag] for tag, value in TAGS.items() if tags.get(tag)}
+
+
+FOLDER = Path(__file__).resolve().parent
+_HEAD = "# Written by `python -m clusters.azure`. Ids of your Azure: Git ignores this file.\n"
+
+
+def path_of(name: str, folder: Path = FOLDER) -> Path:
+    """Where the record of the set-up NAME lies."""
+    return folder / f"{name}.local.env"
+
+
+def load(path: Path) -> dict[str, str]:
+    """Read a record; empty if there is none."""
+    if not path.exists():
+        return {}
+    lines = (line.strip() for line in path.read_text().splitlines())
+    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    return {key: "".join(shlex.split(value)) for key, value in pairs}
+
+
+def save(path: Path, values: Mapping[str, str]) -> None:
+    """Write a record whole or not at all, for this user only."""
+    text = _HEAD + "".join(f"{key}={shlex.quote(values[key])}\n" for key in sorted(values))
+    if path.exists() and path.read_text() == text:
+        return
+    draft = path.with_name(f"draft-{path.name}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    draft.replace(path)

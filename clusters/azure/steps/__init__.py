@@ -1,0 +1,1 @@
+"""What has to exist, step by step: each is checked, made where it is missing, and undone again."""

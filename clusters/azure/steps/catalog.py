@@ -1,0 +1,54 @@
+"""All steps, in the order in which they are made; teardown goes backwards."""
+
+from __future__ import annotations
+
+from clusters.azure.steps.alerts import ALERTS
+from clusters.azure.steps.azure import (
+    BOT,
+    CI,
+    GROUP,
+    IMAGE_REFLECTOR,
+    OFFICER,
+    PROVIDERS,
+    REGISTRY,
+    ROLES,
+    TRUST,
+    VAULT,
+)
+from clusters.azure.steps.cluster import ACCESS, CLUSTER, ROOM
+from clusters.azure.steps.flux import CLUSTER_SETTINGS, FLUX, FLUX_OPERATOR, KEY, NAMESPACE
+from clusters.azure.steps.github import GUARD_ENVIRONMENT, GUARD_KEY, WORKFLOW_VARIABLES
+from clusters.azure.steps.running import BOT_READY, IMAGE, SECRETS
+
+STEPS = (
+    # What is free comes first; the secrets early, because a person has to type them.
+    PROVIDERS,
+    GROUP,
+    BOT,
+    IMAGE_REFLECTOR,
+    CI,
+    VAULT,
+    OFFICER,
+    SECRETS,
+    REGISTRY,
+    CLUSTER,
+    ACCESS,
+    ROOM,
+    *ROLES,
+    *TRUST,
+    WORKFLOW_VARIABLES,
+    GUARD_ENVIRONMENT,
+    GUARD_KEY,
+    NAMESPACE,
+    KEY,
+    FLUX_OPERATOR,
+    CLUSTER_SETTINGS,
+    FLUX,
+    *ALERTS,
+    IMAGE,
+    BOT_READY,
+)
+# What costs something while it stands (money.py).
+PAID = (REGISTRY, CLUSTER)
+# May belong to somebody else, and is then used and left as it is.
+SHARED = (GROUP, REGISTRY, CLUSTER)

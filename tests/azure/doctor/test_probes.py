@@ -1,0 +1,349 @@
+"""What the doctor gathers: Kubernetes' objects, az, the bot in its pod, and the vault."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from bot.metrics import Metrics
+from clusters.azure.doctor.facts import Azure, Identity, SecretLook
+from clusters.azure.doctor.probes import (
+    Json,
+    Kubectl,
+    Unanswered,
+    flux_object,
+    is_plain,
+    look_at_azure,
+    look_at_vault,
+    pods,
+    samples,
+)
+from tests.azure.azure_cli import judge
+from tests.azure.doctor.healthy import BOT_CLIENT, BOT_SUBJECT, ISSUER, REFLECTOR_CLIENT, facts
+from tests.azure.doctor.test_links import FAULTS, found
+from tests.servers.keyvault import harness
+from tests.servers.keyvault.harness import BOT, TENANT, VAULT, Harness
+from tests.servers.keyvault.records import Fault, FaultKind
+from tests.servers.keyvault.records import Identity as VaultIdentity
+
+
+def a_pod(name: str, created: str, **status: object) -> Json:
+    """A pod as the API server gives it, as far as it matters here."""
+    return {
+        "metadata": {"name": name, "uid": f"uid-{name}", "creationTimestamp": created},
+        "spec": {"nodeName": "node", "containers": [{"image": "r.example/discordskybot:x"}]},
+        "status": {"containerStatuses": [{"ready": False, **status}]},
+    }
+
+
+def an_event(pod: str, message: str, at: str, reason: str = "FailedMount") -> Json:
+    """A warning about POD."""
+    about = {"uid": f"uid-{pod}"}
+    return {"involvedObject": about, "reason": reason, "message": message, "lastTimestamp": at}
+
+
+def test_the_newest_pod_comes_first_with_what_its_container_waits_for() -> None:
+    waiting = {"waiting": {"reason": "ErrImagePull", "message": "not found"}}
+    items = [
+        a_pod("old", "2026-01-01T00:00:00Z", state={"running": {}}),
+        a_pod("new", "2026-01-02T00:00:00Z", state=waiting),
+    ]
+
+    found = pods(items)
+
+    assert [pod.name for pod in found] == ["new", "old"]
+    assert (found[0].waiting, found[0].said) == ("ErrImagePull", "not found")
+    assert found[1].age > found[0].age
+
+
+def test_of_a_pods_warnings_the_newest_that_says_why_is_taken() -> None:
+    """The kubelet says in between that it timed out, which tells nothing."""
+    telling = "MountVolume.SetUp failed for volume: "
+    events = [
+        an_event("one", f"{telling}second", "2026-01-01T00:00:02Z"),
+        an_event("one", f"{telling}first", "2026-01-01T00:00:01Z"),
+        an_event("one", "Unable to attach or mount volumes: timed out", "2026-01-01T00:00:03Z"),
+        an_event("other", f"{telling}of another", "2026-01-01T00:00:04Z"),
+    ]
+
+    (waits,) = pods([a_pod("one", "2026-01-01T00:00:00Z", state={"waiting": {}})], events)
+    (runs,) = pods([a_pod("one", "2026-01-01T00:00:00Z", state={"running": {}})], events)
+
+    assert waits.mount == f"{telling}second"
+    assert runs.mount == ""
+
+
+def test_the_exit_code_is_that_of_the_container_that_ended() -> None:
+    ended = {"terminated": {"exitCode": 2}}
+    crashing = a_pod(
+        "one",
+        "2026-01-01T00:00:00Z",
+        state={"waiting": {"reason": "CrashLoopBackOff"}},
+        lastState=ended,
+    )
+
+    assert pods([crashing])[0].exit_code == 2
+
+
+def test_a_flux_object_without_conditions_has_none() -> None:
+    item = {"kind": "ImagePolicy", "metadata": {"name": "one"}, "spec": {"suspend": True}}
+
+    found = flux_object(item)
+
+    assert (found.ready, found.suspended) == ("", True)
+
+
+def test_the_component_without_key_vault_is_seen() -> None:
+    assert is_plain({"spec": {"components": ["plain-secret"]}})
+    assert not is_plain({"spec": {}})
+
+
+_SCRIPT = """\
+#!{python}
+import json, sys
+with open({calls!r}, "a") as calls:
+    print(json.dumps(sys.argv[1:]), file=calls)
+answers = json.loads({answers!r})
+asked = " ".join(word for word in sys.argv[1:] if not word.startswith("--"))
+for beginning, answer in answers.items():
+    if asked.startswith(beginning):
+        if isinstance(answer, int):
+            sys.exit(answer)
+        print(json.dumps(answer))
+        sys.exit(0)
+sys.exit(f"ERROR: the script does not know {{asked}}")
+"""
+_PRINCIPAL = "principal-of-"
+_WELL = {
+    "account show": {"id": "subscription"},
+    "identity list": [
+        {"name": "sky-bot", "group": "sky", "client": BOT_CLIENT, "principal": f"{_PRINCIPAL}bot"},
+        {"name": "other", "group": "sky", "client": "other", "principal": f"{_PRINCIPAL}other"},
+    ],
+    "keyvault show example-vault": "/vaults/example-vault",
+    "acr list": ["/registries/example"],
+    "identity federated-credential list sky-bot sky": [[ISSUER, BOT_SUBJECT]],
+    f"role assignment list {_PRINCIPAL}bot /vaults/example-vault": ["Key Vault Secrets User"],
+}
+
+
+def ask_az(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, answers: Mapping[str, object]
+) -> tuple[Azure | None, list[str]]:
+    """Ask a script in the place of az; return what was told, and what could not be looked at."""
+    script = folder / "az"
+    script.write_text(
+        _SCRIPT.format(
+            python=sys.executable, answers=json.dumps(answers), calls=str(folder / "calls")
+        )
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    unseen: list[str] = []
+    return look_at_azure(dict(facts().settings or {}), unseen), unseen
+
+
+def test_az_shows_identities_with_whom_they_trust_and_their_roles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, unseen = ask_az(tmp_path, monkeypatch, _WELL)
+
+    assert told == Azure(
+        bot=Identity(
+            name="sky-bot",
+            group="sky",
+            trusts=((ISSUER, BOT_SUBJECT),),
+            roles=("Key Vault Secrets User",),
+        ),
+        reflector=None,
+        unknown_clients=("IMAGE_REFLECTOR_CLIENT_ID",),
+        vault=True,
+    )
+    assert unseen == []
+    assert REFLECTOR_CLIENT not in str(told)
+
+
+@pytest.mark.timeout(1500)  # the Azure CLI is installed within it the first time
+def test_the_real_az_understands_all_that_is_asked_and_advised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask_az(tmp_path, monkeypatch, _WELL)
+    asked = {tuple(json.loads(line)) for line in (tmp_path / "calls").read_text().splitlines()}
+    advised = {
+        tuple(shlex.split(command)[1:])
+        for seen, _, _ in FAULTS.values()
+        for command in found(seen).verdict.commands
+        if command.startswith("az ")
+    }
+
+    verdicts = judge([*sorted(asked), *sorted(advised)], tmp_path)
+
+    assert [(one.argv, one.said) for one in verdicts if not one.understood] == []
+    assert [(one.argv, one.said) for one in verdicts if one.argv in asked and not one.sound] == []
+    assert len(asked) == 6
+    assert len(advised) > 10
+
+
+def test_a_vault_that_az_does_not_find_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, _ = ask_az(tmp_path, monkeypatch, {**_WELL, "keyvault show example-vault": 3})
+
+    assert told is not None
+    assert told.vault is False
+    assert told.bot is not None
+    assert told.bot.roles is None
+
+
+def test_without_a_login_it_is_said_what_could_not_be_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, unseen = ask_az(tmp_path, monkeypatch, {"account show": 1})
+
+    assert told is None
+    assert unseen == [
+        "identities, federated credentials and roles, as Azure has them: az ended with code 1"
+    ]
+
+
+def test_an_answer_that_fails_on_the_way_is_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = {asked: answer for asked, answer in _WELL.items() if "role" not in asked}
+
+    told, unseen = ask_az(tmp_path, monkeypatch, some)
+
+    assert told is None
+    assert "does not know role assignment list" in unseen[0]
+
+
+def test_the_series_that_the_chain_is_told_from_are_the_bots() -> None:
+    metrics = Metrics()
+    for name in ("discord", "openai"):
+        metrics.credential.labels(name).set(1)
+        metrics.credential_usable.labels(name).set(0)
+    metrics.gateway_open.set(1)
+    metrics.model.labels("ok").inc(2)
+    metrics.messages.labels("answer").inc()
+
+    found = samples(metrics.render().decode())
+
+    assert found == {
+        'credential_present{name="discord"}': 1,
+        'credential_present{name="openai"}': 1,
+        'credential_usable{name="discord"}': 0,
+        'credential_usable{name="openai"}': 0,
+        "gateway_open": 1,
+        'model_requests_total{outcome="ok"}': 2,
+    }
+
+
+SETTINGS = {
+    "KEYVAULT_NAME": VAULT,
+    "AZURE_TENANT_ID": TENANT,
+    "BOT_CLIENT_ID": BOT.client_id,
+}
+
+
+class Tokens(Kubectl):
+    """A kubectl that only knows `create token`."""
+
+    def __init__(self, token: Callable[[], str]) -> None:
+        super().__init__()
+        self._token = token
+
+    def text(self, *arguments: str) -> str:
+        """Hand a token out, for the account and the audience that the bot has."""
+        wanted = ("create", "token", "discord-sky-bot", "--namespace=discord-sky")
+        assert arguments == (*wanted, "--audience=api://AzureADTokenExchange")
+        return self._token()
+
+
+@pytest.fixture
+async def vault_harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Harness]:
+    """A vault with both secrets."""
+    values = {"discord-token": "one", "openai-api-key": "two"}
+    async with harness.running(tmp_path, values) as started:
+        for name, value in started.environment.items():
+            monkeypatch.setenv(name, value)
+        yield started
+
+
+async def look_at(
+    vault_harness: Harness, **settings: str
+) -> tuple[tuple[SecretLook, ...], list[str]]:
+    """Look; return what was seen, and what could not be."""
+    unseen: list[str] = []
+    kubectl, known = Tokens(vault_harness.token), {**SETTINGS, **settings}
+    found = await asyncio.to_thread(
+        lambda: look_at_vault(kubectl, known, unseen, **vault_harness.trust)
+    )
+    return found, unseen
+
+
+async def test_both_secrets_are_seen_and_no_value_is_asked_for(vault_harness: Harness) -> None:
+    found, unseen = await look_at(vault_harness)
+
+    assert [(one.name, one.label) for one in found] == [
+        ("discord-token", "ok"),
+        ("openai-api-key", "ok"),
+    ]
+    assert unseen == []
+    asked = {
+        one.operation for one in await vault_harness.control.requests() if one.where == "vault"
+    }
+    assert asked == {"challenge", "versions"}
+
+
+async def test_who_is_refused_is_told_by_azures_own_number(vault_harness: Harness) -> None:
+    stranger = "00000000-0000-0000-0000-0000000000ff"
+
+    unknown, _ = await look_at(vault_harness, BOT_CLIENT_ID=stranger)
+    await vault_harness.control.put(VaultIdentity(**{**BOT.model_dump(), "federations": ()}))
+    untrusted, _ = await look_at(vault_harness)
+    await vault_harness.control.put(VaultIdentity(**{**BOT.model_dump(), "roles": ()}))
+    powerless, _ = await look_at(vault_harness)
+
+    assert {(one.label, one.detail) for one in unknown} == {("identity_refused", "AADSTS700016")}
+    assert {(one.label, one.detail) for one in untrusted} == {("identity_refused", "AADSTS700211")}
+    assert {one.label for one in powerless} == {"denied"}
+
+
+async def test_a_disabled_and_a_missing_secret_are_told_apart(vault_harness: Harness) -> None:
+    store = vault_harness.server.store
+    store.get("discord-token").newest.enabled = False
+    store.delete("openai-api-key")
+
+    found, _ = await look_at(vault_harness)
+
+    assert [one.label for one in found] == ["disabled", "missing"]
+
+
+async def test_a_vault_out_of_this_machines_reach_says_nothing_about_the_bots(
+    vault_harness: Harness,
+) -> None:
+    await vault_harness.control.begin(Fault(kind=FaultKind.UNREACHABLE))
+
+    found, unseen = await look_at(vault_harness)
+
+    assert found == ()
+    assert len(unseen) == 2
+    assert unseen[0].startswith("discord-token in the vault, from this machine")
+
+
+def test_without_the_right_to_make_tokens_it_is_said() -> None:
+    def forbidden() -> str:
+        raise Unanswered("cannot create resource serviceaccounts/token")
+
+    unseen: list[str] = []
+    found = look_at_vault(Tokens(forbidden), SETTINGS, unseen)
+
+    assert found == ()
+    assert unseen == ["the vault, as the bot: cannot create resource serviceaccounts/token"]

@@ -1,0 +1,189 @@
+"""A fake Azure, GitHub and cluster: what az, gh, kubectl and flux see and change.
+
+It keeps state, answers what the set-up asks in the real programs' form, and refuses every command
+and option that it does not know. It follows the rules on which the set-up leans: names that are
+taken, roles that count later, a vault that survives its deletion, an image workflow that pushes
+only with the right subject, a bot that is Ready only if the whole chain to it is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from clusters.azure.runner import Done
+
+SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
+TENANT = "00000000-0000-0000-0000-000000000002"
+REPOSITORY = "example/discord-sky"
+State = dict[str, Any]
+
+
+class Refused(Exception):
+    """The program ends with this code and these words."""
+
+    def __init__(self, code: int, said: str) -> None:
+        super().__init__(said)
+        self.code = code
+
+
+class Unknown(Refused):
+    """A command or an option that the real program may know and this world does not."""
+
+    def __init__(self, argv: list[str]) -> None:
+        super().__init__(2, f"scripted: not known: {shlex.join(argv)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One program that was run; `changes` if it is one that changes something."""
+
+    argv: tuple[str, ...]
+    changes: bool
+
+    @property
+    def line(self) -> str:
+        """As a person would type it."""
+        return shlex.join(self.argv)
+
+
+@dataclass(slots=True)
+class Asked:
+    """One command line, read: its words and its options, each with its values."""
+
+    words: str
+    options: dict[str, list[str]]
+    stdin: str | None
+    env: Mapping[str, str]
+    argv: list[str]
+
+    def one(self, name: str) -> str:
+        """Return the only value of an option."""
+        (value,) = self.options[name]
+        return value
+
+
+Answer = Callable[[State, Asked], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A command this world knows: which options it takes (a ? marks those that may be left out).
+
+    `half`: what it does first, where killing it half-way leaves something behind.
+    """
+
+    answer: Answer
+    options: tuple[str, ...] = ()
+    changes: bool = False
+    half: Answer | None = None
+
+
+def fresh() -> State:
+    """Return an empty subscription, a repository without settings, and a person logged in."""
+    return {
+        "azure": {
+            "providers": ["Microsoft.Storage"],
+            "groups": {},
+            "resources": {},
+            "deleted": {},
+            "roles": {},
+            "secrets": {},
+            "images": {},
+            "grant": ["*"],
+            "deny": [],
+            "role_delay": 2,
+        },
+        "github": {
+            "variables": {},
+            "environments": {},
+            "keys": [],
+            "runs": [],
+            "oidc": {
+                "use_default": True,
+                "use_immutable_subject": True,
+                "sub_claim_prefix": "repo:example@11/discord-sky@22",
+            },
+        },
+        "clusters": {},
+        "count": 0,
+    }
+
+
+def guid(words: str) -> str:
+    """Make an id from what it belongs to, so that the same thing made again has the same id."""
+    found = hashlib.sha256(words.encode()).hexdigest()
+    return f"{found[:8]}-0000-0000-0000-{found[8:20]}"
+
+
+def number(state: State) -> int:
+    """Count on: for ids that are never given twice."""
+    state["count"] = int(state["count"]) + 1
+    return int(state["count"])
+
+
+@dataclass(slots=True)
+class World:
+    """The state with the programs that work on it; `calls` remembers each that was run."""
+
+    programs: Mapping[str, Callable[[list[str], str | None, Mapping[str, str]], tuple[Asked, Verb]]]
+    state: State = field(default_factory=fresh)
+    calls: list[Call] = field(default_factory=list)
+    # Called with each command that changes something, before it and after it.
+    witness: Callable[[Call, str], None] = lambda _call, _when: None
+
+    def execute(
+        self, argv: list[str], stdin: str | None, env: Mapping[str, str], *, live: bool
+    ) -> Done:
+        """Run one program; see clusters.azure.desk.Execute."""
+        del live
+        try:
+            asked, verb = self.programs[argv[0]](argv, stdin, env)
+        except Refused as refused:
+            self.calls.append(Call(tuple(argv), changes=False))
+            return Done(refused.code, "", str(refused))
+        call = Call(tuple(argv), changes=verb.changes)
+        self.calls.append(call)
+        if verb.changes:
+            self.witness(call, "before")
+        try:
+            if verb.half is not None:
+                verb.half(self.state, asked)
+                self.witness(call, "half-way")
+            said = verb.answer(self.state, asked)
+        except Refused as refused:
+            return Done(refused.code, "", str(refused))
+        if verb.changes:
+            self.witness(call, "after")
+        return Done(0, said if isinstance(said, str) else json.dumps(said), "")
+
+    @property
+    def changed(self) -> list[str]:
+        """The commands so far that change something."""
+        return [call.line for call in self.calls if call.changes]
+
+
+def read(
+    verbs: Mapping[str, Verb], argv: list[str], stdin: str | None, env: Mapping[str, str]
+) -> tuple[Asked, Verb]:
+    """Take a command line of the form `program words --option values …` apart. Raises Unknown."""
+    words: list[str] = []
+    options: dict[str, list[str]] = {}
+    values = words
+    for word in argv[1:]:
+        if word.startswith("-") and len(word) > 1:
+            values = options.setdefault(word, [])
+        else:
+            values.append(word)
+    known = verbs.get(" ".join(words))
+    if known is None:
+        raise Unknown(argv)
+    may = {name.rstrip("?") for name in known.options}
+    must = {name for name in known.options if not name.endswith("?")}
+    if set(options) - may or must - set(options):
+        raise Unknown(argv)
+    return Asked(" ".join(words), options, stdin, env, argv), known

@@ -1,0 +1,230 @@
+"""Every branch of set-up and teardown, run in scripted worlds, for the command lines they print."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.azure.azure_cli import Verdict, environment, installed, judge
+from tests.azure.conftest import Stage
+from tests.azure.fake.world import State
+
+PACKAGE = Path(__file__).parents[2] / "clusters" / "azure"
+_ADVICE = re.compile(r"(?<![\w-])az ([a-z][^\n]*?)(?:, then |\.? *$|\.\n)", re.MULTILINE)
+Line = tuple[str, ...]
+
+
+def _only(state: State, kind: str) -> State:
+    (found,) = [one for one in state["azure"]["resources"].values() if one["type"].endswith(kind)]
+    assert isinstance(found, dict)
+    return found
+
+
+def _new(folder: Path, number: int) -> Stage:
+    here = folder / str(number)
+    here.mkdir()
+    return Stage(here)
+
+
+def all_branches(folder: Path) -> list[Stage]:
+    """Run them; what each ran and said is in its stage."""
+    whole, again, shared, robot, broken, tight, abac = (_new(folder, number) for number in range(7))
+    assert [whole.run(action) for action in ("up", "up", "teardown")] == [0, 0, 0]
+    # The vault comes back from the dead; Azure is still at work on the cluster.
+    assert again.run("up") == 0
+    _only(again.world.state, "managedClusters")["provisioningState"] = "Creating"
+    assert [again.run(action) for action in ("up", "teardown", "up")] == [0, 0, 0]
+    # Somebody else's cluster and registry, found by name.
+    shared.others_have(["cluster", "registry"])
+    names = ("--cluster", "theirs", "--registry", "theirs123")
+    assert [shared.run(action, *names) for action in ("up", "teardown")] == [0, 0]
+    robot.world.state["azure"]["user"] = {"name": "00000000-1111", "type": "servicePrincipal"}
+    assert robot.run("up") == 0
+    _break(broken)
+    _refuse_abac(abac)
+    _fill(tight)
+    return [whole, again, shared, robot, broken, tight, abac]
+
+
+def _break(stage: Stage) -> None:
+    """Take away what a cluster and a vault have to have; the advice is what is wanted."""
+    assert stage.run("up") == 0
+    cluster = _only(stage.world.state, "managedClusters")
+    cluster["oidcIssuerProfile"]["enabled"] = False
+    cluster["securityProfile"]["workloadIdentity"]["enabled"] = False
+    cluster["networkProfile"]["networkPolicy"] = "none"
+    cluster["addonProfiles"]["azureKeyvaultSecretsProvider"]["config"] = {}
+    cluster["powerState"]["code"] = "Stopped"
+    cluster["provisioningState"] = "Failed"
+    cluster["currentKubernetesVersion"] = "1.29.4"
+    assert stage.run("up") == 1
+    cluster["addonProfiles"] = {}
+    assert stage.run("up") == 1
+    stage.world.state["azure"]["resources"].pop(cluster["id"])
+    _only(stage.world.state, "vaults")["properties"]["enableRbacAuthorization"] = False
+    assert stage.run("up") == 1
+
+
+def _refuse_abac(stage: Stage) -> None:
+    assert stage.run("up") == 0
+    _only(stage.world.state, "registries")["roleAssignmentMode"] = "AbacRepositoryPermissions"
+    assert stage.run("up") == 1
+
+
+def _fill(stage: Stage) -> None:
+    stage.others_have(["cluster"])
+    (cluster,) = stage.world.state["clusters"].values()
+    cluster["taken"] = {"cpu": "1700m", "memory": "1400Mi"}
+    assert stage.run("up", "--cluster", "theirs") == 1
+    cluster["node"] = {"taint": "NoSchedule"}
+    assert stage.run("up", "--cluster", "theirs") == 1
+
+
+def run_lines(stages: list[Stage]) -> set[Line]:
+    """Each `az` line that was run."""
+    return {call.argv[1:] for stage in stages for call in stage.world.calls if call.argv[0] == "az"}
+
+
+def advised_lines(stages: list[Stage]) -> set[Line]:
+    """Each `az` line that a person is told to run, in errors and remedies."""
+    said = "\n".join(text for stage in stages for text in stage.said if not text.startswith("  az"))
+    return {tuple(shlex.split(found)) for found in _ADVICE.findall(said)}
+
+
+def _text(node: ast.expr) -> str:
+    """Read a literal; what is filled into it becomes a gap."""
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    return "".join(str(one.value) if isinstance(one, ast.Constant) else " \0 " for one in parts)
+
+
+def written_lines() -> dict[str, set[str]]:
+    """Each `az("…")` in the package: its words, and the options that are written in its text."""
+    lines: dict[str, set[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "az"):
+                continue
+            text = _text(node.args[0])
+            words = re.split(r" -|\0", text)[0].strip()
+            lines.setdefault(words, set()).update(re.findall(r"(?<= )--[a-z-]+", " " + text))
+    return lines
+
+
+# The Azure CLI is installed within it the first time: 400 MB.
+pytestmark = pytest.mark.timeout(1500)
+REPOSITORY_ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Judged:
+    """What was run and advised in all branches, and what the real `az` said of it."""
+
+    run: set[Line]
+    advised: set[Line]
+    verdicts: dict[Line, Verdict]
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    """Run everything, and let the real program judge it in one go."""
+    stages = all_branches(tmp_path_factory.mktemp("branches"))
+    run, advised = run_lines(stages), advised_lines(stages)
+    every = sorted(run | advised | _dry_lines(tmp_path_factory.mktemp("dry")) | _documented_lines())
+    verdicts = judge(every, tmp_path_factory.mktemp("home"))
+    return Judged(run, advised, {verdict.argv: verdict for verdict in verdicts})
+
+
+def _dry_lines(folder: Path) -> set[Line]:
+    """What --dry-run prints, unknown values as they stand there."""
+    stage = Stage(folder)
+    assert [stage.run(action, "--dry-run") for action in ("up", "teardown")] == [0, 0]
+    assert stage.world.calls == []
+    found = re.findall(r"^  (?:# look:  )?az (.*)$", stage.text, re.MULTILINE)
+    return {tuple(shlex.split(line)) for line in found}
+
+
+def _documented_lines() -> set[Line]:
+    """The lines that README.md of this room tells a person to type."""
+    text = (REPOSITORY_ROOT / "clusters/azure/README.md").read_text().replace("\\\n", " ")
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("az ")]
+    return {tuple(shlex.split(line, comments=True)[1:]) for line in lines}
+
+
+def test_the_real_parser_understands_every_line(judged: Judged) -> None:
+    refused = [verdict for verdict in judged.verdicts.values() if not verdict.understood]
+
+    assert [(shlex.join(one.argv), one.said) for one in refused] == []
+
+
+def test_with_real_values_nothing_but_the_network_is_missing(judged: Judged) -> None:
+    """Validators and the commands' own code take values and combinations of options, too."""
+    unsound = [judged.verdicts[line] for line in judged.run if not judged.verdicts[line].sound]
+
+    assert [(shlex.join(one.argv), one.said) for one in unsound] == []
+
+
+def test_every_line_of_the_source_was_among_them(judged: Judged) -> None:
+    """No `az(…)` is left out: each one's words and options were run in some branch."""
+    seen: dict[str, set[str]] = {}
+    for line in judged.run:
+        words = " ".join(line).split(" -")[0]
+        seen.setdefault(words, set()).update(word for word in line if word.startswith("--"))
+
+    missing = {
+        words: options - seen.get(words, set())
+        for words, options in written_lines().items()
+        if words not in seen or options - seen[words]
+    }
+
+    assert missing == {}
+
+
+def test_advice_was_seen(judged: Judged) -> None:
+    """The remedies for existing resources are command lines too."""
+    words = {" ".join(line).split(" -")[0] for line in judged.advised}
+
+    assert words >= {
+        "acr update",
+        "aks enable-addons",
+        "aks nodepool add",
+        "aks nodepool scale",
+        "aks start",
+        "aks update",
+        "aks upgrade",
+        "keyvault update",
+    }
+
+
+def test_the_judge_tells_good_from_bad(tmp_path: Path) -> None:
+    """In one process, one after the other, as a terminal would."""
+    good: Line = ("acr", "show", "--name", "example", "--output", "json")
+    # Only the command's own code knows that these two options do not go together.
+    late: Line = ("resource", "list", "--tag", "a=b", "--resource-type", "Microsoft.Maps/accounts")
+    lines: list[Line] = [good, ("acr", "show", "--nme", "example"), ("acr", "show"), late, good]
+
+    verdicts = judge(lines, tmp_path)
+
+    assert [verdict.understood for verdict in verdicts] == [True, False, False, True, True]
+    assert [verdict.sound for verdict in verdicts] == [True, False, False, False, True]
+
+
+@pytest.mark.parametrize(("option", "code"), [("--name", 1), ("--nme", 2)])
+def test_the_judge_says_what_the_program_says(option: str, code: int, tmp_path: Path) -> None:
+    """The same from a process of its own, as a person starts it."""
+    line: Line = ("acr", "show", option, "example", "--output", "json")
+    command = [str(installed()), "-m", "azure.cli", *line]
+
+    done = subprocess.run(
+        command, env=environment(tmp_path), capture_output=True, text=True, check=False
+    )
+
+    (verdict,) = judge([line], tmp_path)
+    assert done.returncode == verdict.code == code
+    assert done.stderr.splitlines()[0] == verdict.said.splitlines()[0]
