@@ -1,4 +1,4 @@
-"""Composition root: arguments and record -> desk -> up, teardown or doctor -> exit code."""
+"""Composition root: arguments and record -> runner -> up, teardown or doctor -> exit code."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ from pathlib import Path
 
 from clusters.azure.cli import parser
 from clusters.azure.doctor.command import main as doctor
-from clusters.azure.runner import Desk, Execute, Shell, Stop
-from clusters.azure.state import FOLDER, earlier, given, load, named, path_of
+from clusters.azure.runner import Execute, Runner, Shell, Stop
+from clusters.azure.state import (
+    FOLDER,
+    from_arguments,
+    from_record,
+    load_record,
+    named,
+    record_path,
+)
 from clusters.azure.teardown import teardown
 from clusters.azure.up import up
 
@@ -33,24 +40,24 @@ def main(
     chosen = parser().parse_args(arguments)
     told = say or _say
     try:
-        file = path_of(chosen.name, folder)
-        before = load(file)
+        file = record_path(chosen.name, folder)
+        before = load_record(file)
         values = {
-            **earlier(before),
-            **given(chosen),
+            **from_record(before),
+            **from_arguments(chosen),
             "NAME": chosen.name,
             "KUBECONFIG": str(folder / f"{chosen.name}.local.kubeconfig"),
         }
-        desk = Desk(
+        runner = Runner(
             values=values,
             execute=execute or Shell(told),
             say=told,
             sleep=sleep,
-            dry=chosen.dry_run,
+            dry_run=chosen.dry_run,
             tight=getattr(chosen, "tight", False),
-            named=named(given(chosen), before),
+            named=named(from_arguments(chosen), before),
         )
-        _ACTIONS[chosen.action](desk, file, (lambda _: True) if chosen.yes else _asked)
+        _ACTIONS[chosen.action](runner, file, (lambda _: True) if chosen.yes else _asked)
     except Stop as stop:
         told(f"\n{stop}")
         return 1

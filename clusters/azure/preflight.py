@@ -13,11 +13,11 @@ from clusters.azure.state import NAMED
 from clusters.azure.steps.azure import REGISTRY
 from clusters.azure.steps.catalog import PAID
 from clusters.azure.steps.cluster import CLUSTER
-from clusters.azure.steps.model import at
+from clusters.azure.steps.model import get_path
 
 if TYPE_CHECKING:
-    from clusters.azure.runner import Desk
-    from clusters.azure.steps.model import Found, Step
+    from clusters.azure.runner import Runner
+    from clusters.azure.steps.model import Step, StepState
 
 
 # Program, how it tells its version, the oldest that will do, where to get it.
@@ -44,72 +44,72 @@ _REGISTRY_ACTIONS = (
 )
 
 
-def versions(desk: Desk) -> None:
+def versions(runner: Runner) -> None:
     """Raise Stop that names every program that is missing or too old."""
     lacking: list[str] = []
     for program, command, oldest, source in _PROGRAMS:
         wanted = ".".join(str(part) for part in oldest)
         needed = f"{wanted} or newer is needed: {source}"
         try:
-            done = desk.try_(command)
+            done = runner.attempt(command)
         except NotInstalled:
             lacking.append(f"{program} is not installed; {needed}")
             continue
         if done is None:
             continue
-        found = re.search(r"v?(\d+)\.(\d+)\.(\d+)", done.out)
+        found = re.search(r"v?(\d+)\.(\d+)\.(\d+)", done.stdout)
         have = tuple(int(part) for part in found.groups()) if found else ()
         if have < oldest:
             shown = ".".join(str(part) for part in have) or "of no known version"
             lacking.append(f"{program} is {shown}; {needed}")
             continue
-        desk.say(f"  {program} {'.'.join(str(part) for part in have)}")
+        runner.say(f"  {program} {'.'.join(str(part) for part in have)}")
     if lacking:
         raise Stop("\n".join((*lacking, f"What set-up needs, in one table: {PROGRAMS}")))
 
 
-def account(desk: Desk) -> None:
+def account(runner: Runner) -> None:
     """Learn subscription and directory. Raises Stop if nobody is logged in."""
-    wanted = desk.values.get("AZURE_SUBSCRIPTION_ID")
+    wanted = runner.values.get("AZURE_SUBSCRIPTION_ID")
     choice = "--subscription $AZURE_SUBSCRIPTION_ID" if wanted else ""
-    seen = desk.ask(az(f"account show {choice}", subscription=False))
+    seen = runner.query(az(f"account show {choice}", subscription=False))
     if seen is None:
-        desk.values["CALLER_KIND"] = "User"
+        runner.values["CALLER_KIND"] = "User"
         return
-    desk.values["AZURE_SUBSCRIPTION_ID"] = seen["id"]
-    desk.values["AZURE_TENANT_ID"] = seen["tenantId"]
-    desk.say(f"  subscription {seen['name']}, as {seen['user']['name']}")
-    desk.values["CALLER_KIND"] = "User" if seen["user"]["type"] == "user" else "ServicePrincipal"
-    desk.values["CALLER_NAME"] = seen["user"]["name"]
+    runner.values["AZURE_SUBSCRIPTION_ID"] = seen["id"]
+    runner.values["AZURE_TENANT_ID"] = seen["tenantId"]
+    runner.say(f"  subscription {seen['name']}, as {seen['user']['name']}")
+    runner.values["CALLER_KIND"] = "User" if seen["user"]["type"] == "user" else "ServicePrincipal"
+    runner.values["CALLER_NAME"] = seen["user"]["name"]
 
 
-def caller(desk: Desk) -> None:
+def caller(runner: Runner) -> None:
     """Learn the object id of whoever is logged in: they get the role that sets secrets."""
-    if desk.dry or desk.values["CALLER_KIND"] == "User":
-        seen = desk.ask(az("ad signed-in-user show", subscription=False))
-    if desk.dry or desk.values["CALLER_KIND"] != "User":
-        seen = desk.ask(az("ad sp show --id $CALLER_NAME", subscription=False))
+    if runner.dry_run or runner.values["CALLER_KIND"] == "User":
+        seen = runner.query(az("ad signed-in-user show", subscription=False))
+    if runner.dry_run or runner.values["CALLER_KIND"] != "User":
+        seen = runner.query(az("ad sp show --id $CALLER_NAME", subscription=False))
     if seen is not None:
-        desk.values["CALLER_PRINCIPAL_ID"] = seen["id"]
+        runner.values["CALLER_PRINCIPAL_ID"] = seen["id"]
 
 
-def permissions(desk: Desk, *, group: bool, cluster: bool, registry: bool) -> None:
+def permissions(runner: Runner, *, group: bool, cluster: bool, registry: bool) -> None:
     """Raise Stop if the caller lacks a permission. The rest: which of the three are there."""
-    needed: dict[str, tuple[str, ...]] = {desk.values["RESOURCE_GROUP"]: _OWN_ACTIONS}
+    needed: dict[str, tuple[str, ...]] = {runner.values["RESOURCE_GROUP"]: _OWN_ACTIONS}
     for value, there, actions in (
         ("AKS_RESOURCE_GROUP", cluster, _CLUSTER_ACTIONS),
         ("ACR_RESOURCE_GROUP", registry, _REGISTRY_ACTIONS),
     ):
-        where = desk.values[value]
+        where = runner.values[value]
         needed[where] = (*needed.get(where, ()), *actions[there])
     for where, actions_there in needed.items():
-        exists = group or where != desk.values["RESOURCE_GROUP"]
-        _check_permissions(desk, f"/resourceGroups/{where}" if exists else "", actions_there)
+        exists = group or where != runner.values["RESOURCE_GROUP"]
+        _check_permissions(runner, f"/resourceGroups/{where}" if exists else "", actions_there)
 
 
-def _check_permissions(desk: Desk, scope: str, needed: tuple[str, ...]) -> None:
+def _check_permissions(runner: Runner, scope: str, needed: tuple[str, ...]) -> None:
     """Raise Stop, with the roles that would do, if the caller lacks a permission there."""
-    seen = desk.ask(
+    seen = runner.query(
         az(
             f"rest --method get --url /subscriptions/$AZURE_SUBSCRIPTION_ID{scope}/providers/"
             "Microsoft.Authorization/permissions?api-version=2022-04-01",
@@ -122,7 +122,7 @@ def _check_permissions(desk: Desk, scope: str, needed: tuple[str, ...]) -> None:
     if lacking:
         where = f" in {scope.removeprefix('/resourceGroups/')}" if scope else ""
         raise Stop(
-            f"{desk.values['CALLER_NAME']} may not{where}: {', '.join(lacking)}.\nThe role Owner "
+            f"{runner.values['CALLER_NAME']} may not{where}: {', '.join(lacking)}.\nThe role Owner "
             "does, on the subscription or on each resource group that is used; or Contributor "
             "with Role Based Access Control Administrator."
         )
@@ -140,27 +140,27 @@ def _matches(patterns: list[str], action: str) -> bool:
     return any(fnmatch.fnmatch(action.lower(), pattern.lower()) for pattern in patterns)
 
 
-def repository(desk: Desk, followed: str) -> None:
+def repository(runner: Runner, followed: str) -> None:
     """Learn which repository: the one that was named, or this checkout's.
 
     Raises Stop where that is not FOLLOWED, for which this set-up was made: its keys are there.
     """
-    wanted = "$GITHUB_REPOSITORY" if "GITHUB_REPOSITORY" in desk.values else ""
-    seen = desk.ask(gh(f"repo view {wanted} --json nameWithOwner"))
+    wanted = "$GITHUB_REPOSITORY" if "GITHUB_REPOSITORY" in runner.values else ""
+    seen = runner.query(gh(f"repo view {wanted} --json nameWithOwner"))
     if seen is not None:
-        desk.values["GITHUB_REPOSITORY"] = seen["nameWithOwner"]
-        desk.say(f"  repository {seen['nameWithOwner']}")
-        _refuse_another(desk, followed)
+        runner.values["GITHUB_REPOSITORY"] = seen["nameWithOwner"]
+        runner.say(f"  repository {seen['nameWithOwner']}")
+        _refuse_another(runner, followed)
 
 
-def _refuse_another(desk: Desk, followed: str) -> None:
-    named = desk.values["GITHUB_REPOSITORY"]
+def _refuse_another(runner: Runner, followed: str) -> None:
+    named = runner.values["GITHUB_REPOSITORY"]
     if not followed or followed.lower() == named.lower():
         return
-    seen = desk.ask(gh("api repos/$FOLLOWED"), FOLLOWED=followed)
+    seen = runner.query(gh("api repos/$FOLLOWED"), FOLLOWED=followed)
     if seen is None or seen["full_name"].lower() == named.lower():
         return  # deleted, or renamed since
-    name = desk.values["NAME"]
+    name = runner.values["NAME"]
     raise Stop(
         f"The set-up {name} was made for {seen['full_name']}, where its deploy keys and "
         f"variables are, and not for {named}. For another bot give it another name: --name. "
@@ -169,10 +169,10 @@ def _refuse_another(desk: Desk, followed: str) -> None:
     )
 
 
-def repository_settings(desk: Desk) -> None:
+def repository_settings(runner: Runner) -> None:
     """Learn the subject of its tokens. Raises Stop if its settings are closed to you."""
-    repo = desk.ask(gh("api repos/$GITHUB_REPOSITORY"))
-    setting = desk.ask(gh("api repos/$GITHUB_REPOSITORY/actions/oidc/customization/sub"))
+    repo = runner.query(gh("api repos/$GITHUB_REPOSITORY"))
+    setting = runner.query(gh("api repos/$GITHUB_REPOSITORY/actions/oidc/customization/sub"))
     if repo is None:
         return
     if not repo["permissions"].get("admin"):
@@ -182,23 +182,23 @@ def repository_settings(desk: Desk) -> None:
         )
     if repo["default_branch"] != "main":
         raise Stop(f"The default branch of {repo['full_name']} is not main.")
-    _environments(desk, repo)
-    given = desk.values.get("CI_SUBJECT_GIVEN")
-    desk.values["CI_SUBJECT"] = given or subject(repo, setting or {})
+    _environments(runner, repo)
+    given = runner.values.get("CI_SUBJECT_GIVEN")
+    runner.values["CI_SUBJECT"] = given or subject(repo, setting or {})
 
 
-def _environments(desk: Desk, repo: Any) -> None:
+def _environments(runner: Runner, repo: Any) -> None:
     """Raise Stop where GitHub is known to have no environments: private, on the free plan."""
     if not repo["private"]:
         return
     owner = repo["owner"]
     account = "api user" if owner["type"] == "User" else f"api orgs/{owner['login']}"
     try:
-        seen = desk.ask(gh(account))
+        seen = runner.query(gh(account))
     except CommandFailed:  # a token that may not ask
         return
     # Somebody else's plan is not shown, and one's own only to a login that may read it.
-    if at(seen, "login") == owner["login"] and at(seen, "plan.name") == "free":
+    if get_path(seen, "login") == owner["login"] and get_path(seen, "plan.name") == "free":
         raise Stop(
             f"{repo['full_name']} is private and {owner['login']} is on GitHub's free plan, which "
             "has no environments for private repositories: the rollback guard needs one. Make the "
@@ -206,16 +206,16 @@ def _environments(desk: Desk, repo: Any) -> None:
         )
 
 
-def size(desk: Desk) -> None:
+def size(runner: Runner) -> None:
     """Raise Stop if this subscription cannot have the node in this region."""
     where = "--location $AZURE_LOCATION"
-    skus = desk.ask(
+    skus = runner.query(
         az(f"vm list-skus {where} --size $NODE_SIZE --resource-type virtualMachines --all")
     )
-    usage = desk.ask(az(f"vm list-usage {where}"))
+    usage = runner.query(az(f"vm list-usage {where}"))
     if skus is None or usage is None:
         return
-    wanted, region = desk.values["NODE_SIZE"], desk.values["AZURE_LOCATION"]
+    wanted, region = runner.values["NODE_SIZE"], runner.values["AZURE_LOCATION"]
     found = next((one for one in skus if one["name"] == wanted), None)
     if found is None or any(one["type"] == "Location" for one in found["restrictions"]):
         raise Stop(
@@ -267,23 +267,27 @@ _MAY_EXIST = {
 }
 
 
-def meant(desk: Desk, step: Step) -> bool:
+def meant(runner: Runner, step: Step) -> bool:
     """Tell whether STEP's thing was named, and nobody said that it is to be made."""
-    return step in _MAY_EXIST and step.name in desk.named and _MAY_EXIST[step][0] not in desk.values
+    return (
+        step in _MAY_EXIST
+        and step.name in runner.named
+        and _MAY_EXIST[step][0] not in runner.values
+    )
 
 
-def refuse_missing(desk: Desk, found: Mapping[Step, Found]) -> None:
+def refuse_missing(runner: Runner, found: Mapping[Step, StepState]) -> None:
     """Raise Stop for one that was named and is not there: a slip of the pen is not to cost."""
     for step, (_, lister) in _MAY_EXIST.items():
-        if meant(desk, step) and not found[step].there and not desk.dry:
+        if meant(runner, step) and not found[step].exists and not runner.dry_run:
             raise Stop(
-                f"There is no {step.name} {desk.values[NAMED[step.name]]}, and a name that you "
+                f"There is no {step.name} {runner.values[NAMED[step.name]]}, and a name that you "
                 f"give means one that is there. To have it made, say --make-{step.name}. "
                 f"Which there are: {lister}"
             )
 
 
-Ask = Callable[[str], bool]
+Confirm = Callable[[str], bool]
 _PLACES = {
     "azure": "Azure, region $AZURE_LOCATION, resource group $RESOURCE_GROUP",
     "cluster": "the cluster $AKS_NAME",
@@ -291,18 +295,18 @@ _PLACES = {
 }
 
 
-def ask_for(desk: Desk, steps: list[Step], ask: Ask) -> None:
+def confirm(runner: Runner, steps: list[Step], ask: Confirm) -> None:
     """Say what of STEPS may be made, then ask. Raises Stop at a no."""
-    desk.say("\nThis will be made, at most; what is there already is used as it is:")
+    runner.say("\nThis will be made, at most; what is there already is used as it is:")
     for place, where in _PLACES.items():
-        names = ", ".join(step.name for step in steps if step.place == place and step.make)
-        desk.say(f"  {desk.filled(where)}: {names}")
+        names = ", ".join(step.name for step in steps if step.place == place and step.create)
+        runner.say(f"  {runner.fill(where)}: {names}")
     paid = [step for step in PAID if step in steps]
     if paid:
-        desk.say("\nThis will cost, as long as it stands:")
-        desk.say(table(paid, desk.values["NODE_SIZE"], desk.values["AZURE_LOCATION"]))
-        desk.say("`make azure-teardown` ends it. How it was reckoned: clusters/azure/README.md.")
+        runner.say("\nThis will cost, as long as it stands:")
+        runner.say(table(paid, runner.values["NODE_SIZE"], runner.values["AZURE_LOCATION"]))
+        runner.say("`make azure-teardown` ends it. How it was reckoned: clusters/azure/README.md.")
     else:
-        desk.say("\nNothing of it costs by the month but the vault, some cents.")
-    if not desk.dry and not ask("Make it?"):
+        runner.say("\nNothing of it costs by the month but the vault, some cents.")
+    if not runner.dry_run and not ask("Make it?"):
         raise Stop("Nothing was made.")

@@ -19,7 +19,7 @@ NODE_HOURS = {"Standard_D2s_v5": 0.096, "Standard_D4s_v5": 0.192}
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LineItem:
     """One line of the bill: dollars a month, or None if the size is not in the table."""
 
     what: str
@@ -27,23 +27,23 @@ class Line:
     how: str
 
 
-def lines(step: Step, node_size: str) -> tuple[Line, ...]:
+def lines(step: Step, node_size: str) -> tuple[LineItem, ...]:
     """What a step costs a month once it is made."""
     if step is REGISTRY:
-        return (Line("registry, Basic", 0.1666 * 365 / 12, "0.1666 a day, 10 GiB included"),)
+        return (LineItem("registry, Basic", 0.1666 * 365 / 12, "0.1666 a day, 10 GiB included"),)
     if step is not CLUSTER:
         return ()
     hour = NODE_HOURS.get(node_size)
     return (
-        Line("cluster management, free tier", 0.0, "no charge, no promise of uptime"),
-        Line(
+        LineItem("cluster management, free tier", 0.0, "no charge, no promise of uptime"),
+        LineItem(
             f"one node, {node_size}",
             hour * HOURS if hour is not None else None,
             f"{hour} an hour" if hour is not None else "see Azure's calculator",
         ),
-        Line("its disk, 64 GiB Premium SSD (P6)", 10.21, "10.21 a month"),
-        Line("load balancer for outgoing traffic", 0.025 * HOURS, "0.025 an hour"),
-        Line("its public address", 0.005 * HOURS, "0.005 an hour"),
+        LineItem("its disk, 64 GiB Premium SSD (P6)", 10.21, "10.21 a month"),
+        LineItem("load balancer for outgoing traffic", 0.025 * HOURS, "0.025 an hour"),
+        LineItem("its public address", 0.005 * HOURS, "0.005 an hour"),
     )
 
 

@@ -94,27 +94,29 @@ class Command:
 
     words: tuple[str, ...]
     stdin: str | None = None
-    reads: str = ""
+    stdin_label: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
 
     def argv(self, values: Mapping[str, str]) -> list[str]:
         """Fill the values in. Raises KeyError for one that is not known."""
         return [string.Template(word).substitute(values) for word in self.words]
 
-    def shown(self, values: Mapping[str, str]) -> str:
+    def display(self, values: Mapping[str, str]) -> str:
         """Return what a person could paste; what is not known yet stays `$NAME`.
 
         How az answers is of no interest to a person, and left out.
         """
         words = self.words[: -len(_JSON)] if self.words[-len(_JSON) :] == _JSON else self.words
         line = " ".join(_shown(word, values) for word in words).replace(f"{ROOT}/", "")
-        if not self.reads:
+        if not self.stdin_label:
             return line
         return (
-            f"{line} < {self.reads}" if (ROOT / self.reads).exists() else f"{line}  # {self.reads}"
+            f"{line} < {self.stdin_label}"
+            if (ROOT / self.stdin_label).exists()
+            else f"{line}  # {self.stdin_label}"
         )
 
-    def reading(self, stdin: str, described: str) -> Command:
+    def with_stdin(self, stdin: str, described: str) -> Command:
         """Return the same command with something on its standard input."""
         return Command(self.words, stdin, described, self.env)
 
@@ -163,12 +165,12 @@ _MISSING = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Completed:
     """How a program ended."""
 
     code: int
-    out: str
-    err: str
+    stdout: str
+    stderr: str
 
 
 class Execute(Protocol):
@@ -176,27 +178,27 @@ class Execute(Protocol):
 
     def __call__(
         self, argv: list[str], stdin: str | None, env: Mapping[str, str], *, live: bool
-    ) -> Done:
+    ) -> Completed:
         """Return how it ended."""
         ...
 
 
 @dataclass(slots=True)
-class Desk:
+class Runner:
     """One run of up or teardown. In a dry run nothing is executed: what would be is said."""
 
     values: dict[str, str]
     execute: Execute
     say: Callable[[str], None]
     sleep: Callable[[float], None]
-    dry: bool = False
+    dry_run: bool = False
     tight: bool = False  # whether a node with too little room will do
     named: frozenset[str] = frozenset()  # steps whose thing a person named, and may have already
     made: set[str] = field(default_factory=set)
-    noted: set[str] = field(default_factory=set)  # in a dry run: what GitHub's list would have
+    claimed: set[str] = field(default_factory=set)  # in a dry run: what GitHub's list would have
     _last_look: str = ""
 
-    def ask(self, command: Command, **extra: str) -> Any:
+    def query(self, command: Command, **extra: str) -> Any:
         """Run what changes nothing and read its JSON; None if what it asks for does not exist."""
         text = self.read(command, **extra)
         try:
@@ -206,16 +208,16 @@ class Desk:
 
     def read(self, command: Command, **extra: str) -> str | None:
         """Run what changes nothing and return what it wrote; None if that does not exist."""
-        done = self.try_(command, **extra)
+        done = self.attempt(command, **extra)
         if done is None or done.code == 0:
-            return done.out if done else None
-        if done.code == _MISSING_CODE or _MISSING.search(done.err):
+            return done.stdout if done else None
+        if done.code == _MISSING_CODE or _MISSING.search(done.stderr):
             return None
-        raise CommandFailed(self._shown(command, extra), done.err or done.out)
+        raise CommandFailed(self._shown(command, extra), done.stderr or done.stdout)
 
-    def try_(self, command: Command, **extra: str) -> Done | None:
+    def attempt(self, command: Command, **extra: str) -> Completed | None:
         """Run what changes nothing, however it ends; None in a dry run."""
-        if self.dry:
+        if self.dry_run:
             line = f"  # look:  {self._shown(command, extra)}"
             if line != self._last_look:
                 self.say(line)
@@ -226,25 +228,25 @@ class Desk:
     def run(self, command: Command, **extra: str) -> str:
         """Run what changes something."""
         self.say(f"  {self._shown(command, extra)}")
-        if self.dry:
+        if self.dry_run:
             return ""
         done = self._done(command, extra)
         if done.code != 0:
-            raise CommandFailed(self._shown(command, extra), done.err or done.out)
-        return done.out
+            raise CommandFailed(self._shown(command, extra), done.stderr or done.stdout)
+        return done.stdout
 
     def succeeds(self, command: Command) -> bool:
         """Run what changes something and may fail for a while; returns whether it did not."""
         self.say(f"  {self._shown(command, {})}")
-        return self.dry or self._done(command, {}).code == 0
+        return self.dry_run or self._done(command, {}).code == 0
 
-    def hand_over(self, command: Command) -> None:
+    def run_interactively(self, command: Command) -> None:
         """Run something that talks with the person itself."""
         self.say(f"  {self._shown(command, {})}")
-        if not self.dry and self._done(command, {}, live=True).code != 0:
+        if not self.dry_run and self._done(command, {}, live=True).code != 0:
             raise Stop("It said why, above. Mend that and run this again; it goes on from there.")
 
-    def until(
+    def wait_until(
         self,
         what: str,
         look: Callable[[], bool],
@@ -254,7 +256,7 @@ class Desk:
         hint: str = "Run this again to wait on.",
     ) -> None:
         """Wait until LOOK says so. Raises Stop, with HINT, after so many minutes."""
-        if self.dry:
+        if self.dry_run:
             self.say(f"  # wait until {what}")
             look()
             return
@@ -266,16 +268,16 @@ class Desk:
             self.sleep(every)
         raise Stop(f"Waited {minutes:g} min until {what}, in vain. {hint}")
 
-    def remark(self, text: str) -> None:
+    def comment(self, text: str) -> None:
         """Say in a dry run, which asks nobody, on what the next lines depend."""
-        if self.dry:
+        if self.dry_run:
             self.say(f"  # {text}")
 
-    def filled(self, text: str) -> str:
+    def fill(self, text: str) -> str:
         """Fill the values into a text; what is not known yet stays `$NAME`."""
         return string.Template(text).safe_substitute(self.values)
 
-    def _done(self, command: Command, extra: Mapping[str, str], *, live: bool = False) -> Done:
+    def _done(self, command: Command, extra: Mapping[str, str], *, live: bool = False) -> Completed:
         try:
             argv = command.argv({**self.values, **extra})
         except KeyError as error:
@@ -286,7 +288,7 @@ class Desk:
         return self.execute(argv, command.stdin, command.env, live=live)
 
     def _shown(self, command: Command, extra: Mapping[str, str]) -> str:
-        return command.shown({**self.values, **extra})
+        return command.display({**self.values, **extra})
 
 
 _STILL = 15.0  # seconds
@@ -300,7 +302,7 @@ _QUIET = {
 
 
 class Shell:
-    """See desk.Execute. `programs` names the file of a program where PATH is not asked."""
+    """See runner.Execute. `programs` names the file of a program where PATH is not asked."""
 
     def __init__(
         self, say: Callable[[str], None], programs: Mapping[str, str] | None = None
@@ -310,7 +312,7 @@ class Shell:
 
     def __call__(
         self, argv: list[str], stdin: str | None, env: Mapping[str, str], *, live: bool
-    ) -> Done:
+    ) -> Completed:
         """Run it in the repository's folder. Raises NotInstalled if there is no such program."""
         program = self._programs.get(argv[0], argv[0])
         environment = {**os.environ, **_QUIET, **env}
@@ -334,7 +336,7 @@ class Shell:
             raise NotInstalled(argv[0]) from error
         finally:
             done.set()
-        return Done(ended.returncode, ended.stdout or "", ended.stderr or "")
+        return Completed(ended.returncode, ended.stdout or "", ended.stderr or "")
 
     def _still(self, done: threading.Event, began: float) -> None:
         while not done.wait(_STILL):

@@ -68,13 +68,13 @@ _FORMS = {
 }
 
 
-def given(arguments: argparse.Namespace) -> dict[str, str]:
+def from_arguments(arguments: argparse.Namespace) -> dict[str, str]:
     """What the command line says."""
     named = {value: getattr(arguments, name, None) for name, value in ARGUMENTS.items()}
     return {name: value for name, value in named.items() if value}
 
 
-def earlier(record: Mapping[str, str]) -> dict[str, str]:
+def from_record(record: Mapping[str, str]) -> dict[str, str]:
     """What an earlier run was told; ids are looked up anew each time."""
     kept = [value for value in ARGUMENTS.values() if value not in _ONCE]
     return {value: record[value] for value in kept if record.get(value)}
@@ -83,12 +83,12 @@ def earlier(record: Mapping[str, str]) -> dict[str, str]:
 def named(said: Mapping[str, str], record: Mapping[str, str]) -> frozenset[str]:
     """Which steps' things were named, now or earlier, and are not known to be set-up's own."""
     made = record.get("MADE", "").split(", ")
-    usual = complete({key: record[key] for key in _IDS if key in record}) if record else {}
+    usual = with_defaults({key: record[key] for key in _IDS if key in record}) if record else {}
     told = {key for key, value in record.items() if value != usual.get(key)} | set(said)
     return frozenset(step for step, key in NAMED.items() if key in told and step not in made)
 
 
-def complete(values: Mapping[str, str]) -> dict[str, str]:
+def with_defaults(values: Mapping[str, str]) -> dict[str, str]:
     """Fill in what nobody chose. The names that must be the world's only ones come from the ids.
 
     Raises Stop for a value that Azure or GitHub would refuse.
@@ -114,7 +114,7 @@ def complete(values: Mapping[str, str]) -> dict[str, str]:
     return full
 
 
-def remembered(tags: Mapping[str, str]) -> dict[str, str]:
+def from_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """What the tags of the bot's identity keep of an earlier run's choices."""
     return {value: tags[tag] for tag, value in TAGS.items() if tags.get(tag)}
 
@@ -123,12 +123,12 @@ FOLDER = Path(__file__).resolve().parent
 _HEAD = "# Written by `python -m clusters.azure`. Ids of your Azure: Git ignores this file.\n"
 
 
-def path_of(name: str, folder: Path = FOLDER) -> Path:
+def record_path(name: str, folder: Path = FOLDER) -> Path:
     """Where the record of the set-up NAME lies."""
     return folder / f"{name}.local.env"
 
 
-def load(path: Path) -> dict[str, str]:
+def load_record(path: Path) -> dict[str, str]:
     """Read a record; empty if there is none."""
     if not path.exists():
         return {}
@@ -137,7 +137,7 @@ def load(path: Path) -> dict[str, str]:
     return {key: "".join(shlex.split(value)) for key, value in pairs}
 
 
-def save(path: Path, values: Mapping[str, str]) -> None:
+def save_record(path: Path, values: Mapping[str, str]) -> None:
     """Write a record whole or not at all, for this user only."""
     text = _HEAD + "".join(f"{key}={shlex.quote(values[key])}\n" for key in sorted(values))
     if path.exists() and path.read_text() == text:

@@ -16,92 +16,92 @@ from clusters.azure.up import prepare
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from clusters.azure.preflight import Ask
-    from clusters.azure.runner import Desk
+    from clusters.azure.preflight import Confirm
+    from clusters.azure.runner import Runner
     from clusters.azure.steps.model import Step
 
 
-def teardown(desk: Desk, file: Path, ask: Ask) -> None:
+def teardown(runner: Runner, file: Path, ask: Confirm) -> None:
     """Remove what says of itself that this set-up made it. Raises Stop; can be run again."""
-    if desk.dry:
-        desk.say("A dry run: nobody is asked and nothing is run. $NAMES are learned then.")
-    desk.say("looking for what this set-up made:")
-    versions(desk)
-    prepare(desk)
-    caller(desk)
-    ours = _ours(desk)
+    if runner.dry_run:
+        runner.say("A dry run: nobody is asked and nothing is run. $NAMES are learned then.")
+    runner.say("looking for what this set-up made:")
+    versions(runner)
+    prepare(runner)
+    caller(runner)
+    ours = _ours(runner)
     if ours:
-        _remove(desk, ours, ask)
+        _remove(runner, ours, ask)
     else:
-        desk.say("Nothing is left of it.")
-    if not desk.dry:
+        runner.say("Nothing is left of it.")
+    if not runner.dry_run:
         file.unlink(missing_ok=True)
 
 
-def _ours(desk: Desk) -> list[Step]:
+def _ours(runner: Runner) -> list[Step]:
     """What is there and this set-up's own. What lies in a cluster of ours goes with it."""
     ours: list[Step] = []
     for step in STEPS:
-        if not step.undo or (step.place == "cluster" and not _shared_cluster(desk, ours)):
+        if not step.delete or (step.place == "cluster" and not _shared_cluster(runner, ours)):
             continue
-        found = (step.own or step.look)(desk)
-        desk.values.update(found.values)
+        found = (step.check_owned or step.check)(runner)
+        runner.values.update(found.values)
         # A registry of set-up's own takes its images with it.
-        most = step is not IMAGE or "registry" in desk.named
-        if found.ours or (desk.dry and most and not meant(desk, step)):
+        most = step is not IMAGE or "registry" in runner.named
+        if found.owned or (runner.dry_run and most and not meant(runner, step)):
             ours.append(step)
-        if step is CLUSTER and found.there and not found.ours:
-            _enter(desk)
+        if step is CLUSTER and found.exists and not found.owned:
+            _enter(runner)
     return ours
 
 
-def _shared_cluster(desk: Desk, ours: list[Step]) -> bool:
-    if desk.dry:
-        return CLUSTER.name in desk.named
-    return CLUSTER not in ours and "AKS_OIDC_ISSUER" in desk.values
+def _shared_cluster(runner: Runner, ours: list[Step]) -> bool:
+    if runner.dry_run:
+        return CLUSTER.name in runner.named
+    return CLUSTER not in ours and "AKS_OIDC_ISSUER" in runner.values
 
 
-def _enter(desk: Desk) -> None:
+def _enter(runner: Runner) -> None:
     """Another machine has no kubeconfig for the cluster yet."""
-    if not ACCESS.look(desk).there and not callable(ACCESS.make):
-        for command in ACCESS.make:
-            desk.run(command)
+    if not ACCESS.check(runner).exists and not callable(ACCESS.create):
+        for command in ACCESS.create:
+            runner.run(command)
 
 
-def _remove(desk: Desk, ours: list[Step], ask: Ask) -> None:
+def _remove(runner: Runner, ours: list[Step], ask: Confirm) -> None:
     heading = (
         "At most this is removed; the real run asks what is there and set-up's own"
-        if desk.dry
+        if runner.dry_run
         else "This will be removed"
     )
-    desk.say(f"\n{heading}:")
+    runner.say(f"\n{heading}:")
     for step in reversed(ours):
-        more = "; ".join(filter(None, (_condition(desk, step), step.remains)))
-        desk.say(f"  {step.name}: {step.about}{f' ({more})' if more else ''}")
-    if not desk.dry and not ask("Remove it?"):
+        more = "; ".join(filter(None, (_condition(runner, step), step.left_behind)))
+        runner.say(f"  {step.name}: {step.description}{f' ({more})' if more else ''}")
+    if not runner.dry_run and not ask("Remove it?"):
         raise Stop("Nothing was removed.")
     for number, step in enumerate(reversed(ours), start=1):
         began = time.monotonic()
-        desk.say(f"[{number:2}/{len(ours)}] {step.name}")
-        if condition := _condition(desk, step):
-            desk.remark(f"{condition}:")
-        if callable(step.undo):
-            step.undo(desk)
-        for command in () if callable(step.undo) else step.undo:
-            desk.run(command)
-        if not desk.dry:
-            desk.say(f"        gone after {time.monotonic() - began:.0f} s")
+        runner.say(f"[{number:2}/{len(ours)}] {step.name}")
+        if condition := _condition(runner, step):
+            runner.comment(f"{condition}:")
+        if callable(step.delete):
+            step.delete(runner)
+        for command in () if callable(step.delete) else step.delete:
+            runner.run(command)
+        if not runner.dry_run:
+            runner.say(f"        gone after {time.monotonic() - began:.0f} s")
 
 
-def _condition(desk: Desk, step: Step) -> str:
+def _condition(runner: Runner, step: Step) -> str:
     """Say in a dry run whether a thing that may be somebody else's is removed."""
-    if not desk.dry:
+    if not runner.dry_run:
         return ""
-    if step.name in desk.named:
-        name = desk.values[NAMED[step.name]]
+    if step.name in runner.named:
+        name = runner.values[NAMED[step.name]]
         return f"only if this set-up made {name}; yours stays as it is"
     if step.place == "cluster":
-        return f"if this set-up did not make {desk.values['AKS_NAME']}"
+        return f"if this set-up did not make {runner.values['AKS_NAME']}"
     if step is IMAGE:
-        return f"if this set-up brought the first into {desk.values['ACR_NAME']}"
+        return f"if this set-up brought the first into {runner.values['ACR_NAME']}"
     return ""

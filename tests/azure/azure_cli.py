@@ -48,7 +48,7 @@ _PROFILE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckResult:
     """What the real `az` said of a command line."""
 
     argv: tuple[str, ...]
@@ -118,7 +118,7 @@ def environment(home: Path) -> dict[str, str]:
     }
 
 
-def judge(lines: Iterable[tuple[str, ...]], home: Path) -> list[Verdict]:
+def judge(lines: Iterable[tuple[str, ...]], home: Path) -> list[CheckResult]:
     """Give each command line, without its `az`, to the real program. HOME is for its files."""
     wanted = [list(argv) for argv in lines]
     done = subprocess.run(
@@ -132,5 +132,6 @@ def judge(lines: Iterable[tuple[str, ...]], home: Path) -> list[Verdict]:
     assert done.returncode == 0, done.stderr
     answers = json.loads(done.stdout)
     return [
-        Verdict(tuple(argv), code, said) for argv, (code, said) in zip(wanted, answers, strict=True)
+        CheckResult(tuple(argv), code, said)
+        for argv, (code, said) in zip(wanted, answers, strict=True)
     ]

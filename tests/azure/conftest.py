@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from clusters.azure.__main__ import main
-from tests.azure.fake.programs import a_world
-from tests.azure.fake.world import SUBSCRIPTION, World
+from tests.azure.fake.cloud import SUBSCRIPTION, FakeCloud
+from tests.azure.fake.programs import new_cloud
 
 _GROUP = "group create --name others --location northeurope --tags team=others"
 _MADE = {
@@ -34,34 +34,34 @@ _ARGUMENTS = {
 }
 
 
-def run_az_as_others(world: World, line: str) -> None:
-    """Run `run_az_as_others LINE` as somebody else: this world does not count it."""
+def run_az_as_others(cloud: FakeCloud, line: str) -> None:
+    """Run `az LINE` as somebody else: this cloud does not count it."""
     scope = ["--subscription", SUBSCRIPTION, "--output", "json", "--only-show-errors"]
-    done = world.execute(["az", *shlex.split(line), *scope], None, {}, live=False)
-    assert done.code == 0, done.err
-    world.calls.pop()
+    done = cloud.execute(["az", *shlex.split(line), *scope], None, {}, live=False)
+    assert done.code == 0, done.stderr
+    cloud.calls.pop()
 
 
-def make_as_others(world: World, what: list[str]) -> list[str]:
+def make_existing_resources(cloud: FakeCloud, what: list[str]) -> list[str]:
     """Make it; return the arguments that name it."""
     for line in (_GROUP, *(_MADE[one] for one in what)) if what else ():
-        run_az_as_others(world, line)
+        run_az_as_others(cloud, line)
     return [word for one in what for word in _ARGUMENTS[one]]
 
 
 @dataclass
-class Stage:
-    """A world, a folder for the record, and what was said."""
+class Scenario:
+    """A cloud, a folder for the record, and what was said."""
 
     folder: Path
-    world: World = field(default_factory=a_world)
+    cloud: FakeCloud = field(default_factory=new_cloud)
     said: list[str] = field(default_factory=list)
 
     def run(self, *arguments: str, yes: bool = True) -> int:
         """Run the set-up's command line, all questions answered; return its exit code."""
         return main(
             [*arguments, *(["--yes"] if yes else [])],
-            execute=self.world.execute,
+            execute=self.cloud.execute,
             folder=self.folder,
             say=self.said.append,
             sleep=lambda _seconds: None,
@@ -69,11 +69,11 @@ class Stage:
 
     def az(self, line: str) -> None:
         """Let somebody else run a line of `az`."""
-        run_az_as_others(self.world, line)
+        run_az_as_others(self.cloud, line)
 
-    def others_have(self, what: list[str]) -> list[str]:
+    def make_existing(self, what: list[str]) -> list[str]:
         """Let others have made a cluster or a registry; return the arguments that name it."""
-        return make_as_others(self.world, what)
+        return make_existing_resources(self.cloud, what)
 
     @property
     def text(self) -> str:
@@ -82,8 +82,8 @@ class Stage:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    """Set the stage in an empty world."""
+def scenario(tmp_path: Path) -> Scenario:
+    """Set the scenario in an empty cloud."""
     folder = tmp_path / "here"
     folder.mkdir()
-    return Stage(folder)
+    return Scenario(folder)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.azure.azure_cli import Verdict, environment, installed, judge
-from tests.azure.conftest import Stage
-from tests.azure.fake.world import State
+from tests.azure.azure_cli import CheckResult, environment, installed, judge
+from tests.azure.conftest import Scenario
+from tests.azure.fake.cloud import State
 
 PACKAGE = Path(__file__).parents[2] / "clusters" / "azure"
 _ADVICE = re.compile(r"(?<![\w-])az ([a-z][^\n]*?)(?:, then |\.? *$|\.\n)", re.MULTILINE)
@@ -26,25 +26,25 @@ def _only(state: State, kind: str) -> State:
     return found
 
 
-def _new(folder: Path, number: int) -> Stage:
+def _new(folder: Path, number: int) -> Scenario:
     here = folder / str(number)
     here.mkdir()
-    return Stage(here)
+    return Scenario(here)
 
 
-def all_branches(folder: Path) -> list[Stage]:
-    """Run them; what each ran and said is in its stage."""
+def all_branches(folder: Path) -> list[Scenario]:
+    """Run them; what each ran and said is in its scenario."""
     whole, again, shared, robot, broken, tight, abac = (_new(folder, number) for number in range(7))
     assert [whole.run(action) for action in ("up", "up", "teardown")] == [0, 0, 0]
     # The vault comes back from the dead; Azure is still at work on the cluster.
     assert again.run("up") == 0
-    _only(again.world.state, "managedClusters")["provisioningState"] = "Creating"
+    _only(again.cloud.state, "managedClusters")["provisioningState"] = "Creating"
     assert [again.run(action) for action in ("up", "teardown", "up")] == [0, 0, 0]
     # Somebody else's cluster and registry, found by name.
-    shared.others_have(["cluster", "registry"])
+    shared.make_existing(["cluster", "registry"])
     names = ("--cluster", "theirs", "--registry", "theirs123")
     assert [shared.run(action, *names) for action in ("up", "teardown")] == [0, 0]
-    robot.world.state["azure"]["user"] = {"name": "00000000-1111", "type": "servicePrincipal"}
+    robot.cloud.state["azure"]["user"] = {"name": "00000000-1111", "type": "servicePrincipal"}
     assert robot.run("up") == 0
     _break(broken)
     _refuse_abac(abac)
@@ -52,10 +52,10 @@ def all_branches(folder: Path) -> list[Stage]:
     return [whole, again, shared, robot, broken, tight, abac]
 
 
-def _break(stage: Stage) -> None:
+def _break(scenario: Scenario) -> None:
     """Take away what a cluster and a vault have to have; the advice is what is wanted."""
-    assert stage.run("up") == 0
-    cluster = _only(stage.world.state, "managedClusters")
+    assert scenario.run("up") == 0
+    cluster = _only(scenario.cloud.state, "managedClusters")
     cluster["oidcIssuerProfile"]["enabled"] = False
     cluster["securityProfile"]["workloadIdentity"]["enabled"] = False
     cluster["networkProfile"]["networkPolicy"] = "none"
@@ -63,37 +63,44 @@ def _break(stage: Stage) -> None:
     cluster["powerState"]["code"] = "Stopped"
     cluster["provisioningState"] = "Failed"
     cluster["currentKubernetesVersion"] = "1.29.4"
-    assert stage.run("up") == 1
+    assert scenario.run("up") == 1
     cluster["addonProfiles"] = {}
-    assert stage.run("up") == 1
-    stage.world.state["azure"]["resources"].pop(cluster["id"])
-    _only(stage.world.state, "vaults")["properties"]["enableRbacAuthorization"] = False
-    assert stage.run("up") == 1
+    assert scenario.run("up") == 1
+    scenario.cloud.state["azure"]["resources"].pop(cluster["id"])
+    _only(scenario.cloud.state, "vaults")["properties"]["enableRbacAuthorization"] = False
+    assert scenario.run("up") == 1
 
 
-def _refuse_abac(stage: Stage) -> None:
-    assert stage.run("up") == 0
-    _only(stage.world.state, "registries")["roleAssignmentMode"] = "AbacRepositoryPermissions"
-    assert stage.run("up") == 1
+def _refuse_abac(scenario: Scenario) -> None:
+    assert scenario.run("up") == 0
+    _only(scenario.cloud.state, "registries")["roleAssignmentMode"] = "AbacRepositoryPermissions"
+    assert scenario.run("up") == 1
 
 
-def _fill(stage: Stage) -> None:
-    stage.others_have(["cluster"])
-    (cluster,) = stage.world.state["clusters"].values()
+def _fill(scenario: Scenario) -> None:
+    scenario.make_existing(["cluster"])
+    (cluster,) = scenario.cloud.state["clusters"].values()
     cluster["taken"] = {"cpu": "1700m", "memory": "1400Mi"}
-    assert stage.run("up", "--cluster", "theirs") == 1
+    assert scenario.run("up", "--cluster", "theirs") == 1
     cluster["node"] = {"taint": "NoSchedule"}
-    assert stage.run("up", "--cluster", "theirs") == 1
+    assert scenario.run("up", "--cluster", "theirs") == 1
 
 
-def run_lines(stages: list[Stage]) -> set[Line]:
+def run_lines(stages: list[Scenario]) -> set[Line]:
     """Each `az` line that was run."""
-    return {call.argv[1:] for stage in stages for call in stage.world.calls if call.argv[0] == "az"}
+    return {
+        call.argv[1:]
+        for scenario in stages
+        for call in scenario.cloud.calls
+        if call.argv[0] == "az"
+    }
 
 
-def advised_lines(stages: list[Stage]) -> set[Line]:
+def advised_lines(stages: list[Scenario]) -> set[Line]:
     """Each `az` line that a person is told to run, in errors and remedies."""
-    said = "\n".join(text for stage in stages for text in stage.said if not text.startswith("  az"))
+    said = "\n".join(
+        text for scenario in stages for text in scenario.said if not text.startswith("  az")
+    )
     return {tuple(shlex.split(found)) for found in _ADVICE.findall(said)}
 
 
@@ -127,7 +134,7 @@ class Judged:
 
     run: set[Line]
     advised: set[Line]
-    verdicts: dict[Line, Verdict]
+    verdicts: dict[Line, CheckResult]
 
 
 @pytest.fixture(scope="module")
@@ -142,10 +149,10 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
 
 def _dry_lines(folder: Path) -> set[Line]:
     """What --dry-run prints, unknown values as they stand there."""
-    stage = Stage(folder)
-    assert [stage.run(action, "--dry-run") for action in ("up", "teardown")] == [0, 0]
-    assert stage.world.calls == []
-    found = re.findall(r"^  (?:# look:  )?az (.*)$", stage.text, re.MULTILINE)
+    scenario = Scenario(folder)
+    assert [scenario.run(action, "--dry-run") for action in ("up", "teardown")] == [0, 0]
+    assert scenario.cloud.calls == []
+    found = re.findall(r"^  (?:# look:  )?az (.*)$", scenario.text, re.MULTILINE)
     return {tuple(shlex.split(line)) for line in found}
 
 

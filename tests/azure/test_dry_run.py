@@ -3,75 +3,77 @@
 from __future__ import annotations
 
 from clusters.azure.state import named
-from tests.azure.conftest import Stage
+from tests.azure.conftest import Scenario
 
 MINE = ("--cluster", "my-aks", "--registry", "myregistry")
 
 
-def before(stage: Stage, words: str) -> str:
+def before(scenario: Scenario, words: str) -> str:
     """The line that is said right before the one that has these words."""
-    lines = stage.text.splitlines()
+    lines = scenario.text.splitlines()
     return next(lines[at - 1] for at, line in enumerate(lines) if words in line)
 
 
-def test_a_cluster_of_yours_is_neither_billed_nor_made(stage: Stage) -> None:
-    stage.run("up", "--dry-run", *MINE)
+def test_a_cluster_of_yours_is_neither_billed_nor_made(scenario: Scenario) -> None:
+    scenario.run("up", "--dry-run", *MINE)
 
-    assert "az aks create" not in stage.text
-    assert "az acr create" not in stage.text
-    assert "together, about" not in stage.text
-    assert stage.text.count("yours, by its name") == 2
-
-
-def test_one_that_is_to_be_made_under_a_name_of_your_own_is(stage: Stage) -> None:
-    stage.run("up", "--dry-run", *MINE, "--make-cluster")
-
-    assert "only if there is none named my-aks" in before(stage, "  az aks create")
-    assert "az acr create" not in stage.text
-    assert "together, about" in stage.text
+    assert "az aks create" not in scenario.text
+    assert "az acr create" not in scenario.text
+    assert "together, about" not in scenario.text
+    assert scenario.text.count("yours, by its name") == 2
 
 
-def test_a_cluster_of_yours_is_not_removed(stage: Stage) -> None:
-    stage.run("teardown", "--dry-run", *MINE)
+def test_one_that_is_to_be_made_under_a_name_of_your_own_is(scenario: Scenario) -> None:
+    scenario.run("up", "--dry-run", *MINE, "--make-cluster")
 
-    assert "az aks delete" not in stage.text
-    assert "az acr delete" not in stage.text
-    assert "At most this is removed; the real run asks what is there" in stage.text
-    assert "for good" not in stage.text
+    assert "only if there is none named my-aks" in before(scenario, "  az aks create")
+    assert "az acr create" not in scenario.text
+    assert "together, about" in scenario.text
+
+
+def test_a_cluster_of_yours_is_not_removed(scenario: Scenario) -> None:
+    scenario.run("teardown", "--dry-run", *MINE)
+
+    assert "az aks delete" not in scenario.text
+    assert "az acr delete" not in scenario.text
+    assert "At most this is removed; the real run asks what is there" in scenario.text
+    assert "for good" not in scenario.text
     # What lies in a cluster that stays is taken out of it.
-    assert "delete namespace discord-sky" in stage.text
+    assert "delete namespace discord-sky" in scenario.text
 
 
-def test_a_dry_run_needs_no_file(stage: Stage) -> None:
-    code = stage.run("up", "--dry-run", "--discord-webhook", "/nowhere/webhook")
+def test_a_dry_run_needs_no_file(scenario: Scenario) -> None:
+    code = scenario.run("up", "--dry-run", "--discord-webhook", "/nowhere/webhook")
 
-    assert code == 0, stage.text
-    assert "# the Secret discord-webhook" in stage.text
-
-
-def test_what_goes_with_its_own_cluster_and_registry_is_not_removed_twice(stage: Stage) -> None:
-    stage.run("teardown", "--dry-run")
-
-    assert "  az aks delete" in stage.text
-    assert "delete namespace" not in stage.text
-    assert "repository delete" not in stage.text
+    assert code == 0, scenario.text
+    assert "# the Secret discord-webhook" in scenario.text
 
 
-def test_the_list_on_github_only_grows(stage: Stage) -> None:
-    stage.run("up", "--dry-run", *MINE)
+def test_what_goes_with_its_own_cluster_and_registry_is_not_removed_twice(
+    scenario: Scenario,
+) -> None:
+    scenario.run("teardown", "--dry-run")
 
-    lists = [line for line in stage.said if "variable set DISCORD_SKY_SETUP" in line]
+    assert "  az aks delete" in scenario.text
+    assert "delete namespace" not in scenario.text
+    assert "repository delete" not in scenario.text
+
+
+def test_the_list_on_github_only_grows(scenario: Scenario) -> None:
+    scenario.run("up", "--dry-run", *MINE)
+
+    lists = [line for line in scenario.said if "variable set DISCORD_SKY_SETUP" in line]
     assert len(lists) == 3
     assert sorted(lists, key=len) == lists
     assert "ACR_LOGIN_SERVER" in lists[-1]
     assert "environment images" in lists[-1]
 
 
-def test_prices_of_another_region_are_said_to_be_east_uss(stage: Stage) -> None:
-    stage.run("up", "--dry-run", "--location", "westeurope")
+def test_prices_of_another_region_are_said_to_be_east_uss(scenario: Scenario) -> None:
+    scenario.run("up", "--dry-run", "--location", "westeurope")
 
-    assert "List prices of East US" in stage.text
-    assert "westeurope may ask up to a third more" in stage.text
+    assert "List prices of East US" in scenario.text
+    assert "westeurope may ask up to a third more" in scenario.text
 
 
 def test_what_set_up_made_under_another_name_is_its_own() -> None:
@@ -82,7 +84,9 @@ def test_what_set_up_made_under_another_name_is_its_own() -> None:
     assert named({}, {"NAME": "sky", "AKS_NAME": "sky", "RESOURCE_GROUP": "sky"}) == set()
 
 
-def test_a_key_that_is_removed_to_set_up_is_explained(stage: Stage) -> None:
-    stage.run("up", "--dry-run")
+def test_a_key_that_is_removed_to_set_up_is_explained(scenario: Scenario) -> None:
+    scenario.run("up", "--dry-run")
 
-    assert stage.text.count("--method DELETE") == stage.text.count("has its other half any more")
+    assert scenario.text.count("--method DELETE") == scenario.text.count(
+        "has its other half any more"
+    )

@@ -13,7 +13,7 @@ import pytest
 
 from clusters.azure.__main__ import main
 from clusters.azure.runner import Shell, Stop
-from tests.azure.fake.programs import PROGRAMS, Behind, behind
+from tests.azure.fake.programs import PROGRAMS, CloudServer, serve
 
 ROOT = Path(__file__).parents[2]
 # The same as `python -m clusters.azure`, but with a record elsewhere, and `python` from PATH too.
@@ -33,10 +33,10 @@ sys.exit(main(arguments, execute=run, folder=Path(folder), say=say, sleep=lambda
 
 @dataclass(frozen=True)
 class Machine:
-    """A person's machine: a folder for the record, programs on PATH, and a world behind them."""
+    """A person's machine: a folder for the record, programs on PATH, and a cloud behind them."""
 
     folder: Path
-    behind: Behind
+    server: CloudServer
 
     @property
     def programs(self) -> Path:
@@ -50,7 +50,7 @@ class Machine:
         return subprocess.run(
             [sys.executable, "-c", _DRIVE, str(record), *arguments],
             cwd=ROOT,
-            env={"PATH": str(self.programs), "SCRIPTED_WORLD": str(self.behind.address)},
+            env={"PATH": str(self.programs), "FAKE_CLOUD": str(self.server.address)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -60,21 +60,21 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
-    """Set up a machine in front of an empty world."""
+    """Set up a machine in front of an empty cloud."""
     (tmp_path / "bin").mkdir()
     client = shlex.join([sys.executable, "-I", "-S", str(ROOT / "tests/azure/fake/client.py")])
     for name in PROGRAMS:
         program = tmp_path / "bin" / name
         program.write_text(f'#!/bin/sh\nexec {client} {name} "$@"\n')
         program.chmod(0o755)
-    with behind(tmp_path / "world") as world:
-        yield Machine(tmp_path, world)
+    with serve(tmp_path / "cloud") as cloud:
+        yield Machine(tmp_path, cloud)
 
 
 def test_killed_then_interrupted_then_finished(machine: Machine, tmp_path: Path) -> None:
-    machine.behind.signal("KILL", change=14)
+    machine.server.signal("KILL", change=14)
     killed = machine.run("up", "--yes")
-    machine.behind.signal("INT", change=26)
+    machine.server.signal("INT", change=26)
     interrupted = machine.run("up", "--yes")
     finished = machine.run("up", "--yes")
 
@@ -88,7 +88,7 @@ def test_killed_then_interrupted_then_finished(machine: Machine, tmp_path: Path)
     record = tmp_path / "record" / "discord-sky.local.env"
     assert record.stat().st_mode & 0o777 == 0o600
     assert "PRIVATE KEY" not in finished.stdout + record.read_text()
-    assert "PRIVATE KEY" in str(machine.behind.world.state["github"])  # where it belongs
+    assert "PRIVATE KEY" in str(machine.server.cloud.state["github"])  # where it belongs
 
 
 def test_nobody_at_the_terminal_is_no_consent(machine: Machine) -> None:
@@ -98,7 +98,7 @@ def test_nobody_at_the_terminal_is_no_consent(machine: Machine) -> None:
     assert done.returncode == 1
     assert "107.26   US dollars a month" in done.stdout
     assert "Make it? Nobody is there to answer; --yes says so beforehand." in done.stdout
-    assert machine.behind.world.changed == []
+    assert machine.server.cloud.changed == []
 
 
 def test_all_programs_that_are_missing_or_too_old_are_named_at_once(machine: Machine) -> None:
@@ -117,7 +117,7 @@ def test_all_programs_that_are_missing_or_too_old_are_named_at_once(machine: Mac
             "What set-up needs, in one table: clusters/azure/README.md#before-the-first-run",
         ]
         assert done.stderr == ""
-    assert machine.behind.world.changed == []
+    assert machine.server.cloud.changed == []
 
 
 def test_a_program_that_goes_missing_later_is_named_too(tmp_path: Path) -> None:

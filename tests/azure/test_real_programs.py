@@ -17,15 +17,15 @@ from typing import Any
 
 import pytest
 
-from clusters.azure.runner import ROOT, Desk, Done, python
+from clusters.azure.runner import ROOT, Completed, Runner, python
 from clusters.azure.steps.alerts import ALERTS
 from clusters.azure.steps.cluster import requests
 from clusters.azure.steps.flux import CLUSTER_SETTINGS, FLUX, KEY, NAMESPACE
 from clusters.azure.steps.kubernetes import OPERATOR, OPERATOR_VERSION
 from clusters.azure.steps.model import Step
 from clusters.azure.steps.running import INTO
-from tests.azure.fake.programs import a_world
-from tests.azure.fake.world import REPOSITORY, World
+from tests.azure.fake.cloud import REPOSITORY, FakeCloud
+from tests.azure.fake.programs import new_cloud
 from tests.gitops.apiserver import ApiServer, api_server
 from tests.tools import tool
 
@@ -42,7 +42,7 @@ _VALUES = {
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ApiServer]:
+def serve() -> Iterator[ApiServer]:
     """Start an API server."""
     with api_server() as running:
         yield running
@@ -53,16 +53,16 @@ class Real:
     """Runs kubectl and flux for real; what waits for a controller has been done already."""
 
     server: ApiServer
-    world: World
+    cloud: FakeCloud
 
     def __call__(
         self, argv: list[str], stdin: str | None, env: Mapping[str, str], *, live: bool
-    ) -> Done:
-        """See clusters.azure.desk.Execute."""
+    ) -> Completed:
+        """See clusters.azure.runner.Execute."""
         if argv[0] not in {"kubectl", "flux"}:
-            return self.world.execute(argv, stdin, env, live=live)
+            return self.cloud.execute(argv, stdin, env, live=live)
         if OPERATOR in argv or argv[3] in {"wait", "rollout"} or argv[3:5] == _NAMESPACE_GONE:
-            return Done(0, "", "")
+            return Completed(0, "", "")
         done = subprocess.run(
             [tool(argv[0]), *argv[1:]],
             input=stdin,
@@ -71,27 +71,27 @@ class Real:
             text=True,
             check=False,
         )
-        return Done(done.returncode, done.stdout, done.stderr)
+        return Completed(done.returncode, done.stdout, done.stderr)
 
 
 _NAMESPACE_GONE = ["delete", "namespace"]
 
 
 @pytest.fixture
-def desk(server: ApiServer) -> Desk:
-    """Set the desk before that cluster."""
+def runner(server: ApiServer) -> Runner:
+    """Set the runner before that cluster."""
     values = {**_VALUES, "KUBECONFIG": str(server.kubeconfig)}
-    return Desk(values, Real(server, a_world()), print, lambda _seconds: None)
+    return Runner(values, Real(server, new_cloud()), print, lambda _seconds: None)
 
 
-def _make(desk: Desk, step: Step) -> None:
-    found = step.look(desk)
+def _make(runner: Runner, step: Step) -> None:
+    found = step.check(runner)
     # This server has a namespace flux-system from the start, which is nobody's.
-    assert not found.there or (step is NAMESPACE and not found.ours)
-    if callable(step.make):
-        step.make(desk)
-    for command in () if callable(step.make) else step.make:
-        desk.run(command)
+    assert not found.exists or (step is NAMESPACE and not found.owned)
+    if callable(step.create):
+        step.create(runner)
+    for command in () if callable(step.create) else step.create:
+        runner.run(command)
 
 
 def _be_ready(server: ApiServer, what: str) -> None:
@@ -110,11 +110,11 @@ def _be_ready(server: ApiServer, what: str) -> None:
 
 
 def test_what_the_set_up_applies_is_found_again_and_removed(
-    desk: Desk, server: ApiServer, tmp_path: Path
+    runner: Runner, server: ApiServer, tmp_path: Path
 ) -> None:
     webhook = tmp_path / "webhook"
     webhook.write_text("https://discord.com/api/webhooks/1/made-up")
-    desk.values["DISCORD_WEBHOOK_FILE"] = str(webhook)
+    runner.values["DISCORD_WEBHOOK_FILE"] = str(webhook)
     steps = (
         NAMESPACE,
         KEY,
@@ -124,25 +124,28 @@ def test_what_the_set_up_applies_is_found_again_and_removed(
     )
 
     for step in steps:
-        _make(desk, step)
+        _make(runner, step)
     _be_ready(server, "fluxinstance/flux")
 
-    assert {step.name: step.look(desk).there for step in steps} == dict.fromkeys(
+    assert {step.name: step.check(runner).exists for step in steps} == dict.fromkeys(
         (step.name for step in steps), True
     )
-    assert NAMESPACE.look(desk).ours
-    _another_address_differs(desk)
-    assert callable(NAMESPACE.undo)
-    NAMESPACE.undo(desk)
-    assert not NAMESPACE.look(desk).ours
+    assert NAMESPACE.check(runner).owned
+    _another_address_differs(runner)
+    assert callable(NAMESPACE.delete)
+    NAMESPACE.delete(runner)
+    assert not NAMESPACE.check(runner).owned
     assert server.kubectl("get", "fluxinstances", "-A", "-o", "name").stdout == ""
 
 
-def _another_address_differs(desk: Desk) -> None:
+def _another_address_differs(runner: Runner) -> None:
     """A FluxInstance that says something else is applied again."""
-    there, desk.values["GIT_URL"] = desk.values["GIT_URL"], "ssh://git@github.com/example/other.git"
-    assert not FLUX.look(desk).there
-    desk.values["GIT_URL"] = there
+    there, runner.values["GIT_URL"] = (
+        runner.values["GIT_URL"],
+        "ssh://git@github.com/example/other.git",
+    )
+    assert not FLUX.check(runner).exists
+    runner.values["GIT_URL"] = there
 
 
 def test_the_operator_of_the_set_up_is_the_one_whose_definitions_are_checked() -> None:

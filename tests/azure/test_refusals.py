@@ -7,108 +7,108 @@ from collections.abc import Mapping
 import pytest
 
 from clusters.azure.__main__ import main
-from clusters.azure.runner import Done
-from tests.azure.conftest import Stage
+from clusters.azure.runner import Completed
+from tests.azure.conftest import Scenario
+from tests.azure.fake.cloud import State
 from tests.azure.fake.compare import leftovers
 from tests.azure.fake.kubectl import a_node
-from tests.azure.fake.world import State
 
 
-def _made_before(stage: Stage) -> list[str]:
+def _made_before(scenario: Scenario) -> list[str]:
     """List what was changed, but for the kubeconfig beside the record."""
-    return [line for line in stage.world.changed if "aks get-credentials" not in line]
+    return [line for line in scenario.cloud.changed if "aks get-credentials" not in line]
 
 
 OTHER = "repo:example@11/discord-sky@22"
 
 
-def test_an_identity_of_the_same_name_is_refused(stage: Stage) -> None:
-    stage.az("group create --name discord-sky --location eastus --tags team=others")
-    stage.az(
+def test_an_identity_of_the_same_name_is_refused(scenario: Scenario) -> None:
+    scenario.az("group create --name discord-sky --location eastus --tags team=others")
+    scenario.az(
         "identity create --name discord-sky-ci --resource-group discord-sky --location eastus"
         " --tags team=others"
     )
 
-    code = stage.run("up")
+    code = scenario.run("up")
 
     assert code == 1
-    assert "this set-up did not make it. Choose another with --name." in stage.text
+    assert "this set-up did not make it. Choose another with --name." in scenario.text
 
 
-def test_a_deleted_vault_of_somebody_else_keeps_its_name(stage: Stage) -> None:
-    stage.az("group create --name others --location eastus --tags team=others")
-    stage.az(
+def test_a_deleted_vault_of_somebody_else_keeps_its_name(scenario: Scenario) -> None:
+    scenario.az("group create --name others --location eastus --tags team=others")
+    scenario.az(
         "keyvault create --name example-vault --resource-group others --location eastus --tags a=b "
         "--enable-rbac-authorization true --enable-purge-protection true --retention-days 90"
     )
-    stage.az("keyvault delete --name example-vault --resource-group others")
+    scenario.az("keyvault delete --name example-vault --resource-group others")
 
-    code = stage.run("up", "--vault", "example-vault")
+    code = scenario.run("up", "--vault", "example-vault")
 
     assert code == 1
-    assert "holds the name example-vault until 2027-02-22" in stage.text
-    assert "choose another with --vault" in stage.text
+    assert "holds the name example-vault until 2027-02-22" in scenario.text
+    assert "choose another with --vault" in scenario.text
 
 
-def test_a_vault_that_teardown_deleted_comes_back_with_its_secrets(stage: Stage) -> None:
-    stage.run("up")
-    stage.run("teardown")
-    told = len(stage.said)
+def test_a_vault_that_teardown_deleted_comes_back_with_its_secrets(scenario: Scenario) -> None:
+    scenario.run("up")
+    scenario.run("teardown")
+    told = len(scenario.said)
 
-    code = stage.run("up")
+    code = scenario.run("up")
 
-    assert code == 0, stage.text
-    since = "\n".join(stage.said[told:])
+    assert code == 0, scenario.text
+    since = "\n".join(scenario.said[told:])
     assert "taken back, secrets included" in since
     assert "bot secrets set" not in since
 
 
-def test_another_variable_is_not_written_over(stage: Stage) -> None:
-    stage.world.state["github"]["variables"]["AZURE_CLIENT_ID"] = "somebody"
-    before = leftovers(stage.world.state)
+def test_another_variable_is_not_written_over(scenario: Scenario) -> None:
+    scenario.cloud.state["github"]["variables"]["AZURE_CLIENT_ID"] = "somebody"
+    before = leftovers(scenario.cloud.state)
 
-    code = stage.run("up")
+    code = scenario.run("up")
 
     assert code == 1
-    assert "gh variable delete AZURE_CLIENT_ID --repo example/discord-sky" in stage.text
-    assert stage.run("teardown") == 0
-    assert leftovers(stage.world.state) == before
+    assert "gh variable delete AZURE_CLIENT_ID --repo example/discord-sky" in scenario.text
+    assert scenario.run("teardown") == 0
+    assert leftovers(scenario.cloud.state) == before
 
 
-def test_a_variable_that_says_the_same_stays_through_teardown(stage: Stage) -> None:
-    variables = stage.world.state["github"]["variables"]
+def test_a_variable_that_says_the_same_stays_through_teardown(scenario: Scenario) -> None:
+    variables = scenario.cloud.state["github"]["variables"]
     variables["AZURE_TENANT_ID"] = "00000000-0000-0000-0000-000000000002"
-    before = leftovers(stage.world.state)
+    before = leftovers(scenario.cloud.state)
 
-    assert [stage.run("up"), stage.run("teardown")] == [0, 0], stage.text
+    assert [scenario.run("up"), scenario.run("teardown")] == [0, 0], scenario.text
 
-    assert leftovers(stage.world.state) == before
+    assert leftovers(scenario.cloud.state) == before
 
 
-def test_a_guard_that_somebody_set_up_stays_through_teardown(stage: Stage) -> None:
-    stage.world.state["github"]["environments"]["rollback-guard"] = {
+def test_a_guard_that_somebody_set_up_stays_through_teardown(scenario: Scenario) -> None:
+    scenario.cloud.state["github"]["environments"]["rollback-guard"] = {
         "policy": {"protected_branches": False, "custom_branch_policies": True},
         "branches": ["main"],
         "secrets": {"GUARD_DEPLOY_KEY": "theirs"},
     }
-    before = leftovers(stage.world.state)
+    before = leftovers(scenario.cloud.state)
 
-    assert [stage.run("up"), stage.run("teardown")] == [0, 0], stage.text
+    assert [scenario.run("up"), scenario.run("teardown")] == [0, 0], scenario.text
 
-    assert leftovers(stage.world.state) == before
+    assert leftovers(scenario.cloud.state) == before
 
 
-def test_an_environment_for_every_branch_is_refused(stage: Stage) -> None:
-    stage.world.state["github"]["environments"]["rollback-guard"] = {
+def test_an_environment_for_every_branch_is_refused(scenario: Scenario) -> None:
+    scenario.cloud.state["github"]["environments"]["rollback-guard"] = {
         "policy": None,
         "branches": [],
         "secrets": {},
     }
 
-    code = stage.run("up")
+    code = scenario.run("up")
 
     assert code == 1
-    assert "The environment rollback-guard is for any branch, not for main alone" in stage.text
+    assert "The environment rollback-guard is for any branch, not for main alone" in scenario.text
 
 
 @pytest.mark.parametrize(
@@ -118,28 +118,30 @@ def test_an_environment_for_every_branch_is_refused(stage: Stage) -> None:
         {"configmap/kube-system/discord-sky-setup": {"data": {"name": "another"}}},
     ],
 )
-def test_a_cluster_with_another_flux_is_refused(objects: dict[str, State], stage: Stage) -> None:
-    names = stage.others_have(["cluster"])
-    (cluster,) = stage.world.state["clusters"].values()
+def test_a_cluster_with_another_flux_is_refused(
+    objects: dict[str, State], scenario: Scenario
+) -> None:
+    names = scenario.make_existing(["cluster"])
+    (cluster,) = scenario.cloud.state["clusters"].values()
     cluster["objects"].update(objects)
 
-    code = stage.run("up", *names)
+    code = scenario.run("up", *names)
 
     assert code == 1
-    assert "has a Flux that is not this set-up's" in stage.text
-    assert _made_before(stage) == []
+    assert "has a Flux that is not this set-up's" in scenario.text
+    assert _made_before(scenario) == []
 
 
-def test_two_clusters_of_one_name_have_to_be_told_apart(stage: Stage) -> None:
-    stage.others_have(["cluster"])
-    resources = stage.world.state["azure"]["resources"]
+def test_two_clusters_of_one_name_have_to_be_told_apart(scenario: Scenario) -> None:
+    scenario.make_existing(["cluster"])
+    resources = scenario.cloud.state["azure"]["resources"]
     (one,) = list(resources.values())
     resources["/another"] = {**one, "id": "/another", "resourceGroup": "elsewhere"}
 
-    code = stage.run("up", "--cluster", "theirs")
+    code = scenario.run("up", "--cluster", "theirs")
 
     assert code == 1
-    assert "in the groups others, elsewhere: say which with --cluster-group" in stage.text
+    assert "in the groups others, elsewhere: say which with --cluster-group" in scenario.text
 
 
 @pytest.mark.parametrize(
@@ -151,15 +153,15 @@ def test_two_clusters_of_one_name_have_to_be_told_apart(stage: Stage) -> None:
     ],
 )
 def test_what_is_missing_is_said_before_anything_is_made(
-    state: dict[str, object], words: str, stage: Stage
+    state: dict[str, object], words: str, scenario: Scenario
 ) -> None:
-    stage.world.state["azure"].update(state)
+    scenario.cloud.state["azure"].update(state)
 
-    code = stage.run("up")
+    code = scenario.run("up")
 
     assert code == 1
-    assert words in stage.text
-    assert stage.world.changed == []
+    assert words in scenario.text
+    assert scenario.cloud.changed == []
 
 
 @pytest.mark.parametrize(
@@ -173,29 +175,29 @@ def test_what_is_missing_is_said_before_anything_is_made(
     ],
 )
 def test_a_repository_that_will_not_do_is_said_before_anything_is_made(
-    state: dict[str, object], words: str, stage: Stage
+    state: dict[str, object], words: str, scenario: Scenario
 ) -> None:
-    stage.world.state["github"].update(state)
+    scenario.cloud.state["github"].update(state)
 
-    code = stage.run("up")
+    code = scenario.run("up")
 
     assert code == 1
-    assert words in stage.text
-    assert stage.world.changed == []
+    assert words in scenario.text
+    assert scenario.cloud.changed == []
 
 
-def test_nodes_without_room_are_said_with_the_remedy(stage: Stage) -> None:
-    names = stage.others_have(["cluster"])
-    (cluster,) = stage.world.state["clusters"].values()
+def test_nodes_without_room_are_said_with_the_remedy(scenario: Scenario) -> None:
+    names = scenario.make_existing(["cluster"])
+    (cluster,) = scenario.cloud.state["clusters"].values()
     cluster["taken"] = {"cpu": "1050m", "memory": "1400Mi"}
 
-    code = stage.run("up", *names)
+    code = scenario.run("up", *names)
 
     assert code == 1
-    assert "1760m CPU, 2296 MiB are needed and 10% of 1900m CPU" in stage.text
-    assert "az aks nodepool scale --cluster-name theirs --resource-group others" in stage.text
-    assert list(stage.folder.iterdir()) == []  # another cluster may be named
-    assert stage.run("up", *names, "--tight") == 0
+    assert "1760m CPU, 2296 MiB are needed and 10% of 1900m CPU" in scenario.text
+    assert "az aks nodepool scale --cluster-name theirs --resource-group others" in scenario.text
+    assert list(scenario.folder.iterdir()) == []  # another cluster may be named
+    assert scenario.run("up", *names, "--tight") == 0
 
 
 @pytest.mark.parametrize(
@@ -206,133 +208,137 @@ def test_nodes_without_room_are_said_with_the_remedy(stage: Stage) -> None:
         {"taint": "NoSchedule"},
     ],
 )
-def test_only_nodes_that_take_the_bot_are_room(kind: dict[str, str], stage: Stage) -> None:
-    names = stage.others_have(["cluster"])
-    (cluster,) = stage.world.state["clusters"].values()
+def test_only_nodes_that_take_the_bot_are_room(kind: dict[str, str], scenario: Scenario) -> None:
+    names = scenario.make_existing(["cluster"])
+    (cluster,) = scenario.cloud.state["clusters"].values()
     large = a_node("node-2", {"cpu": "16", "memory": "64Gi"}, **kind)
     cluster.update(taken={"cpu": "1050m", "memory": "1400Mi"}, more_nodes=[large])
 
-    assert stage.run("up", *names) == 1
-    assert "10% of 1900m CPU" in stage.text
-    assert _made_before(stage) == []
+    assert scenario.run("up", *names) == 1
+    assert "10% of 1900m CPU" in scenario.text
+    assert _made_before(scenario) == []
     cluster["more_nodes"] = [a_node("node-2", {"cpu": "16", "memory": "64Gi"})]
-    assert stage.run("up", *names) == 0, stage.text
+    assert scenario.run("up", *names) == 0, scenario.text
 
 
-def test_a_cluster_without_a_node_for_the_bot_is_told_to_get_one(stage: Stage) -> None:
-    names = stage.others_have(["cluster"])
-    (cluster,) = stage.world.state["clusters"].values()
+def test_a_cluster_without_a_node_for_the_bot_is_told_to_get_one(scenario: Scenario) -> None:
+    names = scenario.make_existing(["cluster"])
+    (cluster,) = scenario.cloud.state["clusters"].values()
     cluster["node"] = {"arch": "arm64"}
 
-    code = stage.run("up", *names)
+    code = scenario.run("up", *names)
 
     assert code == 1
-    assert "az aks nodepool add --cluster-name theirs --resource-group others" in stage.text
+    assert "az aks nodepool add --cluster-name theirs --resource-group others" in scenario.text
 
 
-def test_an_image_workflow_that_fails_is_named(stage: Stage) -> None:
+def test_an_image_workflow_that_fails_is_named(scenario: Scenario) -> None:
     """Its subject changed after set-up, as when the repository was renamed."""
-    stage.run("up", "--ci-subject", "repo:example/another:ref:refs/heads/main")
+    scenario.run("up", "--ci-subject", "repo:example/another:ref:refs/heads/main")
 
-    assert "The image workflow ended with failure: https://example.org/runs/" in stage.text
-    assert stage.run("up", "--ci-subject", f"{OTHER}:ref:refs/heads/main") == 0, stage.text
-    assert stage.run("up") == 0
-
-
-def test_images_that_others_keep_in_their_registry_stay(stage: Stage) -> None:
-    names = stage.others_have(["registry"])
-    stage.world.state["azure"]["images"]["theirs123"] = ["v1"]
-
-    assert [stage.run("up", *names), stage.run("teardown", *names)] == [0, 0], stage.text
-
-    assert "v1" in stage.world.state["azure"]["images"]["theirs123"]
+    assert "The image workflow ended with failure: https://example.org/runs/" in scenario.text
+    assert scenario.run("up", "--ci-subject", f"{OTHER}:ref:refs/heads/main") == 0, scenario.text
+    assert scenario.run("up") == 0
 
 
-def test_a_bot_that_does_not_become_ready_sends_to_the_doctor(stage: Stage) -> None:
+def test_images_that_others_keep_in_their_registry_stay(scenario: Scenario) -> None:
+    names = scenario.make_existing(["registry"])
+    scenario.cloud.state["azure"]["images"]["theirs123"] = ["v1"]
+
+    assert [scenario.run("up", *names), scenario.run("teardown", *names)] == [0, 0], scenario.text
+
+    assert "v1" in scenario.cloud.state["azure"]["images"]["theirs123"]
+
+
+def test_a_bot_that_does_not_become_ready_sends_to_the_doctor(scenario: Scenario) -> None:
     """What Flux says is shown, and who knows more."""
-    names = stage.others_have(["cluster"])
-    (cluster,) = stage.world.state["clusters"].values()
+    names = scenario.make_existing(["cluster"])
+    (cluster,) = scenario.cloud.state["clusters"].values()
     cluster["trouble"] = "Deployment/discord-sky/discord-sky-bot exceeded its progress deadline"
 
-    code = stage.run("up", *names)
+    code = scenario.run("up", *names)
 
     assert code == 1
-    assert f"  Flux says: {cluster['trouble']}" in stage.said
-    assert stage.said[-1].endswith("`make doctor` names the broken link; then run this again.")
+    assert f"  Flux says: {cluster['trouble']}" in scenario.said
+    assert scenario.said[-1].endswith("`make doctor` names the broken link; then run this again.")
 
 
-def test_what_azure_shows_late_is_waited_for(stage: Stage) -> None:
+def test_what_azure_shows_late_is_waited_for(scenario: Scenario) -> None:
     """A new identity is not everywhere at once; what is learned from it is needed at once."""
-    real, late = stage.world.execute, 2
+    real, late = scenario.cloud.execute, 2
 
-    def execute(argv: list[str], stdin: str | None, env: Mapping[str, str], *, live: bool) -> Done:
+    def execute(
+        argv: list[str], stdin: str | None, env: Mapping[str, str], *, live: bool
+    ) -> Completed:
         nonlocal late
-        made = any("discord-sky-ci" in call.argv for call in stage.world.calls if call.changes)
+        made = any("discord-sky-ci" in call.argv for call in scenario.cloud.calls if call.changes)
         if made and late and argv[1:3] == ["identity", "show"] and "discord-sky-ci" in argv:
             late -= 1
-            return Done(3, "", "(ResourceNotFound)")
+            return Completed(3, "", "(ResourceNotFound)")
         return real(argv, stdin, env, live=live)
 
     code = main(
         ["up", "--yes"],
         execute=execute,
-        folder=stage.folder,
-        say=stage.said.append,
+        folder=scenario.folder,
+        say=scenario.said.append,
         sleep=lambda _seconds: None,
     )
 
-    assert code == 0, stage.text
+    assert code == 0, scenario.text
     assert late == 0
 
 
-def test_an_answer_that_is_no_answer_is_shown(stage: Stage) -> None:
-    def execute(argv: list[str], stdin: str | None, env: Mapping[str, str], *, live: bool) -> Done:
+def test_an_answer_that_is_no_answer_is_shown(scenario: Scenario) -> None:
+    def execute(
+        argv: list[str], stdin: str | None, env: Mapping[str, str], *, live: bool
+    ) -> Completed:
         if argv[:3] == ["az", "account", "show"]:
-            return Done(0, "<html>a proxy's page</html>", "")
-        return stage.world.execute(argv, stdin, env, live=live)
+            return Completed(0, "<html>a proxy's page</html>", "")
+        return scenario.cloud.execute(argv, stdin, env, live=live)
 
-    code = main(["up", "--yes"], execute=execute, folder=stage.folder, say=stage.said.append)
+    code = main(["up", "--yes"], execute=execute, folder=scenario.folder, say=scenario.said.append)
 
     assert code == 1
-    assert "not JSON: <html>a proxy's page</html>" in stage.text
+    assert "not JSON: <html>a proxy's page</html>" in scenario.text
 
 
-def test_a_group_of_others_is_used_and_stays(stage: Stage) -> None:
-    stage.others_have(["registry"])
-    before = leftovers(stage.world.state)
+def test_a_group_of_others_is_used_and_stays(scenario: Scenario) -> None:
+    scenario.make_existing(["registry"])
+    before = leftovers(scenario.cloud.state)
 
-    codes = [stage.run("up", "--group", "others"), stage.run("teardown")]
+    codes = [scenario.run("up", "--group", "others"), scenario.run("teardown")]
 
-    assert codes == [0, 0], stage.text
-    assert leftovers(stage.world.state) == before
+    assert codes == [0, 0], scenario.text
+    assert leftovers(scenario.cloud.state) == before
 
 
-def test_a_group_into_which_others_put_something_stays(stage: Stage) -> None:
-    stage.run("up")
-    stage.az(
+def test_a_group_into_which_others_put_something_stays(scenario: Scenario) -> None:
+    scenario.run("up")
+    scenario.az(
         "acr create --name theirs123 --resource-group discord-sky --location eastus --sku Basic "
         "--admin-enabled false --role-assignment-mode rbac --tags team=others"
     )
 
-    code = stage.run("teardown")
+    code = scenario.run("teardown")
 
-    assert code == 0, stage.text
-    assert "kept: others have put something into the group: theirs123" in stage.text
-    left = stage.world.state["azure"]["resources"].values()
+    assert code == 0, scenario.text
+    assert "kept: others have put something into the group: theirs123" in scenario.text
+    left = scenario.cloud.state["azure"]["resources"].values()
     assert [one["name"] for one in left] == ["theirs123"]
 
 
-def test_an_old_cluster_is_told_the_next_version(stage: Stage) -> None:
+def test_an_old_cluster_is_told_the_next_version(scenario: Scenario) -> None:
     """Azure refuses to leave one out."""
-    names = stage.others_have(["cluster"])
-    (cluster,) = stage.world.state["azure"]["resources"].values()
+    names = scenario.make_existing(["cluster"])
+    (cluster,) = scenario.cloud.state["azure"]["resources"].values()
     cluster["currentKubernetesVersion"] = "1.29.4"
 
-    code = stage.run("up", *names)
+    code = scenario.run("up", *names)
 
     assert code == 1
-    assert "older than 1.31 (Azure goes up by one minor version at a time)" in stage.text
-    assert "--resource-group others --kubernetes-version 1.30" in stage.text
+    assert "older than 1.31 (Azure goes up by one minor version at a time)" in scenario.text
+    assert "--resource-group others --kubernetes-version 1.30" in scenario.text
 
 
 @pytest.mark.parametrize(
@@ -343,30 +349,30 @@ def test_an_old_cluster_is_told_the_next_version(stage: Stage) -> None:
     ],
 )
 def test_permissions_count_where_the_cluster_and_the_registry_are(
-    granted: list[str], lacking: str, stage: Stage
+    granted: list[str], lacking: str, scenario: Scenario
 ) -> None:
-    names = stage.others_have(["cluster", "registry"])
-    stage.world.state["azure"]["grants"] = {"others": granted}
+    names = scenario.make_existing(["cluster", "registry"])
+    scenario.cloud.state["azure"]["grants"] = {"others": granted}
 
-    code = stage.run("up", *names)
+    code = scenario.run("up", *names)
 
     assert code == 1
-    assert lacking in stage.text
-    assert stage.world.changed == []
+    assert lacking in scenario.text
+    assert scenario.cloud.changed == []
 
 
-def test_whoever_uses_a_cluster_need_not_be_allowed_to_make_one(stage: Stage) -> None:
-    names = stage.others_have(["cluster", "registry"])
-    stage.world.state["azure"]["deny"] = [
+def test_whoever_uses_a_cluster_need_not_be_allowed_to_make_one(scenario: Scenario) -> None:
+    names = scenario.make_existing(["cluster", "registry"])
+    scenario.cloud.state["azure"]["deny"] = [
         "Microsoft.ContainerService/managedClusters/write",
         "Microsoft.ContainerRegistry/registries/write",
     ]
 
-    assert stage.run("up", *names) == 0, stage.text
+    assert scenario.run("up", *names) == 0, scenario.text
 
 
 @pytest.mark.parametrize("owner", ["User", "Organization"])
-def test_a_private_repository_of_a_paid_plan_will_do(owner: str, stage: Stage) -> None:
-    stage.world.state["github"].update({"plan": "team", "owner": owner})
+def test_a_private_repository_of_a_paid_plan_will_do(owner: str, scenario: Scenario) -> None:
+    scenario.cloud.state["github"].update({"plan": "team", "owner": owner})
 
-    assert stage.run("up") == 0, stage.text
+    assert scenario.run("up") == 0, scenario.text

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 from clusters.azure.preflight import subject
 from clusters.azure.prices import lines
 from clusters.azure.runner import Stop, az, gh
-from clusters.azure.state import complete, load, path_of, save
+from clusters.azure.state import load_record, record_path, save_record, with_defaults
 from clusters.azure.steps.catalog import PAID
 from clusters.azure.steps.cluster import quantities
 from clusters.azure.steps.github import new_pair
@@ -52,9 +52,9 @@ def test_a_template_of_its_own_has_to_be_given(claims: list[str] | None) -> None
 
 def test_names_of_the_world_come_from_the_subscription() -> None:
     """The same on every machine, another in every subscription."""
-    one = complete({"NAME": "my-bot", "AZURE_SUBSCRIPTION_ID": "1"})
-    same = complete({"NAME": "my-bot", "AZURE_SUBSCRIPTION_ID": "1"})
-    other = complete({"NAME": "my-bot", "AZURE_SUBSCRIPTION_ID": "2"})
+    one = with_defaults({"NAME": "my-bot", "AZURE_SUBSCRIPTION_ID": "1"})
+    same = with_defaults({"NAME": "my-bot", "AZURE_SUBSCRIPTION_ID": "1"})
+    other = with_defaults({"NAME": "my-bot", "AZURE_SUBSCRIPTION_ID": "2"})
 
     assert one == same
     assert one["ACR_NAME"] != other["ACR_NAME"]
@@ -74,22 +74,22 @@ def test_names_of_the_world_come_from_the_subscription() -> None:
 )
 def test_a_name_that_azure_would_refuse_is_refused_here(values: dict[str, str], words: str) -> None:
     with pytest.raises(Stop, match=words):
-        complete(values)
+        with_defaults(values)
 
 
 @pytest.mark.parametrize("name", ["sky", "a-name-of-twenty-two-x", "discord-sky"])
 def test_every_name_makes_names_that_azure_takes(name: str) -> None:
     """The vault's has 24 letters at most."""
-    complete({"NAME": name, "AZURE_SUBSCRIPTION_ID": "1"})
+    with_defaults({"NAME": name, "AZURE_SUBSCRIPTION_ID": "1"})
 
 
 def test_a_record_comes_back_as_it_was_and_a_shell_reads_it(tmp_path: Path) -> None:
     values = {"NAME": "sky", "MADE": "a role, with spaces", "ODD": "it's $HOME; `x`"}
-    path = path_of("sky", tmp_path)
+    path = record_path("sky", tmp_path)
 
-    save(path, values)
+    save_record(path, values)
 
-    assert load(path) == values
+    assert load_record(path) == values
     assert path.stat().st_mode & 0o777 == 0o600
     command = ["sh", "-c", f'. {path}; printf %s "$ODD"']
     assert (
@@ -102,10 +102,10 @@ def test_a_line_is_shown_as_a_shell_takes_it() -> None:
     """What is known is filled in and quoted; what is not stays for the shell to fill in."""
     line = gh("api repos/$REPO/keys -f title='$NAME: the key' -f key=$KEY")
 
-    assert line.shown({"NAME": "sky"}) == (
+    assert line.display({"NAME": "sky"}) == (
         "gh api repos/$REPO/keys -f 'title=sky: the key' -f key=$KEY"
     )
-    assert line.shown({"NAME": "$(rm)", "REPO": "a;b"}) == (
+    assert line.display({"NAME": "$(rm)", "REPO": "a;b"}) == (
         "gh api 'repos/a;b/keys' -f 'title=$(rm): the key' -f key=$KEY"
     )
 

@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     for name in ("azure", "msal"):  # what they warn of is told as a link
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    known = state.load(state.path_of(options.name, state.FOLDER))
+    known = state.load_record(state.record_path(options.name, state.FOLDER))
     names = {key: known[key] for key in _NAMES if key in known}
     if options.name != state.NAME:
         names["NAME"] = options.name

@@ -37,7 +37,7 @@ class FluxObject(Value):
     reason: str = ""
     message: str = ""
     suspended: bool = False
-    about: str = ""  # its address, image or pattern
+    target: str = ""  # its address, image or pattern
 
 
 class Pod(Value):
@@ -46,13 +46,13 @@ class Pod(Value):
     name: str
     image: str = ""
     ready: bool = False
-    leaving: bool = False
+    terminating: bool = False
     age: float = 0.0  # seconds
     waiting: str = ""  # a reason: ErrImagePull, CrashLoopBackOff
-    said: str = ""  # what the kubelet says about that
+    message: str = ""  # what the kubelet says about that
     exit_code: int | None = None  # of the last container that ended
-    mount: str = ""  # why a volume cannot be mounted, newest word
-    stuck: str = ""  # why it cannot be scheduled
+    mount_error: str = ""  # why a volume cannot be mounted, newest word
+    unschedulable: str = ""  # why it cannot be scheduled
 
 
 class Bot(Value):
@@ -67,7 +67,7 @@ class Bot(Value):
     problem: str = ""  # what it said last before it ended
 
 
-class SecretLook(Value):
+class SecretState(Value):
     """One secret, asked for as the bot: `label` is "ok" or one of bot.credentials.keyvault's."""
 
     name: str
@@ -75,7 +75,7 @@ class SecretLook(Value):
     detail: str = ""
 
 
-class Identity(Value):
+class ManagedIdentity(Value):
     """A managed identity as az shows it. None where az could not say."""
 
     name: str
@@ -87,8 +87,8 @@ class Identity(Value):
 class Azure(Value):
     """What az says; None means that it could not be asked."""
 
-    bot: Identity | None = None
-    reflector: Identity | None = None
+    bot: ManagedIdentity | None = None
+    reflector: ManagedIdentity | None = None
     unknown_clients: tuple[str, ...] = ()  # settings whose id no identity of the subscription has
     vault: bool | None = None  # whether the vault is there
 
@@ -97,7 +97,7 @@ class Facts(Value):
     """Everything that the chain is told from."""
 
     unreachable: str = ""  # why kubectl could not be used
-    asked: str = ""  # which cluster: a context, and whose kubeconfig it is of
+    context: str = ""  # which cluster: a context, and whose kubeconfig it is of
     issuer: str = ""  # who signs the cluster's ServiceAccount tokens
     settings: dict[str, str] | None = None  # cluster-settings
     key_vault: bool = True  # False with the component plain-secret
@@ -105,11 +105,11 @@ class Facts(Value):
     controllers: tuple[Pod, ...] = ()  # Flux's; none where they are no pods
     pods: tuple[Pod, ...] = ()  # the bot's, newest first
     bot: Bot | None = None
-    secrets: tuple[SecretLook, ...] = ()
+    secrets: tuple[SecretState, ...] = ()
     vault_resolves: bool | None = None  # whether the vault's name is in DNS, as seen from here
     azure: Azure | None = None
     names: dict[str, str] = {}  # what the set-up called things, from its local record
-    unseen: tuple[str, ...] = ()  # sentences: what could not be looked at, and why
+    not_checked: tuple[str, ...] = ()  # sentences: what could not be looked at, and why
 
     def called(self, key: str) -> str:
         """Return what the set-up's record says under KEY, or KEY itself, to be replaced."""
@@ -132,7 +132,7 @@ class Facts(Value):
     @property
     def newest(self) -> Pod | None:
         """The bot's newest pod that is not on its way out."""
-        return next((pod for pod in self.pods if not pod.leaving), None)
+        return next((pod for pod in self.pods if not pod.terminating), None)
 
 
 _VAULT_ROLES = ("Key Vault Secrets User", "Key Vault Secrets Officer", "Key Vault Administrator")
@@ -140,7 +140,7 @@ _PULL_ROLES = ("AcrPull", "AcrPush", "Contributor", "Owner", "Container Registry
 
 
 @dataclass(frozen=True, slots=True)
-class Party:
+class WorkloadIdentity:
     """One of the two: the cluster setting with its client id, its ServiceAccount, its roles."""
 
     title: str
@@ -155,7 +155,7 @@ class Party:
         """What its ServiceAccount's tokens say about whose they are."""
         return f"system:serviceaccount:{self.namespace}:{self.account}"
 
-    def identity(self, facts: Facts) -> Identity | None:
+    def identity(self, facts: Facts) -> ManagedIdentity | None:
         """Return what az says of it, if anything."""
         azure = facts.azure
         if azure is None:
@@ -163,8 +163,8 @@ class Party:
         return azure.bot if self.setting == "BOT_CLIENT_ID" else azure.reflector
 
 
-BOT_PARTY = Party("the bot", "bot", "BOT_CLIENT_ID", BOT, ACCOUNT, _VAULT_ROLES)
-FLUX_PARTY = Party(
+BOT_IDENTITY = WorkloadIdentity("the bot", "bot", "BOT_CLIENT_ID", BOT, ACCOUNT, _VAULT_ROLES)
+REFLECTOR_IDENTITY = WorkloadIdentity(
     "Flux's image-reflector",
     "image-reflector",
     "IMAGE_REFLECTOR_CLIENT_ID",
@@ -174,28 +174,28 @@ FLUX_PARTY = Party(
 )
 
 
-def words(facts: Facts, party: Party) -> dict[str, str]:
+def words(facts: Facts, identity: WorkloadIdentity) -> dict[str, str]:
     """Return what sentences and commands about PARTY name; capitals where it is not known."""
-    found = party.identity(facts)
+    found = identity.identity(facts)
     registry = facts.setting("ACR_LOGIN_SERVER")
     vault = facts.setting("KEYVAULT_NAME")
-    is_bot = party is BOT_PARTY
+    is_bot = identity is BOT_IDENTITY
     scope = (
         f"az keyvault show --name {vault}"
         if is_bot
         else f"az acr show --name {_registry_name(registry)}"
     )
     return {
-        "who": party.title,
-        "setting": party.setting,
-        "client": facts.setting(party.setting),
+        "who": identity.title,
+        "setting": identity.setting,
+        "client": facts.setting(identity.setting),
         "tenant": facts.setting("AZURE_TENANT_ID"),
-        "subject": party.subject,
+        "subject": identity.subject,
         "issuer": facts.issuer or "ISSUER",
-        "identity": found.name if found else f"{facts.called('NAME')}-{party.suffix}",
+        "identity": found.name if found else f"{facts.called('NAME')}-{identity.suffix}",
         "group": found.group if found else facts.called("RESOURCE_GROUP"),
         "aks": facts.aks,
-        "role": party.roles[0],
+        "role": identity.roles[0],
         "scope": f'"$({scope} --query id --output tsv)"',
         "vault": vault,
         "registry": registry,

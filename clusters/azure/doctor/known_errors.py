@@ -1,6 +1,6 @@
 """What the words of Azure, the CSI driver and the registry mean: the link, a sentence, the remedy.
 
-The first pattern that is found in a message is its cause, so the telling ones come first.
+The first pattern that is found in a message decides, so the specific ones come first.
 """
 
 from __future__ import annotations
@@ -8,8 +8,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from clusters.azure.doctor.facts import BOT, BOT_PARTY, FLUX_PARTY, Facts, Party, words
-from clusters.azure.doctor.result import Verdict, broken
+from clusters.azure.doctor.facts import (
+    BOT,
+    BOT_IDENTITY,
+    REFLECTOR_IDENTITY,
+    Facts,
+    WorkloadIdentity,
+    words,
+)
+from clusters.azure.doctor.result import CheckResult, broken
 
 _SEE_IDENTITIES = (
     'az identity list --query "[].{{name:name, group:resourceGroup, clientId:clientId}}"'
@@ -57,12 +64,12 @@ RECONCILE = "flux reconcile kustomization discord-sky --with-source"
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
-    """A pattern of a message, and what it means; `{names}` are those of party.words."""
+class KnownError:
+    """A pattern of a message, and what it means; `{names}` are those of facts.words."""
 
     link: str
     pattern: str
-    said: str
+    summary: str
     remedy: str
     commands: tuple[str, ...]
 
@@ -73,15 +80,15 @@ class Cause:
 
 _TAKES_TIME = "A role that was given just now takes a few minutes to count."
 
-CAUSES = (
-    Cause(
+KNOWN_ERRORS = (
+    KnownError(
         "identity",
         r"AADSTS700016",
         "Entra knows no identity with the client id {client}, which {setting} names for {who}.",
         "Look up the right id, and put it there; set-up run again does the same.",
         (_SEE_IDENTITIES, set_to("{setting}", "CLIENT-ID"), RECONCILE, AGAIN),
     ),
-    Cause(
+    KnownError(
         "identity",
         r"AADSTS9000(2|23)\b|AADSTS900021|AADSTS50020",
         "Entra knows no directory {tenant}, which AZURE_TENANT_ID names.",
@@ -92,7 +99,7 @@ CAUSES = (
             RECONCILE,
         ),
     ),
-    Cause(
+    KnownError(
         "identity",
         r"DefaultAzureCredential|no default identity|managed identity.*not found",
         "{who} has no workload identity: its pod was not given one.",
@@ -100,7 +107,7 @@ CAUSES = (
         " azure.workload.identity/use.",
         (AGAIN, "kubectl --namespace flux-system get pods --show-labels"),
     ),
-    Cause(
+    KnownError(
         "federation",
         r"AADSTS700211",
         "The identity of {who} trusts another cluster: its federated credential names another"
@@ -108,14 +115,14 @@ CAUSES = (
         "Give it this cluster's issuer; a credential of the same name is replaced.",
         (_TRUST,),
     ),
-    Cause(
+    KnownError(
         "federation",
         r"AADSTS700212",
         "The federated credential of {who} names another audience.",
         "Give it the audience api://AzureADTokenExchange.",
         (_TRUST,),
     ),
-    Cause(
+    KnownError(
         "federation",
         r"AADSTS70021",
         "The identity of {who} does not trust {subject}: its federated credential names another"
@@ -123,7 +130,7 @@ CAUSES = (
         "Give it this subject; a credential of the same name is replaced.",
         (_TRUST,),
     ),
-    Cause(
+    KnownError(
         "federation",
         r"AADSTS700024|AADSTS500133|identity_expired",
         "Entra takes the token of {who} as not valid now: it expired, or clocks disagree.",
@@ -133,7 +140,7 @@ CAUSES = (
             "kubectl --namespace discord-sky rollout restart deployment discord-sky-bot",
         ),
     ),
-    Cause(
+    KnownError(
         "federation",
         r"AADSTS\d+|identity_refused",
         "Entra refuses {who}, whose client id is {client}.",
@@ -143,14 +150,14 @@ CAUSES = (
             AGAIN,
         ),
     ),
-    Cause(
+    KnownError(
         "vault",
         r"ForbiddenByFirewall|ForbiddenByConnection|public network access is disabled",
         "The firewall of the vault {vault} does not let the cluster in.",
         "Let the cluster's outgoing address in, or everybody: the role is what protects it.",
         ("az keyvault update --name {vault} --public-network-access Enabled",),
     ),
-    Cause(
+    KnownError(
         "secrets",
         r"SecretDisabled",
         "The newest version of {secret} in {vault} is disabled, and Key Vault does not fall back.",
@@ -160,7 +167,7 @@ CAUSES = (
             "az keyvault secret set-attributes --vault-name {vault} --name {secret} --enabled true",
         ),
     ),
-    Cause(
+    KnownError(
         "secrets",
         r"SecretNotFound",
         "The vault {vault} has no secret {secret}, or it was deleted.",
@@ -170,7 +177,7 @@ CAUSES = (
             "az keyvault secret recover --vault-name {vault} --name {secret}",
         ),
     ),
-    Cause(
+    KnownError(
         "role",
         r"ForbiddenByRbac|does not have secrets get permission|\bdenied\b|UNAUTHORIZED"
         r"|authentication required|\b401\b|\b403 Forbidden\b",
@@ -178,14 +185,14 @@ CAUSES = (
         f"Give it. {_TAKES_TIME}",
         (_GIVE_ROLE,),
     ),
-    Cause(
+    KnownError(
         "mount",
         r"not found in the list of registered CSI drivers|provider not found|provider \"azure\"",
         "The node has no Secrets Store CSI driver with Azure's provider.",
         "Switch the add-on on.",
         (_ADD_ON,),
     ),
-    Cause(
+    KnownError(
         "vault",
         r"no such host|DeadlineExceeded|deadline exceeded"
         r"|Get \"https://[\w-]+\.vault\.azure\.net[^\"]*\":",
@@ -200,10 +207,10 @@ CAUSES = (
 )
 
 
-def cause_of(message: str, only: tuple[str, ...] = ()) -> Cause | None:
+def match_error(message: str, only: tuple[str, ...] = ()) -> KnownError | None:
     """Return what MESSAGE means, of the links in ONLY or of any; None where it is not known."""
     return next(
-        (one for one in CAUSES if (not only or one.link in only) and one.fits(message)), None
+        (one for one in KNOWN_ERRORS if (not only or one.link in only) and one.fits(message)), None
     )
 
 
@@ -215,56 +222,58 @@ _SECRET = re.compile(r"discord-token|openai-api-key")
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class ReportedError:
     """One message against PARTY, and what it means."""
 
-    party: Party
+    identity: WorkloadIdentity
     message: str
-    cause: Cause
+    error: KnownError
 
 
-def told(cause: Cause, facts: Facts, party: Party, message: str = "") -> Verdict:
+def explain(
+    error: KnownError, facts: Facts, identity: WorkloadIdentity, message: str = ""
+) -> CheckResult:
     """Say in sentences what CAUSE means for PARTY; MESSAGE may name the secret."""
     found = _SECRET.search(message)
-    names = {**words(facts, party), "secret": found[0] if found else "SECRET"}
-    said = cause.said.format_map(names)
-    commands = [command.format_map(names) for command in cause.commands]
-    return broken(said[0].upper() + said[1:], cause.remedy.format_map(names), *commands)
+    names = {**words(facts, identity), "secret": found[0] if found else "SECRET"}
+    summary = error.summary.format_map(names)
+    commands = [command.format_map(names) for command in error.commands]
+    return broken(summary[0].upper() + summary[1:], error.remedy.format_map(names), *commands)
 
 
-def voices(facts: Facts) -> list[Voice]:
+def reported_errors(facts: Facts) -> list[ReportedError]:
     """Return everything that is known against the two, the bot's first."""
-    said: list[tuple[Party, str, tuple[str, ...]]] = []
-    for look in facts.secrets:
-        if look.label != "ok":
-            word = _LABELS.get(look.label, look.label)
-            said.append((BOT_PARTY, f"{word} {look.name} {look.detail}", ()))
-    if facts.newest and facts.newest.mount:
-        said.append((BOT_PARTY, facts.newest.mount, ()))
+    summary: list[tuple[WorkloadIdentity, str, tuple[str, ...]]] = []
+    for secret in facts.secrets:
+        if secret.label != "ok":
+            word = _LABELS.get(secret.label, secret.label)
+            summary.append((BOT_IDENTITY, f"{word} {secret.name} {secret.detail}", ()))
+    if facts.newest and facts.newest.mount_error:
+        summary.append((BOT_IDENTITY, facts.newest.mount_error, ()))
     repository = facts.object("ImageRepository", BOT)
     if repository and repository.ready == "False":
-        said.append((FLUX_PARTY, repository.message, _REGISTRY_LINKS))
-    found = [(party, message, cause_of(message, only)) for party, message, only in said]
-    return [Voice(party, message, cause) for party, message, cause in found if cause]
+        summary.append((REFLECTOR_IDENTITY, repository.message, _REGISTRY_LINKS))
+    found = [(identity, message, match_error(message, only)) for identity, message, only in summary]
+    return [ReportedError(identity, message, error) for identity, message, error in found if error]
 
 
-def against(facts: Facts, link: str) -> Verdict | None:
-    """Return the verdict of the first voice about LINK; None where nobody complains."""
-    voice = next((one for one in voices(facts) if one.cause.link == link), None)
-    return told(voice.cause, facts, voice.party, voice.message) if voice else None
+def problem_with(facts: Facts, link: str) -> CheckResult | None:
+    """Return the result of the first report about LINK; None where nobody complains."""
+    report = next((one for one in reported_errors(facts) if one.error.link == link), None)
+    return explain(report.error, facts, report.identity, report.message) if report else None
 
 
-def let_in(facts: Facts) -> str:
+def vault_evidence(facts: Facts) -> str:
     """Say how it was seen that the vault knows the bot; "" where it was not."""
-    if any(look.label in _REACHED for look in facts.secrets):
+    if any(secret.label in _REACHED for secret in facts.secrets):
         return "as the bot was told just now"
     pod = facts.newest
-    if pod and not pod.mount and not pod.stuck and pod.waiting != "ContainerCreating":
+    if pod and not pod.mount_error and not pod.unschedulable and pod.waiting != "ContainerCreating":
         return "as the newest pod showed at its start"
     return ""
 
 
-def may_scan(facts: Facts) -> bool:
+def registry_readable(facts: Facts) -> bool:
     """Say whether Flux reads the registry."""
     repository = facts.object("ImageRepository", BOT)
     return repository is not None and repository.ready == "True"

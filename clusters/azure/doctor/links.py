@@ -1,6 +1,6 @@
 """The chain from the cluster to an answer, in the order in which each link needs the one before.
 
-facts ─▶ diagnose ─▶ one Verdict for each link; after the first that is broken none is reached
+facts ─▶ diagnose ─▶ one CheckResult for each link; after the first that is broken none is reached
 """
 
 from __future__ import annotations
@@ -12,24 +12,34 @@ from dataclasses import dataclass
 from clusters.azure.doctor.facts import (
     ACCOUNT,
     BOT,
-    BOT_PARTY,
+    BOT_IDENTITY,
     FLUX,
-    FLUX_PARTY,
+    REFLECTOR_IDENTITY,
     SETTINGS,
     Bot,
     Facts,
     FluxObject,
-    Party,
     Pod,
+    WorkloadIdentity,
 )
-from clusters.azure.doctor.known_errors import AGAIN, CAUSES, again, against, let_in, may_scan, told
-from clusters.azure.doctor.result import Status, Verdict, broken, ok, unseen
+from clusters.azure.doctor.known_errors import (
+    AGAIN,
+    KNOWN_ERRORS,
+    again,
+    explain,
+    problem_with,
+    registry_readable,
+    vault_evidence,
+)
+from clusters.azure.doctor.result import CheckResult, Status, broken, ok, unknown
 
 _SEE_FLUX = "flux get all --namespace flux-system"
 
 
-def failing(found: FluxObject, said: str, remedy: str, *commands: str) -> Verdict | None:
-    """Return a verdict if the object is suspended or failed; None if it is well or under way."""
+def condition_problem(
+    found: FluxObject, summary: str, remedy: str, *commands: str
+) -> CheckResult | None:
+    """Return a result if the object is suspended or failed; None if it is well or under way."""
     if found.suspended:
         kind = {"ImageRepository": "image repository", "ImageUpdateAutomation": "image update"}
         what = kind.get(found.kind, found.kind.lower())
@@ -39,9 +49,9 @@ def failing(found: FluxObject, said: str, remedy: str, *commands: str) -> Verdic
             f"flux resume {what} {found.name}",
         )
     if found.ready == "False":
-        return broken(f"{said}: {found.message}", remedy, *commands)
+        return broken(f"{summary}: {found.message}", remedy, *commands)
     if not found.ready:
-        return unseen(f"{found.kind} {found.name} has no condition yet", "Look again.", _SEE_FLUX)
+        return unknown(f"{found.kind} {found.name} has no condition yet", "Look again.", _SEE_FLUX)
     return None
 
 
@@ -51,23 +61,23 @@ _LATER = {"HealthCheckFailed", "Progressing", "ProgressingWithRetry", "HealthChe
 _STARTS = 60  # seconds within which a controller is up
 
 
-def cluster(facts: Facts) -> Verdict:
+def cluster(facts: Facts) -> CheckResult:
     """Whether kubectl reaches a cluster."""
-    where = f" ({facts.asked})" if facts.asked else ""
+    where = f" ({facts.context})" if facts.context else ""
     if not facts.unreachable:
-        return ok(facts.asked or "kubectl reaches it")
-    said = f"The cluster cannot be asked{where}: {facts.unreachable.rstrip('?.')}."
+        return ok(facts.context or "kubectl reaches it")
+    summary = f"The cluster cannot be asked{where}: {facts.unreachable.rstrip('?.')}."
     entered = f"az aks get-credentials {facts.aks}"
     if "AKS_NAME" not in facts.names:
         return broken(
-            said,
+            summary,
             "There is no record of this set-up on this machine. The first command makes what is "
             "missing; what was set up elsewhere it finds, and brings record and kubeconfig here.",
             again(facts.names.get("NAME")),
             entered,
         )
     return broken(
-        said,
+        summary,
         "Start it if it was stopped, or get the credentials of the right cluster. What is missing, "
         "set-up makes.",
         f"az aks start {facts.aks}",
@@ -77,14 +87,14 @@ def cluster(facts: Facts) -> Verdict:
     )
 
 
-def settings(facts: Facts) -> Verdict:
+def settings(facts: Facts) -> CheckResult:
     """Whether cluster-settings names everything that the manifests use."""
     wanted = [name for name in SETTINGS if facts.key_vault or name not in _OF_KEY_VAULT]
     if facts.settings is None:
-        said = f"There is no ConfigMap cluster-settings in {FLUX}."
-        return broken(said, "The set-up writes it.", AGAIN)
-    if any("cluster-settings" in line for line in facts.unseen):
-        return unseen("cluster-settings may not be read")
+        summary = f"There is no ConfigMap cluster-settings in {FLUX}."
+        return broken(summary, "The set-up writes it.", AGAIN)
+    if any("cluster-settings" in line for line in facts.not_checked):
+        return unknown("cluster-settings may not be read")
     missing = [name for name in wanted if not facts.settings.get(name)]
     if missing:
         change = ",".join(f'"{name}":"VALUE"' for name in missing)
@@ -98,10 +108,10 @@ def settings(facts: Facts) -> Verdict:
     return ok("cluster-settings names everything")
 
 
-def controllers(facts: Facts) -> Verdict:
+def controllers(facts: Facts) -> CheckResult:
     """Whether Flux is there and its controllers run."""
     instance = facts.object("FluxInstance", "flux")
-    if not facts.flux and not facts.unseen:
+    if not facts.flux and not facts.not_checked:
         return broken(f"There is nothing of Flux in {FLUX}.", "The set-up installs it.", AGAIN)
     if instance and instance.ready == "False":
         return broken(
@@ -111,11 +121,13 @@ def controllers(facts: Facts) -> Verdict:
             AGAIN,
         )
     down = [
-        pod for pod in facts.controllers if not pod.ready and not pod.leaving and pod.age > _STARTS
+        pod
+        for pod in facts.controllers
+        if not pod.ready and not pod.terminating and pod.age > _STARTS
     ]
     if down:
         pod = down[0]
-        why = pod.stuck or pod.said or pod.waiting or "it is not Ready"
+        why = pod.unschedulable or pod.message or pod.waiting or "it is not Ready"
         return broken(
             f"Flux's pod {pod.name} does not run: {why}",
             "Its description says what it waits for; a full node needs a larger one.",
@@ -124,7 +136,7 @@ def controllers(facts: Facts) -> Verdict:
     return ok("Flux's controllers run" if facts.controllers else "Flux's objects are kept")
 
 
-def git(facts: Facts) -> Verdict:
+def git(facts: Facts) -> CheckResult:
     """Whether Flux reads the repository."""
     found = facts.object("GitRepository", FLUX)
     if found is None:
@@ -133,17 +145,17 @@ def git(facts: Facts) -> Verdict:
             "The FluxInstance makes it.",
             AGAIN,
         )
-    return failing(
+    return condition_problem(
         found,
         "Flux cannot read the repository",
         "The deploy key of the Secret flux-system must be one of the repository's; the set-up "
         "makes both.",
         "gh repo deploy-key list",
         AGAIN,
-    ) or ok(f"Flux reads {found.about}")
+    ) or ok(f"Flux reads {found.target}")
 
 
-def applied(facts: Facts) -> Verdict:
+def apply_object(facts: Facts) -> CheckResult:
     """Whether what is in Git was applied; whether it also became Ready comes later."""
     for name in (FLUX, f"{BOT}-images", BOT):
         found = facts.object("Kustomization", name)
@@ -155,109 +167,109 @@ def applied(facts: Facts) -> Verdict:
             )
         if found.reason in _LATER and not found.suspended:
             continue
-        verdict = failing(
+        result = condition_problem(
             found,
             f"Flux cannot apply {name}",
             "Mend what it names in Git (`python -m tests.gitops check` finds most of it), and "
             "merge.",
             f"flux reconcile kustomization {name} --with-source",
         )
-        if verdict:
-            return verdict
+        if result:
+            return result
     return ok("all three Kustomizations are applied")
 
 
 _NO_KEY_VAULT = "no Key Vault here: the credentials are in the Secret discord-sky-secrets"
 
 
-def identity(facts: Facts) -> Verdict:
+def identity(facts: Facts) -> CheckResult:
     """Whether Entra knows both client ids."""
-    if found := against(facts, "identity"):
+    if found := problem_with(facts, "identity"):
         return found
     unknown = facts.azure.unknown_clients if facts.azure else ()
-    for party in _unproven(facts):
-        if party.setting in unknown:
-            return _as_if_told("AADSTS700016", facts, party)
+    for identity in _unproven(facts):
+        if identity.setting in unknown:
+            return _explain_code("AADSTS700016", facts, identity)
     return _known(facts, "both client ids")
 
 
-def federation(facts: Facts) -> Verdict:
+def federation(facts: Facts) -> CheckResult:
     """Whether both identities trust their ServiceAccount."""
-    if found := against(facts, "federation"):
+    if found := problem_with(facts, "federation"):
         return found
-    for party in _unproven(facts):
-        known = party.identity(facts)
+    for identity in _unproven(facts):
+        known = identity.identity(facts)
         if known is None or known.trusts is None or not facts.issuer:
             continue
-        if (facts.issuer, party.subject) not in known.trusts:
-            issuers = {issuer for issuer, subject in known.trusts if subject == party.subject}
-            return _as_if_told("AADSTS700211" if issuers else "AADSTS700213", facts, party)
+        if (facts.issuer, identity.subject) not in known.trusts:
+            issuers = {issuer for issuer, subject in known.trusts if subject == identity.subject}
+            return _explain_code("AADSTS700211" if issuers else "AADSTS700213", facts, identity)
     return _known(facts, "both trust their ServiceAccount")
 
 
-def vault(facts: Facts) -> Verdict:
+def vault(facts: Facts) -> CheckResult:
     """Whether there is a vault of that name, and it lets the cluster in."""
     if not facts.key_vault:
         return ok(_NO_KEY_VAULT)
-    if found := against(facts, "vault"):
+    if found := problem_with(facts, "vault"):
         return found
-    seen = let_in(facts)
+    seen = vault_evidence(facts)
     gone = facts.vault_resolves is False or (facts.azure and facts.azure.vault is False)
-    if gone and not any(look.label == "ok" for look in facts.secrets):
-        return _as_if_told("no such host", facts, BOT_PARTY)
+    if gone and not any(check.label == "ok" for check in facts.secrets):
+        return _explain_code("no such host", facts, BOT_IDENTITY)
     if seen:
         return ok(f"{facts.setting('KEYVAULT_NAME')} answers the bot, {seen}")
-    return unseen("nothing has asked the vault yet: there is no pod of the bot")
+    return unknown("nothing has asked the vault yet: there is no pod of the bot")
 
 
-def role(facts: Facts) -> Verdict:
+def role(facts: Facts) -> CheckResult:
     """Whether the bot may read the vault, and Flux the registry."""
-    if found := against(facts, "role"):
+    if found := problem_with(facts, "role"):
         return found
-    for party in _unproven(facts):
-        known = party.identity(facts)
+    for identity in _unproven(facts):
+        known = identity.identity(facts)
         if known is None or known.roles is None:
             continue
-        if not set(known.roles) & set(party.roles):
-            return _as_if_told("ForbiddenByRbac", facts, party)
+        if not set(known.roles) & set(identity.roles):
+            return _explain_code("ForbiddenByRbac", facts, identity)
     return _known(facts, "bot and image-reflector may read")
 
 
-def secrets(facts: Facts) -> Verdict:
+def secrets(facts: Facts) -> CheckResult:
     """Whether both secrets are there and enabled."""
     if not facts.key_vault:
         return ok(_NO_KEY_VAULT)
-    if found := against(facts, "secrets"):
+    if found := problem_with(facts, "secrets"):
         return found
-    if facts.secrets and all(look.label == "ok" for look in facts.secrets):
+    if facts.secrets and all(check.label == "ok" for check in facts.secrets):
         return ok("both are in the vault, and enabled")
-    if seen := let_in(facts):
+    if seen := vault_evidence(facts):
         return ok(f"both could be read, {seen}")
-    return unseen("nothing has read them yet: there is no pod of the bot")
+    return unknown("nothing has read them yet: there is no pod of the bot")
 
 
-def _unproven(facts: Facts) -> list[Party]:
+def _unproven(facts: Facts) -> list[WorkloadIdentity]:
     """Return those of whom only az can tell: nothing proves that they got through."""
-    asked = any(look.label in {"ok", "disabled", "missing"} for look in facts.secrets)
-    bot = [BOT_PARTY] if facts.key_vault and not asked else []
-    return bot + ([] if may_scan(facts) else [FLUX_PARTY])
+    asked = any(check.label in {"ok", "disabled", "missing"} for check in facts.secrets)
+    bot = [BOT_IDENTITY] if facts.key_vault and not asked else []
+    return bot + ([] if registry_readable(facts) else [REFLECTOR_IDENTITY])
 
 
-def _known(facts: Facts, said: str) -> Verdict:
-    bot = _NO_KEY_VAULT if not facts.key_vault else let_in(facts)
-    flux = "Flux reads the registry" if may_scan(facts) else ""
+def _known(facts: Facts, summary: str) -> CheckResult:
+    bot = _NO_KEY_VAULT if not facts.key_vault else vault_evidence(facts)
+    flux = "Flux reads the registry" if registry_readable(facts) else ""
     if bot and flux:
-        return ok(f"{said}, {bot}")
+        return ok(f"{summary}, {bot}")
     azure = facts.azure
     if azure and azure.bot and azure.reflector:
-        return ok(f"{said}, says az")
+        return ok(f"{summary}, says az")
     missing = " and ".join(name for name, seen in (("the bot", bot), ("Flux", flux)) if not seen)
-    return unseen(f"nothing shows it for {missing}; `az login`, and the doctor asks Azure itself")
+    return unknown(f"nothing shows it for {missing}; `az login`, and the doctor asks Azure itself")
 
 
-def _as_if_told(code: str, facts: Facts, party: Party) -> Verdict:
+def _explain_code(code: str, facts: Facts, identity: WorkloadIdentity) -> CheckResult:
     """Say what az showed in the words of the cause that CODE would have had."""
-    return told(next(one for one in CAUSES if one.fits(code)), facts, party)
+    return explain(next(one for one in KNOWN_ERRORS if one.fits(code)), facts, identity)
 
 
 _PUSH = re.compile(
@@ -267,35 +279,35 @@ _PUSH = re.compile(
 _EMPTY = re.compile(r"NAME_UNKNOWN|NOT_FOUND|MANIFEST_UNKNOWN|\b404\b", re.IGNORECASE)
 
 
-def registry(facts: Facts) -> Verdict:
+def registry(facts: Facts) -> CheckResult:
     """Whether Flux finds tags in the registry."""
     found = facts.object("ImageRepository", BOT)
     if found is None:
         return _missing("ImageRepository")
     if found.ready == "False" and _EMPTY.search(found.message):
         return broken(
-            f"The registry has no {found.about} yet: {found.message}",
+            f"The registry has no {found.target} yet: {found.message}",
             "Push the first image: run the image workflow, or build by hand as README says.",
             "gh workflow run image.yaml --ref main",
             f"flux reconcile image repository {BOT}",
         )
-    return failing(
+    return condition_problem(
         found,
         "Flux cannot read the registry",
         "ACR_LOGIN_SERVER must be the registry's login server.",
         "az acr list --query [].loginServer --output tsv",
         f"flux reconcile image repository {BOT}",
-    ) or ok(_short(r"found \d+ tags", found.message) or f"Flux reads {found.about}")
+    ) or ok(_short(r"found \d+ tags", found.message) or f"Flux reads {found.target}")
 
 
-def policy(facts: Facts) -> Verdict:
+def policy(facts: Facts) -> CheckResult:
     """Whether one of the tags is chosen."""
     found = facts.object("ImagePolicy", BOT)
     if found is None:
         return _missing("ImagePolicy")
-    return failing(
+    return condition_problem(
         found,
-        f"The image policy matches no tag (it wants {found.about})",
+        f"The image policy matches no tag (it wants {found.target})",
         "Tags are main-<number>-<seven hex digits>: see which there are, and that the policy in "
         "clusters/production/images is as in Git. Without any, run the image workflow.",
         f"az acr repository show-tags --name {_registry_of(facts)} --repository discordskybot",
@@ -304,7 +316,7 @@ def policy(facts: Facts) -> Verdict:
     ) or ok(_short(r"resolved to (\S+)", found.message) or "a tag is chosen")
 
 
-def automation(facts: Facts) -> Verdict:
+def automation(facts: Facts) -> CheckResult:
     """Whether the automation may push what it chose."""
     found = facts.object("ImageUpdateAutomation", BOT)
     if found is None:
@@ -318,7 +330,7 @@ def automation(facts: Facts) -> Verdict:
             AGAIN,
             f"flux reconcile image update {BOT}",
         )
-    return failing(
+    return condition_problem(
         found,
         "The automation cannot write the tag into Git",
         "Mend what it names.",
@@ -331,7 +343,7 @@ def _short(pattern: str, message: str) -> str:
     return found[found.re.groups] if found else ""
 
 
-def _missing(kind: str) -> Verdict:
+def _missing(kind: str) -> CheckResult:
     return broken(
         f"There is no {kind} {BOT}.",
         "The Kustomization discord-sky-images makes it.",
@@ -354,7 +366,7 @@ _BAD_SETTINGS = 2  # the bot's exit code
 _DESCRIBE = f"kubectl --namespace {BOT} describe pod"
 
 
-def pod_there(facts: Facts) -> Verdict:
+def pod_there(facts: Facts) -> CheckResult:
     """Whether there is a pod, on a node."""
     pod = facts.newest
     if pod is None:
@@ -363,9 +375,9 @@ def pod_there(facts: Facts) -> Verdict:
             "The Deployment and its ReplicaSet say why.",
             f"kubectl --namespace {BOT} describe deployment,replicaset",
         )
-    if pod.stuck:
+    if pod.unschedulable:
         return broken(
-            f"No node has room for pod {pod.name}: {pod.stuck}",
+            f"No node has room for pod {pod.name}: {pod.unschedulable}",
             "A rollout needs room for two pods of the bot; add a node, or take a larger one.",
             "kubectl describe nodes",
             f"az aks scale {facts.aks} --node-count 2",
@@ -373,25 +385,25 @@ def pod_there(facts: Facts) -> Verdict:
     return ok(f"{pod.name} is on a node")
 
 
-def mount(facts: Facts) -> Verdict:
+def mount(facts: Facts) -> CheckResult:
     """Whether the node brings the files into the pod."""
-    if found := against(facts, "mount"):
+    if found := problem_with(facts, "mount"):
         return found
     pod = facts.newest
-    if pod and pod.mount:
+    if pod and pod.mount_error:
         remedy = "The message is the provider's own; its log has more."
         log = "kubectl --namespace kube-system logs --selector app=secrets-store-provider-azure"
-        said = f"Pod {pod.name} waits for its files: {pod.mount}"
-        return broken(said, remedy, f"{_DESCRIBE} {pod.name}", log)
+        summary = f"Pod {pod.name} waits for its files: {pod.mount_error}"
+        return broken(summary, remedy, f"{_DESCRIBE} {pod.name}", log)
     return ok("the pod has its files")
 
 
-def pull(facts: Facts) -> Verdict:
+def pull(facts: Facts) -> CheckResult:
     """Whether the node can pull the image."""
     pod = facts.newest
     if pod is None or pod.waiting not in _PULL:
         return ok(f"the node has {_named(pod.image)}" if pod else "no pod")
-    said = f"The node cannot pull {_named(pod.image)}: {pod.said}"
+    summary = f"The node cannot pull {_named(pod.image)}: {pod.message}"
     server, _, rest = pod.image.partition("/")
     registry = server.partition(".")[0]
     if _PLACEHOLDER in pod.image:
@@ -400,19 +412,19 @@ def pull(facts: Facts) -> Verdict:
             "Run the image workflow; the automation writes the tag.",
             "gh workflow run image.yaml --ref main",
         )
-    if _UNAUTHORIZED.search(pod.said):
+    if _UNAUTHORIZED.search(pod.message):
         return broken(
-            said,
+            summary,
             "The cluster's kubelet identity needs AcrPull on the registry.",
             f"az aks update {facts.aks} --attach-acr {registry}",
             f"az aks check-acr {facts.aks} --acr {server}",
         )
     remedy = "Go back to an image that is whole: the older tag runs, the guard excludes this one."
-    if not _GONE.search(pod.said):
+    if not _GONE.search(pod.message):
         remedy = "See whether the registry can be reached, and whether the image is whole in it."
     repository = re.split(r"[:@]", rest)[0]
     return broken(
-        said,
+        summary,
         remedy,
         f"az acr manifest list-metadata --registry {registry} --name {repository}",
         "make rollback TO=--last",
@@ -424,13 +436,13 @@ def _named(image: str) -> str:
     return image.partition("@")[0]
 
 
-def start(facts: Facts) -> Verdict:
+def start(facts: Facts) -> CheckResult:
     """Whether the container starts and stays."""
     pod = facts.newest
     if pod is None or pod.waiting not in {"CrashLoopBackOff", "RunContainerError", "Error"}:
         if pod and pod.waiting and pod.waiting not in {"ContainerCreating", "PodInitializing"}:
-            said = f"Pod {pod.name} waits: {pod.waiting} {pod.said}"
-            return broken(said, "Its description says more.", f"{_DESCRIBE} {pod.name}")
+            summary = f"Pod {pod.name} waits: {pod.waiting} {pod.message}"
+            return broken(summary, "Its description says more.", f"{_DESCRIBE} {pod.name}")
         return ok("the container runs")
     problem = facts.bot.problem if facts.bot else ""
     logs = f"kubectl --namespace {BOT} logs {pod.name} --previous"
@@ -441,15 +453,15 @@ def start(facts: Facts) -> Verdict:
             ".venv/bin/python -m bot check-config apps/discord-sky/config.toml",
             logs,
         )
-    said = f"The bot ends with code {pod.exit_code}: {problem or pod.said}"
-    return broken(said, "Its log says why. Go back meanwhile.", logs, "make rollback TO=--last")
+    summary = f"The bot ends with code {pod.exit_code}: {problem or pod.message}"
+    return broken(summary, "Its log says why. Go back meanwhile.", logs, "make rollback TO=--last")
 
 
 _INTENTS = 4014  # Discord's close code
 _WRITE = "ask the bot something in Discord"
 
 
-def token(facts: Facts) -> Verdict:
+def token(facts: Facts) -> CheckResult:
     """Whether Discord accepts the token."""
     bot = facts.bot
     if bot is None or not bot.metrics:
@@ -467,7 +479,7 @@ def token(facts: Facts) -> Verdict:
     return ok("Discord accepts the token" if _open(bot) else "there is one that was not refused")
 
 
-def gateway(facts: Facts) -> Verdict:
+def gateway(facts: Facts) -> CheckResult:
     """Whether Discord lets the bot in, with the intents that it needs."""
     bot = facts.bot
     if bot is None or not bot.metrics:
@@ -482,19 +494,19 @@ def gateway(facts: Facts) -> Verdict:
             f"kubectl --namespace {BOT} rollout restart deployment {ACCOUNT}",
         )
     if bot.login == "gateway_refused":
-        said = f"Discord closes the gateway for good, with {bot.login_code}: {bot.login_remedy}"
+        summary = f"Discord closes the gateway for good, with {bot.login_code}: {bot.login_remedy}"
         restart = f"kubectl --namespace {BOT} rollout restart deployment {ACCOUNT}"
-        return broken(said, "Do what it says, then start the bot anew.", restart)
-    said = bot.readyz or "no gateway session is open"
+        return broken(summary, "Do what it says, then start the bot anew.", restart)
+    summary = bot.readyz or "no gateway session is open"
     return broken(
-        f"The bot is not connected to Discord: {said}.",
+        f"The bot is not connected to Discord: {summary}.",
         "It tries again by itself. Its log says what it meets; https://discordstatus.com says "
         "whether it is Discord.",
         f"kubectl --namespace {BOT} logs {bot.pod} --tail 20",
     )
 
 
-def key(facts: Facts) -> Verdict:
+def key(facts: Facts) -> CheckResult:
     """Whether the model's provider accepts the key."""
     bot = facts.bot
     if bot is None or not bot.metrics:
@@ -513,14 +525,14 @@ def key(facts: Facts) -> Verdict:
     check = (
         f".venv/bin/python -m bot secrets check --vault https://{facts.setting('KEYVAULT_NAME')}"
     )
-    return unseen(
+    return unknown(
         "nobody has asked the bot since it started, so the key was not tried",
         f"To try it, {_WRITE}, or:",
         f"{check}.vault.azure.net",
     )
 
 
-def ready(facts: Facts) -> Verdict:
+def ready(facts: Facts) -> CheckResult:
     """Whether the newest pod is Ready, and Flux content."""
     pod, bot = facts.newest, facts.bot
     if pod is None:
@@ -554,25 +566,25 @@ def _rotate(facts: Facts, secret: str) -> str:
     return f".venv/bin/python -m bot secrets rotate {secret} --vault {vault}"
 
 
-def _unheard(facts: Facts) -> Verdict:
+def _unheard(facts: Facts) -> CheckResult:
     pod: Pod | None = facts.newest
     if pod is None:
-        return unseen("there is no pod to ask")
-    return unseen(f"pod {pod.name} could not be asked", "Its log may tell.", _log_of(pod))
+        return unknown("there is no pod to ask")
+    return unknown(f"pod {pod.name} could not be asked", "Its log may tell.", _log_of(pod))
 
 
 def _log_of(pod: Pod) -> str:
     return f"kubectl --namespace {BOT} logs {pod.name} --tail 20"
 
 
-Look = Callable[[Facts], Verdict]
+Check = Callable[[Facts], CheckResult]
 
-CHAIN: tuple[tuple[str, str, Look], ...] = (
+CHAIN: tuple[tuple[str, str, Check], ...] = (
     ("cluster", "kubectl reaches the cluster", cluster),
     ("settings", "cluster-settings is complete", settings),
     ("flux", "Flux's controllers run", controllers),
     ("git", "Flux reads the repository", git),
-    ("applied", "what is in Git is applied", applied),
+    ("applied", "what is in Git is applied", apply_object),
     ("identity", "Entra knows the identities", identity),
     ("federation", "they trust the cluster's tokens", federation),
     ("vault", "the vault answers", vault),
@@ -598,20 +610,20 @@ class Link:
 
     name: str
     title: str
-    verdict: Verdict
+    result: CheckResult
 
 
 def diagnose(facts: Facts) -> tuple[Link, ...]:
     """Tell every link from FACTS."""
     links: list[Link] = []
     reached = True
-    for name, title, look in CHAIN:
-        verdict = look(facts) if reached else Verdict(Status.NOT_REACHED)
-        reached = reached and verdict.status is not Status.BROKEN
-        links.append(Link(name, title, verdict))
+    for name, title, check in CHAIN:
+        result = check(facts) if reached else CheckResult(Status.NOT_REACHED)
+        reached = reached and result.status is not Status.BROKEN
+        links.append(Link(name, title, result))
     return tuple(links)
 
 
 def first_broken(links: tuple[Link, ...]) -> Link | None:
     """Return the link to mend; None if none is known to be broken."""
-    return next((link for link in links if link.verdict.status is Status.BROKEN), None)
+    return next((link for link in links if link.result.status is Status.BROKEN), None)

@@ -1,6 +1,6 @@
 """Gather the facts: by kubectl what the cluster shows, as the bot what the vault says, by az more.
 
-What cannot be looked at is a sentence in `unseen`, never an exception.
+What cannot be looked at is a sentence in `not_checked`, never an exception.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from bot.secrets_command.arguments import SECRETS
 from clusters.azure.doctor.facts import (
     ACCOUNT,
     BOT,
-    BOT_PARTY,
+    BOT_IDENTITY,
     FLUX,
-    FLUX_PARTY,
+    REFLECTOR_IDENTITY,
     Azure,
     Bot,
     Facts,
     FluxObject,
-    Identity,
-    Party,
+    ManagedIdentity,
     Pod,
-    SecretLook,
+    SecretState,
+    WorkloadIdentity,
 )
 
 _KUBECTL_SECONDS = 20
@@ -46,7 +46,7 @@ _FORWARD_SECONDS = 10.0
 _FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
 
 
-class Unanswered(Exception):
+class KubectlError(Exception):
     """kubectl did not do it; the message is its last line, or why it could not be started."""
 
 
@@ -63,12 +63,12 @@ class Kubectl:
 
     def context(self) -> str:
         """Say which context is asked, in words; it never fails."""
-        with contextlib.suppress(Unanswered):
+        with contextlib.suppress(KubectlError):
             return f"context {self._context or self.text('config', 'current-context').strip()}"
         return "no context"
 
     def text(self, *arguments: str) -> str:
-        """Run it and return what it printed. Raises Unanswered."""
+        """Run it and return what it printed. Raises KubectlError."""
         try:
             done = subprocess.run(
                 [*self._command, f"--request-timeout={_KUBECTL_SECONDS}s", *arguments],
@@ -78,16 +78,16 @@ class Kubectl:
                 timeout=2 * _KUBECTL_SECONDS,
             )
         except FileNotFoundError:
-            raise Unanswered("there is no kubectl in PATH") from None
+            raise KubectlError("there is no kubectl in PATH") from None
         except subprocess.TimeoutExpired:
-            raise Unanswered(f"kubectl said nothing for {2 * _KUBECTL_SECONDS} s") from None
+            raise KubectlError(f"kubectl said nothing for {2 * _KUBECTL_SECONDS} s") from None
         if done.returncode:
             lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-            raise Unanswered(lines[-1].strip())
+            raise KubectlError(lines[-1].strip())
         return done.stdout
 
     def items(self, kind: str, namespace: str, *arguments: str) -> list[dict[str, Any]]:
-        """Return all objects of KIND in NAMESPACE. Raises Unanswered."""
+        """Return all objects of KIND in NAMESPACE. Raises KubectlError."""
         found = self.text("get", kind, f"--namespace={namespace}", "--output=json", *arguments)
         items: list[dict[str, Any]] = json.loads(found)["items"]
         return items
@@ -96,7 +96,7 @@ class Kubectl:
     def forwarded(self, pod: str, namespace: str, port: int) -> Iterator[str]:
         """Lead a port of this machine to the pod's: by the kubelet, past any NetworkPolicy.
 
-        Yields the address. Raises Unanswered.
+        Yields the address. Raises KubectlError.
         """
         command = [*self._command, f"--namespace={namespace}", "port-forward", pod, f":{port}"]
         with subprocess.Popen(
@@ -109,7 +109,7 @@ class Kubectl:
                 line = process.stdout.readline()
                 late.cancel()
                 if not (found := _FORWARDING.search(line)):
-                    raise Unanswered(line.strip() or "kubectl port-forward ended")
+                    raise KubectlError(line.strip() or "kubectl port-forward ended")
                 yield f"http://127.0.0.1:{found[1]}"
             finally:
                 late.cancel()
@@ -133,7 +133,7 @@ def flux_object(item: Json) -> FluxObject:
         reason=ready.get("reason", ""),
         message=ready.get("message", ""),
         suspended=bool(spec.get("suspend")),
-        about=pattern or next((spec[key] for key in _ABOUT if key in spec), ""),
+        target=pattern or next((spec[key] for key in _ABOUT if key in spec), ""),
     )
 
 
@@ -161,13 +161,17 @@ def _pod(item: Json, warnings: list[Json]) -> Pod:
         name=meta["name"],
         image=item["spec"]["containers"][0].get("image", ""),
         ready=bool(container.get("ready")),
-        leaving="deletionTimestamp" in meta,
+        terminating="deletionTimestamp" in meta,
         age=(datetime.now(UTC) - _time(meta["creationTimestamp"])).total_seconds(),
         waiting=waiting.get("reason", ""),
-        said=waiting.get("message", ""),
+        message=waiting.get("message", ""),
         exit_code=ended.get("exitCode"),
-        mount=_newest(warnings, "FailedMount", "MountVolume.SetUp failed") if starting else "",
-        stuck=_newest(warnings, "FailedScheduling") if not item["spec"].get("nodeName") else "",
+        mount_error=_newest(warnings, "FailedMount", "MountVolume.SetUp failed")
+        if starting
+        else "",
+        unschedulable=_newest(warnings, "FailedScheduling")
+        if not item["spec"].get("nodeName")
+        else "",
     )
 
 
@@ -194,34 +198,34 @@ _NOT_FOUND = 3  # az's exit code for what is not there
 _IDENTITIES = "[].{name:name, group:resourceGroup, client:clientId, principal:principalId}"
 
 
-class Silent(Exception):
+class AzUnavailable(Exception):
     """az did not say; the message is its last line."""
 
 
-def look_at_azure(settings: dict[str, str], unseen: list[str]) -> Azure | None:
-    """Ask az; None, with a sentence in UNSEEN, where it cannot be asked."""
+def probe_azure(settings: dict[str, str], not_checked: list[str]) -> Azure | None:
+    """Ask az; None, with a sentence in NOT_CHECKED, where it cannot be asked."""
     what = "identities, federated credentials and roles, as Azure has them"
     try:
         _az("account", "show")
-    except Silent as error:
-        unseen.append(f"{what}: {error}")
+    except AzUnavailable as error:
+        not_checked.append(f"{what}: {error}")
         return None
     try:
         with ThreadPoolExecutor() as pool:
             known = pool.submit(_az, "identity", "list", "--query", _IDENTITIES)
             vault = pool.submit(_vault, settings.get("KEYVAULT_NAME", ""))
             registry = pool.submit(_registry, settings.get("ACR_LOGIN_SERVER", ""))
-            scopes = {BOT_PARTY: vault.result(), FLUX_PARTY: registry.result()}
+            scopes = {BOT_IDENTITY: vault.result(), REFLECTOR_IDENTITY: registry.result()}
             by_client = {str(one["client"]).lower(): one for one in known.result() or ()}
             found = {
-                party: pool.submit(
-                    _identity, by_client.get(settings.get(party.setting, "").lower()), scope
+                identity: pool.submit(
+                    _identity, by_client.get(settings.get(identity.setting, "").lower()), scope
                 )
-                for party, scope in scopes.items()
+                for identity, scope in scopes.items()
             }
-        bot, reflector = found[BOT_PARTY].result(), found[FLUX_PARTY].result()
-    except Silent as error:
-        unseen.append(f"{what}: {error}")
+        bot, reflector = found[BOT_IDENTITY].result(), found[REFLECTOR_IDENTITY].result()
+    except AzUnavailable as error:
+        not_checked.append(f"{what}: {error}")
         return None
     return Azure(
         bot=bot,
@@ -232,15 +236,20 @@ def look_at_azure(settings: dict[str, str], unseen: list[str]) -> Azure | None:
 
 
 def _unknown(
-    settings: dict[str, str], *, bot: Identity | None, reflector: Identity | None
+    settings: dict[str, str], *, bot: ManagedIdentity | None, reflector: ManagedIdentity | None
 ) -> tuple[str, ...]:
-    both: tuple[tuple[Party, Identity | None], ...] = ((BOT_PARTY, bot), (FLUX_PARTY, reflector))
+    both: tuple[tuple[WorkloadIdentity, ManagedIdentity | None], ...] = (
+        (BOT_IDENTITY, bot),
+        (REFLECTOR_IDENTITY, reflector),
+    )
     return tuple(
-        party.setting for party, found in both if found is None and settings.get(party.setting)
+        identity.setting
+        for identity, found in both
+        if found is None and settings.get(identity.setting)
     )
 
 
-def _identity(found: dict[str, str] | None, scope: str | None) -> Identity | None:
+def _identity(found: dict[str, str] | None, scope: str | None) -> ManagedIdentity | None:
     if found is None:
         return None
     name, group = found["name"], found["group"]
@@ -254,7 +263,7 @@ def _identity(found: dict[str, str] | None, scope: str | None) -> Identity | Non
             *("role", "assignment", "list", "--assignee", found["principal"], "--scope", scope),
             *("--include-inherited", "--query", "[].roleDefinitionName"),
         )
-    return Identity(
+    return ManagedIdentity(
         name=name,
         group=group,
         trusts=tuple((issuer, subject) for issuer, subject in trusts or ()),
@@ -276,7 +285,7 @@ def _registry(login_server: str) -> str | None:
 
 
 def _az(*arguments: str) -> Any:
-    """Run az and return its answer; None for what is not there. Raises Silent."""
+    """Run az and return its answer; None for what is not there. Raises AzUnavailable."""
     try:
         done = subprocess.run(
             ["az", *arguments, "--output", "json", "--only-show-errors"],
@@ -286,14 +295,14 @@ def _az(*arguments: str) -> Any:
             timeout=_AZ_SECONDS,
         )
     except FileNotFoundError:
-        raise Silent("there is no az in PATH") from None
+        raise AzUnavailable("there is no az in PATH") from None
     except subprocess.TimeoutExpired:
-        raise Silent(f"az said nothing for {_AZ_SECONDS} s") from None
+        raise AzUnavailable(f"az said nothing for {_AZ_SECONDS} s") from None
     if done.returncode == _NOT_FOUND:
         return None
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"az ended with code {done.returncode}"]
-        raise Silent(lines[-1].strip())
+        raise AzUnavailable(lines[-1].strip())
     return json.loads(done.stdout) if done.stdout.strip() else None
 
 
@@ -310,16 +319,16 @@ _WANTED = (
 )
 
 
-def look_at_bot(kubectl: Kubectl, pod: Pod, unseen: list[str]) -> Bot:
-    """Look at the bot in POD; what cannot be seen is told in UNSEEN."""
-    said = _log(kubectl, pod, unseen)
+def probe_bot(kubectl: Kubectl, pod: Pod, not_checked: list[str]) -> Bot:
+    """Look at the bot in POD; what cannot be seen is told in NOT_CHECKED."""
+    said = _log(kubectl, pod, not_checked)
     if pod.waiting:  # no process listens there
         return Bot(pod=pod.name, problem=_problem(said))
     try:
         with kubectl.forwarded(f"pod/{pod.name}", BOT, _PORT) as address:
             readyz, metrics = _http_get(f"{address}/readyz"), _http_get(f"{address}/metrics")
-    except (Unanswered, OSError) as error:
-        unseen.append(f"/readyz and /metrics of pod {pod.name}: {error}")
+    except (KubectlError, OSError) as error:
+        not_checked.append(f"/readyz and /metrics of pod {pod.name}: {error}")
         readyz, metrics = "", ""
     login = _last(said, "cannot log in")
     code = login.get("code")
@@ -350,14 +359,14 @@ def _http_get(url: str) -> str:
         return error.read().decode(errors="replace")
 
 
-def _log(kubectl: Kubectl, pod: Pod, unseen: list[str]) -> list[dict[str, Any]]:
+def _log(kubectl: Kubectl, pod: Pod, not_checked: list[str]) -> list[dict[str, Any]]:
     """Return the last lines of the log that are JSON; the ended container's, where it ended."""
     ended = ("--previous",) if pod.waiting == "CrashLoopBackOff" else ()
     try:
         text = kubectl.text("logs", pod.name, f"--namespace={BOT}", f"--tail={_LINES}", *ended)
-    except Unanswered as error:
+    except KubectlError as error:
         if not pod.waiting:
-            unseen.append(f"the log of pod {pod.name}: {error}")
+            not_checked.append(f"the log of pod {pod.name}: {error}")
         return []
     lines: list[dict[str, Any]] = []
     for line in text.splitlines():
@@ -386,10 +395,10 @@ _VAULT_SETTINGS = ("KEYVAULT_NAME", "AZURE_TENANT_ID", "BOT_CLIENT_ID")
 _NOT_FROM_HERE = {"unreachable", "slow", "firewall", "busy", "not_a_vault", "no_identity"}
 
 
-def look_at_vault(
-    kubectl: Kubectl, settings: dict[str, str], unseen: list[str], **options: Any
-) -> tuple[SecretLook, ...]:
-    """Look at both secrets; what says nothing about the bot's own way goes into UNSEEN.
+def probe_vault(
+    kubectl: Kubectl, settings: dict[str, str], not_checked: list[str], **options: Any
+) -> tuple[SecretState, ...]:
+    """Look at both secrets; what says nothing about the bot's own way goes into NOT_CHECKED.
 
     OPTIONS go to Azure's libraries: tests name their authority so.
     """
@@ -399,15 +408,15 @@ def look_at_vault(
         token = kubectl.text(
             *("create", "token", ACCOUNT, f"--namespace={BOT}", f"--audience={AUDIENCE}")
         )
-    except Unanswered as error:
-        unseen.append(f"the vault, as the bot: {error}")
+    except KubectlError as error:
+        not_checked.append(f"the vault, as the bot: {error}")
         return ()
     with tempfile.TemporaryDirectory(prefix="doctor-") as folder:
         file = Path(folder) / "token"
         file.touch(mode=0o600)
         file.write_text(token.strip())
         looks = asyncio.run(_ask_vault(settings, file, options))
-    unseen.extend(
+    not_checked.extend(
         f"{one.name} in the vault, from this machine: {one.detail}"
         for one in looks
         if one.label in _NOT_FROM_HERE
@@ -417,7 +426,7 @@ def look_at_vault(
 
 async def _ask_vault(
     settings: dict[str, str], token: Path, options: dict[str, Any]
-) -> list[SecretLook]:
+) -> list[SecretState]:
     environ = {
         "AZURE_CLIENT_ID": settings["BOT_CLIENT_ID"],
         "AZURE_TENANT_ID": settings["AZURE_TENANT_ID"],
@@ -431,12 +440,12 @@ async def _ask_vault(
         await vault.close()
 
 
-async def _secret(vault: AzureVault, name: str) -> SecretLook:
+async def _secret(vault: AzureVault, name: str) -> SecretState:
     try:
         version = await vault.look(name)
     except VaultTrouble as trouble:
-        return SecretLook(name=name, label=trouble.label, detail=trouble.detail or str(trouble))
-    return SecretLook(name=name, label="ok" if version.enabled else "disabled")
+        return SecretState(name=name, label=trouble.label, detail=trouble.detail or str(trouble))
+    return SecretState(name=name, label="ok" if version.enabled else "disabled")
 
 
 _KINDS = (
@@ -462,7 +471,7 @@ class Collector:
     passive: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
-    unseen: list[str] = field(default_factory=list)
+    not_checked: list[str] = field(default_factory=list)
 
     def facts(self) -> Facts:
         """Look at everything."""
@@ -470,12 +479,12 @@ class Collector:
         try:
             version = self.kubectl.text("get", "--raw", "/version")
             json.loads(version)
-        except (Unanswered, ValueError) as error:
-            return Facts(unreachable=str(error), asked=asked, names=dict(self.names))
+        except (KubectlError, ValueError) as error:
+            return Facts(unreachable=str(error), context=asked, names=dict(self.names))
         settings, issuer, found = self._settings(), self._issuer(), self._pods()
         known, flux = settings or {}, self._flux()
         return Facts(
-            asked=asked,
+            context=asked,
             issuer=issuer,
             settings=settings,
             key_vault=not any(map(is_plain, flux)),
@@ -487,7 +496,7 @@ class Collector:
             vault_resolves=_resolves(known.get("KEYVAULT_NAME", "")),
             azure=self._azure(known),
             names=dict(self.names),
-            unseen=tuple(self.unseen),
+            not_checked=tuple(self.not_checked),
         )
 
     def _settings(self) -> dict[str, str] | None:
@@ -496,8 +505,8 @@ class Collector:
                 *("get", "configmap", "cluster-settings", f"--namespace={FLUX}"),
                 *("--ignore-not-found", "--output=json"),
             )
-        except Unanswered as error:
-            self.unseen.append(f"cluster-settings in {FLUX}: {error}")
+        except KubectlError as error:
+            self.not_checked.append(f"cluster-settings in {FLUX}: {error}")
             return {}
         return dict(json.loads(found).get("data") or {}) if found else None
 
@@ -505,7 +514,7 @@ class Collector:
         try:
             found = self.kubectl.text("get", "--raw", "/.well-known/openid-configuration")
             return str(json.loads(found)["issuer"])
-        except (Unanswered, ValueError, KeyError):
+        except (KubectlError, ValueError, KeyError):
             return ""  # it only makes a remedy complete
 
     def _flux(self) -> list[Json]:
@@ -513,17 +522,17 @@ class Collector:
         for kind in (*_KINDS, _INSTANCE):
             try:
                 found += self.kubectl.items(kind, FLUX)
-            except Unanswered as error:
+            except KubectlError as error:
                 # Flux may have been installed without the operator: then there is no such kind.
                 if kind != _INSTANCE:
-                    self.unseen.append(f"{kind.partition('.')[0]} in {FLUX}: {error}")
+                    self.not_checked.append(f"{kind.partition('.')[0]} in {FLUX}: {error}")
         return found
 
     def _controllers(self) -> tuple[Pod, ...]:
         try:
             return pods(self.kubectl.items("pods", FLUX))
-        except Unanswered as error:
-            self.unseen.append(f"pods in {FLUX}: {error}")
+        except KubectlError as error:
+            self.not_checked.append(f"pods in {FLUX}: {error}")
             return ()
 
     def _pods(self) -> tuple[Pod, ...]:
@@ -532,24 +541,29 @@ class Collector:
                 "pods", BOT, "--selector=app.kubernetes.io/name=discord-sky-bot"
             )
             events = self.kubectl.items("events", BOT, "--field-selector=type=Warning")
-        except Unanswered as error:
-            self.unseen.append(f"pods in {BOT}: {error}")
+        except KubectlError as error:
+            self.not_checked.append(f"pods in {BOT}: {error}")
             return ()
         return pods(items, events)
 
     def _bot(self, found: tuple[Pod, ...]) -> Bot | None:
-        newest = next((pod for pod in found if not pod.leaving), None)
-        if newest is None or newest.mount or newest.stuck or newest.waiting == "ContainerCreating":
+        newest = next((pod for pod in found if not pod.terminating), None)
+        if (
+            newest is None
+            or newest.mount_error
+            or newest.unschedulable
+            or newest.waiting == "ContainerCreating"
+        ):
             return None
-        return look_at_bot(self.kubectl, newest, self.unseen)
+        return probe_bot(self.kubectl, newest, self.not_checked)
 
-    def _secrets(self, settings: dict[str, str]) -> tuple[SecretLook, ...]:
-        return () if self.passive else look_at_vault(self.kubectl, settings, self.unseen)
+    def _secrets(self, settings: dict[str, str]) -> tuple[SecretState, ...]:
+        return () if self.passive else probe_vault(self.kubectl, settings, self.not_checked)
 
     def _azure(self, settings: dict[str, str]) -> Azure | None:
         if self.passive:
             return None
-        return look_at_azure(settings, self.unseen)
+        return probe_azure(settings, self.not_checked)
 
 
 def _resolves(vault: str) -> bool | None:

@@ -10,7 +10,7 @@ from clusters.azure.doctor.facts import Facts
 from clusters.azure.doctor.links import Link, first_broken
 from clusters.azure.doctor.result import Status
 
-_MARKS = {Status.OK: "✓", Status.BROKEN: "✗", Status.UNSEEN: "?", Status.NOT_REACHED: "·"}
+_MARKS = {Status.OK: "✓", Status.BROKEN: "✗", Status.UNKNOWN: "?", Status.NOT_REACHED: "·"}
 _WIDTH = 37  # of the longest title
 
 
@@ -19,17 +19,17 @@ def as_text(links: tuple[Link, ...], facts: Facts) -> str:
     lines = [_line(link, facts) for link in links]
     found = first_broken(links)
     if found:
-        lines += ["", f"Broken: {found.title}.", *_folded(found.verdict.said)]
-        lines += ["", *_folded(found.verdict.remedy)]
-        lines += [f"  {command}" for command in found.verdict.commands]
+        lines += ["", f"Broken: {found.title}.", *_folded(found.result.summary)]
+        lines += ["", *_folded(found.result.remedy)]
+        lines += [f"  {command}" for command in found.result.commands]
     else:
         lines += ["", "No link is broken, as far as could be seen."]
         for link in links:
-            if link.verdict.status is Status.UNSEEN and link.verdict.remedy:
-                lines += _folded(f"{link.title}? {link.verdict.remedy}")
-                lines += [f"  {command}" for command in link.verdict.commands]
-    if facts.unseen:
-        lines += ["", "Not looked at:", *(f"  {sentence}" for sentence in facts.unseen)]
+            if link.result.status is Status.UNKNOWN and link.result.remedy:
+                lines += _folded(f"{link.title}? {link.result.remedy}")
+                lines += [f"  {command}" for command in link.result.commands]
+    if facts.not_checked:
+        lines += ["", "Not looked at:", *(f"  {sentence}" for sentence in facts.not_checked)]
     return "\n".join(lines)
 
 
@@ -39,9 +39,9 @@ def as_json(links: tuple[Link, ...], facts: Facts) -> str:
     shown = {
         "broken": found.name if found else None,
         "links": [
-            {"name": link.name, "title": link.title, **asdict(link.verdict)} for link in links
+            {"name": link.name, "title": link.title, **asdict(link.result)} for link in links
         ],
-        "unseen": list(facts.unseen),
+        "not_checked": list(facts.not_checked),
     }
     return json.dumps(shown, indent=1)
 
@@ -57,8 +57,8 @@ def _folded(text: str) -> list[str]:
 
 
 def _line(link: Link, facts: Facts) -> str:
-    verdict = link.verdict
-    said = verdict.said
-    if verdict.status is Status.BROKEN:  # why is told below; the first line says who was asked
-        said = facts.asked if link.name == "cluster" else ""
-    return f"{_MARKS[verdict.status]} {link.title:{_WIDTH}} {verdict.status:11} {said}".rstrip()
+    result = link.result
+    summary = result.summary
+    if result.status is Status.BROKEN:  # why is told below; the first line says who was asked
+        summary = facts.context if link.name == "cluster" else ""
+    return f"{_MARKS[result.status]} {link.title:{_WIDTH}} {result.status:11} {summary}".rstrip()

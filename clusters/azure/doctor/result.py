@@ -11,30 +11,30 @@ class Status(StrEnum):
 
     OK = "ok"
     BROKEN = "broken"
-    UNSEEN = "not seen"  # nothing that could be looked at tells
+    UNKNOWN = "unknown"  # nothing that could be looked at tells
     NOT_REACHED = "not reached"  # an earlier link is broken
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckResult:
     """One link. SAID is a sentence; REMEDY another, with COMMANDS to type one after the other."""
 
     status: Status
-    said: str = ""
+    summary: str = ""
     remedy: str = ""
     commands: tuple[str, ...] = ()
 
 
-def ok(said: str) -> Verdict:
+def ok(summary: str) -> CheckResult:
     """Say that it is well, and how that was seen."""
-    return Verdict(Status.OK, said)
+    return CheckResult(Status.OK, summary)
 
 
-def unseen(said: str, remedy: str = "", *commands: str) -> Verdict:
+def unknown(summary: str, remedy: str = "", *commands: str) -> CheckResult:
     """Say that it cannot be told."""
-    return Verdict(Status.UNSEEN, said, remedy, commands)
+    return CheckResult(Status.UNKNOWN, summary, remedy, commands)
 
 
-def broken(said: str, remedy: str, *commands: str) -> Verdict:
+def broken(summary: str, remedy: str, *commands: str) -> CheckResult:
     """Say what is broken, and how it is mended."""
-    return Verdict(Status.BROKEN, said, remedy, commands)
+    return CheckResult(Status.BROKEN, summary, remedy, commands)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clusters.azure.runner import Stop
-from clusters.azure.steps.kubernetes import KUSTOMIZATION, an_object, applied, get
-from clusters.azure.steps.model import Found, Step, at
+from clusters.azure.steps.kubernetes import KUSTOMIZATION, apply_object, get_object, manifest
+from clusters.azure.steps.model import Step, StepState, get_path
 
 if TYPE_CHECKING:
-    from clusters.azure.runner import Desk
+    from clusters.azure.runner import Runner
 
 
 _WEBHOOK_FILE, _TOKEN_FILE = "DISCORD_WEBHOOK_FILE", "STATUS_TOKEN_FILE"
@@ -28,7 +28,7 @@ def kustomization(place: str) -> Any:
         "sourceRef": {"kind": "GitRepository", "name": "flux-system"},
         "path": f"./clusters/production/alerts/{place}",
     }
-    made = an_object("Kustomization", f"alerts-{place}", spec=spec)
+    made = manifest("Kustomization", f"alerts-{place}", spec=spec)
     return {**made, "apiVersion": "kustomize.toolkit.fluxcd.io/v1"}
 
 
@@ -36,12 +36,12 @@ def _content(file: str) -> str:
     return Path(file).expanduser().read_text().strip()
 
 
-def check_files(desk: Desk) -> None:
+def check_files(runner: Runner) -> None:
     """Look into the files that were named, before anything is made. Raises Stop."""
-    if desk.dry:
+    if runner.dry_run:
         return
     for place, value in (("discord", _WEBHOOK_FILE), ("github", _TOKEN_FILE)):
-        if value in desk.values and (problem := _wrong(place, desk.values[value])):
+        if value in runner.values and (problem := _wrong(place, runner.values[value])):
             raise Stop(problem)
 
 
@@ -59,26 +59,30 @@ def _wrong(place: str, file: str) -> str:
 def _alert(place: str, about: str, secret: str, flag: str, value: str) -> Step:
     """Make the step for one place. VALUE names the file that FLAG names."""
 
-    def data(desk: Desk) -> dict[str, str]:
-        content = "" if desk.dry else _content(desk.values[value])
+    def data(runner: Runner) -> dict[str, str]:
+        content = "" if runner.dry_run else _content(runner.values[value])
         if place == "discord":
             return {"address": content}
-        return {"address": desk.filled("https://github.com/$GITHUB_REPOSITORY"), "token": content}
+        return {"address": runner.fill("https://github.com/$GITHUB_REPOSITORY"), "token": content}
 
-    def look(desk: Desk) -> Found:
-        flux = get(desk, f"{KUSTOMIZATION} alerts-{place}")
-        if value not in desk.values:
+    def look(runner: Runner) -> StepState:
+        flux = get_object(runner, f"{KUSTOMIZATION} alerts-{place}")
+        if value not in runner.values:
             off = "" if flux else f"not asked for; {flag} FILE turns it on"
-            return Found(there=True, note=off)
-        held = get(desk, f"secret {secret}")
-        wanted = {key: _coded(text) for key, text in data(desk).items()}
-        return Found(there=flux is not None and at(held, "data") == wanted)
+            return StepState(exists=True, note=off)
+        held = get_object(runner, f"secret {secret}")
+        wanted = {key: _coded(text) for key, text in data(runner).items()}
+        return StepState(exists=flux is not None and get_path(held, "data") == wanted)
 
-    def make(desk: Desk) -> None:
-        applied(desk, an_object("Secret", secret, stringData=data(desk)), f"the Secret {secret}")
-        applied(desk, kustomization(place), f"the Kustomization alerts-{place}")
+    def make(runner: Runner) -> None:
+        apply_object(
+            runner, manifest("Secret", secret, stringData=data(runner)), f"the Secret {secret}"
+        )
+        apply_object(runner, kustomization(place), f"the Kustomization alerts-{place}")
 
-    return Step(name=f"alerts: {place}", about=about, look=look, make=make, place="cluster")
+    return Step(
+        name=f"alerts: {place}", description=about, check=look, create=make, place="cluster"
+    )
 
 
 def _coded(text: str) -> str:

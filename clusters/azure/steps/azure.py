@@ -6,15 +6,15 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from clusters.azure.runner import Stop, az
-from clusters.azure.steps.model import ABSENT, MARK, Found, Step, at, resource
+from clusters.azure.steps.model import ABSENT, OWNER_TAG, Step, StepState, azure_resource, get_path
 
 if TYPE_CHECKING:
-    from clusters.azure.runner import Desk
+    from clusters.azure.runner import Runner
 
 
 def registry_problems(seen: Any) -> tuple[str, ...]:
     """AcrPull and AcrPush count in the mode `rbac` only."""
-    if at(seen, "roleAssignmentMode") != "AbacRepositoryPermissions":
+    if get_path(seen, "roleAssignmentMode") != "AbacRepositoryPermissions":
         return ()
     why = f"The registry {seen['name']} is in ABAC mode, which ignores AcrPull and AcrPush"
     return (f"{why}: az acr update --name {seen['name']} --role-assignment-mode rbac",)
@@ -22,7 +22,7 @@ def registry_problems(seen: Any) -> tuple[str, ...]:
 
 def vault_problems(seen: Any) -> tuple[str, ...]:
     """Roles count only where the vault asks Azure RBAC."""
-    if at(seen, "properties.enableRbacAuthorization"):
+    if get_path(seen, "properties.enableRbacAuthorization"):
         return ()
     why = f"The vault {seen['name']} has access policies instead of roles"
     return (f"{why}: az keyvault update --name {seen['name']} --enable-rbac-authorization true",)
@@ -38,46 +38,51 @@ _PROVIDERS = (
 )
 
 
-def _look_at_providers(desk: Desk) -> Found:
-    return Found(there=not _unregistered(desk))
+def _check_providers(runner: Runner) -> StepState:
+    return StepState(exists=not _unregistered(runner))
 
 
-def _unregistered(desk: Desk) -> list[str]:
-    listed = desk.ask(az("provider list --query '[].{name:namespace, state:registrationState}'"))
+def _unregistered(runner: Runner) -> list[str]:
+    listed = runner.query(
+        az("provider list --query '[].{name:namespace, state:registrationState}'")
+    )
     known = {one["name"] for one in listed or () if one["state"] == "Registered"}
     return [name for name in _PROVIDERS if name not in known]
 
 
-def _register(desk: Desk) -> None:
-    for namespace in _unregistered(desk):
-        desk.run(az("provider register --namespace $PROVIDER --wait"), PROVIDER=namespace)
+def _register(runner: Runner) -> None:
+    for namespace in _unregistered(runner):
+        runner.run(az("provider register --namespace $PROVIDER --wait"), PROVIDER=namespace)
 
 
 PROVIDERS = Step(
     name="providers",
-    about="the subscription may use registry, cluster, vault and identities",
-    look=_look_at_providers,
-    make=_register,  # costs nothing and stays: others may have come to need it
+    description="the subscription may use registry, cluster, vault and identities",
+    check=_check_providers,
+    create=_register,  # costs nothing and stays: others may have come to need it
 )
 
 
-def _remove_group(desk: Desk) -> None:
-    inside = desk.ask(az("resource list --resource-group $RESOURCE_GROUP"))
+def _remove_group(runner: Runner) -> None:
+    inside = runner.query(az("resource list --resource-group $RESOURCE_GROUP"))
     if inside:
         names = ", ".join(sorted(one["name"] for one in inside))
-        desk.say(f"  kept: others have put something into the group: {names}")
+        runner.say(f"  kept: others have put something into the group: {names}")
         return
-    desk.run(az("group delete --name $RESOURCE_GROUP --yes"))
+    runner.run(az("group delete --name $RESOURCE_GROUP --yes"))
 
 
 GROUP = Step(
     name="group",
-    about="the resource group",
-    look=resource(az("group show --name $RESOURCE_GROUP")),
-    make=(
-        az(f"group create --name $RESOURCE_GROUP --location $AZURE_LOCATION --tags {MARK}=$NAME"),
+    description="the resource group",
+    check=azure_resource(az("group show --name $RESOURCE_GROUP")),
+    create=(
+        az(
+            "group create --name $RESOURCE_GROUP --location $AZURE_LOCATION "
+            f"--tags {OWNER_TAG}=$NAME"
+        ),
     ),
-    undo=_remove_group,
+    delete=_remove_group,
 )
 
 
@@ -93,31 +98,35 @@ def role(
     own among others, on any machine.
     """
 
-    def assignment(desk: Desk) -> Any:
-        listed = desk.ask(az(f"role assignment list --scope ${scope} --fill-principal-name false"))
+    def assignment(runner: Runner) -> Any:
+        listed = runner.query(
+            az(f"role assignment list --scope ${scope} --fill-principal-name false")
+        )
         return next(
             (
                 one
                 for one in listed or ()
-                if one["principalId"] == desk.values.get(principal)
+                if one["principalId"] == runner.values.get(principal)
                 and one["roleDefinitionName"] == title
             ),
             None,
         )
 
-    def look(desk: Desk) -> Found:
-        if not desk.dry and not (desk.values.get(principal) and desk.values.get(scope)):
+    def look(runner: Runner) -> StepState:
+        if not runner.dry_run and not (runner.values.get(principal) and runner.values.get(scope)):
             return ABSENT  # teardown: one of the two is gone, and the assignment with it
-        one = assignment(desk)
-        return Found(there=one is not None, ours=one is not None and one["name"] == name(desk))
+        one = assignment(runner)
+        return StepState(
+            exists=one is not None, owned=one is not None and one["name"] == name(runner)
+        )
 
-    def name(desk: Desk) -> str:
-        words = f"{desk.values[scope]}|{desk.values[principal]}|{title}"
+    def name(runner: Runner) -> str:
+        words = f"{runner.values[scope]}|{runner.values[principal]}|{title}"
         return str(uuid.uuid5(uuid.NAMESPACE_URL, words))
 
-    def make(desk: Desk) -> None:
-        named = {} if desk.dry else {"ROLE_ASSIGNMENT_NAME": name(desk)}
-        desk.run(
+    def make(runner: Runner) -> None:
+        named = {} if runner.dry_run else {"ROLE_ASSIGNMENT_NAME": name(runner)}
+        runner.run(
             az(
                 f'role assignment create --name $ROLE_ASSIGNMENT_NAME --role "{title}" '
                 f"--assignee-object-id ${principal} --assignee-principal-type {kind} "
@@ -126,10 +135,10 @@ def role(
             **named,
         )
 
-    def undo(desk: Desk) -> None:
-        one = assignment(desk)
+    def undo(runner: Runner) -> None:
+        one = assignment(runner)
         found = {"ROLE_ASSIGNMENT_ID": one["id"]} if one else {}
-        desk.run(az("role assignment delete --ids $ROLE_ASSIGNMENT_ID"), **found)
+        runner.run(az("role assignment delete --ids $ROLE_ASSIGNMENT_ID"), **found)
 
     return Step(f"role: {about}", f"the role {title}", look, make, undo)
 
@@ -138,29 +147,29 @@ def federated(name: str, issuer: str, subject: str) -> Step:
     """Make the step by which the identity NAME accepts tokens of ISSUER for SUBJECT."""
     names = f"--name setup --identity-name $NAME-{name} --resource-group $RESOURCE_GROUP"
 
-    def look(desk: Desk) -> Found:
-        seen = desk.ask(az(f"identity federated-credential show {names}"))
+    def look(runner: Runner) -> StepState:
+        seen = runner.query(az(f"identity federated-credential show {names}"))
         if seen is None:
             return ABSENT
-        wanted = [desk.filled(issuer), desk.filled(subject), [_AUDIENCE]]
+        wanted = [runner.fill(issuer), runner.fill(subject), [_AUDIENCE]]
         # One that names another cluster or repository is written over.
-        return Found(there=[seen["issuer"], seen["subject"], seen["audiences"]] == wanted)
+        return StepState(exists=[seen["issuer"], seen["subject"], seen["audiences"]] == wanted)
 
     return Step(
         name=f"trust: {name}",
-        about=f"tokens of {subject} count as the {name} identity",
-        look=look,
-        make=(
+        description=f"tokens of {subject} count as the {name} identity",
+        check=look,
+        create=(
             az(
                 f"identity federated-credential create {names} --issuer {issuer} "
                 f"--subject {subject} --audiences {_AUDIENCE}"
             ),
         ),
-        undo=(),  # it goes with its identity
+        delete=(),  # it goes with its identity
     )
 
 
-_TAG = f"--tags {MARK}=$NAME"
+_TAG = f"--tags {OWNER_TAG}=$NAME"
 # The first identity also remembers what was chosen, so that another machine can tear down.
 _CHOICES = (
     "location=$AZURE_LOCATION cluster=$AKS_NAME cluster-group=$AKS_RESOURCE_GROUP "
@@ -173,13 +182,13 @@ def _identity(name: str, about: str, value: str, more_tags: str = "") -> Step:
     names = f"--name $NAME-{name} --resource-group $RESOURCE_GROUP"
     return Step(
         name=f"{name} identity",
-        about=about,
-        look=resource(
+        description=about,
+        check=azure_resource(
             az(f"identity show {names}"),
             {f"{value}_CLIENT_ID": "clientId", f"{value}_PRINCIPAL_ID": "principalId"},
         ),
-        make=(az(f"identity create {names} --location $AZURE_LOCATION {_TAG} {more_tags}"),),
-        undo=(az(f"identity delete {names}"),),
+        create=(az(f"identity create {names} --location $AZURE_LOCATION {_TAG} {more_tags}"),),
+        delete=(az(f"identity delete {names}"),),
         flag="--name",
     )
 
@@ -193,24 +202,26 @@ CI = _identity("ci", "who the image workflow is: it may push, from main only", "
 _VAULT_NAMES = "--name $KEYVAULT_NAME --resource-group $RESOURCE_GROUP"
 
 
-def _make_vault(desk: Desk) -> None:
+def _create_vault(runner: Runner) -> None:
     """Create the vault, or take it back: purge protection keeps a deleted one for 90 days."""
-    deleted = desk.ask(az("keyvault list-deleted --resource-type vault")) or []
+    deleted = runner.query(az("keyvault list-deleted --resource-type vault")) or []
     for one in deleted:
-        if one["name"] != desk.values["KEYVAULT_NAME"]:
+        if one["name"] != runner.values["KEYVAULT_NAME"]:
             continue
-        if (one["properties"].get("tags") or {}).get(MARK) != desk.values["NAME"]:
+        if (one["properties"].get("tags") or {}).get(OWNER_TAG) != runner.values["NAME"]:
             raise Stop(
                 f"A deleted vault that is not this set-up's holds the name {one['name']} until "
                 f"{one['properties'].get('scheduledPurgeDate')}: choose another with --vault."
             )
-        desk.say("  It was deleted and is kept by purge protection: taken back, secrets included.")
-        desk.run(
+        runner.say(
+            "  It was deleted and is kept by purge protection: taken back, secrets included."
+        )
+        runner.run(
             az(f"keyvault recover {_VAULT_NAMES} --location $LOCATION"),
             LOCATION=one["properties"]["location"],
         )
         return
-    desk.run(
+    runner.run(
         az(
             f"keyvault create {_VAULT_NAMES} --location $AZURE_LOCATION "
             "--enable-rbac-authorization true "
@@ -219,9 +230,9 @@ def _make_vault(desk: Desk) -> None:
     )
 
 
-def _remove_vault(desk: Desk) -> None:
-    desk.run(az(f"keyvault delete {_VAULT_NAMES}"))
-    desk.say(
+def _remove_vault(runner: Runner) -> None:
+    runner.run(az(f"keyvault delete {_VAULT_NAMES}"))
+    runner.say(
         "  Purge protection keeps the deleted vault, and so its name, for 90 days. It costs "
         "nothing, and the next set-up takes it back, secrets included."
     )
@@ -229,30 +240,32 @@ def _remove_vault(desk: Desk) -> None:
 
 VAULT = Step(
     name="vault",
-    about="the Key Vault: roles by Azure RBAC, purge protection on",
-    look=resource(az(f"keyvault show {_VAULT_NAMES}"), {"KEYVAULT_ID": "id"}, vault_problems),
-    make=_make_vault,
-    undo=_remove_vault,
+    description="the Key Vault: roles by Azure RBAC, purge protection on",
+    check=azure_resource(
+        az(f"keyvault show {_VAULT_NAMES}"), {"KEYVAULT_ID": "id"}, vault_problems
+    ),
+    create=_create_vault,
+    delete=_remove_vault,
     flag="--vault",
-    remains="Azure keeps what was deleted for 90 days, and then it is gone",
+    left_behind="Azure keeps what was deleted for 90 days, and then it is gone",
 )
 
 _REGISTRY_NAMES = "--name $ACR_NAME --resource-group $ACR_RESOURCE_GROUP"
 REGISTRY = Step(
     name="registry",
-    about="the container registry: Basic, no admin user, roles by Azure RBAC",
-    look=resource(
+    description="the container registry: Basic, no admin user, roles by Azure RBAC",
+    check=azure_resource(
         az(f"acr show {_REGISTRY_NAMES}"),
         {"ACR_ID": "id", "ACR_LOGIN_SERVER": "loginServer"},
         registry_problems,
     ),
-    make=(
+    create=(
         az(
             f"acr create {_REGISTRY_NAMES} --location $AZURE_LOCATION --sku Basic "
             f"--admin-enabled false --role-assignment-mode rbac {_TAG}"
         ),
     ),
-    undo=(az(f"acr delete {_REGISTRY_NAMES} --yes"),),
+    delete=(az(f"acr delete {_REGISTRY_NAMES} --yes"),),
 )
 
 ROLES = (
@@ -263,14 +276,14 @@ ROLES = (
     role("nodes pull", "AcrPull", "KUBELET_PRINCIPAL_ID", "ACR_ID"),
 )
 # Whoever runs this sets the first secrets, and rotates them later.
-OFFICER = role(
+SECRETS_OFFICER = role(
     "you set secrets",
     "Key Vault Secrets Officer",
     "CALLER_PRINCIPAL_ID",
     "KEYVAULT_ID",
     kind="$CALLER_KIND",
 )
-TRUST = (
+FEDERATED_CREDENTIALS = (
     federated("bot", "$AKS_OIDC_ISSUER", "system:serviceaccount:discord-sky:discord-sky-bot"),
     federated(
         "image-reflector",

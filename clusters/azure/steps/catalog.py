@@ -6,16 +6,16 @@ from clusters.azure.steps.alerts import ALERTS
 from clusters.azure.steps.azure import (
     BOT,
     CI,
+    FEDERATED_CREDENTIALS,
     GROUP,
     IMAGE_REFLECTOR,
-    OFFICER,
     PROVIDERS,
     REGISTRY,
     ROLES,
-    TRUST,
+    SECRETS_OFFICER,
     VAULT,
 )
-from clusters.azure.steps.cluster import ACCESS, CLUSTER, ROOM
+from clusters.azure.steps.cluster import ACCESS, CAPACITY, CLUSTER
 from clusters.azure.steps.flux import CLUSTER_SETTINGS, FLUX, FLUX_OPERATOR, KEY, NAMESPACE
 from clusters.azure.steps.github import GUARD_ENVIRONMENT, GUARD_KEY, WORKFLOW_VARIABLES
 from clusters.azure.steps.running import BOT_READY, IMAGE, SECRETS
@@ -28,14 +28,14 @@ STEPS = (
     IMAGE_REFLECTOR,
     CI,
     VAULT,
-    OFFICER,
+    SECRETS_OFFICER,
     SECRETS,
     REGISTRY,
     CLUSTER,
     ACCESS,
-    ROOM,
+    CAPACITY,
     *ROLES,
-    *TRUST,
+    *FEDERATED_CREDENTIALS,
     WORKFLOW_VARIABLES,
     GUARD_ENVIRONMENT,
     GUARD_KEY,

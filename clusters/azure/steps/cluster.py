@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clusters.azure.runner import Stop, az, kubectl
-from clusters.azure.steps.model import MARK, Found, Look, Step, at, resource
+from clusters.azure.steps.model import OWNER_TAG, Check, Step, StepState, azure_resource, get_path
 
 if TYPE_CHECKING:
-    from clusters.azure.runner import Desk
+    from clusters.azure.runner import Runner
 
 
 _PROVIDER = "azure-keyvault-secrets-provider"
@@ -22,23 +22,23 @@ _OLDEST = (1, 31)  # of Kubernetes: what the manifests are checked against goes 
 def cluster_problems(seen: Any) -> tuple[str, ...]:
     """Workload identity, the Key Vault provider, enforced NetworkPolicy, a known version."""
     names = f"--name {seen['name']} --resource-group {seen['resourceGroup']}"
-    vault = at(seen, "addonProfiles.azureKeyvaultSecretsProvider") or {}
+    vault = get_path(seen, "addonProfiles.azureKeyvaultSecretsProvider") or {}
     rotation = str((vault.get("config") or {}).get("enableSecretRotation")).lower()
-    policy = at(seen, "networkProfile.networkPolicy")
+    policy = get_path(seen, "networkProfile.networkPolicy")
     wanted = (
-        (at(seen, "powerState.code") == "Running", "is stopped", f"az aks start {names}"),
+        (get_path(seen, "powerState.code") == "Running", "is stopped", f"az aks start {names}"),
         (
-            at(seen, "provisioningState") == "Succeeded",
-            f"is in the state {at(seen, 'provisioningState')}",
+            get_path(seen, "provisioningState") == "Succeeded",
+            f"is in the state {get_path(seen, 'provisioningState')}",
             f"Azure tries again with az aks update {names}",
         ),
         (
-            at(seen, "oidcIssuerProfile.enabled"),
+            get_path(seen, "oidcIssuerProfile.enabled"),
             "has no OIDC issuer",
             f"az aks update {names} --enable-oidc-issuer",
         ),
         (
-            at(seen, "securityProfile.workloadIdentity.enabled"),
+            get_path(seen, "securityProfile.workloadIdentity.enabled"),
             "has no workload identity",
             f"az aks update {names} --enable-workload-identity",
         ),
@@ -60,8 +60,8 @@ def cluster_problems(seen: Any) -> tuple[str, ...]:
         (
             _version(seen) >= _OLDEST,
             (
-                f"runs Kubernetes {at(seen, 'currentKubernetesVersion')}, older than 1.31 (Azure "
-                "goes up by one minor version at a time)"
+                f"runs Kubernetes {get_path(seen, 'currentKubernetesVersion')}, older than 1.31 "
+                "(Azure goes up by one minor version at a time)"
             ),
             f"az aks upgrade {names} --kubernetes-version {_next(seen)}",
         ),
@@ -77,7 +77,9 @@ def _next(seen: Any) -> str:
 
 
 def _version(seen: Any) -> tuple[int, ...]:
-    text = str(at(seen, "currentKubernetesVersion") or at(seen, "kubernetesVersion") or "")
+    text = str(
+        get_path(seen, "currentKubernetesVersion") or get_path(seen, "kubernetesVersion") or ""
+    )
     return tuple(int(part) for part in re.findall(r"\d+", text)[:2])
 
 
@@ -90,26 +92,26 @@ _LEARNED = {
 _BUSY = {"Creating", "Updating", "Upgrading", "Starting", "Scaling"}
 
 
-def look_at_cluster(problems: Callable[[Any], tuple[str, ...]]) -> Look:
+def check_cluster(problems: Callable[[Any], tuple[str, ...]]) -> Check:
     """Look at it; if Azure is still at work on it, as after a run that was stopped, wait."""
-    shown = resource(az(f"aks show {_CLUSTER_NAMES}"), _LEARNED, problems)
+    shown = azure_resource(az(f"aks show {_CLUSTER_NAMES}"), _LEARNED, problems)
 
-    def look(desk: Desk) -> Found:
-        found = shown(desk)
+    def look(runner: Runner) -> StepState:
+        found = shown(runner)
         if found.values.get("AKS_STATE") not in _BUSY:
             return found
-        desk.say(f"  Azure is still at work on it ({found.values['AKS_STATE']}): waiting")
-        desk.try_(az(f"aks wait {_CLUSTER_NAMES} --created --interval 15 --timeout 1800"))
-        return shown(desk)
+        runner.say(f"  Azure is still at work on it ({found.values['AKS_STATE']}): waiting")
+        runner.attempt(az(f"aks wait {_CLUSTER_NAMES} --created --interval 15 --timeout 1800"))
+        return shown(runner)
 
     return look
 
 
 CLUSTER = Step(
     name="cluster",
-    about="the AKS cluster: free tier, one node",
-    look=look_at_cluster(cluster_problems),
-    make=(
+    description="the AKS cluster: free tier, one node",
+    check=check_cluster(cluster_problems),
+    create=(
         az(
             f"aks create {_CLUSTER_NAMES} --location $AZURE_LOCATION --tier free "
             "--node-count 1 --node-vm-size $NODE_SIZE --node-osdisk-size 64 --os-sku AzureLinux "
@@ -120,11 +122,11 @@ CLUSTER = Step(
             "--enable-secret-rotation --rotation-poll-interval 2m "
             # The bot has no volume: without these drivers it fits on the small node.
             "--disable-disk-driver --disable-file-driver --disable-snapshot-controller "
-            f"--no-ssh-key --tags {MARK}=$NAME"
+            f"--no-ssh-key --tags {OWNER_TAG}=$NAME"
         ),
     ),
-    undo=(az(f"aks delete {_CLUSTER_NAMES} --yes"),),
-    usually="5 to 10 min",
+    delete=(az(f"aks delete {_CLUSTER_NAMES} --yes"),),
+    duration="5 to 10 min",
 )
 
 
@@ -134,28 +136,28 @@ _MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Resources:
     """CPUs and bytes."""
 
     cpu: float = 0
     memory: float = 0
 
-    def plus(self, other: Room) -> Room:
+    def plus(self, other: Resources) -> Resources:
         """Add."""
-        return Room(self.cpu + other.cpu, self.memory + other.memory)
+        return Resources(self.cpu + other.cpu, self.memory + other.memory)
 
-    def beyond(self, other: Room) -> Room:
+    def beyond(self, other: Resources) -> Resources:
         """What is left of this when OTHER is taken away; never below nothing."""
-        return Room(max(0, self.cpu - other.cpu), max(0, self.memory - other.memory))
+        return Resources(max(0, self.cpu - other.cpu), max(0, self.memory - other.memory))
 
     def __str__(self) -> str:
         return f"{self.cpu * 1000:.0f}m CPU, {self.memory / _MIB:.0f} MiB"
 
 
 # Five Flux controllers with 100m and 64Mi each, and the operator.
-FLUX = Room(0.510, 6 * 64 * _MIB)
+FLUX = Resources(0.510, 6 * 64 * _MIB)
 # The bot's pod, twice: a rollout starts the new one beside the old one.
-BOTS = Room(0.200, 512 * _MIB)
+BOTS = Resources(0.200, 512 * _MIB)
 
 
 _NO_NODE = (
@@ -166,61 +168,61 @@ _NO_NODE = (
 )
 
 
-def look_at_room(desk: Desk) -> Found:
+def check_capacity(runner: Runner) -> StepState:
     """Reckon; raises Stop where it does not fit. What already runs is not counted twice."""
     # A new cluster's add-ons are still arriving; one that never does is not our business.
-    desk.try_(
+    runner.attempt(
         kubectl("wait deployment --all -n kube-system --for condition=Available --timeout 2m")
     )
-    nodes = desk.ask(kubectl("get nodes --output json"))
-    pods = desk.ask(kubectl("get pods --all-namespaces --output json"))
+    nodes = runner.query(kubectl("get nodes --output json"))
+    pods = runner.query(kubectl("get pods --all-namespaces --output json"))
     if nodes is None or pods is None:
-        return Found(there=True, note="looked at when there is a cluster")
-    usable = [node for node in nodes["items"] if _takes_the_bot(node)]
+        return StepState(exists=True, note="looked at when there is a cluster")
+    usable = [node for node in nodes["items"] if _is_usable(node)]
     if not usable:
-        raise Stop(desk.filled(_NO_NODE))
-    has = _sum(quantities(at(node, "status.allocatable")) for node in usable)
-    names = {at(node, "metadata.name") for node in usable}
+        raise Stop(runner.fill(_NO_NODE))
+    has = _sum(quantities(get_path(node, "status.allocatable")) for node in usable)
+    names = {get_path(node, "metadata.name") for node in usable}
     running = [
         pod
         for pod in pods["items"]
-        if at(pod, "status.phase") in {"Running", "Pending"}
-        and at(pod, "spec.nodeName") in {None, *names}  # one without a node may get any
+        if get_path(pod, "status.phase") in {"Running", "Pending"}
+        and get_path(pod, "spec.nodeName") in {None, *names}  # one without a node may get any
     ]
     taken = _sum(requests(pod) for pod in running)
     missing = _missing(running)
     wanted = taken.plus(missing)
-    desk.say(f"  of {has}: {taken} taken, {missing} still to come")
+    runner.say(f"  of {has}: {taken} taken, {missing} still to come")
     fits = wanted.cpu <= has.cpu * (1 - _FREE) and wanted.memory <= has.memory * (1 - _FREE)
-    if not fits and not desk.tight:
-        raise Stop(desk.filled(_remedy(has, wanted, _pool(usable))))
-    return Found(there=True, note="enough" if fits else "too little, and --tight says go on")
+    if not fits and not runner.tight:
+        raise Stop(runner.fill(_remedy(has, wanted, _pool(usable))))
+    return StepState(exists=True, note="enough" if fits else "too little, and --tight says go on")
 
 
-def _takes_the_bot(node: Any) -> bool:
+def _is_usable(node: Any) -> bool:
     """Tell whether pods of amd64 without a toleration or a selector of their own run there."""
-    labels = at(node, "metadata.labels") or {}
+    labels = get_path(node, "metadata.labels") or {}
     kept_free = [
         taint
-        for taint in at(node, "spec.taints") or ()
+        for taint in get_path(node, "spec.taints") or ()
         if taint["effect"] in {"NoSchedule", "NoExecute"}
     ]
     kind = (labels.get("kubernetes.io/os"), labels.get("kubernetes.io/arch"))
-    return kind == ("linux", "amd64") and not kept_free and not at(node, "spec.unschedulable")
+    return kind == ("linux", "amd64") and not kept_free and not get_path(node, "spec.unschedulable")
 
 
-def _missing(running: list[Any]) -> Room:
+def _missing(running: list[Any]) -> Resources:
     flux, bots = _of(running, "flux-system"), _of(running, "discord-sky")
     return FLUX.beyond(flux).plus(BOTS.beyond(bots))
 
 
 def _pool(nodes: list[Any]) -> str:
     """Name the pool that the first node is of."""
-    labels = at(nodes[0], "metadata.labels") if nodes else {}
+    labels = get_path(nodes[0], "metadata.labels") if nodes else {}
     return str((labels or {}).get("kubernetes.azure.com/agentpool", "nodepool1"))
 
 
-def _remedy(has: Room, wanted: Room, pool: str) -> str:
+def _remedy(has: Resources, wanted: Resources, pool: str) -> str:
     names = f"--cluster-name $AKS_NAME --resource-group $AKS_RESOURCE_GROUP --name {pool}"
     return (
         f"The nodes have too little room: {wanted} are needed and 10% of {has} should stay free.\n"
@@ -232,32 +234,34 @@ def _remedy(has: Room, wanted: Room, pool: str) -> str:
     )
 
 
-def _of(pods: list[Any], namespace: str) -> Room:
+def _of(pods: list[Any], namespace: str) -> Resources:
     return _sum(requests(pod) for pod in pods if pod["metadata"]["namespace"] == namespace)
 
 
-def _sum(rooms: Any) -> Room:
-    total = Room()
+def _sum(rooms: Any) -> Resources:
+    total = Resources()
     for one in rooms:
         total = total.plus(one)
     return total
 
 
-def requests(pod: Any) -> Room:
+def requests(pod: Any) -> Resources:
     """What a pod asks for: its containers together, or its largest init container."""
     spec = pod["spec"]
-    together = _sum(quantities(at(one, "resources.requests")) for one in spec["containers"])
-    first = [quantities(at(one, "resources.requests")) for one in spec.get("initContainers", ())]
-    return Room(
+    together = _sum(quantities(get_path(one, "resources.requests")) for one in spec["containers"])
+    first = [
+        quantities(get_path(one, "resources.requests")) for one in spec.get("initContainers", ())
+    ]
+    return Resources(
         max([together.cpu, *(one.cpu for one in first)]),
         max([together.memory, *(one.memory for one in first)]),
     )
 
 
-def quantities(given: Any) -> Room:
+def quantities(given: Any) -> Resources:
     """Read Kubernetes quantities such as 1900m and 5350884Ki."""
     known = given or {}
-    return Room(_number(known.get("cpu", "0")), _number(known.get("memory", "0")))
+    return Resources(_number(known.get("cpu", "0")), _number(known.get("memory", "0")))
 
 
 def _number(text: str) -> float:
@@ -270,33 +274,33 @@ def _number(text: str) -> float:
 # --- the way in ---
 
 
-def _look_at_access(desk: Desk) -> Found:
-    there = desk.dry or Path(desk.values["KUBECONFIG"]).exists()
-    done = desk.try_(kubectl("get namespace kube-system --output name")) if there else None
-    return Found(there=done is not None and done.code == 0, ours=there)
+def _check_access(runner: Runner) -> StepState:
+    there = runner.dry_run or Path(runner.values["KUBECONFIG"]).exists()
+    done = runner.attempt(kubectl("get namespace kube-system --output name")) if there else None
+    return StepState(exists=done is not None and done.code == 0, owned=there)
 
 
-def _forget_access(desk: Desk) -> None:
-    if not desk.dry:
-        Path(desk.values["KUBECONFIG"]).unlink(missing_ok=True)
+def _remove_access(runner: Runner) -> None:
+    if not runner.dry_run:
+        Path(runner.values["KUBECONFIG"]).unlink(missing_ok=True)
 
 
 ACCESS = Step(
     name="access",
-    about="a kubeconfig of its own, beside the record; yours is left alone",
-    look=_look_at_access,
-    make=(
+    description="a kubeconfig of its own, beside the record; yours is left alone",
+    check=_check_access,
+    create=(
         az(
             "aks get-credentials --name $AKS_NAME --resource-group $AKS_RESOURCE_GROUP "
             "--file $KUBECONFIG --overwrite-existing"
         ),
     ),
-    undo=_forget_access,
-    own=lambda desk: Found(ours=Path(desk.values["KUBECONFIG"]).exists()),
+    delete=_remove_access,
+    check_owned=lambda runner: StepState(owned=Path(runner.values["KUBECONFIG"]).exists()),
 )
-ROOM = Step(
+CAPACITY = Step(
     name="room",
-    about="whether the node has room for Flux and two bot pods, with 10% free",
-    look=look_at_room,
+    description="whether the node has room for Flux and two bot pods, with 10% free",
+    check=check_capacity,
     place="cluster",
 )

@@ -9,9 +9,9 @@ from clusters.azure.runner import ROOT, Command, flux, kubectl
 from clusters.azure.steps.github import (
     KNOWN_HOSTS,
     claim,
-    exchange_key,
     ownership,
     remove_keys,
+    replace_key,
     titled_keys,
 )
 from clusters.azure.steps.kubernetes import (
@@ -20,60 +20,60 @@ from clusters.azure.steps.kubernetes import (
     KUSTOMIZATION,
     OPERATOR,
     OPERATOR_VERSION,
-    an_object,
-    applied,
-    get,
+    apply_object,
+    get_object,
     is_ready,
+    manifest,
 )
-from clusters.azure.steps.model import ABSENT, MARK, Found, Step, at
+from clusters.azure.steps.model import ABSENT, OWNER_TAG, Step, StepState, get_path
 
 if TYPE_CHECKING:
-    from clusters.azure.runner import Desk
+    from clusters.azure.runner import Runner
 
 
 _KEY_TITLE = "$NAME: image automation"
 
 # --- whose Flux it is ---
 
-_MARK = f"configmap {MARK}"
+_MARK = f"configmap {OWNER_TAG}"
 
 
-def _look_at_mark(desk: Desk) -> Found:
+def _check_owner(runner: Runner) -> StepState:
     """One ConfigMap says whose Flux this is; it is made before everything and removed after it."""
-    mark = get(desk, _MARK, namespace="kube-system")
-    namespace = get(desk, "namespace flux-system", namespace="")
-    ours = at(mark, "data.name") == desk.values["NAME"]
+    mark = get_object(runner, _MARK, namespace="kube-system")
+    namespace = get_object(runner, "namespace flux-system", namespace="")
+    ours = get_path(mark, "data.name") == runner.values["NAME"]
     # Without our mark, either is somebody else's.
     there = namespace is not None if ours else (mark or namespace) is not None
-    return Found(there=there, ours=ours)
+    return StepState(exists=there, owned=ours)
 
 
-def _make_namespace(desk: Desk) -> None:
-    mark = an_object("ConfigMap", MARK, data={"name": desk.values["NAME"]})
+def _create_namespace(runner: Runner) -> None:
+    mark = manifest("ConfigMap", OWNER_TAG, data={"name": runner.values["NAME"]})
     mark["metadata"]["namespace"] = "kube-system"
-    applied(desk, mark, f"the ConfigMap {MARK}, which says whose Flux this is")
-    applied(desk, an_object("Namespace", "flux-system"), "the namespace flux-system")
+    apply_object(runner, mark, f"the ConfigMap {OWNER_TAG}, which says whose Flux this is")
+    apply_object(runner, manifest("Namespace", "flux-system"), "the namespace flux-system")
 
 
-def _remove_flux(desk: Desk) -> None:
+def _remove_flux(runner: Runner) -> None:
     """Bot first, by pruning; then Flux, by its operator; then the operator, its mark last."""
     gone = "--ignore-not-found --wait --timeout 5m"
     # A kind that was never defined is an error, even with --ignore-not-found.
-    if desk.dry or at(get(desk, KUSTOMIZATION), "items"):
-        desk.run(kubectl(f"delete {KUSTOMIZATION} --all -n flux-system --wait --timeout 5m"))
-    if desk.dry or get(desk, f"{INSTANCE} flux"):
-        desk.run(kubectl(f"delete {INSTANCE} flux -n flux-system {gone}"))
-    desk.run(kubectl(f"delete namespace discord-sky {gone}"))
-    desk.run(kubectl(f"delete -f {OPERATOR} {gone}"))
-    desk.run(kubectl(f"delete {_MARK} -n kube-system {gone}"))
+    if runner.dry_run or get_path(get_object(runner, KUSTOMIZATION), "items"):
+        runner.run(kubectl(f"delete {KUSTOMIZATION} --all -n flux-system --wait --timeout 5m"))
+    if runner.dry_run or get_object(runner, f"{INSTANCE} flux"):
+        runner.run(kubectl(f"delete {INSTANCE} flux -n flux-system {gone}"))
+    runner.run(kubectl(f"delete namespace discord-sky {gone}"))
+    runner.run(kubectl(f"delete -f {OPERATOR} {gone}"))
+    runner.run(kubectl(f"delete {_MARK} -n kube-system {gone}"))
 
 
 NAMESPACE = Step(
     name="namespace",
-    about="the namespace flux-system, marked as this set-up's",
-    look=_look_at_mark,
-    make=_make_namespace,
-    undo=_remove_flux,
+    description="the namespace flux-system, marked as this set-up's",
+    check=_check_owner,
+    create=_create_namespace,
+    delete=_remove_flux,
     place="cluster",
     flag="--cluster: this one has a Flux that is not this set-up's",
 )
@@ -81,45 +81,45 @@ NAMESPACE = Step(
 # --- Git's key ---
 
 
-def _look_at_key(desk: Desk) -> Found:
-    title = desk.filled(_KEY_TITLE)
-    keys = titled_keys(desk, title)
-    seen = get(desk, "secret flux-system")
-    held = base64.b64decode((at(seen, "data") and seen["data"].get("identity.pub", "")) or "")
+def _check_key(runner: Runner) -> StepState:
+    title = runner.fill(_KEY_TITLE)
+    keys = titled_keys(runner, title)
+    seen = get_object(runner, "secret flux-system")
+    held = base64.b64decode((get_path(seen, "data") and seen["data"].get("identity.pub", "")) or "")
     same = [key for key in keys if key["key"].split()[:2] == held.decode().split()[:2]]
-    return Found(there=bool(same) and not same[0]["read_only"], ours=bool(keys))
+    return StepState(exists=bool(same) and not same[0]["read_only"], owned=bool(keys))
 
 
-def _make_key(desk: Desk) -> None:
-    claim(desk)
-    pair = exchange_key(desk, desk.filled(_KEY_TITLE))
+def _create_key(runner: Runner) -> None:
+    claim(runner)
+    pair = replace_key(runner, runner.fill(_KEY_TITLE))
     data = {
         "identity": pair.private,
         "identity.pub": pair.public + "\n",
         "known_hosts": KNOWN_HOSTS + "\n",
     }
-    secret = an_object("Secret", "flux-system", stringData=data)
-    applied(
-        desk, secret, "the Secret flux-system with that key's private half, which is nowhere else"
+    secret = manifest("Secret", "flux-system", stringData=data)
+    apply_object(
+        runner, secret, "the Secret flux-system with that key's private half, which is nowhere else"
     )
 
 
-def _own_key(desk: Desk) -> Found:
-    keys = titled_keys(desk, desk.filled(_KEY_TITLE))
-    return Found(ours=bool(keys) and ownership(desk).mine)
+def _check_owned_key(runner: Runner) -> StepState:
+    keys = titled_keys(runner, runner.fill(_KEY_TITLE))
+    return StepState(owned=bool(keys) and ownership(runner).mine)
 
 
-def _remove_key(desk: Desk) -> None:
-    remove_keys(desk, desk.filled(_KEY_TITLE))
+def _remove_key(runner: Runner) -> None:
+    remove_keys(runner, runner.fill(_KEY_TITLE))
 
 
 KEY = Step(
     name="deploy key",
-    about="a deploy key with write access, for Flux and its image automation",
-    look=_look_at_key,
-    make=_make_key,
-    undo=_remove_key,
-    own=_own_key,
+    description="a deploy key with write access, for Flux and its image automation",
+    check=_check_key,
+    create=_create_key,
+    delete=_remove_key,
+    check_owned=_check_owned_key,
     place="github",  # the Secret goes with its namespace
 )
 
@@ -135,80 +135,80 @@ SETTINGS = (
 )
 
 
-def _look_at_operator(desk: Desk) -> Found:
-    seen = get(desk, "deployment flux-operator")
+def _check_operator(runner: Runner) -> StepState:
+    seen = get_object(runner, "deployment flux-operator")
     if seen is None:
         return ABSENT
     image = seen["spec"]["template"]["spec"]["containers"][0]["image"]
-    ready = at(seen, "status.availableReplicas") or 0
-    return Found(there=image.split("@")[0].endswith(f":{OPERATOR_VERSION}") and ready > 0)
+    ready = get_path(seen, "status.availableReplicas") or 0
+    return StepState(exists=image.split("@")[0].endswith(f":{OPERATOR_VERSION}") and ready > 0)
 
 
 FLUX_OPERATOR = Step(
     name="operator",
-    about=f"the Flux Operator {OPERATOR_VERSION}",
-    look=_look_at_operator,
-    make=(
+    description=f"the Flux Operator {OPERATOR_VERSION}",
+    check=_check_operator,
+    create=(
         kubectl(f"apply --server-side -f {OPERATOR}"),
         kubectl("rollout status deployment/flux-operator -n flux-system --timeout 5m"),
     ),
     place="cluster",
-    usually="1 min",
+    duration="1 min",
 )
 
 
-def _look_at_settings(desk: Desk) -> Found:
-    seen = get(desk, "configmap cluster-settings")
-    return Found(there=seen is not None and seen["data"] == _settings(desk))
+def _check_settings(runner: Runner) -> StepState:
+    seen = get_object(runner, "configmap cluster-settings")
+    return StepState(exists=seen is not None and seen["data"] == _settings(runner))
 
 
-def _settings(desk: Desk) -> dict[str, str]:
-    return {name: desk.filled(f"${name}") for name in SETTINGS}
+def _settings(runner: Runner) -> dict[str, str]:
+    return {name: runner.fill(f"${name}") for name in SETTINGS}
 
 
-def _make_settings(desk: Desk) -> None:
-    settings = an_object("ConfigMap", "cluster-settings", data=_settings(desk))
-    applied(desk, settings, f"the ConfigMap cluster-settings with {', '.join(SETTINGS)}")
+def _create_settings(runner: Runner) -> None:
+    settings = manifest("ConfigMap", "cluster-settings", data=_settings(runner))
+    apply_object(runner, settings, f"the ConfigMap cluster-settings with {', '.join(SETTINGS)}")
 
 
 CLUSTER_SETTINGS = Step(
     name="settings",
-    about="the ids that are not in Git",
-    look=_look_at_settings,
-    make=_make_settings,
+    description="the ids that are not in Git",
+    check=_check_settings,
+    create=_create_settings,
     place="cluster",
 )
 
 
-def _instance(desk: Desk) -> str:
+def _instance(runner: Runner) -> str:
     """clusters/production/flux-instance.yaml with the repository's address filled in."""
     names = ("GIT_URL", "AZURE_TENANT_ID", "IMAGE_REFLECTOR_CLIENT_ID")
-    values = {name: desk.filled(f"${name}") for name in names}
+    values = {name: runner.fill(f"${name}") for name in names}
     text = (ROOT / _INSTANCE_FILE).read_text()
-    return desk.read(Command(flux("envsubst --strict").words, text, _INSTANCE_FILE, values)) or ""
+    return runner.read(Command(flux("envsubst --strict").words, text, _INSTANCE_FILE, values)) or ""
 
 
-def _look_at_instance(desk: Desk) -> Found:
-    seen = get(desk, f"{INSTANCE} flux")
+def _check_instance(runner: Runner) -> StepState:
+    seen = get_object(runner, f"{INSTANCE} flux")
     if seen is None or not is_ready(seen):
         return ABSENT
-    diff = kubectl("diff --server-side -f -").reading(_instance(desk), "that FluxInstance")
-    done = desk.try_(diff)
-    return Found(there=done is not None and done.code == 0)
+    diff = kubectl("diff --server-side -f -").with_stdin(_instance(runner), "that FluxInstance")
+    done = runner.attempt(diff)
+    return StepState(exists=done is not None and done.code == 0)
 
 
-def _make_instance(desk: Desk) -> None:
-    desk.run(APPLY.reading(_instance(desk), "that FluxInstance"))
-    desk.run(
+def _create_instance(runner: Runner) -> None:
+    runner.run(APPLY.with_stdin(_instance(runner), "that FluxInstance"))
+    runner.run(
         kubectl("wait fluxinstance/flux -n flux-system --for condition=Ready --timeout 10m"),
     )
 
 
 FLUX = Step(
     name="flux",
-    about="Flux itself, following this repository's main",
-    look=_look_at_instance,
-    make=_make_instance,
+    description="Flux itself, following this repository's main",
+    check=_check_instance,
+    create=_create_instance,
     place="cluster",
-    usually="2 min",
+    duration="2 min",
 )

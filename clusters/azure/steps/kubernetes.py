@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from clusters.azure.runner import kubectl
-from clusters.azure.steps.model import at
+from clusters.azure.steps.model import get_path
 
 if TYPE_CHECKING:
-    from clusters.azure.runner import Desk
+    from clusters.azure.runner import Runner
 
 
 # The release whose CustomResourceDefinitions the manifests are checked against (tests/tools/crds).
@@ -25,18 +25,18 @@ IMAGE_REPOSITORY = "imagerepositories.image.toolkit.fluxcd.io"
 APPLY = kubectl("apply --server-side -f -")
 
 
-def get(desk: Desk, what: str, namespace: str = "flux-system") -> Any:
+def get_object(runner: Runner, what: str, namespace: str = "flux-system") -> Any:
     """Read one object; None if it is not there."""
     where = f"-n {namespace} " if namespace else ""
-    return desk.ask(kubectl(f"get {what} {where}--ignore-not-found --output json"))
+    return runner.query(kubectl(f"get {what} {where}--ignore-not-found --output json"))
 
 
-def applied(desk: Desk, manifest: Any, described: str) -> None:
+def apply_object(runner: Runner, manifest: Any, described: str) -> None:
     """Apply one object, from standard input: it may hold a key."""
-    desk.run(APPLY.reading(json.dumps(manifest), described))
+    runner.run(APPLY.with_stdin(json.dumps(manifest), described))
 
 
-def an_object(kind: str, name: str, **more: Any) -> Any:
+def manifest(kind: str, name: str, **more: Any) -> Any:
     """Write one object of the namespace flux-system, or a namespace."""
     namespace = {} if kind == "Namespace" else {"namespace": "flux-system"}
     return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, **namespace}, **more}
@@ -44,10 +44,10 @@ def an_object(kind: str, name: str, **more: Any) -> Any:
 
 def is_ready(seen: Any) -> bool:
     """Tell whether an object's Ready condition is True for its present generation."""
-    generation = at(seen, "metadata.generation")
+    generation = get_path(seen, "metadata.generation")
     return any(
         condition["type"] == "Ready"
         and condition["status"] == "True"
         and condition.get("observedGeneration", generation) == generation
-        for condition in at(seen, "status.conditions") or ()
+        for condition in get_path(seen, "status.conditions") or ()
     )

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from clusters.azure.doctor.facts import Azure, Bot, Facts, FluxObject, Identity, Pod, SecretLook
+from clusters.azure.doctor.facts import (
+    Azure,
+    Bot,
+    Facts,
+    FluxObject,
+    ManagedIdentity,
+    Pod,
+    SecretState,
+)
 
 ISSUER = "https://eastus.oic.prod-aks.azure.com/tenant/cluster/"
 BOT_CLIENT = "00000000-0000-0000-0000-000000000002"
@@ -50,7 +58,7 @@ def flux(kind: str = "", name: str = "discord-sky", **changes: Any) -> tuple[Flu
     """Return Flux's objects, Ready; one of them with CHANGES, or without it if there are none."""
     found = []
     for each, its_name, about in _KINDS:
-        one = FluxObject(kind=each, name=its_name, ready="True", reason="Succeeded", about=about)
+        one = FluxObject(kind=each, name=its_name, ready="True", reason="Succeeded", target=about)
         if (each, its_name) == (kind, name):
             if not changes:
                 continue
@@ -84,11 +92,11 @@ def bot(metrics: dict[str, float] | None = None, **changes: Any) -> Bot:
     )
 
 
-def looks(label: str = "ok", detail: str = "") -> tuple[SecretLook, ...]:
+def looks(label: str = "ok", detail: str = "") -> tuple[SecretState, ...]:
     """Return what the vault says of the two secrets; LABEL is that of the first."""
     return (
-        SecretLook(name="discord-token", label=label, detail=detail),
-        SecretLook(name="openai-api-key", label="ok"),
+        SecretState(name="discord-token", label=label, detail=detail),
+        SecretState(name="openai-api-key", label="ok"),
     )
 
 
@@ -96,13 +104,13 @@ def azure(**changes: Any) -> Azure:
     """Return what az says when all is well."""
     return Azure(
         **{
-            "bot": Identity(
+            "bot": ManagedIdentity(
                 name="discord-sky-bot",
                 group="discord-sky",
                 trusts=((ISSUER, BOT_SUBJECT),),
                 roles=("Key Vault Secrets User",),
             ),
-            "reflector": Identity(
+            "reflector": ManagedIdentity(
                 name="discord-sky-image-reflector",
                 group="discord-sky",
                 trusts=((ISSUER, REFLECTOR_SUBJECT),),

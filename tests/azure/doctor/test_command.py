@@ -50,7 +50,7 @@ def test_without_kubectl_it_says_so(
     said = json.loads(capsys.readouterr().out)
     assert code == 1
     assert said["broken"] == "cluster"
-    assert "no kubectl in PATH" in said["links"][0]["said"]
+    assert "no kubectl in PATH" in said["links"][0]["summary"]
 
 
 def test_it_is_a_command_of_the_set_up(capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,7 +93,7 @@ def test_what_was_seen_can_be_written_down(tmp_path: Path) -> None:
 
 
 def test_the_first_broken_link_is_told_at_the_end_with_its_remedy() -> None:
-    seen = facts(secrets=looks("disabled"), unseen=("az: there is no az in PATH",))
+    seen = facts(secrets=looks("disabled"), not_checked=("az: there is no az in PATH",))
 
     lines = as_text(diagnose(seen), seen).splitlines()
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from clusters.azure.doctor.facts import Facts, Identity
+from clusters.azure.doctor.facts import Facts, ManagedIdentity
 from clusters.azure.doctor.links import CHAIN, Link, diagnose, first_broken
 from clusters.azure.doctor.result import Status
 from tests.azure.doctor.healthy import BOT_CLIENT, azure, bot, facts, flux, looks, pod
@@ -23,13 +23,15 @@ _HEALTH = {"ready": "False", "reason": "HealthCheckFailed", "message": "timeout 
 
 def waiting(mount: str) -> Facts:
     """A rollout whose new pod gets no files; the vault cannot be asked from here."""
-    new = pod(name="discord-sky-bot-2", ready=False, waiting="ContainerCreating", mount=mount)
+    new = pod(name="discord-sky-bot-2", ready=False, waiting="ContainerCreating", mount_error=mount)
     return facts(flux=flux("Kustomization", **_HEALTH), pods=(new, pod()), bot=None, secrets=())
 
 
 def pulling(image: str, said: str) -> Facts:
     """A rollout whose image is not to be had."""
-    new = pod(name="discord-sky-bot-2", ready=False, waiting="ErrImagePull", image=image, said=said)
+    new = pod(
+        name="discord-sky-bot-2", ready=False, waiting="ErrImagePull", image=image, message=said
+    )
     return facts(flux=flux("Kustomization", **_HEALTH), pods=(new, pod()), bot=None)
 
 
@@ -49,10 +51,10 @@ def found(seen: Facts) -> Link:
     links = diagnose(seen)
     link = first_broken(links)
     assert link is not None
-    assert link.verdict.said.strip()[-1] in ".]}" or ":" in link.verdict.said
-    assert link.verdict.remedy
-    assert link.verdict.commands
-    after = [one.verdict.status for one in links[links.index(link) + 1 :]]
+    assert link.result.summary.strip()[-1] in ".]}" or ":" in link.result.summary
+    assert link.result.remedy
+    assert link.result.commands
+    after = [one.result.status for one in links[links.index(link) + 1 :]]
     assert set(after) <= {Status.NOT_REACHED}
     return link
 
@@ -60,8 +62,8 @@ def found(seen: Facts) -> Link:
 def test_a_cluster_that_is_well_has_no_broken_link() -> None:
     links = diagnose(facts(azure=azure()))
 
-    assert {link.verdict.status for link in links} == {Status.OK}
-    assert all(link.verdict.said for link in links)
+    assert {link.result.status for link in links} == {Status.OK}
+    assert all(link.result.summary for link in links)
 
 
 FAULTS = {
@@ -188,7 +190,12 @@ FAULTS = {
         "--attach-acr example",
     ),
     "no room on the node": (
-        facts(pods=(pod(ready=False, stuck="0/1 nodes are available: Insufficient cpu"), pod())),
+        facts(
+            pods=(
+                pod(ready=False, unschedulable="0/1 nodes are available: Insufficient cpu"),
+                pod(),
+            )
+        ),
         "pod",
         "az aks scale",
     ),
@@ -229,7 +236,7 @@ def test_the_first_broken_link_is_named_with_a_command_that_mends_it(
     broken = found(seen)
 
     assert broken.name == link
-    assert command in "\n".join(broken.verdict.commands)
+    assert command in "\n".join(broken.result.commands)
 
 
 def test_az_tells_what_no_pod_has_shown_yet() -> None:
@@ -249,8 +256,8 @@ def test_az_tells_what_no_pod_has_shown_yet() -> None:
     for name, told in spoilt.items():
         assert found(fresh.model_copy(update={"azure": told})).name == name
     untold = diagnose(fresh.model_copy(update={"azure": None}))
-    status = {link.name: link.verdict.status for link in untold}
-    assert {status[name] for name in spoilt} == {Status.UNSEEN}
+    status = {link.name: link.result.status for link in untold}
+    assert {status[name] for name in spoilt} == {Status.UNKNOWN}
 
 
 def test_az_is_not_believed_against_what_was_seen_to_work() -> None:
@@ -263,11 +270,11 @@ def test_az_is_not_believed_against_what_was_seen_to_work() -> None:
 
 
 def test_commands_name_the_identity_where_az_knows_it() -> None:
-    named = Identity(name="sky-bot", group="sky", trusts=(), roles=None)
+    named = ManagedIdentity(name="sky-bot", group="sky", trusts=(), roles=None)
 
     broken = found(facts(azure=azure(bot=named), secrets=looks("identity_refused", "AADSTS700213")))
 
-    assert "--identity-name sky-bot --resource-group sky" in broken.verdict.commands[0]
+    assert "--identity-name sky-bot --resource-group sky" in broken.result.commands[0]
 
 
 def test_commands_name_what_the_set_up_made() -> None:
@@ -276,8 +283,8 @@ def test_commands_name_what_the_set_up_made() -> None:
     trust = found(facts(names=names, secrets=looks("identity_refused", "AADSTS700213")))
     down = found(Facts(unreachable="refused", names={**names, "AKS_RESOURCE_GROUP": "other"}))
 
-    assert "--identity-name sky-bot --resource-group group" in trust.verdict.commands[0]
-    assert "az aks start --resource-group other --name aks" in down.verdict.commands
+    assert "--identity-name sky-bot --resource-group group" in trust.result.commands[0]
+    assert "az aks start --resource-group other --name aks" in down.result.commands
 
 
 def test_without_key_vault_nothing_of_it_is_missed() -> None:
@@ -287,7 +294,7 @@ def test_without_key_vault_nothing_of_it_is_missed() -> None:
         secrets=(),
     )
 
-    assert {link.verdict.status for link in diagnose(seen)} == {Status.OK}
+    assert {link.result.status for link in diagnose(seen)} == {Status.OK}
 
 
 def test_a_key_that_nobody_tried_is_not_called_good() -> None:
@@ -295,14 +302,14 @@ def test_a_key_that_nobody_tried_is_not_called_good() -> None:
 
     (key,) = (link for link in diagnose(idle) if link.name == "key")
 
-    assert key.verdict.status is Status.UNSEEN
-    assert "secrets check" in key.verdict.commands[0]
+    assert key.result.status is Status.UNKNOWN
+    assert "secrets check" in key.result.commands[0]
 
 
 def test_no_fault_leaves_a_gap_in_its_sentences() -> None:
     for seen, _, _ in FAULTS.values():
-        verdict = found(seen).verdict
-        text = "\n".join((verdict.said, verdict.remedy, *verdict.commands))
+        result = found(seen).result
+        text = "\n".join((result.summary, result.remedy, *result.commands))
 
         assert not re.search(r"\{[a-z_]+\}", text)
         assert "None" not in text
@@ -319,4 +326,4 @@ def test_a_digest_with_a_status_among_its_digits_is_no_refusal() -> None:
     link = found(pulling(f"example.azurecr.io/discordskybot:main-2-bbbbbbb@{digest}", said))
 
     assert link.name == "pull"
-    assert "make rollback TO=--last" in link.verdict.commands
+    assert "make rollback TO=--last" in link.result.commands

@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 
 from bot.metrics import Metrics
-from clusters.azure.doctor.facts import Azure, Identity, SecretLook
+from clusters.azure.doctor.facts import Azure, ManagedIdentity, SecretState
 from clusters.azure.doctor.probes import (
     Json,
     Kubectl,
-    Unanswered,
+    KubectlError,
     flux_object,
     is_plain,
-    look_at_azure,
-    look_at_vault,
     pods,
+    probe_azure,
+    probe_vault,
     samples,
 )
 from tests.azure.azure_cli import judge
@@ -59,7 +59,7 @@ def test_the_newest_pod_comes_first_with_what_its_container_waits_for() -> None:
     found = pods(items)
 
     assert [pod.name for pod in found] == ["new", "old"]
-    assert (found[0].waiting, found[0].said) == ("ErrImagePull", "not found")
+    assert (found[0].waiting, found[0].message) == ("ErrImagePull", "not found")
     assert found[1].age > found[0].age
 
 
@@ -76,8 +76,8 @@ def test_of_a_pods_warnings_the_newest_that_says_why_is_taken() -> None:
     (waits,) = pods([a_pod("one", "2026-01-01T00:00:00Z", state={"waiting": {}})], events)
     (runs,) = pods([a_pod("one", "2026-01-01T00:00:00Z", state={"running": {}})], events)
 
-    assert waits.mount == f"{telling}second"
-    assert runs.mount == ""
+    assert waits.mount_error == f"{telling}second"
+    assert runs.mount_error == ""
 
 
 def test_the_exit_code_is_that_of_the_container_that_ended() -> None:
@@ -146,17 +146,17 @@ def ask_az(
     )
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    unseen: list[str] = []
-    return look_at_azure(dict(facts().settings or {}), unseen), unseen
+    not_checked: list[str] = []
+    return probe_azure(dict(facts().settings or {}), not_checked), not_checked
 
 
 def test_az_shows_identities_with_whom_they_trust_and_their_roles(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, unseen = ask_az(tmp_path, monkeypatch, _WELL)
+    told, not_checked = ask_az(tmp_path, monkeypatch, _WELL)
 
     assert told == Azure(
-        bot=Identity(
+        bot=ManagedIdentity(
             name="sky-bot",
             group="sky",
             trusts=((ISSUER, BOT_SUBJECT),),
@@ -166,7 +166,7 @@ def test_az_shows_identities_with_whom_they_trust_and_their_roles(
         unknown_clients=("IMAGE_REFLECTOR_CLIENT_ID",),
         vault=True,
     )
-    assert unseen == []
+    assert not_checked == []
     assert REFLECTOR_CLIENT not in str(told)
 
 
@@ -179,7 +179,7 @@ def test_the_real_az_understands_all_that_is_asked_and_advised(
     advised = {
         tuple(shlex.split(command)[1:])
         for seen, _, _ in FAULTS.values()
-        for command in found(seen).verdict.commands
+        for command in found(seen).result.commands
         if command.startswith("az ")
     }
 
@@ -205,10 +205,10 @@ def test_a_vault_that_az_does_not_find_is_not_there(
 def test_without_a_login_it_is_said_what_could_not_be_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, unseen = ask_az(tmp_path, monkeypatch, {"account show": 1})
+    told, not_checked = ask_az(tmp_path, monkeypatch, {"account show": 1})
 
     assert told is None
-    assert unseen == [
+    assert not_checked == [
         "identities, federated credentials and roles, as Azure has them: az ended with code 1"
     ]
 
@@ -218,10 +218,10 @@ def test_an_answer_that_fails_on_the_way_is_no_answer(
 ) -> None:
     some = {asked: answer for asked, answer in _WELL.items() if "role" not in asked}
 
-    told, unseen = ask_az(tmp_path, monkeypatch, some)
+    told, not_checked = ask_az(tmp_path, monkeypatch, some)
 
     assert told is None
-    assert "does not know role assignment list" in unseen[0]
+    assert "does not know role assignment list" in not_checked[0]
 
 
 def test_the_series_that_the_chain_is_told_from_are_the_bots() -> None:
@@ -278,24 +278,24 @@ async def vault_harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asyn
 
 async def look_at(
     vault_harness: Harness, **settings: str
-) -> tuple[tuple[SecretLook, ...], list[str]]:
+) -> tuple[tuple[SecretState, ...], list[str]]:
     """Look; return what was seen, and what could not be."""
-    unseen: list[str] = []
+    not_checked: list[str] = []
     kubectl, known = Tokens(vault_harness.token), {**SETTINGS, **settings}
     found = await asyncio.to_thread(
-        lambda: look_at_vault(kubectl, known, unseen, **vault_harness.trust)
+        lambda: probe_vault(kubectl, known, not_checked, **vault_harness.trust)
     )
-    return found, unseen
+    return found, not_checked
 
 
 async def test_both_secrets_are_seen_and_no_value_is_asked_for(vault_harness: Harness) -> None:
-    found, unseen = await look_at(vault_harness)
+    found, not_checked = await look_at(vault_harness)
 
     assert [(one.name, one.label) for one in found] == [
         ("discord-token", "ok"),
         ("openai-api-key", "ok"),
     ]
-    assert unseen == []
+    assert not_checked == []
     asked = {
         one.operation for one in await vault_harness.control.requests() if one.where == "vault"
     }
@@ -331,19 +331,19 @@ async def test_a_vault_out_of_this_machines_reach_says_nothing_about_the_bots(
 ) -> None:
     await vault_harness.control.begin(Fault(kind=FaultKind.UNREACHABLE))
 
-    found, unseen = await look_at(vault_harness)
+    found, not_checked = await look_at(vault_harness)
 
     assert found == ()
-    assert len(unseen) == 2
-    assert unseen[0].startswith("discord-token in the vault, from this machine")
+    assert len(not_checked) == 2
+    assert not_checked[0].startswith("discord-token in the vault, from this machine")
 
 
 def test_without_the_right_to_make_tokens_it_is_said() -> None:
     def forbidden() -> str:
-        raise Unanswered("cannot create resource serviceaccounts/token")
+        raise KubectlError("cannot create resource serviceaccounts/token")
 
-    unseen: list[str] = []
-    found = look_at_vault(Tokens(forbidden), SETTINGS, unseen)
+    not_checked: list[str] = []
+    found = probe_vault(Tokens(forbidden), SETTINGS, not_checked)
 
     assert found == ()
-    assert unseen == ["the vault, as the bot: cannot create resource serviceaccounts/token"]
+    assert not_checked == ["the vault, as the bot: cannot create resource serviceaccounts/token"]

@@ -38,7 +38,7 @@ def test_the_recorded_fault_is_named_first_with_its_remedy(file: Path) -> None:
     broken = found(seen)
 
     assert broken.name == link
-    assert command in "\n".join(broken.verdict.commands)
+    assert command in "\n".join(broken.result.commands)
 
 
 @pytest.mark.parametrize("file", _FILES, ids=lambda file: file.stem)
@@ -48,5 +48,5 @@ def test_what_comes_before_the_fault_was_well(file: Path) -> None:
 
     before = links[: links.index(found(seen))]
 
-    assert {link.verdict.status for link in before} <= {"ok", "not seen"}
-    assert all(link.verdict.said for link in before)
+    assert {link.result.status for link in before} <= {"ok", "unknown"}
+    assert all(link.result.summary for link in before)

@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.azure.fake.world import (
+from tests.azure.fake.cloud import (
     SUBSCRIPTION,
     TENANT,
-    Asked,
-    Refused,
+    FakeCommand,
+    Invocation,
+    ProgramError,
     State,
-    Unknown,
-    Verb,
+    UnsupportedCommand,
     guid,
     read,
 )
@@ -29,14 +29,14 @@ def resource(kind: str, group: str, name: str) -> str:
     return f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{group}/providers/{kind}/{name}"
 
 
-def tags(asked: Asked) -> dict[str, str]:
+def tags(invocation: Invocation) -> dict[str, str]:
     """Read `--tags a=b c=d`."""
-    return dict(tag.split("=", 1) for tag in asked.options.get("--tags", ()))
+    return dict(tag.split("=", 1) for tag in invocation.options.get("--tags", ()))
 
 
-def missing(what: str) -> Refused:
+def missing(what: str) -> ProgramError:
     """Say it as `az … show` does."""
-    return Refused(3, f"(ResourceNotFound) {what} was not found.")
+    return ProgramError(3, f"(ResourceNotFound) {what} was not found.")
 
 
 def forget(state: State, one: Any) -> None:
@@ -51,15 +51,15 @@ def forget(state: State, one: Any) -> None:
         state["azure"]["deleted"][one["name"]] = one
 
 
-def _list_resources(state: State, asked: Asked) -> Any:
-    others = [name for name in _FIELDS if name in asked.options]
-    if "--tag" in asked.options and others:
-        raise Refused(1, f"ERROR: you cannot use '--tag' with '{others[0]}'")
+def _list_resources(state: State, invocation: Invocation) -> Any:
+    others = [name for name in _FIELDS if name in invocation.options]
+    if "--tag" in invocation.options and others:
+        raise ProgramError(1, f"ERROR: you cannot use '--tag' with '{others[0]}'")
     every = list(state["azure"]["resources"].values())
     for name in others:
-        every = [one for one in every if one[_FIELDS[name]] == asked.one(name)]
-    if "--tag" in asked.options:
-        tag, value = asked.one("--tag").split("=", 1)
+        every = [one for one in every if one[_FIELDS[name]] == invocation.one(name)]
+    if "--tag" in invocation.options:
+        tag, value = invocation.one("--tag").split("=", 1)
         every = [one for one in every if one["tags"].get(tag) == value]
     return every
 
@@ -67,11 +67,11 @@ def _list_resources(state: State, asked: Asked) -> Any:
 _FIELDS = {"--resource-group": "resourceGroup", "--name": "name", "--resource-type": "type"}
 
 
-def shown(kind: str) -> Callable[[State, Asked], Any]:
+def shown(kind: str) -> Callable[[State, Invocation], Any]:
     """Make the answer of `show`."""
 
-    def answer(state: State, asked: Asked) -> Any:
-        name, group = asked.one("--name"), asked.one("--resource-group")
+    def answer(state: State, invocation: Invocation) -> Any:
+        name, group = invocation.one("--name"), invocation.one("--resource-group")
         found = state["azure"]["resources"].get(resource(kind, group, name))
         if found is None:
             raise missing(f"{kind}/{name}")
@@ -80,52 +80,54 @@ def shown(kind: str) -> Callable[[State, Asked], Any]:
     return answer
 
 
-def deleted(kind: str) -> Callable[[State, Asked], Any]:
+def deleted(kind: str) -> Callable[[State, Invocation], Any]:
     """Make the answer of `delete`."""
 
-    def answer(state: State, asked: Asked) -> Any:
-        forget(state, shown(kind)(state, asked))
+    def answer(state: State, invocation: Invocation) -> Any:
+        forget(state, shown(kind)(state, invocation))
 
     return answer
 
 
-def made(state: State, asked: Asked, kind: str, more: dict[str, Any]) -> Any:
+def made(state: State, invocation: Invocation, kind: str, more: dict[str, Any]) -> Any:
     """Make a resource of the command line, with what its kind has more."""
-    name, group = asked.one("--name"), asked.one("--resource-group")
+    name, group = invocation.one("--name"), invocation.one("--resource-group")
     if group not in state["azure"]["groups"]:
-        raise Refused(1, f"(ResourceGroupNotFound) Resource group '{group}' could not be found.")
+        raise ProgramError(
+            1, f"(ResourceGroupNotFound) Resource group '{group}' could not be found."
+        )
     found = {
         "id": resource(kind, group, name),
         "name": name,
         "type": kind,
         "resourceGroup": group,
-        "location": asked.one("--location"),
-        "tags": tags(asked),
+        "location": invocation.one("--location"),
+        "tags": tags(invocation),
         **more,
     }
     state["azure"]["resources"][found["id"]] = found
     return found
 
 
-def _show_group(state: State, asked: Asked) -> Any:
-    group = state["azure"]["groups"].get(asked.one("--name"))
+def _show_group(state: State, invocation: Invocation) -> Any:
+    group = state["azure"]["groups"].get(invocation.one("--name"))
     if group is None:
         raise missing("ResourceGroupNotFound")
     return group
 
 
-def _create_group(state: State, asked: Asked) -> Any:
-    name = asked.one("--name")
+def _create_group(state: State, invocation: Invocation) -> Any:
+    name = invocation.one("--name")
     state["azure"]["groups"][name] = {
         "name": name,
-        "location": asked.one("--location"),
-        "tags": tags(asked),
+        "location": invocation.one("--location"),
+        "tags": tags(invocation),
     }
     return state["azure"]["groups"][name]
 
 
-def _delete_group(state: State, asked: Asked) -> Any:
-    name = asked.one("--name")
+def _delete_group(state: State, invocation: Invocation) -> Any:
+    name = invocation.one("--name")
     for one in list(state["azure"]["resources"].values()):
         if one["resourceGroup"] == name:
             forget(state, one)
@@ -133,13 +135,13 @@ def _delete_group(state: State, asked: Asked) -> Any:
     return None
 
 
-_RESOURCE_VERBS: dict[str, Verb] = {
-    "resource list": Verb(
+_RESOURCE_COMMANDS: dict[str, FakeCommand] = {
+    "resource list": FakeCommand(
         _list_resources, ("--tag?", "--name?", "--resource-type?", "--resource-group?")
     ),
-    "group show": Verb(_show_group, ("--name",)),
-    "group create": Verb(_create_group, ("--name", "--location", "--tags"), changes=True),
-    "group delete": Verb(_delete_group, ("--name", "--yes"), changes=True),
+    "group show": FakeCommand(_show_group, ("--name",)),
+    "group create": FakeCommand(_create_group, ("--name", "--location", "--tags"), changes=True),
+    "group delete": FakeCommand(_delete_group, ("--name", "--yes"), changes=True),
 }
 
 
@@ -147,29 +149,29 @@ _STATES = "[].{name:namespace, state:registrationState}"
 CALLER = guid("caller")
 
 
-def _version(_state: State, _asked: Asked) -> Any:
+def _version(_state: State, _asked: Invocation) -> Any:
     return {"azure-cli": "2.91.0", "azure-cli-core": "2.91.0"}
 
 
-def _account(state: State, asked: Asked) -> Any:
-    if asked.options.get("--subscription", [SUBSCRIPTION]) != [SUBSCRIPTION]:
-        raise Refused(1, "Subscription not found. Check the spelling and casing: az login.")
+def _account(state: State, invocation: Invocation) -> Any:
+    if invocation.options.get("--subscription", [SUBSCRIPTION]) != [SUBSCRIPTION]:
+        raise ProgramError(1, "Subscription not found. Check the spelling and casing: az login.")
     user = state["azure"].get("user", {"name": "person@example.org", "type": "user"})
     return {"id": SUBSCRIPTION, "tenantId": TENANT, "name": "Example", "user": user}
 
 
-def _permissions(state: State, asked: Asked) -> Any:
-    if "Microsoft.Authorization/permissions" not in asked.one("--url"):
-        raise Unknown(asked.argv)
-    parts = asked.one("--url").split("/")
+def _permissions(state: State, invocation: Invocation) -> Any:
+    if "Microsoft.Authorization/permissions" not in invocation.one("--url"):
+        raise UnsupportedCommand(invocation.argv)
+    parts = invocation.one("--url").split("/")
     group = parts[parts.index("resourceGroups") + 1] if "resourceGroups" in parts else ""
     granted = state["azure"].get("grants", {}).get(group, state["azure"]["grant"])
     return {"value": [{"actions": granted, "notActions": state["azure"]["deny"]}]}
 
 
-def _providers(state: State, asked: Asked) -> Any:
-    if asked.one("--query") != _STATES:
-        raise Unknown(asked.argv)
+def _providers(state: State, invocation: Invocation) -> Any:
+    if invocation.one("--query") != _STATES:
+        raise UnsupportedCommand(invocation.argv)
     registered = state["azure"]["providers"]
     known = {*registered, "Microsoft.KeyVault", "Microsoft.Maps"}
     return [
@@ -178,13 +180,13 @@ def _providers(state: State, asked: Asked) -> Any:
     ]
 
 
-def _register(state: State, asked: Asked) -> Any:
-    state["azure"]["providers"].append(asked.one("--namespace"))
+def _register(state: State, invocation: Invocation) -> Any:
+    state["azure"]["providers"].append(invocation.one("--namespace"))
     return None
 
 
-def _skus(_state: State, asked: Asked) -> Any:
-    size = asked.one("--size")
+def _skus(_state: State, invocation: Invocation) -> Any:
+    size = invocation.one("--size")
     cores = "4" if "D4" in size else "2"
     return [
         {
@@ -196,77 +198,77 @@ def _skus(_state: State, asked: Asked) -> Any:
     ]
 
 
-def _usage(state: State, _asked: Asked) -> Any:
+def _usage(state: State, _asked: Invocation) -> Any:
     limit = state["azure"].get("cores", 10)
     names = {"value": "standardDSv5Family", "localizedValue": "Standard DSv5 Family vCPUs"}
     return [{"name": names, "currentValue": 0, "limit": limit}]
 
 
-_ACCOUNT_VERBS: dict[str, Verb] = {
-    "version": Verb(_version),
-    "account show": Verb(_account, ("--subscription?",)),
-    "ad signed-in-user show": Verb(lambda _state, _asked: {"id": CALLER}),
-    "ad sp show": Verb(lambda _state, _asked: {"id": CALLER}, ("--id",)),
-    "rest": Verb(_permissions, ("--method", "--url")),
-    "provider list": Verb(_providers, ("--query",)),
-    "provider register": Verb(_register, ("--namespace", "--wait"), changes=True),
-    "vm list-skus": Verb(_skus, ("--location", "--size", "--resource-type", "--all")),
-    "vm list-usage": Verb(_usage, ("--location",)),
+_ACCOUNT_COMMANDS: dict[str, FakeCommand] = {
+    "version": FakeCommand(_version),
+    "account show": FakeCommand(_account, ("--subscription?",)),
+    "ad signed-in-user show": FakeCommand(lambda _state, _asked: {"id": CALLER}),
+    "ad sp show": FakeCommand(lambda _state, _asked: {"id": CALLER}, ("--id",)),
+    "rest": FakeCommand(_permissions, ("--method", "--url")),
+    "provider list": FakeCommand(_providers, ("--query",)),
+    "provider register": FakeCommand(_register, ("--namespace", "--wait"), changes=True),
+    "vm list-skus": FakeCommand(_skus, ("--location", "--size", "--resource-type", "--all")),
+    "vm list-usage": FakeCommand(_usage, ("--location",)),
 }
 
 
 IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
 
 
-def _create_identity(state: State, asked: Asked) -> Any:
-    name = asked.one("--name")
+def _create_identity(state: State, invocation: Invocation) -> Any:
+    name = invocation.one("--name")
     ids = {"clientId": guid(f"client {name}"), "principalId": guid(f"principal {name}")}
-    return made(state, asked, IDENTITY, {**ids, "trust": {}})
+    return made(state, invocation, IDENTITY, {**ids, "trust": {}})
 
 
-def _identity(state: State, asked: Asked) -> Any:
-    group, name = asked.one("--resource-group"), asked.one("--identity-name")
+def _identity(state: State, invocation: Invocation) -> Any:
+    group, name = invocation.one("--resource-group"), invocation.one("--identity-name")
     found = state["azure"]["resources"].get(resource(IDENTITY, group, name))
     if found is None:
         raise missing(name)
     return found
 
 
-def _show_trust(state: State, asked: Asked) -> Any:
-    found = _identity(state, asked)["trust"].get(asked.one("--name"))
+def _show_trust(state: State, invocation: Invocation) -> Any:
+    found = _identity(state, invocation)["trust"].get(invocation.one("--name"))
     if found is None:
-        raise missing(asked.one("--name"))
+        raise missing(invocation.one("--name"))
     return found
 
 
-def _create_trust(state: State, asked: Asked) -> Any:
+def _create_trust(state: State, invocation: Invocation) -> Any:
     trust = {
-        "issuer": asked.one("--issuer"),
-        "subject": asked.one("--subject"),
-        "audiences": asked.options["--audiences"],
+        "issuer": invocation.one("--issuer"),
+        "subject": invocation.one("--subject"),
+        "audiences": invocation.options["--audiences"],
     }
-    _identity(state, asked)["trust"][asked.one("--name")] = trust
+    _identity(state, invocation)["trust"][invocation.one("--name")] = trust
     return trust
 
 
 VAULT = "Microsoft.KeyVault/vaults"
 
 
-def _create_vault(state: State, asked: Asked) -> Any:
-    name = asked.one("--name")
+def _create_vault(state: State, invocation: Invocation) -> Any:
+    name = invocation.one("--name")
     taken = [one["name"] for one in state["azure"]["resources"].values() if one["type"] == VAULT]
     if name in state["azure"]["deleted"] or name in taken:
-        raise Refused(1, f"(VaultAlreadyExists) The vault name '{name}' is already in use.")
+        raise ProgramError(1, f"(VaultAlreadyExists) The vault name '{name}' is already in use.")
     properties = {
-        "enableRbacAuthorization": asked.one("--enable-rbac-authorization") == "true",
-        "enablePurgeProtection": asked.one("--enable-purge-protection") == "true",
-        "softDeleteRetentionInDays": int(asked.one("--retention-days")),
+        "enableRbacAuthorization": invocation.one("--enable-rbac-authorization") == "true",
+        "enablePurgeProtection": invocation.one("--enable-purge-protection") == "true",
+        "softDeleteRetentionInDays": int(invocation.one("--retention-days")),
     }
     state["azure"]["secrets"].setdefault(name, [])
-    return made(state, asked, VAULT, {"properties": properties})
+    return made(state, invocation, VAULT, {"properties": properties})
 
 
-def _list_deleted(state: State, _asked: Asked) -> Any:
+def _list_deleted(state: State, _asked: Invocation) -> Any:
     return [
         {
             "name": one["name"],
@@ -280,29 +282,29 @@ def _list_deleted(state: State, _asked: Asked) -> Any:
     ]
 
 
-def _recover(state: State, asked: Asked) -> Any:
-    found = state["azure"]["deleted"][asked.one("--name")]
+def _recover(state: State, invocation: Invocation) -> Any:
+    found = state["azure"]["deleted"][invocation.one("--name")]
     if [found["resourceGroup"], found["location"]] != [
-        asked.one("--resource-group"),
-        asked.one("--location"),
+        invocation.one("--resource-group"),
+        invocation.one("--location"),
     ]:
-        raise Refused(1, "(VaultNotFound) not deleted from there")
+        raise ProgramError(1, "(VaultNotFound) not deleted from there")
     del state["azure"]["deleted"][found["name"]]
     state["azure"]["resources"][found["id"]] = found
 
 
-def _list_secrets(state: State, asked: Asked) -> Any:
-    name = asked.one("--vault-name")
+def _list_secrets(state: State, invocation: Invocation) -> Any:
+    name = invocation.one("--vault-name")
     (vault,) = [
         one
         for one in state["azure"]["resources"].values()
         if one["type"] == VAULT and one["name"] == name
     ]
     if not has_role(state, CALLER, "Key Vault Secrets Officer", vault["id"]):
-        raise Refused(1, "(Forbidden) Caller is not authorized. ForbiddenByRbac")
+        raise ProgramError(1, "(Forbidden) Caller is not authorized. ForbiddenByRbac")
     if state["azure"]["role_delay"] > 0:
         state["azure"]["role_delay"] -= 1
-        raise Refused(1, "(Forbidden) Caller is not authorized. ForbiddenByRbac")
+        raise ProgramError(1, "(Forbidden) Caller is not authorized. ForbiddenByRbac")
     return [{"name": secret} for secret in state["azure"]["secrets"][name]]
 
 
@@ -315,45 +317,45 @@ def has_role(state: State, principal: str, title: str, scope: str) -> bool:
     )
 
 
-def _list_roles(state: State, asked: Asked) -> Any:
-    scope = asked.one("--scope")
+def _list_roles(state: State, invocation: Invocation) -> Any:
+    scope = invocation.one("--scope")
     return [role for role in state["azure"]["roles"].values() if role["scope"] == scope]
 
 
-def _give_role(state: State, asked: Asked) -> Any:
-    scope, title = asked.one("--scope"), asked.one("--role")
-    principal = asked.one("--assignee-object-id")
+def _give_role(state: State, invocation: Invocation) -> Any:
+    scope, title = invocation.one("--scope"), invocation.one("--role")
+    principal = invocation.one("--assignee-object-id")
     if scope not in state["azure"]["resources"]:
-        raise Refused(1, "(ResourceNotFound) the scope")
+        raise ProgramError(1, "(ResourceNotFound) the scope")
     if has_role(state, principal, title, scope):
-        raise Refused(1, "(RoleAssignmentExists) The role assignment already exists.")
-    name = asked.one("--name")
+        raise ProgramError(1, "(RoleAssignmentExists) The role assignment already exists.")
+    name = invocation.one("--name")
     state["azure"]["roles"][name] = {
         "id": f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}",
         "name": name,
         "principalId": principal,
-        "principalType": asked.one("--assignee-principal-type"),
+        "principalType": invocation.one("--assignee-principal-type"),
         "roleDefinitionName": title,
         "scope": scope,
     }
 
 
-def _take_role(state: State, asked: Asked) -> Any:
-    del state["azure"]["roles"][asked.one("--ids").rsplit("/", 1)[1]]
+def _take_role(state: State, invocation: Invocation) -> Any:
+    del state["azure"]["roles"][invocation.one("--ids").rsplit("/", 1)[1]]
 
 
 _TRUST = (*NAMES, "--identity-name")
-_ACCESS_VERBS: dict[str, Verb] = {
-    "identity show": Verb(shown(IDENTITY), NAMES),
-    "identity create": Verb(_create_identity, NEW, changes=True),
-    "identity delete": Verb(deleted(IDENTITY), NAMES, changes=True),
-    "identity federated-credential show": Verb(_show_trust, _TRUST),
-    "identity federated-credential create": Verb(
+_ACCESS_COMMANDS: dict[str, FakeCommand] = {
+    "identity show": FakeCommand(shown(IDENTITY), NAMES),
+    "identity create": FakeCommand(_create_identity, NEW, changes=True),
+    "identity delete": FakeCommand(deleted(IDENTITY), NAMES, changes=True),
+    "identity federated-credential show": FakeCommand(_show_trust, _TRUST),
+    "identity federated-credential create": FakeCommand(
         _create_trust, (*_TRUST, "--issuer", "--subject", "--audiences"), changes=True
     ),
-    "keyvault show": Verb(shown(VAULT), NAMES),
-    "keyvault list-deleted": Verb(_list_deleted, ("--resource-type",)),
-    "keyvault create": Verb(
+    "keyvault show": FakeCommand(shown(VAULT), NAMES),
+    "keyvault list-deleted": FakeCommand(_list_deleted, ("--resource-type",)),
+    "keyvault create": FakeCommand(
         _create_vault,
         (
             *NEW,
@@ -363,55 +365,55 @@ _ACCESS_VERBS: dict[str, Verb] = {
         ),
         changes=True,
     ),
-    "keyvault recover": Verb(_recover, (*NAMES, "--location"), changes=True),
-    "keyvault delete": Verb(deleted(VAULT), NAMES, changes=True),
-    "keyvault secret list": Verb(_list_secrets, ("--vault-name",)),
-    "role assignment list": Verb(_list_roles, ("--scope", "--fill-principal-name")),
-    "role assignment create": Verb(
+    "keyvault recover": FakeCommand(_recover, (*NAMES, "--location"), changes=True),
+    "keyvault delete": FakeCommand(deleted(VAULT), NAMES, changes=True),
+    "keyvault secret list": FakeCommand(_list_secrets, ("--vault-name",)),
+    "role assignment list": FakeCommand(_list_roles, ("--scope", "--fill-principal-name")),
+    "role assignment create": FakeCommand(
         _give_role,
         ("--name", "--role", "--scope", "--assignee-object-id", "--assignee-principal-type"),
         changes=True,
     ),
-    "role assignment delete": Verb(_take_role, ("--ids",), changes=True),
+    "role assignment delete": FakeCommand(_take_role, ("--ids",), changes=True),
 }
 
 
 REGISTRY = "Microsoft.ContainerRegistry/registries"
 
 
-def _create_registry(state: State, asked: Asked) -> Any:
+def _create_registry(state: State, invocation: Invocation) -> Any:
     modes = {"rbac": "LegacyRegistryPermissions", "rbac-abac": "AbacRepositoryPermissions"}
     more = {
-        "loginServer": f"{asked.one('--name')}.azurecr.io",
-        "sku": {"name": asked.one("--sku")},
-        "adminUserEnabled": asked.one("--admin-enabled") == "true",
-        "roleAssignmentMode": modes[asked.one("--role-assignment-mode")],
+        "loginServer": f"{invocation.one('--name')}.azurecr.io",
+        "sku": {"name": invocation.one("--sku")},
+        "adminUserEnabled": invocation.one("--admin-enabled") == "true",
+        "roleAssignmentMode": modes[invocation.one("--role-assignment-mode")],
     }
-    state["azure"]["images"][asked.one("--name")] = []
-    return made(state, asked, REGISTRY, more)
+    state["azure"]["images"][invocation.one("--name")] = []
+    return made(state, invocation, REGISTRY, more)
 
 
-def _tags_of(state: State, asked: Asked) -> Any:
-    images = state["azure"]["images"].get(asked.one("--name"))
+def _tags_of(state: State, invocation: Invocation) -> Any:
+    images = state["azure"]["images"].get(invocation.one("--name"))
     if not images:
-        raise Refused(1, "repository discordskybot is not found. Correlation ID: none.")
+        raise ProgramError(1, "repository discordskybot is not found. Correlation ID: none.")
     return images
 
 
-def _delete_images(state: State, asked: Asked) -> Any:
-    _tags_of(state, asked)
-    state["azure"]["images"][asked.one("--name")] = []
+def _delete_images(state: State, invocation: Invocation) -> Any:
+    _tags_of(state, invocation)
+    state["azure"]["images"][invocation.one("--name")] = []
 
 
 CLUSTER = "Microsoft.ContainerService/managedClusters"
 
 
-def _begin_cluster(state: State, asked: Asked) -> Any:
-    enabled = {name: f"--enable-{name}" in asked.options for name in _FEATURES}
-    name = asked.one("--name")
+def _begin_cluster(state: State, invocation: Invocation) -> Any:
+    enabled = {name: f"--enable-{name}" in invocation.options for name in _FEATURES}
+    name = invocation.one("--name")
     found = made(
         state,
-        asked,
+        invocation,
         CLUSTER,
         {
             "powerState": {"code": "Running"},
@@ -427,9 +429,12 @@ def _begin_cluster(state: State, asked: Asked) -> Any:
                     "config": {"enableSecretRotation": str(enabled["secret-rotation"]).lower()},
                 }
                 for addon in ["azureKeyvaultSecretsProvider"]
-                if "azure-keyvault-secrets-provider" in asked.options.get("--enable-addons", [])
+                if "azure-keyvault-secrets-provider"
+                in invocation.options.get("--enable-addons", [])
             },
-            "networkProfile": {"networkPolicy": asked.options.get("--network-dataplane", [""])[0]},
+            "networkProfile": {
+                "networkPolicy": invocation.options.get("--network-dataplane", [""])[0]
+            },
             "identityProfile": {"kubeletidentity": {"objectId": guid(f"kubelet {name}")}},
         },
     )
@@ -437,8 +442,8 @@ def _begin_cluster(state: State, asked: Asked) -> Any:
     found["provisioningState"] = "Creating"
 
 
-def _finish_cluster(state: State, asked: Asked) -> Any:
-    found = shown(CLUSTER)(state, asked)
+def _finish_cluster(state: State, invocation: Invocation) -> Any:
+    found = shown(CLUSTER)(state, invocation)
     found["provisioningState"] = "Succeeded"
     return found
 
@@ -446,26 +451,26 @@ def _finish_cluster(state: State, asked: Asked) -> Any:
 _FEATURES = ("oidc-issuer", "workload-identity", "secret-rotation")
 
 
-def _get_credentials(state: State, asked: Asked) -> Any:
-    found = shown(CLUSTER)(state, asked)
-    Path(asked.one("--file")).write_text(found["id"])
+def _get_credentials(state: State, invocation: Invocation) -> Any:
+    found = shown(CLUSTER)(state, invocation)
+    Path(invocation.one("--file")).write_text(found["id"])
     return "Merged."
 
 
-_CLUSTER_VERBS: dict[str, Verb] = {
-    "acr show": Verb(shown(REGISTRY), NAMES),
-    "acr create": Verb(
+_CLUSTER_COMMANDS: dict[str, FakeCommand] = {
+    "acr show": FakeCommand(shown(REGISTRY), NAMES),
+    "acr create": FakeCommand(
         _create_registry,
         (*NEW, "--sku", "--admin-enabled", "--role-assignment-mode"),
         changes=True,
     ),
-    "acr delete": Verb(deleted(REGISTRY), (*NAMES, "--yes"), changes=True),
-    "acr repository show-tags": Verb(_tags_of, ("--name", "--repository")),
-    "acr repository delete": Verb(
+    "acr delete": FakeCommand(deleted(REGISTRY), (*NAMES, "--yes"), changes=True),
+    "acr repository show-tags": FakeCommand(_tags_of, ("--name", "--repository")),
+    "acr repository delete": FakeCommand(
         _delete_images, ("--name", "--repository", "--yes"), changes=True
     ),
-    "aks show": Verb(shown(CLUSTER), NAMES),
-    "aks create": Verb(
+    "aks show": FakeCommand(shown(CLUSTER), NAMES),
+    "aks create": FakeCommand(
         _finish_cluster,
         (
             *NEW,
@@ -491,9 +496,9 @@ _CLUSTER_VERBS: dict[str, Verb] = {
         changes=True,
         half=_begin_cluster,
     ),
-    "aks delete": Verb(deleted(CLUSTER), (*NAMES, "--yes"), changes=True),
-    "aks wait": Verb(_finish_cluster, (*NAMES, "--created", "--interval", "--timeout")),
-    "aks get-credentials": Verb(
+    "aks delete": FakeCommand(deleted(CLUSTER), (*NAMES, "--yes"), changes=True),
+    "aks wait": FakeCommand(_finish_cluster, (*NAMES, "--created", "--interval", "--timeout")),
+    "aks get-credentials": FakeCommand(
         _get_credentials, (*NAMES, "--file", "--overwrite-existing"), changes=True
     ),
 }
@@ -503,23 +508,27 @@ _CLUSTER_VERBS: dict[str, Verb] = {
 _GLOBAL = {"version", "account show", "ad signed-in-user show", "ad sp show", "rest"}
 
 
-def az(argv: list[str], stdin: str | None, env: Mapping[str, str]) -> tuple[Asked, Verb]:
+def az(
+    argv: list[str], stdin: str | None, env: Mapping[str, str]
+) -> tuple[Invocation, FakeCommand]:
     """Read a command line of `az`. Each has to name the subscription, and to ask for JSON."""
-    asked, verb = read(_VERBS, argv, stdin, env)
-    if asked.one("--output") != "json":
-        raise Unknown(argv)
-    if asked.words not in _GLOBAL and asked.one("--subscription") != SUBSCRIPTION:
-        raise Unknown(argv)
-    return asked, verb
+    invocation, command = read(_COMMANDS, argv, stdin, env)
+    if invocation.one("--output") != "json":
+        raise UnsupportedCommand(argv)
+    if invocation.words not in _GLOBAL and invocation.one("--subscription") != SUBSCRIPTION:
+        raise UnsupportedCommand(argv)
+    return invocation, command
 
 
-def _always(words: str, verb: Verb) -> Verb:
+def _always(words: str, command: FakeCommand) -> FakeCommand:
     subscription = () if words in _GLOBAL else ("--subscription",)
-    return replace(verb, options=(*verb.options, "--output", "--only-show-errors", *subscription))
+    return replace(
+        command, options=(*command.options, "--output", "--only-show-errors", *subscription)
+    )
 
 
-_VERBS = {
-    words: _always(words, verb)
-    for part in (_RESOURCE_VERBS, _ACCOUNT_VERBS, _ACCESS_VERBS, _CLUSTER_VERBS)
-    for words, verb in part.items()
+_COMMANDS = {
+    words: _always(words, command)
+    for part in (_RESOURCE_COMMANDS, _ACCOUNT_COMMANDS, _ACCESS_COMMANDS, _CLUSTER_COMMANDS)
+    for words, command in part.items()
 }

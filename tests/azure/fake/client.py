@@ -1,4 +1,4 @@
-"""A scripted program as a process: hands its command line to the world behind $SCRIPTED_WORLD.
+"""A scripted program as a process: hands its command line to the cloud behind $FAKE_CLOUD.
 
 It is started a hundred times a run, so it imports next to nothing: python -I -S client.py az …
 """
@@ -12,15 +12,15 @@ import time
 
 
 def main() -> int:
-    """Ask the world, say what it says; send whoever started this a signal if the world says so."""
+    """Ask the cloud, say what it says; send whoever started this a signal if the cloud says so."""
     stdin = "" if sys.stdin.isatty() else sys.stdin.read()
     env = [f"{name}={os.environ[name]}" for name in _VALUES if name in os.environ]
     parts = ["\x1f".join(sys.argv[1:]), stdin, "\x1f".join(env)]
-    with socket.socket(socket.AF_UNIX) as world:
-        world.connect(os.environ["SCRIPTED_WORLD"])
-        world.sendall("\x1e".join(parts).encode())
-        world.shutdown(socket.SHUT_WR)
-        answer = b"".join(iter(lambda: world.recv(65536), b"")).decode()
+    with socket.socket(socket.AF_UNIX) as cloud:
+        cloud.connect(os.environ["FAKE_CLOUD"])
+        cloud.sendall("\x1e".join(parts).encode())
+        cloud.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: cloud.recv(65536), b"")).decode()
     code, signal, out, err = answer.split("\x1e")
     if signal:
         os.kill(os.getppid(), int(signal))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from tests.azure.fake.cloud import State
 from tests.azure.fake.outcomes import git_is_open
-from tests.azure.fake.world import State
 
 
 def leftovers(state: State) -> Any:

@@ -10,8 +10,15 @@ from typing import Any
 import yaml
 
 from clusters.azure.steps.kubernetes import INSTANCE, KUSTOMIZATION, OPERATOR, OPERATOR_VERSION
+from tests.azure.fake.cloud import (
+    FakeCommand,
+    Invocation,
+    ProgramError,
+    State,
+    UnsupportedCommand,
+    read,
+)
 from tests.azure.fake.outcomes import flux_follows
-from tests.azure.fake.world import Asked, Refused, State, Unknown, Verb, read
 
 _CONFIG = ("--kubeconfig",)
 _JSON = ("--ignore-not-found", "--output")
@@ -21,17 +28,17 @@ _UNREACHABLE = "Unable to connect to the server: no such host"
 _OPERATOR = f"ghcr.io/controlplaneio-fluxcd/flux-operator:{OPERATOR_VERSION}"
 
 
-def cluster_of(state: State, asked: Asked) -> Any:
+def cluster_of(state: State, invocation: Invocation) -> Any:
     """Find the cluster that the kubeconfig leads to."""
-    file = Path(asked.one("--kubeconfig"))
+    file = Path(invocation.one("--kubeconfig"))
     found = state["clusters"].get(file.read_text()) if file.exists() else None
     if found is None:
-        raise Refused(1, _UNREACHABLE)
+        raise ProgramError(1, _UNREACHABLE)
     return found
 
 
-def _objects(state: State, asked: Asked) -> dict[str, Any]:
-    found: dict[str, Any] = cluster_of(state, asked)["objects"]
+def _objects(state: State, invocation: Invocation) -> dict[str, Any]:
+    found: dict[str, Any] = cluster_of(state, invocation)["objects"]
     return found
 
 
@@ -45,25 +52,25 @@ def _key(kind: str, namespace: str, name: str) -> str:
     return f"{one}/{namespace}/{name}"
 
 
-def _name_of(asked: Asked) -> str:
-    last = asked.words.split()[-1]
-    kind, name = last.split("/") if "/" in last else asked.words.split()[-2:]
-    return _key(kind, asked.options.get("-n", [""])[0], name)
+def _name_of(invocation: Invocation) -> str:
+    last = invocation.words.split()[-1]
+    kind, name = last.split("/") if "/" in last else invocation.words.split()[-2:]
+    return _key(kind, invocation.options.get("-n", [""])[0], name)
 
 
-def _get(state: State, asked: Asked) -> Any:
-    _defined(state, asked)
-    flux_follows(state, cluster_of(state, asked))
-    return _objects(state, asked).get(_name_of(asked), "")
+def _get(state: State, invocation: Invocation) -> Any:
+    _defined(state, invocation)
+    flux_follows(state, cluster_of(state, invocation))
+    return _objects(state, invocation).get(_name_of(invocation), "")
 
 
-def _get_system(state: State, asked: Asked) -> Any:
-    cluster_of(state, asked)
+def _get_system(state: State, invocation: Invocation) -> Any:
+    cluster_of(state, invocation)
     return "namespace/kube-system\n"
 
 
-def _nodes(state: State, asked: Asked) -> Any:
-    found = cluster_of(state, asked)
+def _nodes(state: State, invocation: Invocation) -> Any:
+    found = cluster_of(state, invocation)
     allocatable = found.get("allocatable", {"cpu": "1900m", "memory": "6271Mi"})
     return {
         "items": [
@@ -87,8 +94,8 @@ def a_node(
     }
 
 
-def _pods(state: State, asked: Asked) -> Any:
-    wanted = cluster_of(state, asked).get("taken", {"cpu": "950m", "memory": "1400Mi"})
+def _pods(state: State, invocation: Invocation) -> Any:
+    wanted = cluster_of(state, invocation).get("taken", {"cpu": "950m", "memory": "1400Mi"})
     return {
         "items": [
             {
@@ -103,9 +110,9 @@ def _pods(state: State, asked: Asked) -> Any:
     }
 
 
-def _apply(state: State, asked: Asked) -> Any:
-    known = _objects(state, asked)
-    if asked.one("-f") == OPERATOR:
+def _apply(state: State, invocation: Invocation) -> Any:
+    known = _objects(state, invocation)
+    if invocation.one("-f") == OPERATOR:
         known.setdefault("namespace//flux-system", {"metadata": {"name": "flux-system"}})
         container = {"name": "manager", "image": _OPERATOR}
         known["deployment/flux-system/flux-operator"] = {
@@ -114,15 +121,15 @@ def _apply(state: State, asked: Asked) -> Any:
         }
         known["crd//fluxinstances"] = {}
         return "applied"
-    if asked.one("-f") != "-":
-        raise Unknown(asked.argv)
-    given = yaml.safe_load(asked.stdin or "")
+    if invocation.one("-f") != "-":
+        raise UnsupportedCommand(invocation.argv)
+    given = yaml.safe_load(invocation.stdin or "")
     meta = given["metadata"]
     namespace = meta.get("namespace", "")
     if namespace and f"namespace//{namespace}" not in known:
-        raise Refused(1, f'namespaces "{namespace}" not found')
+        raise ProgramError(1, f'namespaces "{namespace}" not found')
     if given["kind"] == "FluxInstance" and "crd//fluxinstances" not in known:
-        raise Refused(1, 'no matches for kind "FluxInstance"')
+        raise ProgramError(1, 'no matches for kind "FluxInstance"')
     if given["kind"] == "Secret":
         given["data"] = {
             name: base64.b64encode(value.encode()).decode()
@@ -132,80 +139,82 @@ def _apply(state: State, asked: Asked) -> Any:
     return "applied"
 
 
-def _diff(state: State, asked: Asked) -> Any:
-    given = yaml.safe_load(asked.stdin or "")
+def _diff(state: State, invocation: Invocation) -> Any:
+    given = yaml.safe_load(invocation.stdin or "")
     meta = given["metadata"]
-    known = _objects(state, asked).get(_key(given["kind"], meta["namespace"], meta["name"]))
+    known = _objects(state, invocation).get(_key(given["kind"], meta["namespace"], meta["name"]))
     if known is None or {**known, "status": 0} != {**given, "status": 0}:
-        raise Refused(1, "")
+        raise ProgramError(1, "")
     return ""
 
 
-def _defined(state: State, asked: Asked) -> None:
-    """Raise Refused for a kind that no CustomResourceDefinition defines."""
-    kind = asked.words.split()[1]
-    if kind in _CRDS and _CRDS[kind] not in _objects(state, asked):
-        raise Refused(1, f"error: the server doesn't have a resource type {kind!r}")
+def _defined(state: State, invocation: Invocation) -> None:
+    """Raise ProgramError for a kind that no CustomResourceDefinition defines."""
+    kind = invocation.words.split()[1]
+    if kind in _CRDS and _CRDS[kind] not in _objects(state, invocation):
+        raise ProgramError(1, f"error: the server doesn't have a resource type {kind!r}")
 
 
-def _list(state: State, asked: Asked) -> Any:
-    _defined(state, asked)
-    flux_follows(state, cluster_of(state, asked))
-    known = _objects(state, asked)
+def _list(state: State, invocation: Invocation) -> Any:
+    _defined(state, invocation)
+    flux_follows(state, cluster_of(state, invocation))
+    known = _objects(state, invocation)
     return {"items": [one for name, one in known.items() if name.startswith("kustomization/")]}
 
 
-def _drop(state: State, asked: Asked, *starts: str) -> None:
-    known = _objects(state, asked)
+def _drop(state: State, invocation: Invocation, *starts: str) -> None:
+    known = _objects(state, invocation)
     for name in [name for name in known if name.startswith(starts)]:
         del known[name]
 
 
-def _delete(state: State, asked: Asked) -> Any:
-    _defined(state, asked)
-    kind, name = asked.words.split()[1:3]
-    _drop(state, asked, _name_of(asked))
+def _delete(state: State, invocation: Invocation) -> Any:
+    _defined(state, invocation)
+    kind, name = invocation.words.split()[1:3]
+    _drop(state, invocation, _name_of(invocation))
     if kind == "namespace":
-        _drop(state, asked, *(f"{one}/{name}/" for one in ("deployment", "configmap")))
+        _drop(state, invocation, *(f"{one}/{name}/" for one in ("deployment", "configmap")))
     if kind == INSTANCE:
-        _drop(state, asked, "crd//kustomizations", "deployment/flux-system/kustomize")
+        _drop(state, invocation, "crd//kustomizations", "deployment/flux-system/kustomize")
     return "deleted"
 
 
-def _prune(state: State, asked: Asked) -> Any:
+def _prune(state: State, invocation: Invocation) -> Any:
     """All Kustomizations go, and what they applied; the bot's namespace is kept on purpose."""
-    _defined(state, asked)
-    _drop(state, asked, "kustomization/", "imagerepository/", "deployment/discord-sky/")
-    cluster_of(state, asked)["scanned"] = False
+    _defined(state, invocation)
+    _drop(state, invocation, "kustomization/", "imagerepository/", "deployment/discord-sky/")
+    cluster_of(state, invocation)["scanned"] = False
     return "deleted"
 
 
-def _delete_namespace_of_operator(state: State, asked: Asked) -> Any:
+def _delete_namespace_of_operator(state: State, invocation: Invocation) -> Any:
     everything = ("deployment", "configmap", "secret", "fluxinstance", "kustomization")
-    _drop(state, asked, "namespace//flux-system", *(f"{one}/flux-system/" for one in everything))
+    _drop(
+        state, invocation, "namespace//flux-system", *(f"{one}/flux-system/" for one in everything)
+    )
 
 
-def _delete_rest_of_operator(state: State, asked: Asked) -> Any:
-    if asked.one("-f") != OPERATOR:
-        raise Unknown(asked.argv)
-    _drop(state, asked, "crd//fluxinstances")
+def _delete_rest_of_operator(state: State, invocation: Invocation) -> Any:
+    if invocation.one("-f") != OPERATOR:
+        raise UnsupportedCommand(invocation.argv)
+    _drop(state, invocation, "crd//fluxinstances")
     return "deleted"
 
 
-def _wait(state: State, asked: Asked) -> Any:
-    flux_follows(state, cluster_of(state, asked))
-    if _name_of(asked) not in _objects(state, asked):
-        raise Refused(1, "timed out waiting for the condition")
+def _wait(state: State, invocation: Invocation) -> Any:
+    flux_follows(state, cluster_of(state, invocation))
+    if _name_of(invocation) not in _objects(state, invocation):
+        raise ProgramError(1, "timed out waiting for the condition")
     return "met"
 
 
-_VERBS: dict[str, Verb] = {
-    "get namespace kube-system": Verb(_get_system, (*_CONFIG, "--output")),
-    "get nodes": Verb(_nodes, (*_CONFIG, "--output")),
-    "get pods": Verb(_pods, (*_CONFIG, "--all-namespaces", "--output")),
-    "get namespace flux-system": Verb(_get, (*_CONFIG, *_JSON)),
+_COMMANDS: dict[str, FakeCommand] = {
+    "get namespace kube-system": FakeCommand(_get_system, (*_CONFIG, "--output")),
+    "get nodes": FakeCommand(_nodes, (*_CONFIG, "--output")),
+    "get pods": FakeCommand(_pods, (*_CONFIG, "--all-namespaces", "--output")),
+    "get namespace flux-system": FakeCommand(_get, (*_CONFIG, *_JSON)),
     **{
-        f"get {what}": Verb(_get, (*_CONFIG, "-n", *_JSON))
+        f"get {what}": FakeCommand(_get, (*_CONFIG, "-n", *_JSON))
         for what in (
             "secret flux-system",
             "secret discord-webhook",
@@ -219,20 +228,22 @@ _VERBS: dict[str, Verb] = {
             "imagerepositories.image.toolkit.fluxcd.io discord-sky",
         )
     },
-    "apply": Verb(_apply, (*_CONFIG, "--server-side", "-f"), changes=True),
-    "diff": Verb(_diff, (*_CONFIG, "--server-side", "-f")),
-    "rollout status deployment/flux-operator": Verb(_wait, (*_CONFIG, "-n", "--timeout")),
-    "wait deployment": Verb(_get_system, (*_CONFIG, "--all", "-n", "--for", "--timeout")),
-    "wait fluxinstance/flux": Verb(_wait, (*_CONFIG, "-n", "--for", "--timeout")),
-    "get configmap discord-sky-setup": Verb(_get, (*_CONFIG, "-n", *_JSON)),
-    f"get {KUSTOMIZATION}": Verb(_list, (*_CONFIG, "-n", *_JSON)),
-    f"delete {KUSTOMIZATION}": Verb(
+    "apply": FakeCommand(_apply, (*_CONFIG, "--server-side", "-f"), changes=True),
+    "diff": FakeCommand(_diff, (*_CONFIG, "--server-side", "-f")),
+    "rollout status deployment/flux-operator": FakeCommand(_wait, (*_CONFIG, "-n", "--timeout")),
+    "wait deployment": FakeCommand(_get_system, (*_CONFIG, "--all", "-n", "--for", "--timeout")),
+    "wait fluxinstance/flux": FakeCommand(_wait, (*_CONFIG, "-n", "--for", "--timeout")),
+    "get configmap discord-sky-setup": FakeCommand(_get, (*_CONFIG, "-n", *_JSON)),
+    f"get {KUSTOMIZATION}": FakeCommand(_list, (*_CONFIG, "-n", *_JSON)),
+    f"delete {KUSTOMIZATION}": FakeCommand(
         _prune, (*_CONFIG, "-n", "--all", "--wait", "--timeout"), changes=True
     ),
-    f"delete {INSTANCE} flux": Verb(_delete, (*_CONFIG, "-n", *_GONE), changes=True),
-    "delete namespace discord-sky": Verb(_delete, (*_CONFIG, *_GONE), changes=True),
-    "delete configmap discord-sky-setup": Verb(_delete, (*_CONFIG, "-n", *_GONE), changes=True),
-    "delete": Verb(
+    f"delete {INSTANCE} flux": FakeCommand(_delete, (*_CONFIG, "-n", *_GONE), changes=True),
+    "delete namespace discord-sky": FakeCommand(_delete, (*_CONFIG, *_GONE), changes=True),
+    "delete configmap discord-sky-setup": FakeCommand(
+        _delete, (*_CONFIG, "-n", *_GONE), changes=True
+    ),
+    "delete": FakeCommand(
         _delete_rest_of_operator,
         (*_CONFIG, "-f", *_GONE),
         changes=True,
@@ -241,58 +252,66 @@ _VERBS: dict[str, Verb] = {
 }
 
 
-def kubectl(argv: list[str], stdin: str | None, env: Mapping[str, str]) -> tuple[Asked, Verb]:
+def kubectl(
+    argv: list[str], stdin: str | None, env: Mapping[str, str]
+) -> tuple[Invocation, FakeCommand]:
     """Read a command line of `kubectl`."""
     if argv[1:] == ["version", "--client"]:
-        return Asked("version", {}, stdin, env, argv), Verb(
+        return Invocation("version", {}, stdin, env, argv), FakeCommand(
             lambda _state, _asked: "Client Version: v1.36.3\nKustomize Version: v5.8.1\n"
         )
     # The kubeconfig comes before the words.
-    return read(_VERBS, [argv[0], *argv[3:], *argv[1:3]], stdin, env)
+    return read(_COMMANDS, [argv[0], *argv[3:], *argv[1:3]], stdin, env)
 
 
-def _scan(state: State, asked: Asked) -> Any:
-    found = cluster_of(state, asked)
+def _scan(state: State, invocation: Invocation) -> Any:
+    found = cluster_of(state, invocation)
     if "imagerepository/flux-system/discord-sky" not in found["objects"]:
-        raise Refused(1, "image repository not found")
+        raise ProgramError(1, "image repository not found")
     found["scanned"] = True
     return ""
 
 
-def _substitute(_state: State, asked: Asked) -> Any:
-    text = asked.stdin or ""
-    for name, value in asked.env.items():
+def _substitute(_state: State, invocation: Invocation) -> Any:
+    text = invocation.stdin or ""
+    for name, value in invocation.env.items():
         text = text.replace(f"${{{name}}}", value)
     if "${" in text:
-        raise Refused(1, "variable not set (strict mode)")
+        raise ProgramError(1, "variable not set (strict mode)")
     return text
 
 
-_FLUX: dict[str, Verb] = {
-    "reconcile image repository discord-sky": Verb(_scan, (*_CONFIG, "-n"), changes=True),
-    "envsubst": Verb(_substitute, (*_CONFIG, "--strict")),
+_FLUX: dict[str, FakeCommand] = {
+    "reconcile image repository discord-sky": FakeCommand(_scan, (*_CONFIG, "-n"), changes=True),
+    "envsubst": FakeCommand(_substitute, (*_CONFIG, "--strict")),
 }
 
 
-def flux(argv: list[str], stdin: str | None, env: Mapping[str, str]) -> tuple[Asked, Verb]:
+def flux(
+    argv: list[str], stdin: str | None, env: Mapping[str, str]
+) -> tuple[Invocation, FakeCommand]:
     """Read a command line of `flux`."""
     if argv[1:] == ["version", "--client"]:
-        return Asked("version", {}, stdin, env, argv), Verb(lambda _s, _a: "flux: v2.9.5\n")
+        return Invocation("version", {}, stdin, env, argv), FakeCommand(
+            lambda _s, _a: "flux: v2.9.5\n"
+        )
     return read(_FLUX, [argv[0], *argv[3:], *argv[1:3]], stdin, env)
 
 
-def _set_secret(state: State, asked: Asked) -> Any:
-    host = asked.one("--vault").removeprefix("https://").split(".")[0]
-    (name,) = [word for word in asked.argv if word in {"discord-token", "openai-api-key"}]
+def _set_secret(state: State, invocation: Invocation) -> Any:
+    host = invocation.one("--vault").removeprefix("https://").split(".")[0]
+    (name,) = [word for word in invocation.argv if word in {"discord-token", "openai-api-key"}]
     names = state["azure"]["secrets"][host]
     if name not in names:
         names.append(name)
     return ""
 
 
-def python(argv: list[str], stdin: str | None, env: Mapping[str, str]) -> tuple[Asked, Verb]:
+def python(
+    argv: list[str], stdin: str | None, env: Mapping[str, str]
+) -> tuple[Invocation, FakeCommand]:
     """Read `python -m bot secrets set NAME --vault URL --no-bot`."""
     if argv[1:5] != ["-m", "bot", "secrets", "set"]:
-        raise Unknown(argv)
-    verb = Verb(_set_secret, ("--config", "--vault", "--no-bot"), changes=True)
-    return read({argv[5]: verb}, [argv[0], *argv[5:]], stdin, env)
+        raise UnsupportedCommand(argv)
+    command = FakeCommand(_set_secret, ("--config", "--vault", "--no-bot"), changes=True)
+    return read({argv[5]: command}, [argv[0], *argv[5:]], stdin, env)

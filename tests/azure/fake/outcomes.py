@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 from tests.azure.fake.az import CLUSTER, IDENTITY, REGISTRY, VAULT, has_role
-from tests.azure.fake.world import State
+from tests.azure.fake.cloud import State
 
 _GITHUB = "https://token.actions.githubusercontent.com"
 _BOT = "system:serviceaccount:discord-sky:discord-sky-bot"

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from clusters.azure.runner import Done
+from clusters.azure.runner import Completed
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 TENANT = "00000000-0000-0000-0000-000000000002"
@@ -23,7 +23,7 @@ REPOSITORY = "example/discord-sky"
 State = dict[str, Any]
 
 
-class Refused(Exception):
+class ProgramError(Exception):
     """The program ends with this code and these words."""
 
     def __init__(self, code: int, said: str) -> None:
@@ -31,11 +31,11 @@ class Refused(Exception):
         self.code = code
 
 
-class Unknown(Refused):
-    """A command or an option that the real program may know and this world does not."""
+class UnsupportedCommand(ProgramError):
+    """A command or an option that the real program may know and this cloud does not."""
 
     def __init__(self, argv: list[str]) -> None:
-        super().__init__(2, f"scripted: not known: {shlex.join(argv)}")
+        super().__init__(2, f"fake: not known: {shlex.join(argv)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Call:
 
 
 @dataclass(slots=True)
-class Asked:
+class Invocation:
     """One command line, read: its words and its options, each with its values."""
 
     words: str
@@ -67,12 +67,12 @@ class Asked:
         return value
 
 
-Answer = Callable[[State, Asked], Any]
+Answer = Callable[[State, Invocation], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Verb:
-    """A command this world knows: which options it takes (a ? marks those that may be left out).
+class FakeCommand:
+    """A command this cloud knows: which options it takes (a ? marks those that may be left out).
 
     `half`: what it does first, where killing it half-way leaves something behind.
     """
@@ -127,39 +127,41 @@ def number(state: State) -> int:
 
 
 @dataclass(slots=True)
-class World:
+class FakeCloud:
     """The state with the programs that work on it; `calls` remembers each that was run."""
 
-    programs: Mapping[str, Callable[[list[str], str | None, Mapping[str, str]], tuple[Asked, Verb]]]
+    programs: Mapping[
+        str, Callable[[list[str], str | None, Mapping[str, str]], tuple[Invocation, FakeCommand]]
+    ]
     state: State = field(default_factory=fresh)
     calls: list[Call] = field(default_factory=list)
     # Called with each command that changes something, before it and after it.
-    witness: Callable[[Call, str], None] = lambda _call, _when: None
+    observer: Callable[[Call, str], None] = lambda _call, _when: None
 
     def execute(
         self, argv: list[str], stdin: str | None, env: Mapping[str, str], *, live: bool
-    ) -> Done:
-        """Run one program; see clusters.azure.desk.Execute."""
+    ) -> Completed:
+        """Run one program; see clusters.azure.runner.Execute."""
         del live
         try:
-            asked, verb = self.programs[argv[0]](argv, stdin, env)
-        except Refused as refused:
+            invocation, command = self.programs[argv[0]](argv, stdin, env)
+        except ProgramError as refused:
             self.calls.append(Call(tuple(argv), changes=False))
-            return Done(refused.code, "", str(refused))
-        call = Call(tuple(argv), changes=verb.changes)
+            return Completed(refused.code, "", str(refused))
+        call = Call(tuple(argv), changes=command.changes)
         self.calls.append(call)
-        if verb.changes:
-            self.witness(call, "before")
+        if command.changes:
+            self.observer(call, "before")
         try:
-            if verb.half is not None:
-                verb.half(self.state, asked)
-                self.witness(call, "half-way")
-            said = verb.answer(self.state, asked)
-        except Refused as refused:
-            return Done(refused.code, "", str(refused))
-        if verb.changes:
-            self.witness(call, "after")
-        return Done(0, said if isinstance(said, str) else json.dumps(said), "")
+            if command.half is not None:
+                command.half(self.state, invocation)
+                self.observer(call, "half-way")
+            said = command.answer(self.state, invocation)
+        except ProgramError as refused:
+            return Completed(refused.code, "", str(refused))
+        if command.changes:
+            self.observer(call, "after")
+        return Completed(0, said if isinstance(said, str) else json.dumps(said), "")
 
     @property
     def changed(self) -> list[str]:
@@ -168,9 +170,9 @@ class World:
 
 
 def read(
-    verbs: Mapping[str, Verb], argv: list[str], stdin: str | None, env: Mapping[str, str]
-) -> tuple[Asked, Verb]:
-    """Take a command line of the form `program words --option values …` apart. Raises Unknown."""
+    commands: Mapping[str, FakeCommand], argv: list[str], stdin: str | None, env: Mapping[str, str]
+) -> tuple[Invocation, FakeCommand]:
+    """Split a command line `program words --option values …`. Raises UnsupportedCommand."""
     words: list[str] = []
     options: dict[str, list[str]] = {}
     values = words
@@ -179,11 +181,11 @@ def read(
             values = options.setdefault(word, [])
         else:
             values.append(word)
-    known = verbs.get(" ".join(words))
+    known = commands.get(" ".join(words))
     if known is None:
-        raise Unknown(argv)
+        raise UnsupportedCommand(argv)
     may = {name.rstrip("?") for name in known.options}
     must = {name for name in known.options if not name.endswith("?")}
     if set(options) - may or must - set(options):
-        raise Unknown(argv)
-    return Asked(" ".join(words), options, stdin, env, argv), known
+        raise UnsupportedCommand(argv)
+    return Invocation(" ".join(words), options, stdin, env, argv), known
