@@ -4,7 +4,7 @@ import re
 
 import aiohttp
 
-from tests.servers.discord.model import SUPPRESS_EMBEDS
+from tests.servers.discord.model import SUPPRESS_EMBEDS, THREAD_STARTER_MESSAGE
 from tests.servers.openai.control import ScriptedAnswer
 
 from .answers import LIMIT, buttons
@@ -56,7 +56,8 @@ async def test_a_long_answer_goes_on_in_a_thread(fresh: FreshStage) -> None:
         async def whole(text: str) -> list[str]:
             async with scene.discord.events() as events:
                 while True:
-                    below = await scene.discord.read(first.id)
+                    there = await scene.discord.read(first.id)
+                    below = [m for m in there if m.kind != THREAD_STARTER_MESSAGE]
                     beginning = await scene.discord.message(first.id)
                     parts = [m.content for m in (beginning, *below)]
                     if is_whole(parts, text) and "Again" in buttons(below[-1]):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from tests.servers.discord import mentions, payloads, views
+from tests.servers.discord import mentions, model, payloads, views
 from tests.servers.discord.errors import Json
 from tests.servers.discord.model import Attachment, Channel, Message, User
 from tests.servers.discord.state import ServerState
@@ -21,6 +21,7 @@ class Draft:
     channel: Channel
     content: str = ""
     kind: int = 0
+    message_id: int | None = None  # of a forum's post, which has the thread's
     reply_to: Message | None = None
     forwards: Json | None = None
     allowed_mentions: Json | None = None
@@ -33,6 +34,9 @@ class Draft:
     interaction_id: int | None = None
     peer: str = ""
     interaction: Json | None = None
+    command: str | None = None
+    stickers: list[Json] = field(default_factory=list)
+    poll: Json | None = None
 
 
 def post(state: ServerState, draft: Draft) -> Message:
@@ -43,16 +47,18 @@ def post(state: ServerState, draft: Draft) -> Message:
         state.counts.nonce_repeats += 1
         return earlier
     replied = draft.reply_to.author_id if draft.reply_to else None
-    pings = mentions.resolve(draft.content, world.users, draft.allowed_mentions, replied)
+    roles = _roles_to_ping(state, draft.channel, draft.author)
+    pings = mentions.resolve(draft.content, world.users, draft.allowed_mentions, replied, roles)
     everyone = pings.everyone and world.may(draft.channel, "mention_everyone", draft.author.id)
     message = Message(
-        world.ids.next(),
+        draft.message_id or world.ids.next(),
         draft.channel.id,
         draft.author.id,
         draft.content,
         draft.kind,
         reference=draft.reply_to.id if draft.reply_to else None,
         mentions=pings.users,
+        mention_roles=pings.roles,
         mention_everyone=everyone,
         attachments=draft.attachments,
         embeds=draft.embeds,
@@ -62,8 +68,14 @@ def post(state: ServerState, draft: Draft) -> Message:
         interaction_id=draft.interaction_id,
         peer=draft.peer,
         interaction=draft.interaction,
+        command=draft.command,
+        stickers=draft.stickers,
+        poll=draft.poll,
         snapshot=draft.forwards,
     )
+    if draft.channel.archived:
+        draft.channel.archived = False
+        channel_event(state, "THREAD_UPDATE", draft.channel)
     world.add(message)
     _remember_nonce(state, message)
     if draft.author is not world.bot:
@@ -80,15 +92,41 @@ def post(state: ServerState, draft: Draft) -> Message:
 
 def edit(state: ServerState, message: Message, changes: Json, allowed: Json | None = None) -> None:
     """Set fields of a message (content, embeds, components, attachments, flags)."""
+    world = state.world
     for name, value in changes.items():
         setattr(message, name, value)
     if "content" in changes:
-        message.mentions = mentions.resolve(message.content, state.world.users, allowed, None).users
+        roles = _roles_to_ping(
+            state, world.channels[message.channel_id], world.users[message.author_id]
+        )
+        pings = mentions.resolve(message.content, world.users, allowed, None, roles)
+        message.mentions, message.mention_roles = pings.users, pings.roles
     message.edited = time.time()
     message.revision += 1
     if message.author_id == state.world.bot.id:
         state.counts.edits_by_bot += 1
     _tell(state, "MESSAGE_UPDATE", "edit", message)
+
+
+def add_embeds(state: ServerState, message: Message, embeds: list[Json]) -> None:
+    """Show previews of a message's links, as Discord does a moment later: not an edit."""
+    message.embeds = embeds
+    _tell(state, "MESSAGE_UPDATE", "embeds", message)
+
+
+def start_thread(
+    state: ServerState, parent: Channel, name: str, by: User, start: Message | None, **more: bool
+) -> Channel:
+    """Start a thread; one on a message begins with a message of Discord's own that refers to it."""
+    thread = state.world.add_thread(parent, name, by.id, start, **more)
+    channel_event(state, "THREAD_CREATE", thread)
+    if start is not None:
+        starter = Message(
+            state.world.ids.next(), thread.id, by.id, "", model.THREAD_STARTER_MESSAGE
+        )
+        state.world.add(starter)
+        _tell(state, "MESSAGE_CREATE", "message", starter)
+    return thread
 
 
 def delete(state: ServerState, message: Message, by: User) -> None:
@@ -148,7 +186,8 @@ def typing(state: ServerState, channel: Channel, by: User) -> None:
 def channel_event(state: ServerState, name: str, channel: Channel) -> None:
     """CHANNEL_* or THREAD_*."""
     body = state.payloads.channel(channel)
-    state.sessions.dispatch(name, body, guild_id=channel.guild_id)
+    if not channel.parent_id or state.world.may(channel, "view_channel"):
+        state.sessions.dispatch(name, body, guild_id=channel.guild_id)
     state.events.put("channel", {"event": name} | views.channel(state, channel))
 
 
@@ -172,6 +211,15 @@ def _went_out(message: Message) -> None:
 
 def _kind_of(state: ServerState, user_id: int) -> str:
     return "bot" if user_id == state.world.bot.id else "user"
+
+
+def _roles_to_ping(state: ServerState, channel: Channel, author: User) -> frozenset[int]:
+    """The roles that an author may ping: those that everybody may, or all with the permission."""
+    if channel.guild_id is None:
+        return frozenset()
+    roles = state.world.guilds[channel.guild_id].roles
+    every = author.webhook or state.world.may(channel, "mention_everyone", author.id)
+    return frozenset(each.id for each in roles.values() if every or each.mentionable)
 
 
 def _in_place(state: ServerState, name: str, body: Json, channel: Channel, by: User) -> None:

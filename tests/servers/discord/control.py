@@ -93,10 +93,12 @@ class DiscordControl:
         ping: bool = True,
         files: Sequence[tuple[str, str, bytes]] = (),
         forward: str | None = None,
+        **more: Any,
     ) -> Message:
-        """Write a message as a user; files are (name, content type, bytes).
+        """Write a message as a user, bot or webhook; files are (name, content type, bytes).
 
-        `forward` is the id of a message that is forwarded with it.
+        `forward` is the id of a message that is forwarded with it. More: `embeds`, `stickers`,
+        `poll`, `voice_seconds`, `command`, `kind`; see control_api/messages.py.
         """
         attachments = [
             {"filename": name, "content_type": kind, "base64": base64.b64encode(data).decode()}
@@ -111,7 +113,7 @@ class DiscordControl:
             "ping": ping,
             "attachments": attachments,
             "forward": forward,
-        }
+        } | more
         return Message.of(await self._ask("POST", "/messages", body))
 
     async def forget(self) -> None:
@@ -122,9 +124,19 @@ class DiscordControl:
         """Let every file that was attached be gone, as addresses of Discord's end."""
         await self._ask("DELETE", "/files")
 
-    async def edit(self, message_id: str, text: str) -> Message:
+    async def expire_files(self) -> None:
+        """Let every address of an attachment that was handed out so far have expired."""
+        await self._ask("POST", "/files/expire", {})
+
+    async def unfurl(self, message_id: str, *embeds: Mapping[str, Any]) -> Message:
+        """Show previews of a message's links, as Discord does a moment later."""
+        body = {"embeds": list(embeds)}
+        return Message.of(await self._ask("POST", f"/messages/{message_id}/embeds", body))
+
+    async def edit(self, message_id: str, text: str, *, mention_bot: bool = False) -> Message:
         """Change a message as its author."""
-        return Message.of(await self._ask("PATCH", f"/messages/{message_id}", {"content": text}))
+        body = {"content": text, "mention_bot": mention_bot}
+        return Message.of(await self._ask("PATCH", f"/messages/{message_id}", body))
 
     async def delete(self, message_id: str) -> None:
         """Delete a message as its author."""
@@ -194,11 +206,14 @@ class DiscordControl:
         )
 
     async def add_channel(self, name: str, **more: Any) -> Channel:
-        """A channel; `deny=["send_messages"]` for the bot, `parent=` makes a thread."""
+        """A channel; `deny=["send_messages"]` for the bot, `parent=` makes a thread.
+
+        `kind=`, `overwrites=`, `post=` and so on: see control_api/guilds.py.
+        """
         return Channel.of(await self._ask("POST", "/channels", {"name": name} | more))
 
     async def change_channel(self, channel: str, **changes: Any) -> Channel:
-        """`allow`, `deny` (both replace what was), `name`, `archived`."""
+        """`allow`, `deny` (both replace what was), `name`, `archived`, `locked`, `slowmode`."""
         return Channel.of(await self._ask("PATCH", f"/channels/{channel}", changes))
 
     async def remove_channel(self, channel: str) -> None:
@@ -214,11 +229,28 @@ class DiscordControl:
         return User.of(await self._ask("PATCH", f"/users/{user}", {"dm_open": to_bot}))
 
     async def add_role(
-        self, name: str, members: Sequence[str] = (), *, manages: bool = False
-    ) -> None:
-        """A role of the first guild, and who has it."""
-        body = {"name": name, "members": list(members), "manages": manages}
-        await self._ask("POST", "/roles", body)
+        self, name: str, members: Sequence[str] = (), *, manages: bool = False, **more: Any
+    ) -> str:
+        """A role of the first guild, and who has it; gives its id. `mentionable=`, `allow=`."""
+        body = {"name": name, "members": list(members), "manages": manages} | more
+        return str((await self._ask("POST", "/roles", body))["id"])
+
+    async def change_member(self, user: str, **changes: Any) -> None:
+        """`nick`, `timeout` (in seconds), `roles` (by name) of a member of the first guild."""
+        await self._ask("PATCH", f"/members/{user}", changes)
+
+    async def add_webhook(self, name: str) -> User:
+        """A webhook; it writes by `say(author=name)`."""
+        return User.of(await self._ask("POST", "/webhooks", {"name": name}))
+
+    async def managed_role(self) -> str:
+        """The id of the bot's own role in the first guild."""
+        roles = (await self.world()).guilds[0]["roles"]
+        return str(next(each["id"] for each in roles if each["managed"]))
+
+    async def block_words(self, *words: str) -> None:
+        """Let AutoMod block what the bot writes if it contains one of these; none: nothing."""
+        await self._ask("PUT", "/automod", {"words": list(words)})
 
     async def add_guild(
         self, name: str, *, channels: int = 1, members: int = 0, **more: Any

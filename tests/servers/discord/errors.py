@@ -9,15 +9,25 @@ Json = dict[str, Any]
 
 
 class ApiError(Exception):
-    """A refusal; becomes the JSON body of the answer."""
+    """A refusal; becomes the JSON body of the answer. `retry_after` belongs to a 429."""
 
-    def __init__(self, status: int, code: int, message: str, errors: Json | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: int,
+        message: str,
+        errors: Json | None = None,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(f"{status} {code} {message}")
         self.status, self.code, self.message, self.errors = status, code, message, errors
+        self.retry_after = retry_after
 
     def body(self) -> Json:
         """The answer's JSON."""
         body: Json = {"message": self.message, "code": self.code}
+        if self.retry_after is not None:
+            body |= {"retry_after": self.retry_after, "global": False}
         return body | ({"errors": self.errors} if self.errors else {})
 
 
@@ -54,6 +64,19 @@ EMPTY_MESSAGE = (400, 50006, "Cannot send an empty message")
 CLOSED_DM = (403, 50007, "Cannot send messages to this user")
 MISSING_PERMISSIONS = (403, 50013, "Missing Permissions")
 ARCHIVED_THREAD = (400, 50083, "Thread is archived")
+LOCKED_THREAD = (403, 160005, "Thread is locked")
+NOT_A_TEXT_CHANNEL = (400, 50008, "Cannot send messages in a non-text channel")
+FORUM_CHANNEL = (400, 40058, "Cannot send a message in a forum channel")
+WRONG_CHANNEL_TYPE = (400, 50024, "Cannot execute action on this channel type")
+BLOCKED_BY_AUTOMOD = (400, 200000, "Message was blocked by automatic moderation")
+TITLE_BLOCKED_BY_AUTOMOD = (400, 200001, "Title was blocked by automatic moderation")
+SLOW_MODE = (429, 20016, "This action cannot be performed due to slowmode rate limit")
+DMS_TOO_FAST = 40003, "You are opening direct messages too fast"
+OLD_EDITS = (
+    429,
+    30046,
+    "Maximum number of edits to messages older than 1 hour reached. Try again later",
+)
 THREAD_EXISTS = (400, 160004, "A thread has already been created for this message")
 NO_HISTORY_FOR_REPLY = (
     400,

@@ -1,7 +1,7 @@
 """Faults to play: what goes wrong, where, and for how many times or seconds; pure but for `hold`.
 
 where      kinds
-rest       status, error, rate_limit, slow, black_hole, drop
+rest       status, error, rate_limit, slow, black_hole, drop; with `edge` as Cloudflare answers
 cdn        status, slow, black_hole, drop
 gateway    status (of the handshake), reconnect, invalid_session, close (1006: the TCP connection is
            reset), black_hole, no_ack, slow; `on`: now (whoever is connected), connect, identify,
@@ -51,14 +51,17 @@ class Fault:
     count: int | None = None
     seconds: float | None = None
     status: int = 503
-    code: int = 0  # error: Discord's number; gateway close: the close code
+    code: int = 0  # error and rate_limit: Discord's number; gateway close: the close code
+    errors: Json | None = None  # error: what is wrong with which field, as with 50035
     message: str = "Service Unavailable"
     retry_after: float = 1.0
     scope: str = "user"  # rate_limit: user, global or shared
+    edge: bool = False  # without Discord's own headers; no Via, which is how clients know it
+    grows: bool = False  # rate_limit: each request before its end makes it longer by retry_after
     delay: float = 1.0
     after: bool = False  # rest: the request is carried out first, then its answer is spoilt
     resumable: bool = False  # invalid_session
-    html: bool = False  # status: an HTML page, as proxies in front of Discord send
+    html: bool = False  # status: an HTML page, which implies edge
     hits: int = 0
     until: float = 0.0
     over: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
@@ -114,6 +117,11 @@ class Faults:
     def left(self, fault: Fault) -> float:
         """Seconds until the fault is over by itself."""
         return max(0.0, fault.until - self._clock())
+
+    def prolong(self, fault: Fault) -> None:
+        """Make a fault that grows last for another of its pauses."""
+        if fault.grows:
+            fault.until = max(fault.until, self._clock()) + fault.retry_after
 
     def end(self, fault: Fault) -> None:
         """Take a fault out of force and let go whom it holds."""

@@ -77,6 +77,11 @@ class Limits:
                 return verdict
         return self._count(rule, major, "user") if rule else None
 
+    def wait_for(self, rule: Rule) -> float:
+        """Count one of what `rule` limits in; the seconds to wait where it is too many, else 0."""
+        verdict = self._count(rule, "", "user")
+        return 0.0 if verdict.allowed else verdict.reset_after
+
     def _count(self, rule: Rule, major: str, scope: Scope) -> Verdict:
         now = self._clock()
         window = self._windows.get((rule.bucket, major))

@@ -8,27 +8,46 @@ from tests.servers.discord.errors import Json
 
 TEXT: Final = 0
 DM: Final = 1
+VOICE: Final = 2
 CATEGORY: Final = 4
+ANNOUNCEMENT: Final = 5
+ANNOUNCEMENT_THREAD: Final = 10
 PUBLIC_THREAD: Final = 11
+PRIVATE_THREAD: Final = 12
+STAGE: Final = 13
+FORUM: Final = 15
+# What a channel of the control API may be called.
+CHANNEL_KINDS: Final = {
+    "text": TEXT,
+    "voice": VOICE,
+    "announcement": ANNOUNCEMENT,
+    "stage": STAGE,
+    "forum": FORUM,
+}
 
 DEFAULT: Final = 0
 REPLY: Final = 19
 CHAT_INPUT_COMMAND: Final = 20
+THREAD_STARTER_MESSAGE: Final = 21
 CONTEXT_MENU_COMMAND: Final = 23
+# Messages that people or bots wrote; all others are Discord's own and cannot be replied to.
+WRITTEN: Final = frozenset({DEFAULT, REPLY, CHAT_INPUT_COMMAND, CONTEXT_MENU_COMMAND})
 
 SUPPRESS_EMBEDS: Final = 1 << 2
 EPHEMERAL: Final = 1 << 6
 LOADING: Final = 1 << 7
+VOICE_MESSAGE: Final = 1 << 13
 
 
 @dataclass(slots=True)
 class User:
-    """A person or the bot."""
+    """A person, a bot or a webhook."""
 
     id: int
     name: str
     bot: bool = False
     dm_open: bool = True
+    webhook: bool = False
 
 
 @dataclass(slots=True)
@@ -38,6 +57,8 @@ class Role:
     id: int
     name: str
     permissions: int
+    mentionable: bool = False
+    bot_id: int | None = None  # of a managed role: the bot that it belongs to
 
 
 @dataclass(slots=True)
@@ -57,6 +78,8 @@ class Member:
     user_id: int
     joined: float
     roles: tuple[int, ...] = ()
+    nick: str | None = None
+    timeout_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +91,7 @@ class Attachment:
     size: int
     content_type: str
     description: str | None = None
+    duration: float | None = None  # seconds of a voice message
 
 
 @dataclass(slots=True)
@@ -83,15 +107,19 @@ class Message:
     edited: float | None = None
     reference: int | None = None
     mentions: tuple[int, ...] = ()
+    mention_roles: tuple[int, ...] = ()
     mention_everyone: bool = False
     attachments: tuple[Attachment, ...] = ()
     embeds: list[Json] = field(default_factory=list)
     components: list[Json] = field(default_factory=list)
+    stickers: list[Json] = field(default_factory=list)
+    poll: Json | None = None
     flags: int = 0
     nonce: str | int | None = None
     reactions: dict[str, list[int]] = field(default_factory=dict)
     interaction_id: int | None = None
     interaction: Json | None = None  # Discord's interaction_metadata
+    command: str | None = None  # the name that Discord's deprecated `interaction` still carries
     thread_id: int | None = None
     snapshot: Json | None = None  # of the message that was forwarded with this one
     revision: int = 0
@@ -106,7 +134,7 @@ class Message:
 
 @dataclass(slots=True)
 class Channel:
-    """A text channel, a category of those, a thread or a DM."""
+    """A channel of any kind, a category of those, a thread or a DM."""
 
     id: int
     kind: int
@@ -119,6 +147,9 @@ class Channel:
     category_id: int | None = None
     owner_id: int | None = None
     archived: bool = False
+    locked: bool = False
+    members: set[int] = field(default_factory=set)  # of a private thread
+    slowmode: int = 0  # seconds between two messages of one person
     overwrites: list[Overwrite] = field(default_factory=list)
     messages: OrderedDict[int, Message] = field(default_factory=OrderedDict)
     last_message_id: int | None = None

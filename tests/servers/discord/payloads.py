@@ -1,8 +1,8 @@
 """The world as Discord's JSON."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from tests.servers.discord import model
 from tests.servers.discord.errors import Json
@@ -17,7 +17,17 @@ def iso(seconds: float) -> str:
 
 
 def user(who: User) -> Json:
-    """A user as others see them."""
+    """A user as others see them. A webhook has the discriminator that only webhooks have."""
+    if who.webhook:
+        return {
+            "id": str(who.id),
+            "username": who.name,
+            "global_name": None,
+            "discriminator": "0000",
+            "avatar": None,
+            "bot": True,
+            "public_flags": 0,
+        }
     return {
         "id": str(who.id),
         "username": who.name.lower() if not who.bot else who.name,
@@ -34,9 +44,10 @@ def member(who: Member) -> Json:
     return {
         "roles": [str(role) for role in who.roles],
         "joined_at": iso(who.joined),
-        "nick": None,
+        "nick": who.nick,
         "avatar": None,
         "premium_since": None,
+        "communication_disabled_until": iso(who.timeout_until) if who.timeout_until else None,
         "deaf": False,
         "mute": False,
         "flags": 0,
@@ -51,9 +62,9 @@ def full_member(world: World, who: Member) -> Json:
 class Payloads:
     """Draws what needs more than one part of the world, or an address."""
 
-    def __init__(self, world: World, base_url: str) -> None:
+    def __init__(self, world: World, url_of: Callable[[int, Attachment], str]) -> None:
         self.world = world
-        self.base_url = base_url
+        self._url_of = url_of
 
     def channel(self, channel: Channel) -> Json:
         """A channel, DM or thread."""
@@ -65,20 +76,24 @@ class Payloads:
             "guild_id": str(channel.guild_id),
             "name": channel.name,
             "parent_id": _parent(channel),
-            "rate_limit_per_user": 0,
+            "rate_limit_per_user": channel.slowmode,
             "flags": 0,
         }
         if channel.parent_id:
             return body | _thread(channel)
-        return body | {
-            "topic": channel.topic,
-            "nsfw": False,
-            "position": channel.position,
-            "permission_overwrites": [
-                {"id": str(o.id), "type": o.kind, "allow": str(o.allow), "deny": str(o.deny)}
-                for o in channel.overwrites
-            ],
-        }
+        return (
+            body
+            | _BY_KIND.get(channel.kind, {})
+            | {
+                "topic": channel.topic,
+                "nsfw": False,
+                "position": channel.position,
+                "permission_overwrites": [
+                    {"id": str(o.id), "type": o.kind, "allow": str(o.allow), "deny": str(o.deny)}
+                    for o in channel.overwrites
+                ],
+            }
+        )
 
     def guild(self, guild: Guild) -> Json:
         """A guild as REST answers it."""
@@ -128,16 +143,21 @@ class Payloads:
         }
 
     def attachment(self, channel_id: int, file: Attachment) -> Json:
-        """A file with its address on our own CDN."""
-        url = f"{self.base_url}/attachments/{channel_id}/{file.id}/{file.filename}"
-        return {
+        """A file with a fresh address on our own CDN."""
+        url = self._url_of(channel_id, file)
+        body: Json = {
             "id": str(file.id),
             "filename": file.filename,
             "size": file.size,
             "content_type": file.content_type,
             "url": url,
             "proxy_url": url,
-        } | ({"description": file.description} if file.description else {})
+        }
+        if file.description:
+            body["description"] = file.description
+        if file.duration is not None:
+            body |= {"duration_secs": file.duration, "waveform": "AAAA"}
+        return body
 
     def message(self, message: Message, *, content: bool = True, nested: bool = False) -> Json:
         """A message as REST answers it; without `content` as one without the intent sees it."""
@@ -155,7 +175,7 @@ class Payloads:
             "pinned": False,
             "mention_everyone": message.mention_everyone,
             "mentions": [user(world.users[each]) for each in message.mentions],
-            "mention_roles": [],
+            "mention_roles": [str(each) for each in message.mention_roles],
             "attachments": [
                 self.attachment(message.channel_id, each) for each in message.attachments if content
             ],
@@ -163,14 +183,22 @@ class Payloads:
             "components": message.components if content else [],
             "flags": message.flags,
         }
+        if message.stickers:
+            body["sticker_items"] = message.stickers
+        if message.poll is not None and content:
+            body["poll"] = message.poll
         if message.reactions:
             body["reactions"] = [_reaction(world, k, v) for k, v in message.reactions.items()]
-        if message.author_id == world.bot.id:
-            body["application_id"] = str(world.bot.id)
-        if message.interaction_id:
-            body["webhook_id"] = str(world.bot.id)
+        author = world.users[message.author_id]
+        if author.id == world.bot.id or message.interaction is not None:
+            body["application_id"] = str(author.id)
+        if author.webhook or message.interaction_id:
+            body["webhook_id"] = str(author.id)
         if message.interaction is not None:
             body["interaction_metadata"] = message.interaction
+        if message.command is not None and message.interaction is not None:
+            kept = {key: message.interaction[key] for key in ("id", "type", "user")}
+            body["interaction"] = kept | {"name": message.command}
         if message.thread_id in world.channels and message.thread_id is not None:
             body["thread"] = self.channel(world.channels[message.thread_id])
         return body | ({} if nested else self._reference(message, content=content))
@@ -179,7 +207,8 @@ class Payloads:
         """What is forwarded of a message: not who wrote it, and nothing that changes later."""
         kept = "type", "content", "timestamp", "edited_timestamp", "attachments", "embeds"
         body = self.message(message, nested=True)
-        shown = {key: body[key] for key in (*kept, "flags", "mentions", "mention_roles")}
+        also = "flags", "mentions", "mention_roles", "components", "sticker_items"
+        shown = {key: body[key] for key in (*kept, *also) if key in body}
         place = {"message_id": str(message.id), "channel_id": str(message.channel_id)}
         guild = self.world.channels[message.channel_id].guild_id
         reference = {"type": 1, **place, **({"guild_id": str(guild)} if guild else {})}
@@ -188,6 +217,8 @@ class Payloads:
     def _reference(self, message: Message, *, content: bool) -> Json:
         if message.snapshot is not None:
             return message.snapshot if content else {}
+        if message.kind == model.THREAD_STARTER_MESSAGE:
+            return self._started_on(message, content=content)
         if message.reference is None:
             return {}
         channel = self.world.channels[message.channel_id]
@@ -199,6 +230,20 @@ class Payloads:
         if channel.guild_id:
             reference["guild_id"] = str(channel.guild_id)
         found = channel.messages.get(message.reference)
+        nested = self.message(found, content=content, nested=True) if found else None
+        return {"message_reference": reference, "referenced_message": nested}
+
+    def _started_on(self, message: Message, *, content: bool) -> Json:
+        """What the first message of a thread refers to: the one that it was started on."""
+        thread = self.world.channels[message.channel_id]
+        parent = self.world.channels[thread.parent_id or 0]
+        found = parent.messages.get(thread.id)
+        reference = {
+            "type": 0,
+            "message_id": str(thread.id),
+            "channel_id": str(parent.id),
+            "guild_id": str(parent.guild_id),
+        }
         nested = self.message(found, content=content, nested=True) if found else None
         return {"message_reference": reference, "referenced_message": nested}
 
@@ -229,6 +274,20 @@ class Payloads:
         return in_dm or message.author_id == bot or bot in message.mentions
 
 
+_VOICE: Json = {"bitrate": 64_000, "user_limit": 0, "rtc_region": None}
+# What channels of a kind have beside what all have.
+_BY_KIND: Final = {
+    model.VOICE: _VOICE,
+    model.STAGE: _VOICE,
+    model.FORUM: {
+        "available_tags": [],
+        "default_reaction_emoji": None,
+        "default_sort_order": None,
+        "default_forum_layout": 0,
+    },
+}
+
+
 def _parent(channel: Channel) -> str | None:
     """Discord's one field for two things: a thread's channel, and a channel's category."""
     above = channel.parent_id or channel.category_id
@@ -243,17 +302,18 @@ def _thread(channel: Channel) -> Json:
         "total_message_sent": len(channel.messages),
         "thread_metadata": {
             "archived": channel.archived,
-            "locked": False,
+            "locked": channel.locked,
             "auto_archive_duration": 1440,
             "archive_timestamp": iso(made_at(channel.id)),
             "create_timestamp": iso(made_at(channel.id)),
-        },
+        }
+        | ({"invitable": True} if channel.kind == model.PRIVATE_THREAD else {}),
     }
 
 
 def role(role: Role, *, everyone: bool = False) -> Json:
-    """A role."""
-    return {
+    """A role; a bot's own says whose it is."""
+    body: Json = {
         "id": str(role.id),
         "name": role.name,
         "permissions": str(role.permissions),
@@ -263,10 +323,11 @@ def role(role: Role, *, everyone: bool = False) -> Json:
         "icon": None,
         "unicode_emoji": None,
         "position": 0 if everyone else 1,
-        "managed": False,
-        "mentionable": False,
+        "managed": role.bot_id is not None,
+        "mentionable": role.mentionable,
         "flags": 0,
     }
+    return body | ({"tags": {"bot_id": str(role.bot_id)}} if role.bot_id else {})
 
 
 def _emoji(emoji_id: int, number: int) -> Json:

@@ -1,4 +1,4 @@
-"""What the bot may do in a channel, by Discord's own arithmetic over roles and overwrites.
+"""What a member may do in a channel, by Discord's own arithmetic over roles and overwrites.
 
 https://discord.com/developers/docs/topics/permissions#permission-overwrites
 """
@@ -18,13 +18,18 @@ BITS: Final[dict[str, int]] = {
     "mention_everyone": 1 << 17,
     "use_external_emojis": 1 << 18,
     "use_application_commands": 1 << 31,
+    "manage_threads": 1 << 34,
     "create_public_threads": 1 << 35,
+    "create_private_threads": 1 << 36,
     "send_messages_in_threads": 1 << 38,
 }
 ADMINISTRATOR: Final = 1 << 3
 MANAGE_GUILD: Final = 1 << 5
 EVERYTHING: Final = (1 << 50) - 1
-EVERYONE: Final = sum(bit for name, bit in BITS.items() if name != "manage_messages")
+_MODERATORS: Final = ("manage_messages", "manage_threads")
+EVERYONE: Final = sum(bit for name, bit in BITS.items() if name not in _MODERATORS)
+# What is left to a member who is in a timeout.
+TIMED_OUT: Final = BITS["view_channel"] | BITS["read_message_history"]
 
 
 def bits(names: list[str]) -> int:
@@ -32,8 +37,8 @@ def bits(names: list[str]) -> int:
     return sum(BITS[name] for name in set(names))
 
 
-def effective(guild: Guild, channel: Channel, user_id: int) -> int:
-    """The permissions of a member in a channel (of a thread: pass its parent)."""
+def effective(guild: Guild, channel: Channel, user_id: int, now: float = 0.0) -> int:
+    """The permissions of a member in a channel (of a thread: pass its parent) at a time."""
     member = guild.members.get(user_id)
     if member is None:
         return 0
@@ -50,4 +55,4 @@ def effective(guild: Guild, channel: Channel, user_id: int) -> int:
             granted &= ~each.deny
         for each in found:
             granted |= each.allow
-    return granted
+    return granted & TIMED_OUT if (member.timeout_until or 0.0) > now else granted

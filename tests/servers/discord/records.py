@@ -40,6 +40,7 @@ class Channel(_FromJson):
     guild_id: str | None = None
     parent_id: str | None = None
     archived: bool = False
+    locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Message(_FromJson):
     author: str
     bot: bool
     from_sky: bool  # written by the bot under test
+    kind: int
     content: str
     reply_to: str | None
     interaction_id: str | None
@@ -79,11 +81,14 @@ class Message(_FromJson):
     peer: str
     nonce: str | None
     pings: tuple[str, ...]
+    pings_roles: tuple[str, ...]
     pings_everyone: bool
     hidden: bool
     flags: int
     embeds: tuple[Mapping[str, Any], ...]
     components: tuple[Mapping[str, Any], ...]
+    stickers: tuple[Mapping[str, Any], ...]
+    poll: Mapping[str, Any] | None
     reactions: Mapping[str, tuple[str, ...]]
     attachments: tuple[Mapping[str, Any], ...]
 

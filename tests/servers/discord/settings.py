@@ -21,6 +21,8 @@ class Settings:
     ack_seconds: float = 3.0
     interaction_seconds: float = 900.0
     requests_per_second: int = 50
+    attachment_seconds: float = 86_400.0  # that an attachment's address is valid
+    old_edits_per_minute: int = 60  # edits of messages older than an hour; a number of our own
 
     def changed(self, changes: dict[str, Any]) -> Self:
         """A copy with these changes; ValueError names an unknown setting or a wrong type."""

@@ -4,16 +4,17 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
-from tests.servers.discord import intents, payloads
+from tests.servers.discord import errors, intents, payloads
 from tests.servers.discord.cdn import Cdn
 from tests.servers.discord.counts import Counts
-from tests.servers.discord.errors import Json
+from tests.servers.discord.errors import ApiError, Json
 from tests.servers.discord.event_log import EventLog
 from tests.servers.discord.faults import Faults
 from tests.servers.discord.interaction_store import InteractionStore
 from tests.servers.discord.limits import Limits, Rule
-from tests.servers.discord.model import Guild
+from tests.servers.discord.model import Attachment, Guild
 from tests.servers.discord.payloads import Payloads
 from tests.servers.discord.sessions import Session, SessionManager
 from tests.servers.discord.settings import Settings
@@ -43,12 +44,13 @@ class ServerState:
     payloads: Payloads = field(init=False)
     interactions: InteractionStore = field(init=False)
     started: float = field(init=False)
+    blocked_words: tuple[str, ...] = ()  # by AutoMod
     spent: int = 0  # identifies of earlier counts, so that a reset does not give new ones
 
     def __post_init__(self) -> None:
         self.faults = Faults(self.clock)
         self.sessions = SessionManager(self.counts, self.faults, self.clock)
-        self.payloads = Payloads(self.world, self.base_url)
+        self.payloads = Payloads(self.world, self._attachment_url)
         self.interactions = InteractionStore(self.clock)
         self.started = self.clock()
         self.apply(self.settings)
@@ -57,6 +59,15 @@ class ServerState:
         """Use these settings from now on."""
         self.settings = settings
         self.limits = Limits(self.clock, Rule("global", settings.requests_per_second, 1.0))
+
+    def _attachment_url(self, channel_id: int, file: Attachment) -> str:
+        path = quote(f"/attachments/{channel_id}/{file.id}/{file.filename}")
+        return f"{self.base_url}{path}?{self.cdn.sign(path, self.settings.attachment_seconds)}"
+
+    def check_words(self, text: str) -> None:
+        """200000 for a text that AutoMod blocks."""
+        if any(word in text.casefold() for word in self.blocked_words):
+            raise ApiError(*errors.BLOCKED_BY_AUTOMOD)
 
     @property
     def gateway_url(self) -> str:

@@ -53,7 +53,7 @@ async def test_threads_are_channels_below_channels(people: DiscordControl) -> No
         answer = await people.wait_answer(inside.id)
 
         assert answer.channel_id == str(thread.id) == asked.id
-        await people.change_channel("long talk", archived=True)
+        await people.change_channel("long talk", archived=True, locked=True)
         with pytest.raises(discord.HTTPException) as refused:
             await thread.send("too late")
         assert refused.value.code == 50083

@@ -21,7 +21,7 @@ async def test_a_guild_comes_with_the_bot_as_its_only_member_and_the_number_of_a
     assert guild["member_count"] == 50
     assert [each["user"]["bot"] for each in guild["members"]] == [True]
     assert all(each["last_message_id"] for each in guild["channels"])
-    assert (len(guild["roles"]), len(guild["emojis"])) == (3, 2)
+    assert (len(guild["roles"]), len(guild["emojis"])) == (4, 2)  # with @everyone and the bot's own
 
 
 async def test_when_a_message_went_out_to_the_gateway_is_known(

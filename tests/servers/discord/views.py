@@ -1,7 +1,7 @@
 """The world as the control API shows it: names beside ids, times in seconds."""
 
 from tests.servers.discord.errors import Json
-from tests.servers.discord.model import Channel, Message, User
+from tests.servers.discord.model import Channel, Guild, Message, User
 from tests.servers.discord.snowflake import made_at
 from tests.servers.discord.state import ServerState
 
@@ -9,6 +9,19 @@ from tests.servers.discord.state import ServerState
 def user(who: User) -> Json:
     """A user."""
     return {"id": str(who.id), "name": who.name, "bot": who.bot, "dm_open": who.dm_open}
+
+
+def guild(which: Guild) -> Json:
+    """A guild with its roles."""
+    return {
+        "id": str(which.id),
+        "name": which.name,
+        "members": len(which.members),
+        "roles": [
+            {"id": str(role.id), "name": role.name, "managed": role.bot_id is not None}
+            for role in which.roles.values()
+        ],
+    }
 
 
 def channel(state: ServerState, where: Channel) -> Json:
@@ -23,6 +36,7 @@ def channel(state: ServerState, where: Channel) -> Json:
         "guild_id": str(where.guild_id) if where.guild_id else None,
         "parent_id": str(where.parent_id) if where.parent_id else None,
         "archived": where.archived,
+        "locked": where.locked,
     }
 
 
@@ -38,6 +52,7 @@ def message(state: ServerState, what: Message) -> Json:
         "author": world.users[what.author_id].name,
         "bot": world.users[what.author_id].bot,
         "from_sky": what.author_id == world.bot.id,
+        "kind": what.kind,
         "content": what.content,
         "reply_to": str(what.reference) if what.reference else None,
         "interaction_id": str(what.interaction_id) if what.interaction_id else None,
@@ -48,11 +63,14 @@ def message(state: ServerState, what: Message) -> Json:
         "peer": what.peer,
         "nonce": None if what.nonce is None else str(what.nonce),
         "pings": [str(each) for each in what.mentions],
+        "pings_roles": [str(each) for each in what.mention_roles],
         "pings_everyone": what.mention_everyone,
         "hidden": what.hidden,
         "flags": what.flags,
         "embeds": what.embeds,
         "components": what.components,
+        "stickers": what.stickers,
+        "poll": what.poll,
         "reactions": {
             emoji: [world.users[each].name for each in who] for emoji, who in what.reactions.items()
         },

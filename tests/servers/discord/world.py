@@ -15,7 +15,12 @@ from tests.servers.discord.permissions import BITS, EVERYONE, EVERYTHING, effect
 from tests.servers.discord.snowflake import Snowflakes
 
 MESSAGES_PER_CHANNEL: Final = 1000
-PERIOD: Final = 100
+# The channels that have threads, and of which kind.
+_WITH_THREADS: Final = {
+    model.TEXT: model.PUBLIC_THREAD,
+    model.ANNOUNCEMENT: model.ANNOUNCEMENT_THREAD,
+    model.FORUM: model.PUBLIC_THREAD,
+}
 
 
 class World:
@@ -44,17 +49,28 @@ class World:
     def add_guild(
         self, name: str, owner: User, members: Iterable[User] = (), guild_id: int | None = None
     ) -> Guild:
-        """A guild with its owner, these members and the bot in it."""
+        """A guild with its owner, these members, and the bot with a managed role of its own."""
         guild = Guild(guild_id or self.ids.next(), name, owner.id)
         guild.roles[guild.id] = Role(guild.id, "@everyone", EVERYONE)
+        own = self.add_role(guild, self.bot.name, role_id=guild_id + 1 if guild_id else None)
+        own.bot_id = self.bot.id
         for user in (owner, *members, self.bot):
             guild.members[user.id] = Member(user.id, self.clock())
+        guild.members[self.bot.id].roles = (own.id,)
         self.guilds[guild.id] = guild
         return guild
 
-    def add_role(self, guild: Guild, name: str, permissions: int = 0) -> Role:
+    def add_webhook(self, name: str) -> User:
+        """A webhook: it writes under its name and is a member of nothing."""
+        webhook = self.add_user(name, bot=True)
+        webhook.webhook = True
+        return webhook
+
+    def add_role(
+        self, guild: Guild, name: str, permissions: int = 0, role_id: int | None = None
+    ) -> Role:
         """A role that nobody has yet."""
-        role = Role(self.ids.next(), name, permissions)
+        role = Role(role_id or self.ids.next(), name, permissions)
         guild.roles[role.id] = role
         return role
 
@@ -63,9 +79,11 @@ class World:
         member = guild.members[user.id] = Member(user.id, self.clock())
         return member
 
-    def add_channel(self, guild: Guild, name: str, channel_id: int | None = None) -> Channel:
-        """A text channel at the end of the guild's list."""
-        channel = Channel(channel_id or self.ids.next(), model.TEXT, name, guild.id)
+    def add_channel(
+        self, guild: Guild, name: str, channel_id: int | None = None, kind: int = model.TEXT
+    ) -> Channel:
+        """A channel at the end of the guild's list."""
+        channel = Channel(channel_id or self.ids.next(), kind, name, guild.id)
         channel.position = len(guild.channels)
         self.channels[channel.id] = channel
         guild.channels.append(channel.id)
@@ -73,16 +91,26 @@ class World:
 
     def add_category(self, guild: Guild, name: str) -> Channel:
         """A category, for channels to be put into."""
-        category = self.add_channel(guild, name)
-        category.kind = model.CATEGORY
-        return category
+        return self.add_channel(guild, name, kind=model.CATEGORY)
 
-    def add_thread(self, parent: Channel, name: str, owner: int, start: Message | None) -> Channel:
-        """A public thread; one started on a message has the message's id."""
+    def add_thread(
+        self,
+        parent: Channel,
+        name: str,
+        owner: int,
+        start: Message | None,
+        *,
+        private: bool = False,
+    ) -> Channel:
+        """A thread, or a forum's post; one started on a message has the message's id."""
+        if parent.kind not in _WITH_THREADS or (private and parent.kind != model.TEXT):
+            raise ApiError(*errors.WRONG_CHANNEL_TYPE)
         if start is not None and start.thread_id:
             raise ApiError(*errors.THREAD_EXISTS)
-        thread = Channel(start.id if start else self.ids.next(), model.PUBLIC_THREAD, name)
+        kind = model.PRIVATE_THREAD if private else _WITH_THREADS[parent.kind]
+        thread = Channel(start.id if start else self.ids.next(), kind, name)
         thread.guild_id, thread.parent_id, thread.owner_id = parent.guild_id, parent.id, owner
+        thread.members = {owner}
         self.channels[thread.id] = thread
         if start is not None:
             start.thread_id = thread.id
@@ -191,7 +219,9 @@ class World:
         if channel.guild_id is None:
             return EVERYTHING
         decides = self.channels[channel.parent_id] if channel.parent_id else channel
-        return effective(self.guilds[channel.guild_id], decides, user_id)
+        granted = effective(self.guilds[channel.guild_id], decides, user_id, self.clock())
+        closed = channel.kind == model.PRIVATE_THREAD and user_id not in channel.members
+        return 0 if closed and not granted & BITS["manage_threads"] else granted
 
     def may(self, channel: Channel, permission: str, user_id: int | None = None) -> bool:
         """Whether a user (the bot by default) has the named permission there."""

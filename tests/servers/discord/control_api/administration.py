@@ -17,6 +17,7 @@ def routes() -> list[web.RouteDef]:
     """The routes of these doings."""
     return [
         web.put("/token", set_token),
+        web.put("/automod", set_blocked_words),
         web.get("/sessions", sessions),
         web.post("/sessions/revoke", revoke),
         web.post("/sessions/beat", ask_heartbeat),
@@ -37,6 +38,13 @@ async def set_token(request: web.Request) -> web.Response:
     """PUT the token to accept; sessions of another one are closed with 4004."""
     data = await body_of(request, "token")
     state_of(request).tokens.accept(str(data["token"]))
+    return web.json_response({})
+
+
+async def set_blocked_words(request: web.Request) -> web.Response:
+    """PUT the `words` that AutoMod blocks in what the bot writes (200000)."""
+    data = await body_of(request, "words")
+    state_of(request).blocked_words = tuple(str(each).casefold() for each in data["words"])
     return web.json_response({})
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from tests.servers.discord.errors import ApiError, Json
 from tests.servers.discord.faults import Fault
 from tests.servers.discord.gateway import Gateway
-from tests.servers.discord.model import Channel, Guild, User
+from tests.servers.discord.model import Channel, Guild, Role, User
 from tests.servers.discord.rest.base import STATE
 from tests.servers.discord.state import ServerState
 
@@ -66,6 +66,15 @@ def guild_of(state: ServerState, ref: Any | None) -> Guild:
         if ref is None or ref in (guild.name, str(guild.id), guild.id):
             return guild
     msg = f"there is no guild {ref!r}"
+    raise ValueError(msg)
+
+
+def role_of(guild: Guild, ref: Any) -> Role:
+    """A role by name or id; `@everyone` is one."""
+    for role in guild.roles.values():
+        if str(ref) in (role.name, str(role.id)):
+            return role
+    msg = f"there is no role {ref!r}; there are {[each.name for each in guild.roles.values()]}"
     raise ValueError(msg)
 
 

@@ -1,13 +1,22 @@
 """Making and changing guilds, channels and users."""
 
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
 
 from tests.servers.discord import actions, model, payloads, views
-from tests.servers.discord.control_api.base import body_of, channel_of, guild_of, state_of, user_of
+from tests.servers.discord.control_api.base import (
+    body_of,
+    channel_of,
+    guild_of,
+    role_of,
+    state_of,
+    user_of,
+)
+from tests.servers.discord.control_api.messages import draft
 from tests.servers.discord.errors import Json
-from tests.servers.discord.model import Channel, Guild, Overwrite
+from tests.servers.discord.model import Channel, Guild, Member, Overwrite
 from tests.servers.discord.permissions import MANAGE_GUILD, bits
 from tests.servers.discord.snowflake import at
 from tests.servers.discord.state import ServerState
@@ -24,6 +33,8 @@ def routes() -> list[web.RouteDef]:
         web.post("/roles", add_role),
         web.post("/users", add_user),
         web.patch("/users/{ref}", change_user),
+        web.patch("/members/{ref}", change_member),
+        web.post("/webhooks", add_webhook),
     ]
 
 
@@ -33,17 +44,13 @@ async def world(request: web.Request) -> web.Response:
     return web.json_response(
         {
             "bot": views.user(state.world.bot),
-            "guilds": [_guild(each) for each in state.world.guilds.values()],
+            "guilds": [views.guild(each) for each in state.world.guilds.values()],
             "channels": [views.channel(state, each) for each in state.world.channels.values()],
             "users": [views.user(each) for each in state.world.users.values()],
             "commands": [each for those in state.commands.values() for each in those],
             "base_url": state.base_url,
         }
     )
-
-
-def _guild(guild: Guild) -> Json:
-    return {"id": str(guild.id), "name": guild.name, "members": len(guild.members)}
 
 
 async def add_guild(request: web.Request) -> web.Response:
@@ -70,7 +77,7 @@ async def add_guild(request: web.Request) -> web.Response:
     state.sessions.dispatch(
         "GUILD_CREATE", state.payloads.guild_create(guild, shown), guild_id=guild.id
     )
-    return web.json_response(_guild(guild))
+    return web.json_response(views.guild(guild))
 
 
 _DAY: Final = 86_400.0
@@ -78,43 +85,58 @@ _GUILD: Final = ("name", "owner", "channels", "members", "roles", "emojis", "liv
 
 
 _CHANNEL: Final = (
-    "name",
-    "guild",
-    "parent",
-    "on",
-    "category",
-    "allow",
-    "deny",
-    "private",
+    *("name", "guild", "kind", "parent", "on", "category", "allow", "deny", "overwrites"),
+    *("private", "members", "author", "post", "slowmode", "topic"),
 )
 
 
 async def add_channel(request: web.Request) -> web.Response:
-    """POST a text channel, or a thread below `parent`; `deny` and `allow` are for the bot.
+    """POST a channel, or a thread below `parent`; `deny` and `allow` are for the bot.
 
-    `category` is one to put it into, which is made if it is not there. A thread may hang `on` a
-    message. Of people only the server's owner sees a `private` one.
+    `kind` is text, voice, announcement, stage or forum. `overwrites` are [{role or user, allow,
+    deny}]. `category` is one to put it into, which is made if it is not there. A thread may hang
+    `on` a message; a forum's has a `post` by `author`: a message's fields. Of people only the
+    server's owner sees a `private` channel, and only `members` (the bot is one) a private thread.
     """
     state = state_of(request)
     data = await body_of(request, *_CHANNEL)
     name = str(data["name"])
     if data.get("parent"):
-        parent = channel_of(state, data["parent"])
-        start = state.world.find_message(int(data["on"])) if data.get("on") else None
-        channel = state.world.add_thread(parent, name, state.world.bot.id, start)
+        channel = _thread(state, data, name)
     else:
         guild = guild_of(state, data.get("guild"))
         category = _category(state, guild, data["category"]) if data.get("category") else None
-        channel = state.world.add_channel(guild, name)
+        kind = model.CHANNEL_KINDS[data.get("kind", "text")]
+        channel = state.world.add_channel(guild, name, kind=kind)
         channel.category_id = category.id if category else None
-    _permit(state, channel, data)
-    if data.get("private") and channel.guild_id is not None:
-        seen = bits(["view_channel"])
-        channel.overwrites.append(Overwrite(channel.guild_id, 0, deny=seen))
-        channel.overwrites.append(Overwrite(state.world.bot.id, 1, allow=seen))
-    event = "THREAD_CREATE" if channel.parent_id else "CHANNEL_CREATE"
-    actions.channel_event(state, event, channel)
+        channel.topic = data.get("topic")
+        if data.get("private"):
+            seen = bits(["view_channel"])
+            channel.overwrites.append(Overwrite(guild.id, 0, deny=seen))
+            channel.overwrites.append(Overwrite(state.world.bot.id, 1, allow=seen))
+        _change(state, channel, data)
+        actions.channel_event(state, "CHANNEL_CREATE", channel)
     return web.json_response(views.channel(state, channel))
+
+
+def _thread(state: ServerState, data: Json, name: str) -> Channel:
+    parent = channel_of(state, data["parent"])
+    author = user_of(state, data["author"]) if data.get("author") else state.world.bot
+    if (parent.kind == model.FORUM) != bool(data.get("post")):
+        msg = "a forum's thread has a post, and no other thread has"
+        raise ValueError(msg)
+    start = state.world.find_message(int(data["on"])) if data.get("on") else None
+    private = bool(data.get("private"))
+    thread = actions.start_thread(state, parent, name, author, start, private=private)
+    thread.members |= {user_of(state, each).id for each in data.get("members") or ()}
+    thread.members.add(state.world.bot.id)
+    _change(state, thread, data)
+    if private:
+        actions.channel_event(state, "THREAD_CREATE", thread)  # the bot was added to it
+    if data.get("post"):
+        post = replace(draft(state, data["post"], author, thread), message_id=thread.id)
+        actions.post(state, post)
+    return thread
 
 
 def _category(state: ServerState, guild: Guild, name: str) -> Channel:
@@ -127,44 +149,92 @@ def _category(state: ServerState, guild: Guild, name: str) -> Channel:
 
 
 async def add_role(request: web.Request) -> web.Response:
-    """POST a role and who has it: name, guild, members; `manages` lets them manage the server."""
+    """POST a role and who has it: name, guild, members, mentionable.
+
+    `manages` lets them manage the server; `allow` names other permissions.
+    """
     state = state_of(request)
-    data = await body_of(request, "name", "guild", "members", "manages")
+    data = await body_of(request, "name", "guild", "members", "manages", "mentionable", "allow")
     guild = guild_of(state, data.get("guild"))
-    role = state.world.add_role(
-        guild, str(data["name"]), MANAGE_GUILD if data.get("manages") else 0
-    )
+    permissions = MANAGE_GUILD if data.get("manages") else 0
+    role = state.world.add_role(guild, str(data["name"]), permissions | bits(data.get("allow", [])))
+    role.mentionable = bool(data.get("mentionable"))
     body: Json = {"guild_id": str(guild.id), "role": payloads.role(role)}
     state.sessions.dispatch("GUILD_ROLE_CREATE", body, guild_id=guild.id)
     for each in data.get("members") or ():
         member = guild.members[user_of(state, each).id]
         member.roles += (role.id,)
-        body = payloads.full_member(state.world, member) | {"guild_id": str(guild.id)}
-        state.sessions.dispatch("GUILD_MEMBER_UPDATE", body, guild_id=guild.id)
+        _tell_of_member(state, guild, member)
     return web.json_response({"id": str(role.id), "name": role.name})
 
 
-async def change_channel(request: web.Request) -> web.Response:
-    """PATCH the bot's permissions in a channel, its name, or a thread's place in the archive."""
+def _tell_of_member(state: ServerState, guild: Guild, member: Member) -> None:
+    body = payloads.full_member(state.world, member) | {"guild_id": str(guild.id)}
+    state.sessions.dispatch("GUILD_MEMBER_UPDATE", body, guild_id=guild.id)
+
+
+async def change_member(request: web.Request) -> web.Response:
+    """PATCH a member's `nick` (null: none), their `timeout` in seconds, or their `roles`."""
     state = state_of(request)
-    data = await body_of(request, "name", "archived", "allow", "deny")
+    data = await body_of(request, "guild", "nick", "timeout", "roles")
+    guild = guild_of(state, data.get("guild"))
+    member = guild.members[user_of(state, request.match_info["ref"]).id]
+    if "nick" in data:
+        member.nick = data["nick"]
+    if "timeout" in data:
+        seconds = data["timeout"]
+        member.timeout_until = state.world.clock() + float(seconds) if seconds else None
+    if "roles" in data:
+        member.roles = tuple(role_of(guild, each).id for each in data["roles"])
+    _tell_of_member(state, guild, member)
+    return web.json_response(payloads.full_member(state.world, member))
+
+
+async def add_webhook(request: web.Request) -> web.Response:
+    """POST a webhook: `name`. It writes messages as their `author`."""
+    data = await body_of(request, "name")
+    return web.json_response(views.user(state_of(request).world.add_webhook(str(data["name"]))))
+
+
+async def change_channel(request: web.Request) -> web.Response:
+    """PATCH a channel's name, permissions or slow mode, or close a thread: archived, locked."""
+    state = state_of(request)
+    data = await body_of(request, *_CHANGES)
     channel = channel_of(state, request.match_info["ref"])
-    channel.name = data.get("name", channel.name)
-    channel.archived = bool(data.get("archived", channel.archived))
-    _permit(state, channel, data)
+    _change(state, channel, data)
     event = "THREAD_UPDATE" if channel.parent_id else "CHANNEL_UPDATE"
     actions.channel_event(state, event, channel)
     return web.json_response(views.channel(state, channel))
 
 
-def _permit(state: ServerState, channel: Channel, data: Json) -> None:
-    if "allow" not in data and "deny" not in data:
-        return
-    bot = state.world.bot.id
-    channel.overwrites = [each for each in channel.overwrites if each.id != bot]
-    allow, deny = bits(data.get("allow") or []), bits(data.get("deny") or [])
+_CHANGES: Final = (
+    *("name", "archived", "locked", "allow", "deny", "overwrites", "slowmode", "topic"),
+)
+
+
+def _change(state: ServerState, channel: Channel, data: Json) -> None:
+    channel.name = data.get("name", channel.name)
+    channel.topic = data.get("topic", channel.topic)
+    channel.archived = bool(data.get("archived", channel.archived))
+    channel.locked = bool(data.get("locked", channel.locked))
+    channel.slowmode = int(data.get("slowmode", channel.slowmode))
+    rules = list(data.get("overwrites") or ())
+    if "allow" in data or "deny" in data:
+        rules.append({"user": state.world.bot.id} | {k: data.get(k) for k in ("allow", "deny")})
+    for rule in rules:
+        _overwrite(state, channel, rule)
+
+
+def _overwrite(state: ServerState, channel: Channel, rule: Json) -> None:
+    """Replace what a channel allows and denies a role or a user; nothing takes it away."""
+    if rule.get("role") and channel.guild_id:
+        target, kind = role_of(state.world.guilds[channel.guild_id], rule["role"]).id, 0
+    else:
+        target, kind = user_of(state, rule["user"]).id, 1
+    allow, deny = bits(rule.get("allow") or []), bits(rule.get("deny") or [])
+    channel.overwrites = [each for each in channel.overwrites if each.id != target]
     if allow or deny:
-        channel.overwrites.append(Overwrite(bot, 1, allow, deny))
+        channel.overwrites.append(Overwrite(target, kind, allow, deny))
 
 
 async def remove_channel(request: web.Request) -> web.Response:

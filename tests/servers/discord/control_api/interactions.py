@@ -38,6 +38,7 @@ async def invoke(request: web.Request) -> web.Response:
     command, autocomplete: name (with its subcommand), options {name: value}, target (a message's or
     user's id for context menus), focused (the option being typed). component: message, custom_id,
     values. modal: custom_id, fields {custom_id: value}. data: given instead, it is sent as it is.
+    omit: fields to leave out of the event, of those that Discord calls optional.
     """
     state = state_of(request)
     data = await body_of(request, *_FIELDS)
@@ -51,6 +52,8 @@ async def invoke(request: web.Request) -> web.Response:
     state.interactions.add(interaction)
     state.counts.interactions += 1
     body = _payload(state, interaction, user, message)
+    for each in data.get("omit") or ():
+        del body[each]
     guild_id = state.world.channels[place].guild_id
     state.sessions.dispatch("INTERACTION_CREATE", body, guild_id=guild_id)
     loop = asyncio.get_running_loop()
@@ -60,7 +63,7 @@ async def invoke(request: web.Request) -> web.Response:
 
 _FIELDS: Final = (
     *("type", "author", "channel", "name", "options", "target", "focused", "message"),
-    *("custom_id", "values", "fields", "data"),
+    *("custom_id", "values", "fields", "data", "omit"),
 )
 
 

@@ -1,14 +1,17 @@
 """What people do: say, edit, delete, react; and what was said."""
 
 import base64
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from aiohttp import web
 
-from tests.servers.discord import actions, model, views
+from tests.servers.discord import actions, errors, model, payloads, views
 from tests.servers.discord.actions import Draft
 from tests.servers.discord.control_api.base import body_of, channel_of, state_of, user_of
-from tests.servers.discord.model import Attachment, Message
+from tests.servers.discord.errors import ApiError, Json, invalid_form
+from tests.servers.discord.model import Attachment, Channel, Message, User
+from tests.servers.discord.rest.messages import check_unlocked
 from tests.servers.discord.state import ServerState
 
 
@@ -23,54 +26,167 @@ def routes() -> list[web.RouteDef]:
         web.get("/messages/{id}/answers", answers),
         web.get("/channels/{ref}/messages", read),
         web.post("/reactions", react),
+        web.post("/messages/{id}/embeds", unfurl),
         web.delete("/files", lose_files),
+        web.post("/files/expire", expire_files),
         web.post("/typing", typing),
     ]
 
 
 def _message(request: web.Request, ref: Any = None) -> Message:
-    return state_of(request).world.find_message(int(ref or request.match_info["id"]))
+    return _find(state_of(request), ref or request.match_info["id"])
 
 
-_SAID = (
-    "channel",
-    "author",
-    "content",
-    "reply_to",
-    "forward",
-    "ping",
-    "mention_bot",
-    "attachments",
+def _find(state: ServerState, ref: Any) -> Message:
+    return state.world.find_message(int(ref))
+
+
+_FIELDS: Final = (
+    *("channel", "author", "content", "reply_to", "forward", "ping", "mention_bot"),
+    *("attachments", "embeds", "stickers", "poll", "voice_seconds", "command", "kind"),
 )
 
 
 async def say(request: web.Request) -> web.Response:
-    """POST a user's message. `ping`: whether a reply pings whom it replies to (so by default)."""
+    """POST a message of a user, a bot or a webhook; see `draft` for what it may have."""
     state = state_of(request)
-    data = await body_of(request, *_SAID)
+    data = await body_of(request, *_FIELDS)
     author = user_of(state, data.get("author") or _first_user(state))
     channel = channel_of(state, data["channel"], author)
+    check_may_say(state, channel, author)
+    message = actions.post(state, draft(state, data, author, channel))
+    return web.json_response(views.message(state, message))
+
+
+def check_may_say(state: ServerState, channel: Channel, author: User) -> None:
+    """Refuse what Discord's own client does not let this person do in that channel."""
+    if channel.kind in (model.CATEGORY, model.FORUM):
+        raise ApiError(*errors.NOT_A_TEXT_CHANNEL)
+    if author.webhook or channel.guild_id is None:
+        return
+    needed = "send_messages_in_threads" if channel.parent_id else "send_messages"
+    if not all(state.world.may(channel, each, author.id) for each in ("view_channel", needed)):
+        raise ApiError(*errors.MISSING_PERMISSIONS)
+    check_unlocked(state, channel, author.id)
+    _check_slow_mode(state, channel, author)
+
+
+def _check_slow_mode(state: ServerState, channel: Channel, author: User) -> None:
+    """20016 for people who write again too soon; bots and moderators may."""
+    if not channel.slowmode or author.bot or state.world.may(channel, "manage_messages", author.id):
+        return
+    own = (each for each in reversed(channel.messages.values()) if each.author_id == author.id)
+    last = next(own, None)
+    wait = channel.slowmode - (state.world.clock() - last.created) if last else 0.0
+    if wait > 0:
+        raise ApiError(*errors.SLOW_MODE, retry_after=wait)
+
+
+def draft(state: ServerState, data: Json, author: User, channel: Channel) -> Draft:
+    """The message that a request describes.
+
+    `ping`: whether a reply pings whom it replies to (so by default). `embeds` are for bots and
+    webhooks. `stickers` are [{name, format_type}]; `poll` has a question, answers, expiry, votes,
+    finalized; `voice_seconds` makes the one attachment a voice message. `command` is {name, user}:
+    the message is a bot's response to that user's command. `kind` is the number of a message of
+    Discord's own.
+    """
     content = str(data.get("content", ""))
     if data.get("mention_bot"):
         content = f"<@{state.world.bot.id}> {content}"
-    reply_to = _message(request, data["reply_to"]) if data.get("reply_to") else None
-    ping = bool(data.get("ping", True))
-    forwarded = _message(request, data["forward"]) if data.get("forward") else None
-    forwards = state.payloads.snapshot(forwarded) if forwarded else None
-    message = actions.post(
-        state,
-        Draft(
-            author,
-            channel,
-            content,
-            model.REPLY if reply_to else model.DEFAULT,
-            reply_to=reply_to,
-            allowed_mentions={"parse": ["users", "everyone"], "replied_user": ping},
-            attachments=tuple(_file(state, each) for each in data.get("attachments") or ()),
-            forwards=forwards,
-        ),
+    reply_to = _find(state, data["reply_to"]) if data.get("reply_to") else None
+    allowed = {"parse": ["users", "roles", "everyone"], "replied_user": data.get("ping", True)}
+    made = Draft(
+        author,
+        channel,
+        content,
+        int(data.get("kind") or (model.REPLY if reply_to else model.DEFAULT)),
+        reply_to=reply_to,
+        allowed_mentions=allowed,
+        attachments=tuple(_file(state, each) for each in data.get("attachments") or ()),
+        forwards=_forwarded(state, data["forward"]) if data.get("forward") else None,
+        embeds=_embeds(data.get("embeds") or [], author),
+        stickers=[_sticker(state, each) for each in data.get("stickers") or ()],
+        poll=_poll(state, data["poll"]) if data.get("poll") else None,
     )
-    return web.json_response(views.message(state, message))
+    if data.get("voice_seconds") is not None:
+        made = _voice(made, float(data["voice_seconds"]))
+    return _response(state, made, data["command"]) if data.get("command") else made
+
+
+def _embeds(embeds: list[Json], author: User) -> list[Json]:
+    if embeds and not author.bot:
+        msg = "people cannot post embeds; a preview of their links is added afterwards"
+        raise ValueError(msg)
+    return [{"type": "rich"} | each for each in embeds]
+
+
+def _sticker(state: ServerState, data: Json) -> Json:
+    return {"id": str(state.world.ids.next()), "name": data["name"], "format_type": 1} | data
+
+
+def _poll(state: ServerState, data: Json) -> Json:
+    """Discord's poll; `expiry` is null for one that does not end, a day from now unless said."""
+    votes = [int(each) for each in data.get("votes") or ()]
+    later = payloads.iso(state.world.clock() + _DAY)
+    poll: Json = {
+        "question": {"text": data["question"]},
+        "answers": [
+            {"answer_id": number, "poll_media": _poll_media(each)}
+            for number, each in enumerate(data["answers"], 1)
+        ],
+        "expiry": data.get("expiry", later),
+        "allow_multiselect": bool(data.get("multiselect")),
+        "layout_type": 1,
+    }
+    if votes or data.get("finalized"):
+        poll["results"] = {
+            "is_finalized": bool(data.get("finalized")),
+            "answer_counts": [
+                {"id": number, "count": count, "me_voted": False}
+                for number, count in enumerate(votes, 1)
+                if count
+            ],
+        }
+    return poll
+
+
+_DAY: Final = 86_400.0
+
+
+def _poll_media(answer: str | Json) -> Json:
+    return {"text": answer} if isinstance(answer, str) else answer
+
+
+def _voice(made: Draft, seconds: float) -> Draft:
+    if len(made.attachments) != 1 or made.content:
+        msg = "a voice message is one attachment without words"
+        raise ValueError(msg)
+    file = replace(made.attachments[0], duration=seconds)
+    return replace(made, attachments=(file,), flags=made.flags | model.VOICE_MESSAGE)
+
+
+def _response(state: ServerState, made: Draft, command: Json) -> Draft:
+    if not made.author.bot or made.author.id == state.world.bot.id:
+        msg = "only other bots respond to commands here"
+        raise ValueError(msg)
+    interaction = {
+        "id": str(state.world.ids.next()),
+        "type": 2,
+        "user": payloads.user(user_of(state, command["user"])),
+        "authorizing_integration_owners": {"0": str(made.channel.guild_id or 0)},
+    }
+    kind = model.CHAT_INPUT_COMMAND
+    return replace(made, kind=kind, interaction=interaction, command=str(command["name"]))
+
+
+def _forwarded(state: ServerState, ref: Any) -> Json:
+    """What is forwarded; Discord forwards neither polls nor messages of its own."""
+    message = _find(state, ref)
+    if message.poll is not None or message.kind not in (model.DEFAULT, model.REPLY):
+        code = "MESSAGE_REFERENCE_CANNOT_BE_FORWARDED"
+        raise invalid_form("message_reference", code, "This message cannot be forwarded")
+    return state.payloads.snapshot(message)
 
 
 def _first_user(state: ServerState) -> int:
@@ -97,16 +213,34 @@ async def lose_files(request: web.Request) -> web.Response:
     return web.json_response({})
 
 
+async def expire_files(request: web.Request) -> web.Response:
+    """POST: no address of an attachment that was handed out so far works any more."""
+    state_of(request).cdn.expire_addresses()
+    return web.json_response({})
+
+
+async def unfurl(request: web.Request) -> web.Response:
+    """POST the `embeds` that Discord makes of a message's links, a moment after it was written."""
+    data = await body_of(request, "embeds")
+    message = _message(request)
+    embeds = [{"type": "link"} | each for each in data["embeds"]]
+    actions.add_embeds(state_of(request), message, embeds)
+    return web.json_response(views.message(state_of(request), message))
+
+
 async def one(request: web.Request) -> web.Response:
     """GET a message, hidden ones too."""
     return web.json_response(views.message(state_of(request), _message(request)))
 
 
 async def edit(request: web.Request) -> web.Response:
-    """PATCH a message's content."""
-    data = await body_of(request, "content")
+    """PATCH a message's content, which may now mention the bot."""
+    data = await body_of(request, "content", "mention_bot")
     message = _message(request)
-    actions.edit(state_of(request), message, {"content": str(data["content"])})
+    content = str(data["content"])
+    if data.get("mention_bot"):
+        content = f"<@{state_of(request).world.bot.id}> {content}"
+    actions.edit(state_of(request), message, {"content": content})
     return web.json_response(views.message(state_of(request), message))
 
 

@@ -21,10 +21,10 @@ def routes() -> list[web.RouteDef]:
 
 
 async def attachment(request: web.Request) -> web.Response:
-    """GET a file; 404 when it never was or has been pushed out."""
-    wanted = request.match_info["attachment_id"]
-    file = state_of(request).cdn.get(int(wanted)) if wanted.isdigit() else None
-    if file is None:
+    """GET a file; 404 when its address has expired, or it never was or has been pushed out."""
+    wanted, cdn = request.match_info["attachment_id"], state_of(request).cdn
+    file = cdn.get(int(wanted)) if wanted.isdigit() else None
+    if file is None or not cdn.accepts(request.raw_path.partition("?")[0], request.query):
         return web.Response(status=404, text="This content is no longer available.")
     kind, data = file
     return web.Response(body=data, headers={"Content-Type": kind})

@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
-from tests.servers.discord import actions, model
-from tests.servers.discord.errors import invalid_form
+from tests.servers.discord import actions, errors, model
+from tests.servers.discord.errors import ApiError, invalid_form
 from tests.servers.discord.model import Message
 from tests.servers.discord.rest.base import answer, body_of, channel_of, message_of, state_of
 
@@ -12,6 +12,7 @@ THREAD_FIELDS = frozenset(
 )
 CHANGES = frozenset({"archived", "name", "auto_archive_duration", "locked", "invitable"})
 LONGEST_NAME = 100
+_PUBLIC = (model.PUBLIC_THREAD, model.ANNOUNCEMENT_THREAD)
 
 
 def routes() -> list[web.RouteDef]:
@@ -48,11 +49,14 @@ async def _start(request: web.Request, message: Message | None) -> web.Response:
     name = str(data.get("name") or "")
     if not 1 <= len(name) <= LONGEST_NAME:
         raise invalid_form("name", "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 100 in length.")
-    if data.get("type", model.PUBLIC_THREAD) != model.PUBLIC_THREAD or not parent.guild_id:
+    if not parent.guild_id:
+        raise ApiError(*errors.WRONG_CHANNEL_TYPE)
+    if data.get("type", model.PUBLIC_THREAD) not in _PUBLIC:
         state.counts.not_known(f"thread of type {data.get('type')}")
         raise invalid_form("type", "SKY_UNKNOWN_FIELD", "Only public threads here.")
-    thread = state.world.add_thread(parent, name, state.world.bot.id, message)
-    actions.channel_event(state, "THREAD_CREATE", thread)
+    if any(word in name.casefold() for word in state.blocked_words):
+        raise ApiError(*errors.TITLE_BLOCKED_BY_AUTOMOD)
+    thread = actions.start_thread(state, parent, name, state.world.bot, message)
     return answer(state.payloads.channel(thread), 201)
 
 
@@ -64,8 +68,15 @@ async def change_thread(request: web.Request) -> web.Response:
     if not thread.parent_id:
         state.counts.not_known("changing a channel that is no thread")
         raise invalid_form("name", "SKY_UNKNOWN_FIELD", "Only threads can be changed here.")
+    if thread.owner_id != state.world.bot.id and not state.world.may(thread, "manage_threads"):
+        raise ApiError(*errors.MISSING_PERMISSIONS)
+    if ("locked" in data or thread.locked) and not state.world.may(thread, "manage_threads"):
+        raise ApiError(*errors.MISSING_PERMISSIONS)
+    if thread.archived and data.get("archived", True):
+        raise ApiError(*errors.ARCHIVED_THREAD)
     thread.name = data.get("name", thread.name)
     thread.archived = bool(data.get("archived", thread.archived))
+    thread.locked = bool(data.get("locked", thread.locked))
     actions.channel_event(state, "THREAD_UPDATE", thread)
     return answer(state.payloads.channel(thread))
 
@@ -83,6 +94,9 @@ async def active_threads(request: web.Request) -> web.Response:
     threads = [
         state.payloads.channel(each)
         for each in state.world.channels.values()
-        if each.guild_id == guild.id and each.parent_id and not each.archived
+        if each.guild_id == guild.id
+        and each.parent_id
+        and not each.archived
+        and state.world.may(each, "view_channel")
     ]
     return answer({"threads": threads, "members": []})

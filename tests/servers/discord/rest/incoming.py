@@ -47,6 +47,14 @@ class Incoming:
     attachments: tuple[Attachment, ...] | None
     fields: Json = field(default_factory=dict)
 
+    @property
+    def text(self) -> str:
+        """All that AutoMod reads: the content and the words of embeds."""
+        parts = [self.fields.get("content") or ""]
+        for embed in self.fields.get("embeds") or ():
+            parts += _embed_texts(embed)
+        return "\n".join(parts)
+
 
 async def read_message(request: web.Request, what: str) -> Incoming:
     """The body of a message's route, with its files put into the CDN."""
@@ -138,10 +146,14 @@ def _list(name: str, value: Any, most: int) -> list[Json]:
 
 
 def _embed_length(embed: Json) -> int:
+    return sum(map(len, _embed_texts(embed)))
+
+
+def _embed_texts(embed: Json) -> list[str]:
     parts = [embed.get("title"), embed.get("description")]
     parts += [(embed.get("footer") or {}).get("text"), (embed.get("author") or {}).get("name")]
     parts += [each.get(key) for each in embed.get("fields") or () for key in ("name", "value")]
-    return sum(len(each) for each in parts if each)
+    return [each for each in parts if each]
 
 
 def _attachments(data: Json, files: dict[int, Attachment]) -> tuple[Attachment, ...] | None:

@@ -12,7 +12,7 @@ from tests.servers.discord.model import Attachment, Message
 from tests.servers.discord.rest.application import CHAT_INPUT
 from tests.servers.discord.rest.base import answer, as_id, check_fields, snowflake, state_of
 from tests.servers.discord.rest.incoming import FIELDS, Incoming, accept, read_body, read_message
-from tests.servers.discord.rest.messages import changes_of, check_not_empty
+from tests.servers.discord.rest.messages import changes_of, check_may_edit, check_not_empty
 from tests.servers.discord.state import ServerState
 
 MESSAGE, DEFER, DEFER_UPDATE, UPDATE, CHOICES, SHOW_MODAL = 4, 5, 6, 7, 8, 9
@@ -80,6 +80,7 @@ def _respond(
         return None
     check_fields(state, data, FIELDS, "an interaction's callback")
     incoming = accept(state, data, files)
+    state.check_words(incoming.text)
     if kind == UPDATE and interaction.message_id is not None:
         message = state.world.find_message(interaction.message_id)
         actions.edit(state, message, changes_of(message, incoming), data.get("allowed_mentions"))
@@ -158,6 +159,7 @@ async def followup(request: web.Request) -> web.Response:
     interaction = _interaction(request)
     incoming = await read_message(request, "a followup")
     check_not_empty(incoming)
+    state.check_words(incoming.text)
     if interaction.deferred and interaction.original is not None:
         message = state.world.find_message(interaction.original)
         _fill(state, interaction, message, incoming)
@@ -191,7 +193,9 @@ async def edit(request: web.Request) -> web.Response:
     state = state_of(request)
     interaction = _interaction(request)
     message = _message(request, interaction)
-    _fill(state, interaction, message, await read_message(request, "an edit"))
+    incoming = await read_message(request, "an edit")
+    check_may_edit(state, message, incoming)
+    _fill(state, interaction, message, incoming)
     return answer(state.payloads.message(message))
 
 

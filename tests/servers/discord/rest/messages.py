@@ -1,6 +1,6 @@
 """Messages: create, get, history, edit, delete; typing."""
 
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -8,6 +8,7 @@ from tests.servers.discord import actions, errors, model
 from tests.servers.discord.actions import Draft
 from tests.servers.discord.errors import ApiError, Json, invalid_form
 from tests.servers.discord.intents import MESSAGE_CONTENT
+from tests.servers.discord.limits import Rule
 from tests.servers.discord.model import Channel, Message
 from tests.servers.discord.rest.base import (
     answer,
@@ -18,6 +19,7 @@ from tests.servers.discord.rest.base import (
     state_of,
 )
 from tests.servers.discord.rest.incoming import Incoming, read_message
+from tests.servers.discord.snowflake import made_at
 from tests.servers.discord.state import ServerState
 
 PAGE, LARGEST_PAGE = 50, 100
@@ -52,6 +54,7 @@ async def create(request: web.Request) -> web.Response:
     if incoming.attachments and not state.world.may(channel, "attach_files"):
         raise ApiError(*errors.MISSING_PERMISSIONS)
     check_not_empty(incoming)
+    state.check_words(incoming.text)
     fields = dict(incoming.fields)
     if not state.world.may(channel, "embed_links"):
         fields["embeds"] = []  # Discord drops them without a word
@@ -77,14 +80,31 @@ async def create(request: web.Request) -> web.Response:
 
 
 def check_may_write(state: ServerState, channel: Channel) -> None:
-    """50013 where the bot may not write, 50007 for a closed DM, 50083 for an archived thread."""
+    """Refuse a message where Discord does.
+
+    50007 for a closed DM, 50008 for a category, 40058 for a forum, 50013 without the permission,
+    160005 for a locked thread, and 50083 if that is archived as well.
+    """
+    if channel.kind in _NOT_FOR_MESSAGES:
+        raise ApiError(*_NOT_FOR_MESSAGES[channel.kind])
     if channel.recipient is not None and not state.world.users[channel.recipient].dm_open:
         raise ApiError(*errors.CLOSED_DM)
     needed = "send_messages_in_threads" if channel.parent_id else "send_messages"
     if not state.world.may(channel, needed):
         raise ApiError(*errors.MISSING_PERMISSIONS)
-    if channel.archived:
-        raise ApiError(*errors.ARCHIVED_THREAD)
+    check_unlocked(state, channel, state.world.bot.id)
+
+
+_NOT_FOR_MESSAGES: Final = {
+    model.CATEGORY: errors.NOT_A_TEXT_CHANNEL,
+    model.FORUM: errors.FORUM_CHANNEL,
+}
+
+
+def check_unlocked(state: ServerState, thread: Channel, user_id: int) -> None:
+    """Refuse a message in a locked thread; one in a thread that is only archived opens it again."""
+    if thread.locked and not state.world.may(thread, "manage_threads", user_id):
+        raise ApiError(*(errors.ARCHIVED_THREAD if thread.archived else errors.LOCKED_THREAD))
 
 
 def check_not_empty(incoming: Incoming) -> None:
@@ -104,6 +124,9 @@ def _reply_to(state: ServerState, channel: Channel, reference: Any) -> Message |
     if not state.world.may(channel, "read_message_history"):
         raise ApiError(*errors.NO_HISTORY_FOR_REPLY)
     found = channel.messages.get(as_id("message_reference", reference.get("message_id")))
+    if found is not None and found.kind not in model.WRITTEN:
+        code = "REPLIES_CANNOT_REPLY_TO_SYSTEM_MESSAGE"
+        raise invalid_form("message_reference", code, "Cannot reply to a system message")
     if found is None and reference.get("fail_if_not_exists", True):
         code = "MESSAGE_REFERENCE_UNKNOWN_MESSAGE"
         raise invalid_form("message_reference", code, "Unknown message")
@@ -141,10 +164,25 @@ async def edit(request: web.Request) -> web.Response:
     incoming = await read_message(request, "an edit")
     if message.author_id != state.world.bot.id:
         raise ApiError(*errors.NOT_THE_AUTHOR)
+    check_may_edit(state, message, incoming)
     actions.edit(
         state, message, changes_of(message, incoming), incoming.data.get("allowed_mentions")
     )
     return answer(shown(state, message))
+
+
+def check_may_edit(state: ServerState, message: Message, incoming: Incoming) -> None:
+    """50083 in an archived thread, 30046 for too many edits of old messages, 200000 by AutoMod."""
+    if state.world.channels[message.channel_id].archived:
+        raise ApiError(*errors.ARCHIVED_THREAD)
+    if state.world.clock() - made_at(message.id) > _OLD:
+        wait = state.limits.wait_for(Rule("old edits", state.settings.old_edits_per_minute, 60.0))
+        if wait:
+            raise ApiError(*errors.OLD_EDITS, retry_after=wait)
+    state.check_words(incoming.text)
+
+
+_OLD: Final = 3600.0
 
 
 def changes_of(message: Message, incoming: Incoming) -> Json:

@@ -5,6 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
@@ -22,11 +23,17 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # discord.py takes a 429 without Via for a ban by the proxy in front, and raises at once.
 VIA: Final = {"Via": "1.1 google"}
+_EDGE: Final = {"Server": "cloudflare", "CF-RAY": "8f2b5c4d3e2a1b00-AMS"}
 _MAJOR: Final = ("channel_id", "guild_id", "webhook_id", "token")
 _FILES: Final = ("/attachments/", "/embed/")
 _WITHOUT_TOKEN: Final = ("/gateway", "/interactions/", "/webhooks/")
 _NO_RULE: Final = Rule("", 0, 0.0)
-_HTML: Final = "<html><head><title>{0}</title></head><body><h1>{0} {1}</h1></body></html>"
+_HTML: Final = """<!DOCTYPE html>
+<html lang="en-US">
+<head><title>{0} {1} | discord.com | Cloudflare</title></head>
+<body><h1>Error {0}</h1><p>{1}</p><p>Cloudflare Ray ID: 8f2b5c4d3e2a1b00</p></body>
+</html>
+"""
 
 
 def route_name(request: web.Request) -> str:
@@ -52,7 +59,8 @@ async def discord(request: web.Request, handler: Handler) -> web.StreamResponse:
     state.counts.requests[name] += 1
     response = await _with_faults(state, request, handler, name)
     state.counts.statuses[str(response.status)] += 1
-    response.headers.update(VIA)
+    if response.headers.get("Server") != _EDGE["Server"]:
+        response.headers.update(VIA)
     return response
 
 
@@ -97,19 +105,33 @@ async def _fault_response(
     """The answer that a fault gives instead."""
     match fault.kind:
         case "error":
-            return answer(ApiError(fault.status, fault.code, fault.message).body(), fault.status)
+            refusal = ApiError(fault.status, fault.code, fault.message, fault.errors)
+            return _from_edge(answer(refusal.body(), fault.status), fault)
         case "rate_limit":
-            return _too_many(fault.scope, fault.retry_after)
+            state.faults.prolong(fault)
+            return _from_edge(_too_many(fault.scope, fault.retry_after, fault.code), fault)
         case "black_hole":
             await state.faults.hold(fault)
         case "status" if fault.html:
             page = _HTML.format(fault.status, fault.message)
-            return web.Response(status=fault.status, text=page, content_type="text/html")
+            response = web.Response(status=fault.status, text=page, content_type="text/html")
+            return _from_edge(response, fault)
         case "status":
-            return answer({"message": fault.message, "code": 0}, fault.status)
+            return _from_edge(answer({"message": fault.message, "code": 0}, fault.status), fault)
     if request.transport is not None:  # drop, and the end of a black hole
         request.transport.abort()
     return web.Response(status=500)
+
+
+def _from_edge(response: web.Response, fault: Fault) -> web.Response:
+    """A response as Cloudflare gives it, if the fault is one of Cloudflare's."""
+    if fault.edge or fault.html:
+        for name in ("X-RateLimit-Scope", "X-RateLimit-Global"):
+            response.headers.pop(name, None)
+        response.headers.update(_EDGE)
+        if fault.status == HTTPStatus.TOO_MANY_REQUESTS and fault.kind == "status":
+            response.headers["Retry-After"] = str(math.ceil(fault.retry_after))
+    return response
 
 
 async def _limited(
@@ -126,11 +148,15 @@ async def _limited(
         if verdict is not None and not verdict.allowed:
             state.counts.rate_limited[f"{verdict.scope} {name}"] += 1
             state.events.put("rate_limited", {"request": name, "scope": verdict.scope})
-            response: web.StreamResponse = _too_many(verdict.scope, verdict.reset_after)
+            code = errors.DMS_TOO_FAST[0] if verdict.rule.bucket == "dms" else 0
+            response: web.StreamResponse = _too_many(verdict.scope, verdict.reset_after, code)
         else:
             response = await handler(request)
     except ApiError as refusal:
         response = answer(refusal.body(), refusal.status)
+        if refusal.retry_after is not None:
+            response.headers["Retry-After"] = str(math.ceil(refusal.retry_after))
+            response.headers["X-RateLimit-Scope"] = "user"
     except (TypeError, ValueError, AttributeError, LookupError) as odd:
         # A body of a shape that no route here has thought of: as loud as an unknown route.
         log.exception("%s", name)
@@ -160,14 +186,24 @@ def _headers(verdict: Verdict) -> dict[str, str]:
     }
 
 
-def _too_many(scope: str, after: float) -> web.Response:
+_WORDS: Final = dict(
+    [
+        errors.DMS_TOO_FAST,
+        errors.OLD_EDITS[1:],
+        errors.SLOW_MODE[1:],
+        (20028, "The write action you are performing on the channel has hit the write rate limit"),
+    ]
+)
+
+
+def _too_many(scope: str, after: float, code: int = 0) -> web.Response:
     after = math.ceil(after * 1000) / 1000
     is_global = scope == "global"
     body = {
-        "message": "You are being rate limited.",
+        "message": _WORDS.get(code, "You are being rate limited."),
         "retry_after": after,
         "global": is_global,
-    }
+    } | ({"code": code} if code else {})
     response = answer(body, 429)
     response.headers["Retry-After"] = str(math.ceil(after))
     response.headers["X-RateLimit-Scope"] = scope

@@ -29,6 +29,8 @@ async def add(request: web.Request) -> web.Response:
     """PUT the bot's reaction."""
     state = state_of(request)
     message = message_of(request, "read_message_history", "add_reactions")
+    if state.world.channels[message.channel_id].archived:
+        raise ApiError(*errors.ARCHIVED_THREAD)
     actions.react(state, message, state.world.bot, _emoji(request))
     return answer()
 
