@@ -1,4 +1,4 @@
-"""Runs the OpenAI stand-in: `python -m tests.servers.openai --key-file F`.
+"""Runs the OpenAI test server: `python -m tests.servers.openai --key-file F`.
 
 Prints one line when both listeners are open, logs one line a request (ids and numbers only),
 and stops at SIGTERM or SIGINT.
@@ -12,11 +12,12 @@ from pathlib import Path
 
 from aiohttp import web
 
-from .api import Api
-from .book import Book, Instructions
+from . import dialect
 from .control_app import ControlApp
 from .keys import Keys
 from .records import Pace
+from .server import Server
+from .state import Behavior, RequestLog
 
 GRACE = 0.5
 
@@ -35,10 +36,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--key-file", type=Path, required=True, help="one accepted key a line")
     parser.add_argument("--first", type=float, default=0, help="seconds before the first words")
     parser.add_argument("--delay", type=float, default=0, help="seconds between chunks")
+    parser.add_argument("--dialect", choices=dialect.names(), default="openai")
     return parser.parse_args()
 
 
-async def serve(api: Api, listen: tuple[str, int], control: tuple[str, int]) -> None:
+async def serve(server: Server, listen: tuple[str, int], control: tuple[str, int]) -> None:
     """Serve both listeners until a signal; port 0 takes a free one, and the line says which."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -46,7 +48,7 @@ async def serve(api: Api, listen: tuple[str, int], control: tuple[str, int]) -> 
         loop.add_signal_handler(number, stop.set)
     runners = []
     opened = []
-    for app, (host, port) in ((api.app(), listen), (ControlApp(api).app(), control)):
+    for app, (host, port) in ((server.app(), listen), (ControlApp(server).app(), control)):
         runner = web.AppRunner(
             app, handler_cancellation=True, access_log=None, shutdown_timeout=GRACE
         )
@@ -56,15 +58,15 @@ async def serve(api: Api, listen: tuple[str, int], control: tuple[str, int]) -> 
         name, number, *_ = runner.addresses[0]
         opened.append(f"http://{name}:{number}")
     print(f"openai: listening on {opened[0]}/v1, control on {opened[1]}", flush=True)
-    logging = asyncio.create_task(_log(api.book))
+    logging = asyncio.create_task(_log(server.log))
     await stop.wait()
     logging.cancel()
     for runner in runners:
         await runner.cleanup()
 
 
-async def _log(book: Book) -> None:
-    async for record in book.watch():
+async def _log(log: RequestLog) -> None:
+    async for record in log.watch():
         if record.ending != "open":
             print(
                 f"{record.id} {record.endpoint} {record.status} {record.ending}"
@@ -77,12 +79,12 @@ def main() -> int:
     """Run until told to stop; gives the exit code."""
     arguments = _arguments()
     keys = Keys(arguments.key_file)
-    instructions = Instructions()
-    instructions.pace = Pace(first=arguments.first, delay=arguments.delay)
+    behavior = Behavior()
+    behavior.pace = Pace(first=arguments.first, delay=arguments.delay)
     try:
         keys.ensure()
-        api = Api(keys, instructions, Book())
-        asyncio.run(serve(api, arguments.listen, arguments.control))
+        server = Server(keys, behavior, RequestLog(), arguments.dialect)
+        asyncio.run(serve(server, arguments.listen, arguments.control))
     except OSError as error:
         print(f"openai: {error}; is another loop running? `make loop-down`", file=sys.stderr)
         return 1

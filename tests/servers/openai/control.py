@@ -1,4 +1,4 @@
-"""The control API's client: what a test or the demo tells the OpenAI stand-in.
+"""The control API's client: what a test or the demo tells the OpenAI test server.
 
 async with OpenAIControl("http://127.0.0.1:7112") as openai:
     await openai.inject(Fault(kind=FaultKind.RATE_LIMIT, match="weather", count=1))
@@ -14,11 +14,21 @@ from typing import Any, Self, TypeVar
 import aiohttp
 from pydantic import BaseModel
 
-from .records import ActiveFault, Counts, Fault, FaultKind, Pace, Record, ScriptedAnswer
+from .records import (
+    ActiveFault,
+    Counts,
+    DialectChoice,
+    Fault,
+    FaultKind,
+    Pace,
+    Record,
+    ScriptedAnswer,
+)
 
 __all__ = [
     "ActiveFault",
     "Counts",
+    "DialectChoice",
     "Fault",
     "FaultKind",
     "OpenAIControl",
@@ -95,6 +105,10 @@ class OpenAIControl:
     async def models(self, *names: str) -> None:
         """Replace the models that there are."""
         await self._call("PUT", "/models", list(names))
+
+    async def speak(self, choice: DialectChoice) -> None:
+        """Speak this dialect from now on; the models are its models then."""
+        await self._call("PUT", "/dialect", choice.model_dump())
 
     async def pace(self, pace: Pace) -> None:
         """Set how fast answers come where nothing else is said."""

@@ -49,7 +49,7 @@ class Directives(Value):
         except ValidationError as error:
             first = error.errors()[0]
             what = f"The directive [[{found[-1]}]] was not understood: {first['loc']}"
-            raise ApiError(400, f"{what}: {first['msg']}.", code="directive") from error
+            raise ApiError("invalid", f"{what}: {first['msg']}.", code="directive") from error
 
 
 def _unescaped(match: re.Match[str]) -> str:

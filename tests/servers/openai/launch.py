@@ -50,4 +50,4 @@ def _addresses(process: subprocess.Popen[bytes], log: Path) -> tuple[str, str]:
         if found:
             return found[1], found[2]
         time.sleep(0.02)
-    raise RuntimeError(f"The OpenAI stand-in did not start: {log.read_text()}")
+    raise RuntimeError(f"The OpenAI test server did not start: {log.read_text()}")

@@ -1,12 +1,10 @@
 """POST /v1/moderations, small: text that says `[[flag=violence]]` is flagged for violence."""
 
 import re
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
+from . import schema
 from .errors import ApiError
-from .validation import Strict
 
 FLAG = re.compile(r"\[\[flag=([a-z/-]+)\]\]")
 NAMES = """
@@ -16,19 +14,15 @@ NAMES = """
 CATEGORIES = NAMES.split()
 
 
-class ModerationRequest(Strict):
-    """The body: text, or texts; images are not served."""
-
-    input: str | Annotated[list[str], Field(min_length=1)]
-    model: str = "omni-moderation-latest"
-
-
-def moderate(body: ModerationRequest) -> dict[str, Any]:
-    """Give a verdict for each text."""
-    texts = [body.input] if isinstance(body.input, str) else body.input
+def moderate(body: Any) -> dict[str, Any]:
+    """Give a verdict for each text; raises ApiError 400."""
+    given = schema.check("moderations", body)["input"]
+    texts = [given] if isinstance(given, str) else given
+    if not all(isinstance(text, str) for text in texts):
+        raise ApiError("invalid", "Pictures are not served here.", param="input")
     return {
         "id": "modr-000000000000",
-        "model": body.model,
+        "model": body.get("model", "omni-moderation-latest"),
         "results": [_verdict(text) for text in texts],
     }
 
@@ -36,7 +30,8 @@ def moderate(body: ModerationRequest) -> dict[str, Any]:
 def _verdict(text: str) -> dict[str, Any]:
     flags = set(FLAG.findall(text))
     if not flags <= set(CATEGORIES):
-        raise ApiError(400, f"Unknown category in [[flag=…]]: {sorted(flags)}.", code="directive")
+        message = f"Unknown category in [[flag=…]]: {sorted(flags)}."
+        raise ApiError("invalid", message, code="directive")
     return {
         "flagged": bool(flags),
         "categories": {name: name in flags for name in CATEGORIES},

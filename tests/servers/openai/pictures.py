@@ -2,13 +2,9 @@
 
 import base64
 import binascii
-from typing import Annotated, Any, Literal
-
-from pydantic import Field
+from typing import Any
 
 from .errors import ApiError
-from .records import Asked, Turn
-from .validation import Strict
 
 DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgwCBmKh1SgAAAABJRU5ErkJggg=="
 BEGINNINGS = {
@@ -40,25 +36,11 @@ def look(url: str, param: str) -> None:
 
 
 def _refused(code: str, what: str, param: str) -> ApiError:
-    return ApiError(400, f"The image {what}.", code=code, param=param)
-
-
-class ImagesRequest(Strict):
-    """The body of POST /v1/images/generations."""
-
-    model: str
-    prompt: Annotated[str, Field(min_length=1, max_length=32_000)]
-    n: Literal[1] | None = None
-    size: Literal["auto", "1024x1024", "1536x1024", "1024x1536"] | None = None
-    quality: Literal["auto", "low", "medium", "high"] | None = None
-
-    def asked(self) -> Asked:
-        """Give what was asked."""
-        return Asked(model=self.model, turns=(Turn(role="user", text=self.prompt),))
+    return ApiError("invalid", f"The image {what}.", code=code, param=param)
 
 
 def drawn() -> dict[str, Any]:
-    """Give the whole answer."""
+    """Give the whole answer of POST /v1/images/generations."""
     return {
         "created": 1735689600,
         "data": [{"b64_json": DOT}],

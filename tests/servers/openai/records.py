@@ -43,6 +43,13 @@ class FaultKind(StrEnum):
     FAILED = "failed"
     INCOMPLETE = "incomplete"
     CONTENT_FILTER = "content_filter"
+    # An answer that ends in an unusual way (Chat Completions).
+    EMPTY = "empty"
+    HTML = "html"
+    NO_FINISH = "no_finish"
+    FINISH_ERROR = "finish_error"
+    FINISH_UNKNOWN = "finish_unknown"
+    ONLY_REASONING = "only_reasoning"
     # An answer of its own kind.
     REFUSAL = "refusal"
 
@@ -77,7 +84,10 @@ class Pace(Value):
 
 
 class ScriptedAnswer(Value):
-    """What to answer where the last user text contains `match`; the newest that matches wins."""
+    """What to answer where the last user text contains `match`; the newest that matches wins.
+
+    With `status`, `text` is the response's body to the letter, of the type `content_type`.
+    """
 
     match: str
     text: str
@@ -85,6 +95,22 @@ class ScriptedAnswer(Value):
     delay: float | None = Field(default=None, ge=0)
     chunks: int | None = Field(default=None, ge=1)
     count: int | None = Field(default=None, ge=1)
+    status: int | None = None
+    content_type: str = "text/event-stream"
+
+
+class DialectChoice(Value):
+    """Which dialect is spoken (a file of dialects/), and what differs in this installation.
+
+    `context` is the models' context in tokens, `refuses` names further parameters that are refused,
+    `alternate` demands that roles take turns, `usage` says whether streams carry it.
+    """
+
+    name: str
+    context: int | None = Field(default=None, ge=1)
+    refuses: tuple[str, ...] = ()
+    alternate: bool = False
+    usage: Literal["asked", "always", "never"] | None = None
 
 
 class Turn(Value):

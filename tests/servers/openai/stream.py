@@ -1,6 +1,6 @@
 """Sends an answer piece by piece, and breaks it where a fault says so.
 
-What the events look like is the business of `Shape` (Responses or Chat Completions); when they
+What the events look like is the business of a `Writer` (Responses or Chat Completions); when they
 are sent, and how a stream ends, is the same for both and lies here.
 """
 
@@ -15,11 +15,13 @@ from typing import Any, NoReturn, Protocol
 from aiohttp import web
 
 from .answers import Answer
+from .dialect import Dialect
+from .errors import ApiError
 from .records import Fault, FaultKind
 
-Event = dict[str, Any]
+Event = dict[str, Any] | str  # a string is sent as it is
 
-# Faults that break a stream in the middle; the others begin or end one in another way.
+# Faults that break a stream in the middle.
 BREAKS = {
     FaultKind.STALL,
     FaultKind.CUT,
@@ -31,9 +33,11 @@ BREAKS = {
     FaultKind.INCOMPLETE,
     FaultKind.CONTENT_FILTER,
 }
+# Faults that end a whole answer in another way than with its end.
+ENDS = {FaultKind.NO_FINISH, FaultKind.FINISH_ERROR, FaultKind.FINISH_UNKNOWN}
 
 
-class Shape(Protocol):
+class Writer(Protocol):
     """How one API writes an answer as events."""
 
     named: bool  # whether events carry a name beside their data
@@ -44,33 +48,40 @@ class Shape(Protocol):
     def piece(self, text: str) -> Event:
         """Give the event for a piece of text."""
 
-    def end(self, reason: str) -> Iterable[Event | str]:
-        """Give the events after the text; a string is sent as it is.
+    def end(self, reason: str) -> Iterable[Event]:
+        """Give the events after the text.
 
-        `reason` is "completed", "incomplete", "content_filter", "failed" or "error_event".
+        `reason` is "completed", "incomplete", or a kind of fault.
         """
 
 
-class Stream:
+class StreamSender:
     """One streamed answer on one connection."""
 
     def __init__(
         self,
         request: web.Request,
         response: web.StreamResponse,
-        shape: Shape,
-        note: Callable[..., None],
+        writer: Writer,
+        dialect: Dialect,
+        update: Callable[..., None],
     ) -> None:
         self._request = request
         self._response = response
-        self._shape = shape
-        self._note = note
+        self._writer = writer
+        self._dialect = dialect
+        self._update = update
         self._sent: list[str] = []
 
     async def send(self, answer: Answer, fault: Fault | None) -> str:
         """Send all of it, or what the fault lets through; gives the record's ending."""
         await self._response.prepare(self._request)
-        for event in self._shape.begin():
+        if fault and fault.kind is FaultKind.EMPTY:
+            await self._response.write_eof()
+            return fault.kind.value
+        if self._dialect.streams.comment:
+            await self._write(f": {self._dialect.streams.comment}\n\n")
+        for event in self._writer.begin():
             await self._event(event)
         await asyncio.sleep(answer.first)
         breaks = fault if fault and fault.kind in BREAKS else None
@@ -82,13 +93,24 @@ class Stream:
             await self._piece(piece)
         if breaks:
             return await self._break(breaks)
+        if fault and fault.kind in ENDS:
+            return await self._end(fault.kind.value)
         return await self._end("incomplete" if answer.truncated else "completed")
 
+    @staticmethod
+    async def refuse(
+        request: web.Request, response: web.StreamResponse, dialect: Dialect, body: str
+    ) -> None:
+        """Tell an error as the one event of a stream, where the dialect does so."""
+        await response.prepare(request)
+        await response.write(_error_event(dialect, body).encode())
+        await response.write_eof()
+
     async def _piece(self, piece: str) -> None:
-        await self._event(self._shape.piece(piece))
+        await self._event(self._writer.piece(piece))
         now = {} if self._sent else {"first_text_at": time.time()}
         self._sent.append(piece)
-        self._note(text="".join(self._sent), chunks=len(self._sent), **now)
+        self._update(text="".join(self._sent), chunks=len(self._sent), **now)
 
     async def _break(self, fault: Fault) -> str:
         kind = fault.kind
@@ -103,31 +125,41 @@ class Stream:
             await self._write('data: {"type": "response.output_text.delta", "delt\n\n')
             await self._response.write_eof()
         elif kind is FaultKind.ERROR_OBJECT:
-            await self._event({"error": server_error_object()})
+            body = json.dumps({"error": server_error_object()})
+            await self._write(_error_event(self._dialect, body))
             await self._response.write_eof()
         else:
             await self._end(kind.value)
         return kind.value
 
     async def _end(self, reason: str) -> str:
-        # What counts for the record is what was sent, so it is noted before the last event:
-        # whoever sees the answer's end at the other side finds the record complete.
-        self._note(ending=reason, ended_at=time.time())
-        for event in self._shape.end(reason):
-            if isinstance(event, str):
-                await self._write(f"data: {event}\n\n")
-            else:
+        # What counts for the record is what was sent, so it is noted before the last event: a
+        # client that sees the answer's end finds the record complete.
+        self._update(ending=reason, ended_at=time.time())
+        if reason in {"error_event", "failed"} and not self._writer.named:
+            _, body, _ = self._dialect.tells(ApiError("stream_error"))
+            await self._write(_error_event(self._dialect, body))
+        else:
+            for event in self._writer.end(reason):
                 await self._event(event)
         await self._response.write_eof()
         return reason
 
     async def _event(self, event: Event) -> None:
-        name = f"event: {event['type']}\n" if self._shape.named and "type" in event else ""
+        if isinstance(event, str):
+            await self._write(f"data: {event}\n\n")
+            return
+        name = f"event: {event['type']}\n" if self._writer.named and "type" in event else ""
         data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
         await self._write(f"{name}data: {data}\n\n")
 
     async def _write(self, text: str) -> None:
         await self._response.write(text.encode())
+
+
+def _error_event(dialect: Dialect, body: str) -> str:
+    name = "event: error\n" if dialect.streams.error_event else ""
+    return f"{name}data: {body}\n\n"
 
 
 def server_error_object() -> dict[str, Any]:

@@ -2,19 +2,19 @@
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import models
 from .answers import tokens
 from .directives import Directives
-from .hosted_tools import Used, sources
+from .pictures import DOT
 from .records import Asked
-from .responses_request import ResponsesRequest
-from .stream import Event, server_error_object
+from .stream import server_error_object
+
+Event = dict[str, Any]
 
 
-class ResponsesShape:
+class ResponsesWriter:
     """One response, from `response.created` to its end."""
 
     named = True
@@ -22,16 +22,17 @@ class ResponsesShape:
     def __init__(
         self,
         number: int,
-        body: ResponsesRequest,
+        body: dict[str, Any],
         asked: Asked,
         directives: Directives,
         *,
+        reasons: bool,
         refusal: bool,
     ) -> None:
         searches = directives.search if "web_search" in asked.tools else 0
         draws = "image_generation" in asked.tools and bool(directives.draw or self.silent(asked))
-        self._used = Used(number, searches, draws=draws)
-        self._sources = sources(searches)
+        self._calls = _ToolCalls(number, searches, draws=draws)
+        self._sources = _pages(searches)
         self._silent = self.silent(asked)
         self._body = body
         self._asked = asked
@@ -41,7 +42,7 @@ class ResponsesShape:
         self._created = time.time()
         self._sequence = 0
         self._text = ""
-        self._thinks = models.reasons(asked.model)
+        self._thinks = reasons
 
     @staticmethod
     def silent(asked: Asked) -> bool:
@@ -50,7 +51,7 @@ class ResponsesShape:
 
     @property
     def _index(self) -> int:
-        return int(self._thinks) + len(self._used.items)
+        return int(self._thinks) + len(self._calls.items)
 
     def begin(self) -> Iterator[Event]:
         """Give what comes before any text; a reasoning model's first item is its reasoning."""
@@ -60,7 +61,7 @@ class ResponsesShape:
             item = self._reasoning()
             yield self._event("response.output_item.added", output_index=0, item=item)
             yield self._event("response.output_item.done", output_index=0, item=item)
-        yield from self._used.events(self._event, int(self._thinks))
+        yield from self._calls.events(self._event, int(self._thinks))
         if self._silent:
             return
         item = self._message("in_progress", content=[])
@@ -78,6 +79,8 @@ class ResponsesShape:
 
     def end(self, reason: str) -> Iterator[Event]:
         """Give the closing events and the final response."""
+        if reason == "no_finish":  # the stream is over, and nothing says so
+            return
         if reason == "error_event":
             error = server_error_object()
             yield self._event(
@@ -143,7 +146,7 @@ class ResponsesShape:
             return thoughts
         kept = "completed" if status == "completed" else "incomplete"
         said = [] if self._silent else [self._message(kept, content=[self._part(self._text)])]
-        return [*thoughts, *self._used.items, *said]
+        return [*thoughts, *self._calls.items, *said]
 
     def _response(self, status: str, reason: str = "") -> dict[str, Any]:
         body = self._body
@@ -158,25 +161,24 @@ class ResponsesShape:
             "completed_at": int(time.time()) if status == "completed" else None,
             "error": failed if status == "failed" else None,
             "incomplete_details": {"reason": why} if status == "incomplete" else None,
-            "instructions": body.instructions,
-            "max_output_tokens": body.max_output_tokens,
-            "model": body.model,
+            "instructions": body.get("instructions"),
+            "max_output_tokens": body.get("max_output_tokens"),
+            "model": body["model"],
             "output": self._output(status),
             "parallel_tool_calls": True,
             "previous_response_id": None,
-            "reasoning": (body.reasoning.model_dump() if body.reasoning else None)
-            or {"effort": None, "summary": None},
+            "reasoning": {"effort": None, "summary": None, **(body.get("reasoning") or {})},
             "service_tier": "default",
-            "store": body.store is not False,
-            "temperature": 1.0 if body.temperature is None else body.temperature,
+            "store": body.get("store") is not False,
+            "temperature": _default(body.get("temperature"), 1.0),
             "text": {"format": {"type": "text"}, "verbosity": "medium"},
             "tool_choice": {"type": self._asked.chosen} if self._asked.chosen else "auto",
-            "tools": [tool.model_dump(exclude_none=True) for tool in body.tools or ()],
-            "top_p": 1.0 if body.top_p is None else body.top_p,
-            "truncation": body.truncation or "disabled",
+            "tools": body.get("tools") or [],
+            "top_p": _default(body.get("top_p"), 1.0),
+            "truncation": body.get("truncation") or "disabled",
             "usage": self._usage() if status in {"completed", "incomplete"} else None,
-            "user": body.user,
-            "metadata": body.metadata or {},
+            "user": body.get("user"),
+            "metadata": body.get("metadata") or {},
         }
 
     def _usage(self) -> dict[str, Any]:
@@ -189,3 +191,52 @@ class ResponsesShape:
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": asked + said,
         }
+
+
+def _default(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
+
+
+def _pages(number: int) -> list[dict[str, Any]]:
+    """Give so many pages that an answer rests on."""
+    return [
+        {
+            "type": "url_citation",
+            "start_index": 0,
+            "end_index": 1,
+            "url": f"https://page-{page}.example/gulls?utm_source=openai",
+            "title": f"Page {page}",
+        }
+        for page in range(1, number + 1)
+    ]
+
+
+class _ToolCalls:
+    """What the hosted tools do for one answer: their items, and the events that build them.
+
+    A model here uses a tool where a directive (`search=N`, `draw=1`) or `tool_choice` says so, and
+    only if the request offers it.
+    """
+
+    def __init__(self, number: int, searches: int, *, draws: bool) -> None:
+        self.items: list[dict[str, Any]] = []
+        if searches:
+            action = {"type": "search", "query": "gulls", "queries": ["gulls"]}
+            call = {"id": f"ws_{number:012x}", "type": "web_search_call", "status": "completed"}
+            self.items.append({**call, "action": action})
+        if draws:
+            call = {"id": f"ig_{number:012x}", "type": "image_generation_call"}
+            form = {"status": "completed", "output_format": "png", "result": DOT}
+            self.items.append({**call, **form})
+
+    def events(self, event: Callable[..., Event], at: int) -> Iterator[Event]:
+        """Give the events of all of them; `at` is the index of the first."""
+        for index, item in enumerate(self.items, at):
+            kind = item["type"]
+            between = "searching" if kind == "web_search_call" else "generating"
+            steps = ("in_progress", between, "completed")
+            begun = {"id": item["id"], "type": kind, "status": "in_progress"}
+            yield event("response.output_item.added", output_index=index, item=begun)
+            for step in steps:
+                yield event(f"response.{kind}.{step}", output_index=index, item_id=item["id"])
+            yield event("response.output_item.done", output_index=index, item=item)

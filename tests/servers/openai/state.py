@@ -1,4 +1,4 @@
-"""Holds what the server was told to do (faults, scripted answers) and what happened (records)."""
+"""What the server was told to do (faults, scripted answers, pace) and the log of requests."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ from .records import (
 KEPT = 20_000
 
 
-class Instructions:
+class Behavior:
     """What to do: injected faults, scripted answers, the pace. Changed by the control API."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Instructions:
         return None
 
 
-class Book:
+class RequestLog:
     """What happened: one record for each request, the newest 20,000 of them."""
 
     def __init__(self) -> None:
@@ -105,8 +105,8 @@ class Book:
         self._put(record)
         return record
 
-    def note(self, record: Record, **changes: object) -> Record:
-        """Change a record and tell whoever watches; gives the new one."""
+    def update(self, record: Record, **changes: object) -> Record:
+        """Change a record and tell those who watch; gives the new one."""
         changed = record.model_copy(update=changes)
         self._put(changed)
         return changed
