@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from bot.answering import Answering
+from bot.observability import tasks
 
 if TYPE_CHECKING:
     from bot.answering import Kit
@@ -28,6 +29,6 @@ class Apologies:
         Whoever used a command is told always: Discord waits for a response.
         """
         if len(self.under_way) < _AT_ONCE or call.message.asked is not None:
-            sorry = asyncio.create_task(Answering(call, self._kit).apologise(error))
+            sorry = tasks.start(Answering(call, self._kit).apologise(error), "refusal")
             self.under_way.add(sorry)
             sorry.add_done_callback(self.under_way.discard)

@@ -21,6 +21,7 @@ from bot.credentials import mounted
 from bot.credentials.access import Access
 from bot.desk import Desk
 from bot.discord import gateway
+from bot.discord.backoff import ReconnectBackoff
 from bot.discord.catchup import CatchUp
 from bot.discord.channels import Channels
 from bot.discord.connection import Connection
@@ -34,15 +35,14 @@ from bot.limits.allowance import Allowance
 from bot.lists import Lists
 from bot.llm.model import OpenAIModel
 from bot.metrics import Metrics
+from bot.observability import tasks
 from bot.personas import files as persona_files
 from bot.reply.pace import Gate, Pace
 from bot.safety.guard import Guard
 from bot.safety.moderation import Moderation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import discord
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from bot.lease.memory import Keepsake
     from bot.settings.loading import Loaded
@@ -79,6 +79,7 @@ class App:
         def make(shard: int) -> Line:
             """Make one shard's session, and what it needs."""
             pulse = Pulse(metrics, siblings=pulses)
+            backoff = ReconnectBackoff()
             catchup = CatchUp(self.desk, gate, metrics, settings.work.catch_up_seconds)
             return Line(
                 pulse,
@@ -92,9 +93,12 @@ class App:
                         interactions=interactions,
                         shard=(shard, settings.discord.shards),
                         turnstile=turnstile,
+                        backoff=backoff,
+                        metrics=metrics,
                     ),
                     access.token,
                     pulse,
+                    backoff,
                     settings.http.heartbeat_seconds,
                 ),
                 catchup,
@@ -103,7 +107,7 @@ class App:
         turnstile = Turnstile(settings.discord.shards)
         self.lines = lines = Lines(settings.discord.shards, make, floor.speaking, metrics)
 
-        def client(guild_id: int | None) -> discord.Client | None:
+        def client(guild_id: int | None) -> gateway.Gateway | None:
             return lines.client(None if guild_id is None else floor.shard_of(guild_id))
 
         channels = Channels(client, metrics, gate, lines.logged_in)
@@ -181,17 +185,17 @@ class App:
         gateway.point_at(self.settings.discord)
         async with health.serving(self.settings.http, self.metrics, self.not_ready) as port:
             log.info("started", extra={"revision": self.settings.revision, "port": port})
-            async with asyncio.TaskGroup() as tasks:
+            async with tasks.Group() as group:
                 running = [
-                    tasks.create_task(mounted.watch(self.access.files)),
-                    *(tasks.create_task(keeper.run()) for keeper in self.access.keepers),
-                    tasks.create_task(self.lines.run()),
-                    tasks.create_task(self._warm()),
-                    tasks.create_task(self.floor.run(self.handover)),
-                    tasks.create_task(self.handover.look_again()),
+                    group.start(tasks.keep_running(work, name), name)
+                    for name, work in self._background()
                 ]
+                # Not kept running: a failure ends the process, and with it what they hold.
+                running.append(group.start(self.lines.run(), "sessions"))
+                running.append(group.start(self.floor.run(self.handover), "leadership"))
                 await self.stopping.wait()
-                leaving = tasks.create_task(self.floor.leave(self.settings.work.drain_seconds))
+                drain = self.settings.work.drain_seconds
+                leaving = group.start(self.floor.leave(drain), "release_leases")
                 await self.desk.drain()
                 await leaving
                 for task in running:
@@ -201,6 +205,14 @@ class App:
             await self.access.close()
             await self.floor.close()
         log.info("stopped")
+
+    def _background(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+        """Name the loops that go on after a failure."""
+        yield "mounted_files", lambda: mounted.watch(self.access.files)
+        for keeper in self.access.keepers:
+            yield "vault_poller", keeper.run
+        yield "load_model_client", self._warm
+        yield "handed_over", self.handover.look_again
 
     async def _warm(self) -> None:
         """Load the model's client after the login, not before: the first READY comes sooner so.
@@ -224,6 +236,7 @@ async def run(loaded: Loaded, environ: Mapping[str, str]) -> None:
         log.warning("unknown setting", extra={"problem": sentence})
     app = App(loaded, environ)
     loop = asyncio.get_running_loop()
+    tasks.watch_loop(loop)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, app.stopping.set)
     await app.run()

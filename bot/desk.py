@@ -17,6 +17,7 @@ from bot.lease.alone import Alone
 from bot.lease.overheard import Overheard
 from bot.lease.taken import Taken
 from bot.lists import Lists
+from bot.observability import tasks
 from bot.temper import Temper
 
 if TYPE_CHECKING:
@@ -249,7 +250,7 @@ class Desk:
     def _start(self, call: Call) -> None:
         answering = Answering(call, self._kit)
         paid = self._kit.allowance.set_aside(call)  # now: others are let in before the task runs
-        task = asyncio.create_task(self._answer(answering), name=f"answer {call.message.id}")
+        task = tasks.start(self._answer(answering), "answer")
         self._answering[task] = answering
         task.add_done_callback(self._done)
         task.add_done_callback(lambda _: paid())
@@ -268,8 +269,7 @@ class Desk:
         message = self._answering.pop(task).call.message
         self.taken.finish(self._floor.shard_of(message.guild_id), message.id)
         self._count()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("answering broke", exc_info=error)
+        if not task.cancelled() and task.exception() is not None:
             self._kit.metrics.answers.labels("broken").inc()
 
     def _count(self) -> None:

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from bot.observability import tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PREFIX = "discord_sky"
 _WAITS = (0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 240)
+
+
+class _TaskFailures(Collector):
+    """Failures of this process's background tasks."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Read them where they are counted."""
+        family = CounterMetricFamily(
+            f"{_PREFIX}_task_failures",
+            "Exceptions that nobody expected, by background task",
+            labels=["task"],
+        )
+        for name, count in tasks.failures.items():
+            family.add_metric([name], count)
+        yield family
 
 
 class Metrics:
@@ -15,6 +39,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
+        self.registry.register(_TaskFailures())
         self.build = self._gauge("build_info", "The commit that runs", "revision")
         self.unknown_settings = self._gauge("settings_unknown", "Keys that nothing reads")
 
@@ -60,6 +85,9 @@ class Metrics:
         )
 
         self.calls = self._counter("discord_calls", "Discord REST calls", "call", "outcome")
+        self.unreadable = self._counter(
+            "unreadable", "What Discord sent and could not be read, skipped, by what it was", "kind"
+        )
         self.presses = self._counter(
             "presses", "Buttons pressed, by which and how", "button", "outcome"
         )

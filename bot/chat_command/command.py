@@ -16,6 +16,7 @@ from bot.errors import BadSettings, CredentialMissing, UnknownPersona
 from bot.limits.allowance import Allowance
 from bot.llm.model import OpenAIModel
 from bot.metrics import Metrics
+from bot.observability import tasks
 from bot.personas import files as persona_files
 from bot.safety.guard import Guard
 from bot.safety.moderation import Moderation
@@ -78,7 +79,7 @@ class Chat:
 
     async def _begin(self) -> list[asyncio.Task[None]]:
         """Ask a vault for the key where there is one; it is asked while an answer is awaited."""
-        return [asyncio.create_task(keeper.run()) for keeper in self._access.keepers[1:]]
+        return [tasks.start(keeper.run(), "vault_poller") for keeper in self._access.keepers[1:]]
 
     async def _end(self, keepers: list[asyncio.Task[None]]) -> None:
         for task in keepers:

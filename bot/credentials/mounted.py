@@ -11,6 +11,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from bot.observability import tasks
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
@@ -53,9 +55,9 @@ async def watch(
                 log.warning("directory watch ended", extra={"error": type(error).__name__})
             await asyncio.sleep(compare_seconds)
 
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(compare())
-        tasks.create_task(notice())
+    async with tasks.Group() as group:
+        group.start(compare(), "mounted_files_compare")
+        group.start(notice(), "mounted_files_notice")
 
 
 async def _directory_changes(directories: set[Path]) -> AsyncIterator[object]:

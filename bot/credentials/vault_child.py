@@ -17,6 +17,7 @@ from typing import Any
 from bot import log
 from bot.credentials import azure_vault
 from bot.credentials.keyvault import VaultTrouble
+from bot.observability import tasks
 
 _log = logging.getLogger(__name__)
 
@@ -30,9 +31,9 @@ async def serve(url: str) -> None:
         lambda: asyncio.StreamReaderProtocol(questions), sys.stdin
     )
     try:
-        async with asyncio.TaskGroup() as answering:
+        async with tasks.Group() as answering:
             async for line in questions:
-                answering.create_task(_answer(vault, **json.loads(line)))
+                answering.start(_answer(vault, **json.loads(line)), "vault_question")
     finally:
         await vault.close()
 

@@ -15,6 +15,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from bot.credentials.keyvault import Secret, VaultTrouble, Version
+from bot.observability import tasks
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -93,7 +94,7 @@ class VaultProcess:
                     limit=_LONGEST,
                     start_new_session=True,  # Ctrl-C at a terminal is for the bot
                 )
-                self._running = asyncio.create_task(self._run(self._process))
+                self._running = tasks.start(self._run(self._process), "vault_process")
             assert self._process.stdin is not None
             self._process.stdin.write(json.dumps(question).encode() + b"\n")
             await self._process.stdin.drain()
@@ -117,7 +118,7 @@ class VaultProcess:
     async def _line(self, process: Process) -> bytes:
         """Wait for an answer; nothing if the process ended, or nobody asks any more."""
         assert process.stdout is not None
-        reading = asyncio.ensure_future(process.stdout.readline())
+        reading = tasks.start(process.stdout.readline(), "vault_answer")
         try:
             while not (await asyncio.wait([reading], timeout=self._lingers))[0]:
                 if not self._waiting:

@@ -14,6 +14,7 @@ from bot.lease.kubernetes import KubernetesShelf
 from bot.lease.locked_file import FileShelf
 from bot.lease.timing import Timing
 from bot.messages import shard_of
+from bot.observability import tasks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,11 +87,17 @@ class Floor:
         """Hold or wait, for every shard, until cancelled."""
         for shard in range(self._shards):
             self._leases[shard] = Lease(shard, self._shelf, self._timing, speaker)
-        self._running = [asyncio.create_task(each.run()) for each in self._leases.values()]
+        self._running = [
+            tasks.start(tasks.keep_running(each.run, "lease"), "lease")
+            for each in self._leases.values()
+        ]
         try:
             while True:
                 self._measure()
-                await self._share()
+                try:
+                    await self._share()
+                except Exception as error:  # noqa: BLE001  # the next time may go well
+                    tasks.report("share_shards", error)
                 await asyncio.sleep(1)
         finally:
             await self._rest()

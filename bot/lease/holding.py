@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from bot.lease.record import FOR, WANTED, Fate, LeaseAway, LeaseChanged, Record
 from bot.lease.speaker import How
+from bot.observability import tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +98,7 @@ class Lease:
 
     async def run(self) -> None:
         """Renew or look, again and again, until cancelled."""
-        fence = asyncio.create_task(self._fence())
+        fence = tasks.start(tasks.keep_running(self._fence, "fence"), "fence")
         try:
             while True:
                 pause = await self.step()
@@ -118,6 +119,10 @@ class Lease:
             self._reached()  # somebody was quicker: look again
         except (LeaseAway, TimeoutError) as error:
             self._away(str(error) or "the API server does not answer")
+            return self._timing.retry if held else self._timing.look
+        except Exception as error:  # noqa: BLE001  # whatever it is, the next time may go well
+            tasks.report("lease", error)
+            self._away(f"it cannot be understood ({type(error).__name__})")
             return self._timing.retry if held else self._timing.look
         else:
             self._reached()

@@ -20,6 +20,7 @@ from bot.llm import provider_errors
 from bot.llm.asking import Asking, Spoken, exchange
 from bot.llm.breaker import Breaker
 from bot.llm.streams import Api, Chat, Responses
+from bot.observability import tasks
 from bot.usage import reckoned
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class OpenAIModel:
         """Load the library and make the client, in a thread: half a second's work at full speed."""
         if self._client is None:
             if self._warming is None:
-                self._warming = asyncio.create_task(asyncio.to_thread(self._make))
+                self._warming = tasks.start(asyncio.to_thread(self._make), "load_model_client")
             self._client = await asyncio.shield(self._warming)
         return self._client
 

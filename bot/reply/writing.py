@@ -21,6 +21,7 @@ from bot.errors import (
     TooBusy,
     Unsaid,
 )
+from bot.observability import tasks
 from bot.reply.blank import is_blank
 from bot.reply.pages import Pages
 from bot.reply.split import open_fence
@@ -106,7 +107,7 @@ class Reply:
         (`unasked`) and have read nothing yet. Raises Unsaid if Discord does not take the answer.
         """
         with self._pace.answering(self._channel_id):
-            self._writing = asyncio.create_task(writing)
+            self._writing = tasks.start(writing, "model_stream")
             if self._stopped:
                 self._writing.cancel()
             try:
@@ -135,8 +136,8 @@ class Reply:
             await asyncio.wait({writing}, timeout=self._pace.edit_gap(self._channel_id))
 
     async def _wait_for_words(self, writing: asyncio.Task[None]) -> None:
-        typing = asyncio.create_task(self._type())
-        spoke = asyncio.create_task(self._spoke.wait())
+        typing = tasks.start(self._type(), "typing")
+        spoke = tasks.start(self._spoke.wait(), "first_words")
         try:
             await asyncio.wait({writing, spoke}, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from bot.errors import BannedWord, SkyError
+from bot.observability import tasks
 from bot.safety.banned import Banned, Hiding
 from bot.safety.links import Unmasking
 
@@ -59,8 +60,8 @@ class Guard:
         filtered = _Filtered(checked.feed, self._banned, self._metrics)
         failed: Exception | None = None
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(checked.run())
+            async with tasks.Group() as group:
+                group.start(checked.run(), "moderation")
                 try:
                     yield filtered.feed
                 except SkyError as error:

@@ -335,3 +335,27 @@ async def test_a_lease_is_given_to_who_asks_when_everything_taken_is_finished(tw
     assert two.old.told == [How.LET_GO, "gave"]
     assert two.new.told == [How.LET_GO]
     assert two.new.lease.kept_for == ""
+
+
+async def test_an_answer_that_nobody_understands_is_an_outage_and_not_the_end(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lightkube raises a ValueError where the API server answers with a page of HTML."""
+    paper, clock = Paper(), Clock()
+    holder = Process("a", paper, clock)
+    await holder.lease.step()
+    assert holder.speaking
+
+    async def odd(*_: object) -> Record:
+        raise ValueError("Expecting value")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(holder.shelf, "write", odd)
+        await holder.lease.step()
+    assert "ValueError" in holder.lease.trouble
+    assert next(each.getMessage() for each in caplog.records) == "task failed"
+
+    await holder.lease.step()
+
+    assert holder.lease.trouble == ""
+    assert holder.speaking
