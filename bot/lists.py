@@ -46,7 +46,7 @@ class Lists:
                 return "direct_messages"
         elif self._bars_place(place):
             return "place"
-        return "person" if self._bars_person(author) else None
+        return "person" if self._bars_person(author, direct=direct) else None
 
     def _bars_place(self, place: Place) -> bool:
         servers, categories, channels = self._blocked_places
@@ -62,15 +62,18 @@ class Lists:
         named = _meet(self._channels, place.channels)
         return not named and not _meet(self._categories, place.categories)
 
-    def _bars_person(self, author: Author) -> bool:
-        """Judge by id and roles. Without known roles (a direct message) nobody has an allowed one.
+    def _bars_person(self, author: Author, *, direct: bool) -> bool:
+        """Judge by id and roles. In a direct message nobody has roles.
 
-        A bot is on a list of its own, which is why the lists of people do not ask about it.
+        Elsewhere somebody whose roles are unknown may have a blocked one, and is barred. A bot is
+        on a list of its own, which is why the lists of people do not ask about it.
         """
         if author.bot:
             return False
         person, roles = str(author.id), author.roles or ()
         if person in self._blocked_people or _meet(self._blocked_roles, roles):
+            return True
+        if author.roles is None and not direct and self._blocked_roles:
             return True
         if not self._people and not self._roles:
             return False

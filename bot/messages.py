@@ -87,7 +87,8 @@ class Message:
     the message that this one replies to, in `replies_in` (None: the same channel). `names` are
     those whom the text mentions, by id. `forwarded` is the text of a message that was forwarded
     with this one; its attachments are among `attachments`. `thread_of` is the channel that the
-    thread hangs in, in which this was written. `role_ids` are the writer's.
+    thread hangs in, in which this was written. `role_ids` are the writer's, None where Discord did
+    not say. What is not `readable` stands for a message that could not be parsed.
     """
 
     id: int
@@ -104,7 +105,8 @@ class Message:
     attachments: tuple[Attachment, ...] = ()
     forwarded: str = ""
     thread_of: int | None = None
-    role_ids: tuple[int, ...] = ()
+    role_ids: tuple[int, ...] | None = None
+    readable: bool = True
     asked: Asked | None = None
 
     @property

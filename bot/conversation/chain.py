@@ -1,7 +1,7 @@
 """Which messages led to a call: the chain of replies, or where none leads, the channel's newest.
 
 A thread hangs on a message of its parent channel, so that one belongs to what is said in the
-thread. Nothing is read in a channel that the caller cannot see.
+thread. Nothing is read in a channel whose history the caller cannot read, its own included.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ _SECONDS = 3.0  # an answer without its oldest turns is better than a late one
 _LINKS = 3  # that are followed
 _LINK = re.compile(r"https://(?:\w+\.)?discord(?:app)?\.com/channels/(\d+)/(\d+)/(\d+)")
 _UNSEEN = "I left out what lies in a channel that you can't see."
+_NO_HISTORY = "You can't read the history of this channel, so I left it out."
+_UNREADABLE = "I left out a message that I could not read."
 _UNREAD_LINK = "I did not read a message that you link to: it is gone, or not for you or me to see."
 
 
@@ -38,8 +40,8 @@ class History(Protocol):
     async def recent(self, channel_id: int, before: int, most: int) -> list[Message] | None:
         """List the newest messages before one, oldest first; None if that fails."""
 
-    def may_read(self, message: Message, channel_id: int) -> bool:
-        """Whether the writer of `message` can read in another channel; False if unknown."""
+    async def may_read(self, message: Message, channel_id: int) -> bool:
+        """Whether the writer of `message` can read the history of a channel; False if unknown."""
 
 
 @dataclass(slots=True)
@@ -79,6 +81,7 @@ class _Reader:
         self._recall = recall
         self._history = history
         self._limits = limits
+        self._readable: dict[int, bool] = {}  # channels, for the caller
 
     async def read(self) -> None:
         """Follow the replies, or read the channel; then the message that a thread hangs on."""
@@ -111,6 +114,9 @@ class _Reader:
 
     async def _read_channel(self) -> None:
         call, most = self._call, self._limits.history
+        if not await self._may_read(call.channel_id):
+            self._remark(_NO_HISTORY)
+            return
         found = self._recall.recent(call.channel_id, call.id, most)
         if found is None:
             listed = await self._history.recent(call.channel_id, call.id, most)
@@ -119,7 +125,9 @@ class _Reader:
                 return
             self._recall.follow(call.channel_id, listed)
             found = self._recall.recent(call.channel_id, call.id, most)
-        newest_first = [each for each in reversed(found or ()) if each.ordinary]
+        if not all(each.readable for each in found or ()):
+            self._remark(_UNREADABLE)
+        newest_first = [each for each in reversed(found or ()) if each.ordinary and each.readable]
         own = takewhile(lambda each: each.author.id == call.author.id, newest_first)
         self._chain.messages += newest_first
         self._chain.meant += own
@@ -139,8 +147,7 @@ class _Reader:
             here = int(guild) == self._call.guild_id
             found = await self._find(int(channel), int(message), tell=False) if here else None
             if found is None:
-                if _UNREAD_LINK not in self._chain.remarks:
-                    self._chain.remarks.append(_UNREAD_LINK)
+                self._remark(_UNREAD_LINK)
             else:
                 self._chain.linked.append(found)
 
@@ -149,13 +156,26 @@ class _Reader:
             return None
         found = self._recall.get(message_id)
         for place in {channel_id, found.channel_id if found else channel_id}:
-            if place != self._call.channel_id and not self._history.may_read(self._call, place):
+            if not await self._may_read(place):
                 if tell:
-                    self._chain.remarks.append(_UNSEEN)
+                    self._remark(_NO_HISTORY if place == self._call.channel_id else _UNSEEN)
                 return None
         if found is None:
             found = await self._fetch(channel_id, message_id)
+        if found is not None and not found.readable:
+            self._remark(_UNREADABLE)
+            return None
         return found
+
+    async def _may_read(self, channel_id: int) -> bool:
+        if channel_id not in self._readable:
+            may = await self._history.may_read(self._call, channel_id)
+            self._readable[channel_id] = may
+        return self._readable[channel_id]
+
+    def _remark(self, sentence: str) -> None:
+        if sentence not in self._chain.remarks:
+            self._chain.remarks.append(sentence)
 
     async def _fetch(self, channel_id: int, message_id: int) -> Message | None:
         try:

@@ -37,7 +37,7 @@ class Invocation:
     lacking: tuple[str, ...] = ()
     manages: bool = False
     target: int | None = None
-    role_ids: tuple[int, ...] = ()
+    role_ids: tuple[int, ...] | None = None
 
     @property
     def direct(self) -> bool:
@@ -67,7 +67,7 @@ def read(interaction: discord.Interaction) -> Invocation:
         lacking=tuple(_lacking(interaction)),
         manages=interaction.permissions.manage_guild or interaction.permissions.administrator,
         target=_target(data, interaction.channel_id),
-        role_ids=tuple(role.id for role in getattr(interaction.user, "roles", ())),
+        role_ids=values.role_ids(interaction.user),
     )
 
 

@@ -1,6 +1,6 @@
 """The roles of who wrote a message that was read from the REST API, which leaves them out.
 
-They are asked for only where a list of the settings depends on them, and once for each person.
+They are asked for only where something depends on them, and once for each person.
 """
 
 from __future__ import annotations
@@ -12,21 +12,30 @@ from typing import TYPE_CHECKING
 import aiohttp
 import discord
 
-from bot.discord import values
+from bot.discord import compat, values
 
 if TYPE_CHECKING:
+    from bot.discord.gateway import Gateway
     from bot.messages import Author, Message
 
 _SECONDS = 10.0
-_FAILURES = (aiohttp.ClientError, OSError, TimeoutError, RuntimeError, discord.HTTPException)
+_FAILURES = (
+    aiohttp.ClientError,
+    OSError,
+    TimeoutError,
+    RuntimeError,
+    discord.HTTPException,
+    compat.UnreadableResponse,
+    ValueError,
+)
 
 
 class Roles:
-    """Looks members up through one client. Who cannot be found keeps having no known role."""
+    """Looks members up through one client. The roles of who cannot be found stay unknown."""
 
-    def __init__(self, client: discord.Client) -> None:
+    def __init__(self, client: Gateway) -> None:
         self._client = client
-        self._found: dict[tuple[int | None, int], tuple[Author, tuple[int, ...]]] = {}
+        self._found: dict[tuple[int | None, int], tuple[Author, tuple[int, ...] | None]] = {}
 
     async def fill(self, message: Message) -> Message:
         """Return `message` with its writer's roles."""
@@ -36,13 +45,14 @@ class Roles:
         author, role_ids = self._found[key]
         return replace(message, author=author, role_ids=role_ids)
 
-    async def _look_up(self, message: Message) -> tuple[Author, tuple[int, ...]]:
+    async def _look_up(self, message: Message) -> tuple[Author, tuple[int, ...] | None]:
         guild = self._client.get_guild(message.guild_id or 0)
         if guild is None:
             return message.author, message.role_ids
         try:
             async with asyncio.timeout(_SECONDS):
-                member = await guild.fetch_member(message.author.id)
+                fetch = guild.fetch_member(message.author.id)
+                member = await compat.request(self._client, self._client.rest, fetch)
         except _FAILURES:
             return message.author, message.role_ids
-        return values.author(member), tuple(role.id for role in member.roles)
+        return values.author(member), values.role_ids(member)

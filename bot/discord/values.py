@@ -8,6 +8,7 @@ import discord
 
 from bot.commands import buttons
 from bot.commands.quoting import unquote
+from bot.discord import compat
 from bot.messages import Asked, Attachment, Author, Message, Place
 from bot.well_formed import well_formed
 
@@ -21,6 +22,12 @@ def read(message: discord.Message) -> Message:
     """
     plain = _plain(message)
     return _question(message, plain) or plain
+
+
+def unreadable(message: discord.Message) -> Message:
+    """Stand for a message of which nothing but its place is read."""
+    nobody = Author(0, "")
+    return Message(message.id, message.channel.id, nobody, "", readable=False)
 
 
 def _plain(message: discord.Message) -> Message:
@@ -43,7 +50,8 @@ def _plain(message: discord.Message) -> Message:
         attachments=tuple(map(_attachment, _attached(message))),
         forwarded=well_formed("\n".join(each.content for each in message.message_snapshots)),
         thread_of=channel.parent_id if isinstance(channel, discord.Thread) else None,
-        role_ids=tuple(role.id for role in getattr(message.author, "roles", ())),
+        role_ids=role_ids(message.author),
+        readable=not isinstance(message, compat.UnreadableMessage),
     )
 
 
@@ -65,7 +73,7 @@ def _question(message: discord.Message, plain: Message) -> Message | None:
         text=quoted.topic,
         ordinary=True,
         replies_to=quoted.target,
-        role_ids=(),  # those of the bot, which wrote it, are not the asker's
+        role_ids=None,  # those of the bot, which wrote it, are not the asker's
         asked=Asked(message.author.id, metadata.id, quoted.persona, quoted.image),
     )
 
@@ -119,10 +127,22 @@ def _named(thing: discord.Guild | discord.abc.GuildChannel | discord.Thread) -> 
 
 def author(user: discord.User | discord.Member) -> Author:
     """Take from a user what the bot needs of them."""
-    roles: tuple[str, ...] | None = None
-    if isinstance(user, discord.Member):
-        roles = tuple(each for role in user.roles for each in (str(role.id), role.name.casefold()))
-    return Author(user.id, well_formed(user.display_name), user.bot, roles)
+    return Author(user.id, well_formed(user.display_name), user.bot, _roles(user))
+
+
+def role_ids(user: discord.User | discord.Member) -> tuple[int, ...] | None:
+    """Give the ids of somebody's roles; None where Discord did not say which they are."""
+    return compat.role_ids(user) if isinstance(user, discord.Member) else None
+
+
+def _roles(user: discord.User | discord.Member) -> tuple[str, ...] | None:
+    """Name somebody's roles as settings do; None where one of them is not known by its name."""
+    if not isinstance(user, discord.Member):
+        return None
+    known = {role.id: role.name.casefold() for role in user.roles}
+    if not known.keys() >= set(compat.role_ids(user)):
+        return None
+    return tuple(each for role_id, name in known.items() for each in (str(role_id), name))
 
 
 def _attached(message: discord.Message) -> list[discord.Attachment]:

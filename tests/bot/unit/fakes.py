@@ -42,7 +42,7 @@ class Archive:
         there = [m for m in self.messages.values() if m.channel_id == channel_id and m.id < before]
         return sorted(there, key=lambda message: message.id)[-most:]
 
-    def may_read(self, message: Message, channel_id: int) -> bool:
+    async def may_read(self, message: Message, channel_id: int) -> bool:
         """Whether people see a channel."""
         del message
         return channel_id not in self.unseen

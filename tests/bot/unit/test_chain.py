@@ -176,3 +176,32 @@ async def test_a_link_into_another_server_is_not_read() -> None:
 
     assert found.linked == []
     assert archive.asked == [(GENERAL, 9)]
+
+
+async def test_nothing_is_read_where_the_caller_may_not_read_the_history() -> None:
+    recall = Recall()
+    recall.follow(GENERAL, [said(1), said(2)])
+    archive = Archive(said(1), said(2), unseen=frozenset({GENERAL}))
+
+    for call in (said(9), said(9, replies_to=1)):
+        for known in (Recall(), recall):
+            found = await followed(call, archive, recall=known)
+
+            assert (found.messages, found.meant) == ([], [])
+            assert found.remarks == [
+                "You can't read the history of this channel, so I left it out."
+            ]
+    assert archive.asked == []
+
+
+async def test_a_message_that_cannot_be_read_is_left_out_and_said_to_be() -> None:
+    odd = replace(said(2), readable=False)
+    archive = Archive(said(1), odd, said(3))
+
+    listed = await followed(said(9), archive)
+    replied = await followed(said(9, replies_to=2), archive)
+
+    assert ids(listed) == [3, 1]
+    assert ids(replied) == []
+    for found in (listed, replied):
+        assert found.remarks == ["I left out a message that I could not read."]

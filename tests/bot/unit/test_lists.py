@@ -39,6 +39,8 @@ ELSEWHERE = Place(("6", "meadow"), ("30", "help"), ())
         ({"allow_roles": ["pilots"], "allow_users": [2]}, GUEST, THREAD, None),
         ({"allow_roles": ["pilots"]}, HIDDEN, THREAD, "person"),
         ({"block_roles": [70]}, ADA, THREAD, "person"),
+        ({"block_roles": [70]}, GUEST, THREAD, None),
+        ({"block_roles": [70]}, HIDDEN, THREAD, "person"),  # unknown is not none
         ({"block_users": [1], "allow_users": [1]}, ADA, THREAD, "person"),
         ({"allow_users": [2]}, ADA, THREAD, "person"),
         ({}, PARROT, THREAD, "bot"),

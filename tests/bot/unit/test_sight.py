@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -70,6 +71,15 @@ def test_roles_and_overwrites_decide_as_on_discord(
     place: Any, writer: Message, *, seen: bool
 ) -> None:
     assert may_read(place, writer, HALL) is seen
+
+
+def test_unknown_roles_are_not_taken_for_none() -> None:
+    """A message from the REST API tells no roles: one that is denied the channel may be among."""
+    unknown = replace(said(ADA), role_ids=None)
+
+    assert not may_read(server({CREW: HIDDEN}), unknown, HALL)
+    assert not may_read(server({}), unknown, HALL)
+    assert may_read(server({}), replace(said(OWNER), role_ids=None), HALL)
 
 
 def test_what_cannot_be_known_is_not_read() -> None:
