@@ -24,13 +24,15 @@ from typing import TYPE_CHECKING
 import aiohttp
 import discord
 
-from bot.discord import places, values
+from bot.discord import compat, places, values
 from bot.discord.roles import Roles
+from bot.observability import tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from bot.desk import Desk
+    from bot.discord.gateway import Gateway
     from bot.messages import Message
     from bot.metrics import Metrics
     from bot.reply.pace import Gate
@@ -44,7 +46,14 @@ _DIRECT_CHANNELS = 200  # remembered
 _ATTEMPTS = 3
 _AGAIN_SECONDS = 15.0
 _CLOCKS_DIFFER = timedelta(seconds=60)
-_TRANSIENT = (aiohttp.ClientError, OSError, TimeoutError, discord.HTTPException)
+_TRANSIENT = (
+    aiohttp.ClientError,
+    OSError,
+    TimeoutError,
+    discord.HTTPException,
+    compat.UnreadableResponse,
+    ValueError,
+)
 
 
 class CatchUp:
@@ -73,7 +82,7 @@ class CatchUp:
         self._suspect_from: int | None = None  # and so may all be that are newer than this
         self._direct: OrderedDict[int, None] = OrderedDict()
         self._overheard: dict[int, int | None] = {}  # channels to look into, with their servers
-        self._client: discord.Client | None = None
+        self._client: Gateway | None = None
         self._due = asyncio.Event()
 
     def heard(self, message_id: int, direct_channel: int | None) -> None:
@@ -100,7 +109,7 @@ class CatchUp:
         """Note that Discord has sent again what was missed."""
         self._gap = None
 
-    def known(self, client: discord.Client) -> None:
+    def known(self, client: Gateway) -> None:
         """Note that `client` is READY and knows its servers."""
         self._client = client
         self._since = max((last for _, last in places.channels(client)), default=0)
@@ -176,10 +185,15 @@ class CatchUp:
             client = self._client
             if client is None or client.is_closed() or not speaking():
                 continue  # whatever changes that sets the event again
-            if not await self.run(client):
+            try:
+                whole = await self.run(client)
+            except Exception as error:  # noqa: BLE001  # the next time may go well
+                tasks.report("backfill", error)
+                whole = False
+            if not whole:
                 asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._due.set)
 
-    async def run(self, client: discord.Client) -> bool:
+    async def run(self, client: Gateway) -> bool:
         """Take what was missed since the gap began; `client` is READY and knows its servers."""
         newest = max((last for _, last in places.channels(client)), default=0)
         marks = [mark for mark in (self._gap, self._owed) if mark is not None]
@@ -195,8 +209,13 @@ class CatchUp:
             async with at_once:
                 return await self._read(client, channel, since)
 
-        found = await asyncio.gather(*map(read, missed))
-        await self._take(client, [message for each in found for message in each or []])
+        try:
+            found = await asyncio.gather(*map(read, missed))
+            await self._take(client, [message for each in found for message in each or []])
+        except Exception:
+            self.owe(min(marks))  # a defect of ours loses nothing: it is all looked at again
+            self._due.clear()
+            raise
         whole, self._reading = None not in found, None
         if not whole:
             self.owe(min(marks))
@@ -204,7 +223,7 @@ class CatchUp:
         log.info("caught up", extra={"channels": len(missed), "complete": whole})
         return whole
 
-    def _places(self, client: discord.Client, since: int) -> list[discord.PartialMessageable]:
+    def _places(self, client: Gateway, since: int) -> list[discord.PartialMessageable]:
         """List where something may have been missed since then."""
         found: dict[int, int | None] = {
             where: guild for (where, guild), last in places.channels(client) if last > since
@@ -223,7 +242,7 @@ class CatchUp:
             self._direct.popitem(last=False)
 
     async def _read(
-        self, client: discord.Client, channel: discord.PartialMessageable, since: int
+        self, client: Gateway, channel: discord.PartialMessageable, since: int
     ) -> list[discord.Message] | None:
         """Read one channel; None if it could not be read and may be later."""
         for attempt in range(1, _ATTEMPTS + 1):
@@ -244,7 +263,7 @@ class CatchUp:
                 await asyncio.sleep(attempt)
         return None
 
-    async def _take(self, client: discord.Client, found: list[discord.Message]) -> None:
+    async def _take(self, client: Gateway, found: list[discord.Message]) -> None:
         """Take what has no answer, oldest first; what is too old for that is counted."""
         me = client.user.id if client.user else 0
         answers = places.answers(found, me)
@@ -254,15 +273,20 @@ class CatchUp:
             parts = answers.get(message.id, [])
             if parts and not self._broken_off(message, parts[-1]):
                 continue
-            if message.id < oldest:
-                self._pass_over(message, me)
+            try:
+                read = values.read(message)
+                if message.id < oldest:
+                    self._pass_over(read, me)
+                    continue
+                if not read.readable:
+                    continue
+                if self._desk.needs_roles(read, me):
+                    read = await roles.fill(read)
+            except Exception as error:  # noqa: BLE001  # one message costs nothing but itself
+                self._skip(message, error)
                 continue
-            replaces = tuple(part.id for part in parts)
-            read = values.read(message)
-            if self._desk.needs_roles(read, me):
-                read = await roles.fill(read)
             await self._desk.room()
-            if self._desk.missed(read, me, replaces):
+            if self._desk.missed(read, me, tuple(part.id for part in parts)):
                 self._metrics.caught_up.labels("ended" if parts else "answered").inc()
 
     def _broken_off(self, question: discord.Message, newest: discord.Message) -> bool:
@@ -271,8 +295,13 @@ class CatchUp:
         act = values.state(newest)
         return act == "stop" or (act is None and suspect)
 
-    def _pass_over(self, message: discord.Message, me: int) -> None:
-        if self._desk.calls(values.read(message), me):
+    def _skip(self, message: discord.Message, error: Exception) -> None:
+        self._metrics.unreadable.labels("message").inc()
+        ids = {"id": message.id, "channel_id": message.channel.id}
+        log.warning("unreadable, skipped", extra={**ids, "error": type(error).__name__})
+
+    def _pass_over(self, message: Message, me: int) -> None:
+        if self._desk.calls(message, me):
             self._metrics.caught_up.labels("too_old").inc()
             log.warning("left unanswered", extra={"message_id": message.id, "reason": "too_old"})
 

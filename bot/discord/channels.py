@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, TypeVar
+import logging
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
 import discord
 
-from bot.discord import posts, sight, values
+from bot.discord import compat, posts, sight, values
+from bot.discord.roles import Roles
 from bot.errors import DiscordDown, MayNotSpeak, PlaceGone, Unsaid
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
+    from bot.discord.gateway import Gateway
     from bot.messages import Message, Post
     from bot.metrics import Metrics
     from bot.reply.pace import Gate
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 _ATTEMPT_SECONDS = 30.0  # longer than the longest wait for a place in a channel's limit
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -46,7 +51,7 @@ class Channels:
 
     def __init__(
         self,
-        client: Callable[[int | None], discord.Client | None],
+        client: Callable[[int | None], Gateway | None],
         metrics: Metrics,
         gate: Gate,
         logged_in: Callable[[], Awaitable[object]],
@@ -65,7 +70,10 @@ class Channels:
             fail_if_not_exists=False,  # a deleted question still gets its answer
         )
 
-        async def call(client: discord.Client) -> int:
+        async def look(client: Gateway) -> tuple[int] | None:
+            return await self._sent(client, to, post, nonce, channel_id)
+
+        async def call(client: Gateway) -> int:
             place = client.get_partial_messageable(channel_id, guild_id=to.guild_id)
             new = posts.new(post)
             if channel_id == to.channel_id:
@@ -77,12 +85,34 @@ class Channels:
                     raise
                 self._metrics.calls.labels("send", "no_history").inc()
                 sent = await place.send(nonce=nonce, **posts.new(post))
+            if isinstance(sent, compat.UnreadableMessage):
+                return sent.id
             if sent.content.strip() != post.text.strip():
                 # The nonce found what another pod had sent before it was killed.
                 await sent.edit(**posts.changes(post, None))
             return sent.id
 
-        return await self._ask("send", call, _PATIENT_SEND)
+        return await self._ask("send", call, _PATIENT_SEND, lost=look)
+
+    async def _sent(
+        self, client: Gateway, to: Message, post: Post, nonce: str, channel_id: int
+    ) -> tuple[int] | None:
+        """Find what was just sent, by its nonce, or as Discord need not tell that, by its words."""
+        me = client.user.id if client.user else 0
+        place = client.get_partial_messageable(channel_id, guild_id=to.guild_id)
+        after = discord.Object(to.id)
+        newest = place.history(limit=_ANSWER_LIES_WITHIN, after=after, oldest_first=False)
+        own = [each async for each in newest if each.author.id == me]
+        named = (each.id for each in own if str(each.nonce) == nonce)
+        alike = (
+            each.id
+            for each in own
+            if each.nonce is None
+            and each.content.strip() == post.text.strip()
+            and (channel_id != to.channel_id or values.answers(each, me) == to.id)
+        )
+        found = next(named, None) or next(alike, None)
+        return None if found is None else (found,)
 
     async def edit(
         self, channel_id: int, message_id: int, post: Post, was: Post | None, *, patient: bool
@@ -92,7 +122,7 @@ class Channels:
             self._metrics.calls.labels("edit", "left_out").inc()
             raise DiscordDown("left out: so much else is waiting")
 
-        async def call(client: discord.Client) -> None:
+        async def call(client: Gateway) -> None:
             place = client.get_partial_messageable(channel_id)
             changes = posts.changes(post, was)
             if "suppress" in changes:
@@ -105,16 +135,21 @@ class Channels:
                     return
             await place.get_partial_message(message_id).edit(**changes)
 
-        await self._ask("edit", call, _PATIENT_EDIT if patient else ())
+        async def look(client: Gateway) -> tuple[None] | None:
+            shown = await client.get_partial_messageable(channel_id).fetch_message(message_id)
+            unread = isinstance(shown, compat.UnreadableMessage)
+            return (None,) if unread or shown.content.strip() == post.text.strip() else None
+
+        await self._ask("edit", call, _PATIENT_EDIT if patient else (), lost=look)
 
     async def delete(self, channel_id: int, message_id: int) -> None:
         """See outbox.Outbox."""
 
-        async def call(client: discord.Client) -> None:
+        async def call(client: Gateway) -> None:
             place = client.get_partial_messageable(channel_id)
             await place.get_partial_message(message_id).delete()
 
-        await self._ask("delete", call, _PAUSES[:2])
+        await self._ask("delete", call, _PAUSES[:2], lost=_done)
 
     async def start_thread(
         self, on: Message, message_id: int, title: str
@@ -123,7 +158,7 @@ class Channels:
         if on.guild_id is None:
             raise MayNotSpeak("a direct message has no threads")
 
-        async def call(client: discord.Client) -> tuple[int, tuple[int, ...]]:
+        async def call(client: Gateway) -> tuple[int, tuple[int, ...]]:
             place = client.get_partial_messageable(on.channel_id, guild_id=on.guild_id)
             message = place.get_partial_message(message_id)
             try:
@@ -143,11 +178,11 @@ class Channels:
     async def react(self, to: Message, emoji: str) -> None:
         """See outbox.Outbox."""
 
-        async def call(client: discord.Client) -> None:
+        async def call(client: Gateway) -> None:
             place = client.get_partial_messageable(to.channel_id)
             await place.get_partial_message(to.id).add_reaction(emoji)
 
-        await self._ask("react", call, ())
+        await self._ask("react", call, (), lost=_done)
 
     def may_write(self, to: Message) -> bool:
         """See outbox.Outbox. What discord.py knows of servers is asked, not Discord."""
@@ -163,20 +198,20 @@ class Channels:
     async def typing(self, channel_id: int) -> None:
         """See outbox.Outbox."""
 
-        async def call(client: discord.Client) -> None:
+        async def call(client: Gateway) -> None:
             await client.get_partial_messageable(channel_id).typing()
 
-        await self._ask("typing", call, ())
+        await self._ask("typing", call, (), lost=_done)
 
     async def fetch(self, channel_id: int, message_id: int) -> Message | None:
         """See chain.History."""
 
-        async def call(client: discord.Client) -> Message:
+        async def call(client: Gateway) -> Message:
             place: discord.abc.Messageable = client.get_partial_messageable(channel_id)
             known = client.get_channel(channel_id)
             if isinstance(known, discord.abc.Messageable):
                 place = known  # with its server and names, which no message brings along
-            return values.read(await place.fetch_message(message_id))
+            return self._read(await place.fetch_message(message_id))
 
         with contextlib.suppress(PlaceGone, MayNotSpeak):
             return await self._ask("fetch", call, _PAUSES[:2])
@@ -185,25 +220,38 @@ class Channels:
     async def recent(self, channel_id: int, before: int, most: int) -> list[Message] | None:
         """See chain.History."""
 
-        async def call(client: discord.Client) -> list[Message]:
+        async def call(client: Gateway) -> list[Message]:
             place = client.get_partial_messageable(channel_id)
             found = place.history(limit=most, before=discord.Object(before))
-            return [values.read(each) async for each in found][::-1]
+            return [self._read(each) async for each in found][::-1]
 
         with contextlib.suppress(Unsaid):
             return await self._ask("history", call, _PAUSES[:1])
         return None
 
-    def may_read(self, message: Message, channel_id: int) -> bool:
-        """See chain.History."""
+    def _read(self, message: discord.Message) -> Message:
+        """Read a message; one that cannot be read costs nothing but itself."""
+        try:
+            return values.read(message)
+        except Exception as error:  # whatever an odd message makes fail
+            self._metrics.unreadable.labels("message").inc()
+            log.warning("unreadable, skipped", extra={"id": message.id}, exc_info=error)
+            return values.unreadable(message)
+
+    async def may_read(self, message: Message, channel_id: int) -> bool:
+        """See chain.History. Roles that Discord did not tell are asked for."""
+        if message.direct:
+            return channel_id == message.channel_id
         client = self._client(message.guild_id)
         guild = client.get_guild(message.guild_id) if client and message.guild_id else None
+        if client is not None and message.role_ids is None:
+            message = await Roles(client).fill(message)
         return sight.may_read(guild, message, channel_id)
 
     async def answers(self, channel_id: int, question_id: int, me: int) -> list[int]:
         """See presses.Archive."""
 
-        async def call(client: discord.Client) -> list[int]:
+        async def call(client: Gateway) -> list[int]:
             place = client.get_partial_messageable(channel_id)
             after = discord.Object(question_id)
             found = [each async for each in place.history(limit=_ANSWER_LIES_WITHIN, after=after)]
@@ -216,16 +264,22 @@ class Channels:
     async def _ask(
         self,
         name: str,
-        call: Callable[[discord.Client], Awaitable[T]],
+        call: Callable[[Gateway], Coroutine[Any, Any, T]],
         pauses: tuple[float, ...],
+        *,
+        lost: Callable[[Gateway], Coroutine[Any, Any, tuple[T] | None]] | None = None,
     ) -> T:
-        """Call with the present client, again after each of `pauses` while it may still succeed."""
+        """Call with the present client, again after each of `pauses` while it may still succeed.
+
+        Where Discord did it and its response cannot be read, `lost` finds out what it said; None
+        calls again.
+        """
         for pause in (*pauses, None):
             if pauses:
                 await self._wait_for_login()
             await self._gate()
             try:
-                result = await self._once(call)
+                result = await self._once(call, lost)
             except Unsaid as error:
                 self._metrics.calls.labels(name, error.label).inc()
                 if pause is None or not isinstance(error, DiscordDown):
@@ -242,26 +296,51 @@ class Channels:
             async with asyncio.timeout(_LOGIN_SECONDS):
                 await self._logged_in()
 
-    async def _once(self, call: Callable[[discord.Client], Awaitable[T]]) -> T:
+    async def _once(
+        self,
+        call: Callable[[Gateway], Coroutine[Any, Any, T]],
+        lost: Callable[[Gateway], Coroutine[Any, Any, tuple[T] | None]] | None,
+    ) -> T:
         client = self._client(None)
         if client is None or client.is_closed():
             raise DiscordDown("no client is logged in")
         try:
-            async with asyncio.timeout(_ATTEMPT_SECONDS):
-                return await call(client)
-        except discord.Forbidden as error:
-            raise MayNotSpeak(f"code {error.code}") from error
-        except discord.NotFound as error:
-            raise PlaceGone(f"code {error.code}") from error
-        except (discord.DiscordServerError, discord.RateLimited) as error:
-            raise DiscordDown(type(error).__name__) from error
-        except discord.HTTPException as error:
-            if error.status in {401, 429}:  # the token was replaced; Discord's edge blocks us
-                raise DiscordDown(f"status {error.status}") from error
-            raise MayNotSpeak(f"status {error.status}, code {error.code}") from error
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise DiscordDown(type(error).__name__) from error
-        except RuntimeError as error:  # aiohttp's word for a session closed under a call
-            if not client.is_closed():
-                raise
-            raise DiscordDown("the client was closed") from error
+            return await _requested(client, call)
+        except compat.UnreadableResponse as error:
+            self._metrics.unreadable.labels("response").inc()
+            log.warning("unreadable response", extra={"error": str(error)}, exc_info=error)
+            try:
+                found = await _requested(client, lost) if lost is not None else None
+            except compat.UnreadableResponse:
+                found = None
+            if found is None:
+                raise DiscordDown("the response cannot be read") from error
+            return found[0]
+
+
+async def _requested(client: Gateway, call: Callable[[Gateway], Coroutine[Any, Any, T]]) -> T:
+    """Make a request; raises Unsaid, or UnreadableResponse where Discord did what was asked."""
+    try:
+        async with asyncio.timeout(_ATTEMPT_SECONDS):
+            return await compat.request(client, client.rest, call(client))
+    except discord.Forbidden as error:
+        raise MayNotSpeak(f"code {error.code}") from error
+    except discord.NotFound as error:
+        raise PlaceGone(f"code {error.code}") from error
+    except (discord.DiscordServerError, discord.RateLimited) as error:
+        raise DiscordDown(type(error).__name__) from error
+    except discord.HTTPException as error:
+        if error.status in {401, 429}:  # the token was replaced; Discord's edge blocks us
+            raise DiscordDown(f"status {error.status}") from error
+        raise MayNotSpeak(f"status {error.status}, code {error.code}") from error
+    except (aiohttp.ClientError, OSError, ValueError) as error:  # no JSON, although it says so
+        raise DiscordDown(type(error).__name__) from error
+    except RuntimeError as error:  # aiohttp's word for a session closed under a call
+        if not client.is_closed():
+            raise
+        raise DiscordDown("the client was closed") from error
+
+
+async def _done(_: Gateway) -> tuple[None]:
+    """Say that nothing of the response is needed."""
+    return (None,)

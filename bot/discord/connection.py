@@ -1,8 +1,8 @@
 """Keeps the bot logged in: tries again with pauses of its own, and never spends logins in a loop.
 
-discord.py resumes by itself after most breaks. What it does not do is done here: a first connection
-that fails, a REST API that cannot be reached at login, a token that is refused, a gateway that is
-closed for good, and a break that lasts so long that its pauses have grown to minutes.
+The client resumes by itself after most breaks (gateway.py). What it does not do is done here: a
+REST API that cannot be reached at login, a token that is refused, a gateway that is closed for
+good, and a break that lasts so long that Discord has forgotten the session.
 
 A refused token is asked about again at long pauses even if the file stays as it is: that costs a
 REST call and no identify, and the refusal may have been Discord's mistake.
@@ -20,12 +20,15 @@ from typing import TYPE_CHECKING
 import aiohttp
 import discord
 
+from bot.discord import compat
 from bot.errors import CredentialMissing, Fatal, GatewayRefused, TokenRefused
+from bot.observability import tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from bot.credentials.credential import Credential
+    from bot.discord.backoff import ReconnectBackoff
     from bot.discord.gateway import Gateway
     from bot.discord.pulse import Pulse
 
@@ -35,6 +38,7 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0  # a login is REST first: these cost
 _FATAL_PAUSE, _LONGEST_FATAL_PAUSE = 30.0, 600.0  # a person has to mend it
 _LONG_SESSION = 60.0  # seconds: one that lasted so long did not fail to begin
 _CLOSE_SECONDS = 1.5  # a silent gateway must not hold up the end
+_MUTE_SECONDS = 60.0  # twice the time of one attempt
 _GIVE_UP_RESUMING = 120.0  # seconds without a session; Discord has forgotten it by then
 _DEAF = 0.9  # of the seconds after which the bot is not Ready: it reconnects before that
 _TRANSIENT = (aiohttp.ClientError, OSError, TimeoutError, discord.DiscordException)
@@ -57,9 +61,15 @@ class Connection:
         make: Callable[[], Gateway],
         token: Credential,
         pulse: Pulse,
+        backoff: ReconnectBackoff,
         heartbeat_seconds: float = 60.0,
     ) -> None:
-        """Log in with `token`; a gateway that is deaf for `heartbeat_seconds` is not Ready."""
+        """Log in with `token`; a gateway that is deaf for `heartbeat_seconds` is not Ready.
+
+        `backoff` is that of the clients which `make` makes.
+        """
+        self._backoff = backoff
+        self._tried: str | None = None
         self._deaf_seconds = _DEAF * heartbeat_seconds
         self._make = make
         self._token = token
@@ -117,9 +127,13 @@ class Connection:
     async def _session(self, token: str) -> None:
         """Log in and stay until the session is over; raises Fatal or one of _TRANSIENT."""
         self._client = client = self._make()
+        if token != self._tried:
+            self._backoff.reset()
+        self._tried = token
         watchdogs = [
-            asyncio.create_task(self._restart_if_stuck(client)),
-            asyncio.create_task(self._reconnect_if_deaf(client)),
+            self._watch(self._restart_if_stuck, client),
+            self._watch(self._reconnect_if_deaf, client),
+            self._watch(self._renew_if_mute, client),
         ]
         try:
             await client.login(token)
@@ -138,11 +152,6 @@ class Connection:
             if error.code in _REMEDIES:
                 raise GatewayRefused(error.code, _REMEDIES[error.code]) from error
             raise
-        except AttributeError as error:
-            # discord.py 2.7.1, when its first connection fails: it asks the socket it never had.
-            if client.ws is not None:
-                raise
-            raise aiohttp.ClientConnectionError("the gateway cannot be reached") from error
         finally:
             self._up.clear()
             for watchdog in watchdogs:
@@ -150,6 +159,12 @@ class Connection:
             with contextlib.suppress(*_TRANSIENT):
                 async with asyncio.timeout(_CLOSE_SECONDS):
                     await client.close()
+
+    def _watch(
+        self, watchdog: Callable[[Gateway], Awaitable[None]], client: Gateway
+    ) -> asyncio.Task[None]:
+        name = watchdog.__name__.strip("_")
+        return tasks.start(tasks.keep_running(lambda: watchdog(client), name), name)
 
     async def _reconnect_if_deaf(self, client: Gateway) -> None:
         """Resume where Discord sends what it likes and acknowledges no heartbeat.
@@ -165,6 +180,15 @@ class Connection:
             self._pulse.closed("deaf")
             with contextlib.suppress(*_TRANSIENT):
                 await client.ws.close(code=4000)
+
+    async def _renew_if_mute(self, client: Gateway) -> None:
+        """Close `client` when its REST requests wait for longer than any limit explains."""
+        while client.rest.mute_for() < _MUTE_SECONDS:  # noqa: ASYNC110  # no event says that
+            await asyncio.sleep(1)
+        log.warning("REST client sends nothing, logging in anew")
+        self._pulse.closed("rest_mute")
+        await client.close()
+        compat.wake_waiting(client)
 
     async def _restart_if_stuck(self, client: Gateway) -> None:
         """Close `client` when it has had no session for long, so that a fresh login is tried."""

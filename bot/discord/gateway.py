@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import discord
 import yarl
-from discord.gateway import DiscordWebSocket
+from discord.gateway import DiscordWebSocket, ReconnectWebSocket
 
-from bot.discord import button_press, values
+from bot.discord import button_press, compat, values
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bot.commands.presses import Presses
     from bot.conversation.recall import Recall
     from bot.desk import Desk
+    from bot.discord.backoff import ReconnectBackoff
     from bot.discord.catchup import CatchUp
     from bot.discord.interactions import Interactions
     from bot.discord.pulse import Pulse
     from bot.discord.turnstile import Turnstile
+    from bot.metrics import Metrics
     from bot.settings.schema import Discord
 
 log = logging.getLogger(__name__)
 
 _HEARTBEAT_SECONDS = 60.0  # silence after which discord.py reconnects; beats are 41 s apart
+_CONNECT_SECONDS = 60.0  # for a connection and its HELLO, and the turnstile before an IDENTIFY
+_RESUMES_ELSEWHERE = 3  # failures after which the address that READY named is given up
+_DISALLOWED_INTENTS = 4014
+_CLOSED_NORMALLY = 1000  # which Discord sends now and then for no reason
+_BROKEN = (OSError, TimeoutError, aiohttp.ClientError, discord.HTTPException)
 _GUILD_SECONDS = 0.5  # discord.py waits this long after the last guild; catching up waits for it
 
 
@@ -59,9 +70,13 @@ class Gateway(discord.Client):
         interactions: Interactions,
         shard: tuple[int, int],
         turnstile: Turnstile,
+        backoff: ReconnectBackoff,
+        metrics: Metrics,
     ) -> None:
         """Be one session: `shard` is its number, and how many there are."""
+        self.rest = compat.RestMonitor()
         super().__init__(
+            http_trace=self.rest.trace,
             intents=intents(),
             shard_id=shard[0],
             shard_count=shard[1],
@@ -79,11 +94,69 @@ class Gateway(discord.Client):
         self._presses = presses
         self._interactions = interactions
         self._turnstile = turnstile
+        self._backoff = backoff
+        self._metrics = metrics
+        compat.tolerate(self, self.skipped)
+
+    async def connect(self, *, reconnect: bool = True) -> None:
+        """Stay connected until closed, with a pause before every connection.
+
+        Raises PrivilegedIntentsRequired, or ConnectionClosed where another attempt of the same kind
+        would end alike; with `reconnect` false, whatever ends the first connection.
+        """
+        first: dict[str, Any] = {"initial": True, "shard_id": self.shard_id}
+        params = first
+        while not self.is_closed():
+            await asyncio.sleep(self._backoff.pause(identify=not params.get("resume")))
+            resume = True
+            try:
+                async with asyncio.timeout(_CONNECT_SECONDS):
+                    self.ws = await compat.WebSocket.from_client(self, **params)
+                while True:
+                    await self.ws.poll_event()
+            except ReconnectWebSocket as error:
+                resume = error.resume
+            except discord.ConnectionClosed as error:
+                if error.code == _DISALLOWED_INTENTS:
+                    raise discord.PrivilegedIntentsRequired(error.shard_id) from error
+                if error.code != _CLOSED_NORMALLY or not reconnect:
+                    raise
+            except _BROKEN as error:
+                if not reconnect:
+                    raise
+                log.debug("gateway connection broke", extra={"error": type(error).__name__})
+            if self.is_closed():
+                return
+            self.dispatch("disconnect")
+            params = self._next(first | {"initial": False}, resume=resume)
+
+    def _next(self, params: dict[str, Any], *, resume: bool) -> dict[str, Any]:
+        """Give the arguments of the next connection, which goes on with the session if it may."""
+        ws: DiscordWebSocket | None = self.ws
+        if not resume or ws is None or ws.session_id is None:
+            return params
+        params |= {"resume": True, "session": ws.session_id, "sequence": ws.sequence}
+        if self._backoff.failures < _RESUMES_ELSEWHERE:
+            params["gateway"] = ws.gateway
+        return params
+
+    def skipped(self, kind: str, ids: Mapping[str, object], error: BaseException) -> None:
+        """Count and log what Discord sent and the library could not read."""
+        self._metrics.unreadable.labels(kind).inc()
+        extra = {"kind": kind, **ids, "error": type(error).__name__}
+        log.warning("unreadable, skipped", extra=extra)
+
+    async def on_unreadable(
+        self, kind: str, ids: Mapping[str, object], error: BaseException
+    ) -> None:
+        """See compat.WebSocket."""
+        self.skipped(kind, ids, error)
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
-        """Wait for the shard's turn, and a while where it is not the first time."""
+        """Wait for the shard's turn; `connect` has waited already where this is a repetition."""
+        del initial
         await self._turnstile(shard_id or 0, self._limits)
-        await super().before_identify_hook(shard_id, initial=initial)
+        self._backoff.identified()
 
     async def _limits(self) -> tuple[int, int]:
         recommended, _, limits = await self.http.get_bot_gateway()
@@ -98,6 +171,7 @@ class Gateway(discord.Client):
         """READY was received: events come from here on."""
         log.info("gateway ready", extra={"guilds": len(self.guilds), "user_id": self.me})
         self._recall.missed()
+        self._backoff.opened()
         self._pulse.opened("ready")
         self._catchup.opened()
 
@@ -109,6 +183,7 @@ class Gateway(discord.Client):
     async def on_resumed(self) -> None:
         """RESUMED: what was missed has been sent."""
         log.info("gateway resumed")
+        self._backoff.opened()
         self._pulse.opened("resumed")
         self._catchup.resumed()
 
@@ -151,5 +226,6 @@ class Gateway(discord.Client):
             self._desk.withdraw(message_id)
 
     async def on_error(self, event_method: str, /, *_: Any, **__: Any) -> None:
-        """Log a defect of ours in one of the methods above; the event is lost, the rest goes on."""
+        """Log and count a defect of ours in one of the methods above; only the event is lost."""
+        self._metrics.unreadable.labels("event").inc()
         log.error("event handler broke", extra={"event": event_method}, exc_info=True)  # noqa: LOG014  # discord.py calls this while it handles the exception

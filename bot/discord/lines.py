@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.discord.pulse import sample_every_second
+from bot.observability import tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import discord
+    from collections.abc import Awaitable, Callable
 
     from bot.discord.catchup import CatchUp
     from bot.discord.connection import Connection
+    from bot.discord.gateway import Gateway
     from bot.discord.pulse import Pulse
     from bot.metrics import Metrics
 
@@ -35,10 +35,15 @@ class Line:
 
     async def run(self, metrics: Metrics, speaking: Callable[[], bool]) -> None:
         """Stay connected until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(sample_every_second(self.pulse, self.connection.latency, metrics))
-            tasks.create_task(self.catchup.keep(speaking))
-            tasks.create_task(self.connection.run())
+        pulse, latency = self.pulse, self.connection.latency
+        works: dict[str, Callable[[], Awaitable[None]]] = {
+            "heartbeat_monitor": lambda: sample_every_second(pulse, latency, metrics),
+            "backfill": lambda: self.catchup.keep(speaking),
+            "gateway_session": self.connection.run,
+        }
+        async with tasks.Group() as group:
+            for name, work in works.items():
+                group.start(tasks.keep_running(work, name), name)
 
 
 class Lines:
@@ -60,7 +65,7 @@ class Lines:
         self._metrics = metrics
         self._lines: dict[int, Line] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._group: asyncio.TaskGroup | None = None
+        self._group: tasks.Group | None = None
         self._changed = asyncio.Event()
 
     def line(self, shard: int) -> Line:
@@ -71,7 +76,7 @@ class Lines:
 
     async def run(self) -> None:
         """Keep what is opened running, until cancelled."""
-        async with asyncio.TaskGroup() as group:
+        async with tasks.Group() as group:
             self._group = group
             if self._alone:
                 self.open(0)
@@ -82,7 +87,7 @@ class Lines:
         if shard in self._tasks or self._group is None:
             return
         running = self.line(shard).run(self._metrics, lambda: self._speaking(shard))
-        self._tasks[shard] = self._group.create_task(running, name=f"shard {shard}")
+        self._tasks[shard] = self._group.start(running, "shard")
         self._changed.set()
 
     def close(self, shard: int) -> None:
@@ -108,7 +113,7 @@ class Lines:
         """Give the longest of the lines' latencies."""
         return max((self._lines[each].connection.latency() for each in self._tasks), default=0.0)
 
-    def client(self, shard: int | None = None) -> discord.Client | None:
+    def client(self, shard: int | None = None) -> Gateway | None:
         """Give the client of a shard, or any that is logged in: REST is the same for all."""
         if shard is not None:
             line = self._lines.get(shard)
@@ -121,11 +126,11 @@ class Lines:
         """Wait until one of them is logged in."""
         while True:
             waits = {
-                asyncio.ensure_future(self._lines[each].connection.logged_in())
+                tasks.start(self._lines[each].connection.logged_in(), "login_waiter")
                 for each in self._tasks
             }
             self._changed.clear()
-            changed = asyncio.ensure_future(self._changed.wait())
+            changed = tasks.start(self._changed.wait(), "login_waiter")
             try:
                 done, _ = await asyncio.wait({*waits, changed}, return_when=asyncio.FIRST_COMPLETED)
             finally:

@@ -458,3 +458,38 @@ async def test_what_its_predecessor_had_still_to_look_at_is_looked_at_by_one_who
     await world.catchup.run(world)  # type: ignore[arg-type]
 
     assert world.desk.taken == [at(200)]
+
+
+async def test_a_message_that_cannot_be_read_is_skipped_and_the_others_are_taken() -> None:
+    hall = Channel(10)
+    world = World([hall])
+    await world.first()
+    hall.say(at(110))
+    hall.say(at(120), mentions=7)
+    hall.say(at(130))
+
+    world.catchup.gap()
+    await world.ready()
+
+    assert world.desk.taken == [at(110), at(130)]
+    series = "discord_sky_unreadable_total"
+    assert world.metrics.registry.get_sample_value(series, {"kind": "message"}) == 1
+
+
+async def test_a_defect_while_catching_up_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    hall = Channel(10)
+    world = World([hall])
+    await world.first()
+    hall.say(at(110))
+    world.catchup.gap()
+
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.desk, "room", broken)
+        with pytest.raises(ZeroDivisionError):
+            await world.ready()
+    await world.catchup.run(world)  # type: ignore[arg-type]  # as much of a client as is used
+
+    assert world.desk.taken == [at(110)]

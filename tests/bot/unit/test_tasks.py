@@ -26,7 +26,7 @@ def failures(name: str) -> float:
 def test_tasks_are_started_in_one_module() -> None:
     """A task that is started elsewhere has nobody who sees it fail."""
     started = {
-        f"{path.relative_to(BOT)}:{node.lineno}"
+        f"{path.relative_to(BOT)}: {ast.unparse(node)}"
         for path in BOT.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if _name(node) in STARTERS
