@@ -19,7 +19,7 @@ from release.manifests import (
 )
 from release.tags import Tag
 
-from tests.release.clone import Clone, inputs
+from tests.release.clone import EPOCH, Clone, inputs
 
 ROOT = Path(__file__).parents[2]
 ROBOT = ("Discord Sky image automation", author_email((ROOT / AUTOMATION).read_text()) or "")
@@ -58,6 +58,19 @@ class Origin:
         ada.git("push", "--quiet", "--set-upstream", "origin", "main")
         robot = Clone(folder / "robot")
         ada.git("clone", "--quiet", "--branch=main", str(bare), str(robot.path))
+        return cls(bare, ada, robot)
+
+    @classmethod
+    def of(cls, folder: Path, *, copy_of: Path) -> Self:
+        """Copy a repository, as GitHub forks it: history and all, under another address."""
+        folder.mkdir(parents=True)
+        bare, ada, robot = folder / "origin.git", Clone(folder / "ada"), Clone(folder / "robot")
+        Clone(folder).git("clone", "--quiet", "--bare", str(copy_of), str(bare))
+        for clone in (ada, robot):
+            clone.clock = EPOCH + 100_000
+            Clone(folder).git("clone", "--quiet", "--branch=main", str(bare), str(clone.path))
+        ada.git("config", "user.name", "Ada")
+        ada.git("config", "user.email", "ada@example.org")
         return cls(bare, ada, robot)
 
     def merge(self, subject: str) -> str:

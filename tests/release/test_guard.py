@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from release import cli
-from release.manifests import IMAGE_REPOSITORY
+from release.history import Deployed
+from release.manifests import IMAGE_REPOSITORY, KUSTOMIZATION, with_deployed
 from release.publish import Branch
 from release.reading import GUARD
 
@@ -172,6 +173,145 @@ def test_without_the_automations_address_nothing_is_guessed(origin: Origin, caps
     assert origin.release("guard") == 1
 
     assert "would be taken for a person's" in capsys.readouterr().err
+
+
+@pytest.fixture
+def fork(tmp_path: Path, origin: Origin) -> tuple[Origin, str]:
+    """A fork whose second image was rolled back, and what its upstream has deployed since."""
+    origin.bump(origin.merge("Greet people"))
+    path = tmp_path / "fork"
+    fork = Origin.of(path, copy_of=origin.path)
+    fork.revert(fork.bump(fork.merge("Greet in the fork")))
+    assert fork.release("guard") == 0
+    for subject in ("Upstream 1", "Upstream 2", "Upstream 3"):
+        bump = origin.bump(origin.merge(subject))
+    origin.revert(bump)
+    fork.ada.git("pull", "--quiet")
+    fork.ada.git("fetch", "--quiet", str(origin.path), "main:upstream")
+    return fork, fork.tip
+
+
+def merge(fork: Origin, *arguments: str) -> None:
+    """Merge another branch into the checked-out one; the manifests stay those of the fork."""
+    files = (KUSTOMIZATION, IMAGE_REPOSITORY)
+    ours = {path: fork.ada.git("show", f"main:{path}") + "\n" for path in files}
+    fork.ada.git("merge", "--quiet", "--no-commit", "-s", "ours", *arguments)
+    fork.ada.commit("Merge", ours | {"upstream.txt": "new\n"})
+
+
+def test_a_fork_that_merges_its_upstream_changes_nothing(
+    fork: tuple[Origin, str], capsys: Said
+) -> None:
+    """The upstream's automation has the same address; its rollback is its own affair."""
+    origin, before = fork
+    excluded = origin.excluded
+    merge(origin, "upstream")
+    origin.ada.git("push", "--quiet", "origin", "main")
+    tip = origin.tip
+
+    assert origin.release("guard", "--before", before) == 0
+
+    assert origin.tip == tip
+    assert origin.excluded == excluded == ["^main-0*(?:[3-6])-[0-9a-f]{7}$"]
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_an_upstreams_tag_that_a_merge_took_over_is_warned_of(
+    fork: tuple[Origin, str], capsys: Said
+) -> None:
+    origin, before = fork
+    excluded = origin.excluded
+    theirs = origin.ada.git("show", f"upstream:{KUSTOMIZATION}") + "\n"
+    merge(origin, "upstream")
+    origin.ada.write({KUSTOMIZATION: theirs})
+    origin.ada.git("commit", "--quiet", "--all", "--amend", "--no-edit")
+    origin.ada.git("push", "--quiet", "origin", "main")
+
+    assert origin.release("guard", "--before", before) == 0
+
+    assert origin.excluded == excluded
+    assert "the tag of the repository that was merged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("octopus", [False, True])
+def test_a_push_that_makes_main_the_second_parent_is_put_right(
+    fork: tuple[Origin, str], *, octopus: bool
+) -> None:
+    """The fork's main was merged into the upstream's branch, and that was pushed as main."""
+    origin, before = fork
+    excluded = origin.excluded
+    others = ["main"]
+    if octopus:
+        origin.ada.git("switch", "--quiet", "-c", "topic", "main~1")
+        origin.ada.commit("Another branch", {"topic.txt": "new\n"})
+        others.append("topic")
+    origin.ada.git("switch", "--quiet", "upstream")
+    merge(origin, *others)
+    files = origin.ada.git("rev-parse", "HEAD^{tree}")
+    origin.ada.git("push", "--quiet", "origin", "upstream:main")
+    pushed = origin.tip
+
+    assert origin.release("guard", "--before", before) == 0
+
+    assert origin.excluded == excluded
+    bare = Clone(origin.path)
+    assert bare.git("rev-parse", "main^1", "main^2").split() == [before, pushed]
+    assert bare.git("rev-parse", "main^{tree}") == files
+    tip = origin.tip
+    for late in (pushed, before, "0" * 40, ""):  # runs of other pushes, and of the schedule
+        assert origin.release("guard", "--before", late) == 0
+        assert origin.tip == tip
+
+
+def test_a_pull_that_was_pushed_as_a_merge_is_put_right_and_the_rollback_excluded(
+    reverted: Origin,
+) -> None:
+    before = reverted.tip
+    reverted.ada.git("switch", "--quiet", "-c", "late", "main~3")
+    reverted.ada.commit("Done meanwhile", {"late.txt": "new\n"})
+    reverted.ada.git("merge", "--quiet", "--no-edit", "main")
+    reverted.ada.git("push", "--quiet", "origin", "late:main")
+
+    assert reverted.release("guard", "--before", before) == 0
+
+    assert reverted.excluded == ["^main-0*(?:[3-6])-[0-9a-f]{7}$"]
+
+
+def test_a_force_push_is_not_undone(reverted: Origin) -> None:
+    before = reverted.tip
+    reverted.ada.git("reset", "--quiet", "--hard", "main~1")
+    reverted.ada.git("push", "--quiet", "--force", "origin", "main")
+    tip = reverted.tip
+
+    assert reverted.release("guard", "--before", before) == 0
+
+    assert reverted.tip == tip
+
+
+def test_a_branch_of_any_name_is_guarded_by_its_own_first_parents(reverted: Origin) -> None:
+    reverted.ada.git("push", "--quiet", "origin", "main:production")
+
+    assert reverted.release("guard", "--branch", "production") == 0
+
+    text = Clone(reverted.path).git("show", f"production:{IMAGE_REPOSITORY}")
+    assert "'^main-0*(?:[3-6])-[0-9a-f]{7}$'" in text
+    assert reverted.excluded == []
+
+
+def test_a_mistyped_tag_is_warned_of_and_excludes_nothing(origin: Origin, capsys: Said) -> None:
+    tag = origin.merge("Greet people")
+    origin.bump(tag)
+    for text in ("main-1004-0a1b2c3", tag):
+        origin.ada.git("pull", "--quiet", "--rebase")
+        kustomization = (origin.ada.path / KUSTOMIZATION).read_text()
+        to = Deployed(text, f"sha256:{hash(text) % 2**256:064x}")
+        origin.ada.commit("Deploy", {KUSTOMIZATION: with_deployed(kustomization, to)})
+        origin.ada.git("push", "--quiet", "origin", "main")
+
+        assert origin.release("guard") == 0
+
+        assert origin.excluded == []
+        assert ("names main-1004-0a1b2c3" in capsys.readouterr().err) is (text != tag)
 
 
 def test_going_back_to_before_the_first_image_is_warned_of(origin: Origin, capsys: Said) -> None:

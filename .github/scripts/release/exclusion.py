@@ -1,10 +1,10 @@
-"""Which tag numbers must not run, from what people said. Pure.
+"""Which tag numbers must not run, from what people asked for. Pure.
 
-A person who goes back from number a to b at number k of main rules out every number from b + 1 to
+A person who goes back from number a to b at number k of main excludes every number from b + 1 to
 k, built or not yet built: an image of a commit before the rollback may arrive after it. Numbers
 above k are newer merges, which deploy by themselves.
 
-A person who deploys a number that is ruled out takes that back: wholly, when it is the number that
+A person who deploys an excluded number lifts the exclusion: wholly, when it is the number that
 they had gone back from or a later one (the revert of the revert), else up to that number.
 
 What lies below the deployed number is left out of the list, as the policy takes the highest tag.
@@ -13,7 +13,7 @@ What lies below the deployed number is left out of the list, as the policy takes
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from release.history import History, Statement
+from release.history import Decision, History
 from release.spans import Span, expression, union
 
 
@@ -23,18 +23,18 @@ class Rollback:
 
     span: Span
     left: int
-    said: Statement
+    decision: Decision
 
 
-def in_force(statements: Iterable[Statement]) -> list[Rollback]:
+def in_force(decisions: Iterable[Decision]) -> list[Rollback]:
     """The rollbacks that nobody took back, oldest first."""
     rollbacks: list[Rollback] = []
-    for said in statements:
-        rollbacks = [kept for old in rollbacks if (kept := _after(old, said.after)) is not None]
-        if said.after < said.before:
-            # `at` may be below `before` after main's numbers were rewritten; both are ruled out.
-            span = Span(said.after + 1, max(said.at, said.before))
-            rollbacks.append(Rollback(span, said.before, said))
+    for decision in decisions:
+        rollbacks = [kept for old in rollbacks if (kept := _after(old, decision.after)) is not None]
+        if decision.after < decision.before:
+            # `at` is below `before` where history was rewritten; both are excluded.
+            span = Span(decision.after + 1, max(decision.at, decision.before))
+            rollbacks.append(Rollback(span, decision.before, decision))
     return rollbacks
 
 
@@ -58,7 +58,7 @@ class Exclusion:
     def of(cls, history: History) -> "Exclusion":
         """Compute it from a history, and from nothing else."""
         now = history.deployed
-        return cls(tuple(r for r in in_force(history.statements()) if r.span.last >= now))
+        return cls(tuple(r for r in in_force(history.decisions()) if r.span.last >= now))
 
     @property
     def spans(self) -> list[Span]:

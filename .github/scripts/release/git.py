@@ -65,6 +65,30 @@ class Git:
             f"no commit {revision!r} in this clone: fetch it first, or check the spelling"
         )
 
+    def commit_tree(
+        self,
+        tree: str,
+        parents: Iterable[str],
+        message: str,
+        committer: tuple[str, str] | None = None,
+        author: Mapping[str, str] | None = None,
+    ) -> str:
+        """Write a commit and return its id.
+
+        Without a committer, name and address, it is the person's own. `author` overrides who is
+        named as author, in the words of Git's environment: AUTHOR_NAME and so on.
+        """
+        who: dict[str, str] = {}
+        if committer:
+            for role in ("AUTHOR", "COMMITTER"):
+                who |= {f"{role}_NAME": committer[0], f"{role}_EMAIL": committer[1]}
+        env = {f"GIT_{name}": value for name, value in (who | dict(author or {})).items()}
+        signed = self.attempt("config", "--type=bool", "commit.gpgsign").stdout.strip() == b"true"
+        flags = ["-S"] if signed and not committer else []
+        for parent in parents:
+            flags += ["-p", parent]
+        return self.text("commit-tree", *flags, tree, "-F", "-", stdin=message, env=env)
+
     def require_whole_history(self) -> None:
         """Refuse a shallow clone: every number here is counted from the first commit on."""
         if self.text("rev-parse", "--is-shallow-repository") == "true":

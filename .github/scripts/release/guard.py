@@ -1,4 +1,4 @@
-"""The rollback guard: keep the exclusionList in step with what people said in Git."""
+"""The rollback guard: keep the exclusionList in step with what people rolled back in Git."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,9 +9,10 @@ from release.errors import ReleaseError
 from release.exclusion import Exclusion, Rollback
 from release.git import Git
 from release.history import History
+from release.line import restored
 from release.manifests import IMAGE_REPOSITORY, KUSTOMIZATION, excluded, with_excluded
 from release.publish import ATTEMPTS, Branch, commit_on, read
-from release.reading import GUARD, history
+from release.reading import GUARD
 
 if TYPE_CHECKING:
     from release.images import Commands
@@ -20,10 +21,13 @@ DESCRIPTION = f"""\
 Make the exclusionList of {IMAGE_REPOSITORY} agree with Git.
 
 `git revert` of the automation's commit is not enough: the automation would write the reverted tag
-again. The guard reads main's history, finds where people went back to an earlier tag, and excludes
-every number between, so that Flux itself selects the tag that the person chose. It lifts what a
-person deploys again, and what a newer merge has made needless. It commits nothing but that list,
-and nothing at all when the list is right; run it as often as you like.
+again. The guard reads the branch's first-parent line, finds where people went back to an earlier
+tag, and excludes every number between, so that Flux itself selects the tag that the person chose.
+It lifts what a person deploys again, and drops what a newer merge has made unnecessary. It changes
+nothing but that list, and commits nothing when the list is right; run it as often as you like.
+
+With --before it also looks whether a push made the branch the second parent of another line, and
+if so commits a merge that restores the order and changes no file.
 """
 
 
@@ -36,6 +40,12 @@ def add_command(commands: "Commands") -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_branch(command)
+    command.add_argument(
+        "--before",
+        metavar="SHA",
+        default="",
+        help="what the branch pointed to before the push that started this run, if a push did",
+    )
     command.add_argument("--dry-run", action="store_true", help="show the change, push nothing")
     command.set_defaults(run=run)
 
@@ -51,19 +61,27 @@ def run(git: Git, options: argparse.Namespace) -> int:
     branch = Branch(git, options.remote, options.branch)
     for _ in range(ATTEMPTS):
         tip = branch.fetch()
-        now = history(git, tip)
+        now = restored(git, tip, options.before)
+        base = now.tip.id
         exclusion = Exclusion.of(now)
         if exclusion.leaves_nothing:
             annotate("warning", "rollback", warning(exclusion))
-        before = read(git, tip, IMAGE_REPOSITORY)
+        if now.unknown:
+            annotate("warning", "deployed tag", unknown(now))
+        before = read(git, base, IMAGE_REPOSITORY)
         after = with_excluded(before, exclusion.expression)
-        if after == before:
-            print(f"nothing to do: {tip[:7]} excludes what people rolled back ({told(exclusion)})")
+        commit = base
+        if after != before:
+            text = message(now, exclusion, excluded(before))
+            commit = commit_on(git, base, {IMAGE_REPOSITORY: after}, text, GUARD)
+        if commit == tip:
+            print(
+                f"nothing to do: {tip[:7]} excludes what people rolled back ({numbers(exclusion)})"
+            )
             return 0
-        text = message(now, exclusion, excluded(before))
-        commit = commit_on(git, tip, {IMAGE_REPOSITORY: after}, text, GUARD)
-        print(git.text("show", "--no-color", "--format=%B", commit))
+        print(git.text("log", "--first-parent", "--no-color", "--format=%B", f"{tip}..{commit}"))
         if options.dry_run:
+            print(git.text("diff", "--no-color", tip, commit))
             return 0
         if branch.push(commit):
             print(f"pushed {commit[:7]} to {options.branch}")
@@ -74,18 +92,28 @@ def run(git: Git, options: argparse.Namespace) -> int:
     )
 
 
-def told(exclusion: Exclusion) -> str:
+def numbers(exclusion: Exclusion) -> str:
     """Name the excluded numbers in words."""
     return " and ".join(f"{span}" for span in exclusion.spans) or "nothing"
 
 
 def warning(exclusion: Exclusion) -> str:
     """Say that Flux cannot follow a rollback to before the first image."""
-    said = exclusion.rollbacks[-1].said
+    commit = exclusion.rollbacks[-1].decision.commit
     return (
-        f"{said.commit.author} went back to before the first image in {said.commit.id[:7]}. With "
-        "every tag excluded Flux keeps the last one that it had selected: merge a fix, or suspend "
-        "the ImageUpdateAutomation."
+        f"{commit.author} went back to before the first image in {commit.id[:7]}. With every tag "
+        "excluded Flux keeps the last one that it had selected: merge a fix, or suspend the "
+        "ImageUpdateAutomation."
+    )
+
+
+def unknown(now: History) -> str:
+    """Say that the tag in Git is of no image of this branch."""
+    return (
+        f"{KUSTOMIZATION} names {now.unknown}, and neither is that a commit of this branch nor has "
+        "the automation ever deployed it here: a typing error, or the tag of the repository that "
+        f"was merged. It counts for nothing; deployed is {now.tag_of(now.deployed)}, and the "
+        "automation will write that again. `release releases` lists the tags."
     )
 
 
@@ -98,10 +126,10 @@ def message(now: History, exclusion: Exclusion, before: Sequence[str]) -> str:
             f"Not needed any more: {', '.join(before[1:])}\n"
         )
     last = exclusion.rollbacks[-1]
-    who, to = last.said.commit.author, now.tag_of(last.said.after)
+    who, to = last.decision.commit.author, now.tag_of(last.decision.after)
     return "\n".join(
         [
-            f"Keep {told(exclusion)} out: {who} went back to {to}",
+            f"Keep {numbers(exclusion)} out: {who} went back to {to}",
             "",
             *(_line(now, rollback) for rollback in exclusion.rollbacks),
             "",
@@ -113,8 +141,8 @@ def message(now: History, exclusion: Exclusion, before: Sequence[str]) -> str:
 
 
 def _line(now: History, rollback: Rollback) -> str:
-    said = rollback.said
+    decision = rollback.decision
     return (
-        f"- {said.commit.author} in {said.commit.id[:7]} ({said.commit.subject}): "
-        f"{now.tag_of(said.before)} -> {now.tag_of(said.after)}; out: {rollback.span}"
+        f"- {decision.commit.author} in {decision.commit.id[:7]} ({decision.commit.subject}): "
+        f"{now.tag_of(decision.before)} -> {now.tag_of(decision.after)}; out: {rollback.span}"
     )

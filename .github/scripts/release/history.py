@@ -1,12 +1,16 @@
-"""What people said about the deployed tag, read from the commits of main. Pure: no Git in here.
+"""What people asked for, read from the first-parent line of the branch. Pure: no Git in here.
+
+Main is the tip, its first parent, that one's first parent, and so on; nothing else decides it. What
+another branch, an upstream repository or a staging branch recorded is read only through the merge
+that brought it in, as far as that merge moved main. Of a merge that keeps main's tag nothing is
+read at all.
 
 Only people count. The automation writes whatever the policy has selected, so its commits say
 nothing about what is wanted; the guard's commits never touch the tag.
 
-A commit's number is its place on main, along first parents. What matters of a merge is how it
-moved main, not what its branch tried on the way. One kind of merge needs care: `git pull` on a
-branch that has fallen behind, pushed as it is, makes the old main the second parent of the new one.
-Only main ever gets a machine's commits, so main goes on at the parent that has the latest of them.
+A commit's number is its place on main. A tag counts only if its image can exist here: it names a
+commit of main, or the automation wrote it on main once, or it comes with the digest of such a tag.
+A mistyped tag, and one that came with another repository's history, changes nothing.
 """
 
 from collections.abc import Iterable
@@ -30,14 +34,16 @@ class Commit:
     id: str
     parents: tuple[str, ...]
     deployed: Deployed | None
-    automated: bool = False  # written by the automation or by the guard
+    automated: bool = False  # author and committer are the automation, or the guard
     author: str = ""
     when: str = ""  # ISO 8601, the committer's clock: for people to read, never compared
     subject: str = ""
+    by_automation: bool = False  # the author is; a person may have picked or rebased it
+    by_guard: bool = False  # the guard is the committer
 
 
 @dataclass(frozen=True)
-class Statement:
+class Decision:
     """In `commit`, at number `at` of main, a person moved from number `before` to `after`."""
 
     at: int
@@ -46,33 +52,68 @@ class Statement:
     after: int
 
 
+class _Images:
+    """The images that can exist here, learned while main is read from its first commit on."""
+
+    def __init__(self) -> None:
+        self._line: list[str] = []
+        self._written: set[Tag] = set()  # tags that the automation wrote
+        self._digests: dict[str, int] = {}
+        self._inherited = ""  # what the first commit named: a copy's, made without the history
+        self._named = ""  # the tag in the commit before
+        self._digest = ""  # of the image that the line deploys
+
+    def number(self, commit: Commit) -> int | None:
+        """The number that `commit`, the next of the line, deploys; None: it changes nothing."""
+        self._line.append(commit.id)
+        named = commit.deployed
+        if named is None:
+            return None
+        tag = Tag.parse(named.tag)
+        if tag and (commit.automated or commit.by_automation) and named.tag != self._named:
+            self._written.add(tag)
+        self._named = named.tag
+        if tag is not None and (tag.number == 0 or self._exists(tag)):
+            number = tag.number
+        elif named.digest == self._digest:
+            return None
+        elif named.digest in self._digests:
+            number = self._digests[named.digest]
+        elif named.tag == self._inherited:
+            number = 0  # back to before the first image
+        else:
+            if len(self._line) == 1:
+                self._inherited = named.tag
+            return None
+        self._digest = named.digest
+        if number > 0:
+            self._digests[named.digest] = number
+        return number
+
+    def _exists(self, tag: Tag) -> bool:
+        named = self._line[tag.number - 1] if tag.number <= len(self._line) else ""
+        return tag in self._written or named.startswith(tag.sha)
+
+
 class History:
-    """The commits up to `tip`. `commits` come parents first, as they were made."""
+    """The commits up to `tip`; those that are not on its first-parent line may be missing."""
 
     def __init__(self, commits: Iterable[Commit], tip: str) -> None:
         self.commits: dict[str, Commit] = {commit.id: commit for commit in commits}
-        self._deployed: dict[str, int] = {}
-        self._depth: dict[str, int] = {}
-        self._machines: dict[str, int] = {}  # how late the latest machine's commit up to here is
-        for place, commit in enumerate(self.commits.values(), 1):
-            self._read(place, commit)
-        self.main = self._main(tip)
+        self.main = self._line(tip)
+        self._numbers: list[int] = []
+        images = _Images()
+        for commit in self.main:
+            number = images.number(commit)
+            before = self._numbers[-1] if self._numbers else 0
+            self._numbers.append(before if number is None else number)
 
-    def _read(self, place: int, commit: Commit) -> None:
-        first = commit.parents[0] if commit.parents else ""
-        tag = Tag.parse(commit.deployed.tag) if commit.deployed else None
-        # A tag of another kind, set by hand, says nothing in numbers.
-        self._deployed[commit.id] = tag.number if tag else self._deployed.get(first, 0)
-        self._depth[commit.id] = self._depth.get(first, 0) + 1
-        before = max((self._machines[parent] for parent in commit.parents), default=0)
-        self._machines[commit.id] = place if commit.automated else before
-
-    def _main(self, tip: str) -> list[Commit]:
-        """Main as it grew, oldest first."""
-        main = [self.commits[tip]]
-        while parents := main[-1].parents:
-            main.append(self.commits[max(parents, key=self._machines.__getitem__)])
-        return main[::-1]
+    def _line(self, tip: str) -> list[Commit]:
+        """Commits along first parents, oldest first."""
+        line = [self.commits[tip]]
+        while parents := line[-1].parents:
+            line.append(self.commits[parents[0]])
+        return line[::-1]
 
     @property
     def tip(self) -> Commit:
@@ -82,24 +123,28 @@ class History:
     @property
     def deployed(self) -> int:
         """The number that is deployed at the tip; 0 before the first."""
-        return self._deployed[self.tip.id]
+        return self._numbers[-1]
+
+    @property
+    def unknown(self) -> str | None:
+        """The tag that the tip names, where it is of no image that can exist here."""
+        named = self.tip.deployed
+        tag = Tag.parse(named.tag) if named else None
+        return str(tag) if tag and tag.number not in (0, self.deployed) else None
 
     def tag_of(self, number: int) -> str:
         """Name a number as Git had it deployed."""
-        for commit in reversed(self.commits.values()):
+        for commit in reversed(self.main):
             if commit.deployed and (tag := Tag.parse(commit.deployed.tag)) and tag.number == number:
                 return str(tag)
         return f"number {number}"
 
-    def statements(self) -> list[Statement]:
-        """Everything that people said, oldest first."""
-        said = []
+    def decisions(self) -> list[Decision]:
+        """Everything that people asked for, oldest first."""
+        found = []
         before = 0
-        for place, commit in enumerate(self.main, 1):
-            now = self._deployed[commit.id]
+        for at, (commit, now) in enumerate(zip(self.main, self._numbers, strict=True), 1):
             if now != before and not commit.automated:
-                # They differ only after the push of a pull; no image up to either is newer.
-                at = max(place, self._depth[commit.id])
-                said.append(Statement(at, commit, before, now))
+                found.append(Decision(at, commit, before, now))
             before = now
-        return said
+        return found

@@ -53,13 +53,7 @@ def commit_on(
             blob = git.text("hash-object", "-w", "--stdin", stdin=text)
             git.raw("update-index", "--cacheinfo", f"{mode},{blob},{path}", env=index)
         tree = git.text("write-tree", env=index)
-    who: dict[str, str] = {}
-    if author:
-        for role in ("AUTHOR", "COMMITTER"):
-            who |= {f"GIT_{role}_NAME": author[0], f"GIT_{role}_EMAIL": author[1]}
-    signed = git.attempt("config", "--type=bool", "commit.gpgsign").stdout.strip() == b"true"
-    flags = ["-S"] if signed and not author else []
-    return git.text("commit-tree", *flags, tree, "-p", base, "-F", "-", stdin=message, env=who)
+    return git.commit_tree(tree, [base], message, author)
 
 
 def read(git: Git, commit: str, path: str) -> str:

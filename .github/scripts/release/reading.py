@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cache
+from pathlib import PurePosixPath
 
 from release.errors import ReleaseError
 from release.git import Git
@@ -39,6 +40,8 @@ def commits(git: Git, tip: str) -> list[Commit]:
             deployed=state,
             # Both: a person who cherry-picks or rebases the automation's commit is its committer.
             automated=email in known and committer in known,
+            by_automation=email in known,
+            by_guard=committer == GUARD[1],
             author=author,
             when=when,
             subject=subject,
@@ -50,15 +53,20 @@ def commits(git: Git, tip: str) -> list[Commit]:
 
 
 def machine_emails(git: Git, tip: str) -> frozenset[str]:
-    """Every address the automation ever had, and the guard's."""
+    """Every address that an image automation of this repository ever had, and the guard's."""
     if not next(git.files([f"{tip}:{AUTOMATION}"])):
         raise ReleaseError(
             f"{AUTOMATION} is not in {tip[:12]}: it says by which address the automation's commits "
             "are known, and without it they would be taken for a person's"
         )
-    changes = git.text("rev-list", tip, "--", AUTOMATION).split()
-    versions = git.files(f"{commit}:{AUTOMATION}" for commit in changes)
-    found = {author_email(text.decode(errors="replace")) for text in versions if text}
+    # Of every cluster: a staging branch that was merged may have an automation of its own.
+    automations = f":(top,glob)clusters/**/{PurePosixPath(AUTOMATION).name}"
+    changes = git.text(
+        "-c", "log.showRoot=true", "log", "-m", "--full-history", "--no-renames", "--raw",
+        "--no-abbrev", "--format=", tip, "--", automations,
+    )  # fmt: skip
+    blobs = sorted({line.split()[3] for line in changes.splitlines() if line.startswith(":")})
+    found = {author_email(text.decode(errors="replace")) for text in git.files(blobs) if text}
     return frozenset({GUARD[1], *(email for email in found if email)})
 
 

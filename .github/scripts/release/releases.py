@@ -69,10 +69,11 @@ def run_releases(git: Git, options: argparse.Namespace) -> int:
     if len(chosen) < len(listed):
         print(f"({len(listed) - len(chosen)} older: --all)")
     for rollback in exclusion.rollbacks:
-        said = rollback.said
+        decision = rollback.decision
         print(
-            f"excluded: numbers {rollback.span}; {said.commit.author} went back from "
-            f"{past.tag_of(said.before)} to {past.tag_of(said.after)} in {said.commit.id[:7]}"
+            f"excluded: numbers {rollback.span}; {decision.commit.author} went back from "
+            f"{past.tag_of(decision.before)} to {past.tag_of(decision.after)} "
+            f"in {decision.commit.id[:7]}"
         )
     return 0
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from release.errors import ReleaseError
 from release.exclusion import Exclusion
 from release.git import Git
-from release.guard import add_branch, told
+from release.guard import add_branch, numbers
 from release.history import Commit, Deployed, History
 from release.inputs import PATHS, input_hash
 from release.manifests import IMAGE_REPOSITORY, KUSTOMIZATION, with_deployed, with_excluded
@@ -115,7 +115,7 @@ def make(git: Git, now: History, to: Deployed) -> str:
     back = (parsed := Tag.parse(to.tag)) is not None and parsed.number < now.deployed
     message = (
         f"{'Roll back to' if back else 'Deploy'} {to.tag}\n\nDeployed was {was}. "
-        f"Excluded from now on: {told(exclusion)}.\nNewer merges deploy by themselves.\n"
+        f"Excluded from now on: {numbers(exclusion)}.\nNewer merges deploy by themselves.\n"
     )
     return commit_on(git, tip, files, message)
 

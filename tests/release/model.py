@@ -1,8 +1,9 @@
-"""A world in memory: Git with people in it, a registry, Flux, and the guard.
+"""A model in memory: Git, a registry, Flux, and the guard.
 
 Git is a list of commits with three things in each: the code, the deployed tag, the exclusionList.
-People are drawn by the test; Flux behaves as it was measured: the policy takes the highest tag that
-is not excluded and keeps its last one when none is left, the automation writes what the policy has.
+What people do is in actions.py. Flux behaves as it was measured: the policy takes the highest tag
+that is not excluded and keeps its last one when none is left, the automation writes what the policy
+has selected.
 """
 
 import re
@@ -12,6 +13,7 @@ from typing import TypeVar
 
 from release.exclusion import Exclusion
 from release.history import Commit, Deployed, History
+from release.line import turned_over
 from release.manifests import DEFAULT
 from release.tags import Tag
 
@@ -32,17 +34,24 @@ class Tree:
 class Git:
     """Commits that say what they hold, and a branch."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: Tree) -> None:
         self.commits: dict[str, Commit] = {}
         self.trees: dict[str, Tree] = {}
         self.depth: dict[str, int] = {}  # commits along first parents: the number of an image
-        self.main = self.add(Tree(frozenset()), PERSON)
+        self.main = self.add(first, PERSON)
 
-    def add(self, tree: Tree, who: str, *parents: str) -> str:
-        """Make a commit."""
+    def add(self, tree: Tree, who: str, *parents: str, committer: str = "") -> str:
+        """Make a commit; the committer is the author unless another one is given."""
         name = f"{len(self.commits) + 1:07x}".ljust(40, "0")
+        committer = committer or who
         self.commits[name] = Commit(
-            name, parents, tree.deployed, automated=who != PERSON, author=who
+            name,
+            parents,
+            tree.deployed,
+            automated=PERSON not in (who, committer),
+            author=who,
+            by_automation=who != PERSON,
+            by_guard=committer == GUARD,
         )
         self.trees[name] = tree
         self.depth[name] = self.depth[parents[0]] + 1 if parents else 1
@@ -81,14 +90,16 @@ class Git:
         )
 
 
-class World:
-    """Everything, and what happens to it when somebody does something."""
+class Model:
+    """The repository, the registry and the cluster, and what each part does by itself."""
 
-    def __init__(self) -> None:
-        self.git = Git()
+    def __init__(self, first: Tree | None = None) -> None:
+        self.git = Git(first or Tree(frozenset()))
         self.images: dict[frozenset[int], str] = {}  # src-<hash>: found again, never built twice
         self.building: list[Tag] = []
         self.registry: dict[int, Deployed] = {}
+        self.ever: set[Deployed] = set()  # images that were in this registry
+        self.turned_over: list[str] = []  # former tips that a push made a second parent
         self.in_cluster: tuple[str, ...] = (DEFAULT,)
         self.selected: Deployed | None = None
         self.runs = NOTHING
@@ -107,18 +118,61 @@ class World:
             (self.git.commits[n] for n in sorted(self.git.ancestors(self.git.main))), self.git.main
         )
 
+    @property
+    def grown(self) -> list[str]:
+        """Main's line as it grew: where a push has turned it over, as the guard will restore it."""
+        git = self.git
+        if not self.turned_over:
+            return git.line(git.main)
+        (before,) = self.turned_over
+        pushed = [name for name in git.line(git.main) if before in git.ancestors(name)]
+        return git.line(before) + pushed
+
+    @property
+    def number(self) -> int:
+        """The number of main's newest commit."""
+        return len(self.grown)
+
+    @property
+    def deployed(self) -> int:
+        """The number of the newest image that main's line names; 0 for none."""
+        named = [self.git.trees[name].deployed for name in self.grown]
+        return next((int(one.tag.split("-")[1]) for one in named[::-1] if one in self.ever), 0)
+
     def push(self, commit: str) -> None:
         """Move main; CI starts building when the push changed the code."""
-        before, self.git.main = self.tree, commit
-        if self.tree.code != before.code:
-            self.building.append(Tag(self.git.depth[commit], commit[:7]))
+        before, self.git.main = self.git.main, commit
+        if self.tree.code != self.git.trees[before].code:
+            self.build()
+        if before not in self.git.line(commit):
+            self.turned_over.append(before)
+
+    def build(self) -> None:
+        """Start building the image of main's code, under the commit that brought it."""
+        line = self.git.line(self.git.main)
+        code = [self.git.trees[name].code for name in line]
+        number = max(n for n in range(1, len(line) + 1) if n == 1 or code[n - 1] != code[n - 2])
+        self.building.append(Tag(number, line[number - 1][:7]))
+
+    def move_to_an_empty_registry(self) -> None:
+        """Remove registry and cluster, and set both up anew, which builds the first image."""
+        self.images.clear()
+        self.registry.clear()
+        self.building.clear()
+        self.selected, self.runs = None, NOTHING
+        self.build()
 
     def commit(self, who: str, tree: Tree) -> None:
         """Commit on main and push."""
         self.push(self.git.add(tree, who, self.git.main))
 
     def arrive(self, tag: Tag) -> None:
-        """Let a build end, early or late; the release program refuses what is not on main."""
+        """Let a build end, early or late; the release program refuses what is not on main.
+
+        A build takes minutes, the guard seconds: none ends before the guard has seen the push.
+        """
+        if self.turned_over:
+            return
         self.building.remove(tag)
         line = self.git.line(self.git.main)
         on_main = {Tag(n, name[:7]) for n, name in enumerate(line, 1)}
@@ -127,14 +181,18 @@ class World:
             code = self.git.trees[line[tag.number - 1]].code
             digest = self.images.setdefault(code, f"sha256:{len(self.images)}")
             self.registry[tag.number] = Deployed(str(tag), digest)
+            self.ever.add(self.registry[tag.number])
 
     # -- Flux
 
+    def left(self, excluded: tuple[str, ...]) -> list[int]:
+        """The numbers in the registry that a list leaves."""
+        found = [re.compile(one) for one in excluded]
+        return [n for n, d in self.registry.items() if not any(f.search(d.tag) for f in found)]
+
     def select(self, excluded: tuple[str, ...]) -> Deployed | None:
         """The policy's choice under a list."""
-        found = [re.compile(one) for one in excluded]
-        left = (n for n, d in self.registry.items() if not any(f.search(d.tag) for f in found))
-        highest = max(left, default=None)
+        highest = max(self.left(excluded), default=None)
         return self.selected if highest is None else self.registry[highest]
 
     def reconcile(self) -> None:
@@ -154,8 +212,21 @@ class World:
 
     # -- the guard
 
+    def restore_the_line(self) -> None:
+        """Let the guard run for each push that it has not seen yet."""
+        for before in self.turned_over:
+            history = self.history
+            parent = before
+            for commit in turned_over(history.commits, history.main, before):
+                tree = self.git.trees[commit.id]
+                parent = self.git.add(tree, commit.author, parent, commit.id, committer=GUARD)
+                self.git.main = parent
+                self.build()
+        self.turned_over.clear()
+
     def guard(self) -> None:
         """Run it on main as it is."""
+        self.restore_the_line()
         expression = Exclusion.of(self.history).expression
         wanted = (DEFAULT, expression) if expression else (DEFAULT,)
         if wanted != self.tree.excluded:
