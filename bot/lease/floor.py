@@ -52,6 +52,7 @@ class Floor:
         self._leases: dict[int, Lease] = {}
         self._running: list[asyncio.Task[None]] = []
         self._asked = -_ASK_SECONDS
+        self._leaving = False
 
     def shard_of(self, guild_id: int | None) -> int:
         """See alone.Floor: Discord's own rule."""
@@ -95,7 +96,7 @@ class Floor:
             while True:
                 self._measure()
                 try:
-                    await self._share()
+                    await (self._decline() if self._leaving else self._share())
                 except Exception as error:  # noqa: BLE001  # the next time may go well
                     tasks.report("share_shards", error)
                 await asyncio.sleep(1)
@@ -103,9 +104,14 @@ class Floor:
             await self._rest()
 
     async def leave(self, seconds: float) -> None:
-        """Stop speaking at once, and let every Lease go; tries for so long."""
+        """Stop speaking at once, and let every Lease go; tries for so long.
+
+        From now on no shard is asked for, and one that was asked for is not taken.
+        """
+        self._leaving = True
         await self._rest()
         await asyncio.gather(*(lease.release(seconds) for lease in self._leases.values()))
+        await self._decline()
         self._measure()
 
     async def close(self) -> None:
@@ -127,6 +133,10 @@ class Floor:
             return
         if await self._leases[shard].ask():
             self._asked = time.monotonic()
+
+    async def _decline(self) -> None:
+        for lease in self._leases.values():
+            await lease.decline()
 
     async def _rest(self) -> None:
         for task in self._running:

@@ -9,11 +9,12 @@ renewed for as long as it lasts.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING
 
-from bot.lease.record import FOR, WANTED, Fate, LeaseAway, LeaseChanged, Record
+from bot.lease.record import FOR, UNWANTED, WANTED, Fate, LeaseAway, LeaseChanged, Record
 from bot.lease.speaker import How
 from bot.observability import tasks
 
@@ -53,6 +54,8 @@ class Lease:
         self._changed = clock()  # when the record was first seen as it is
         self._giving: tuple[str, float] | None = None  # to whom, and until when it may wait
         self.asked_by = ""  # who wants it
+        self._asking = False  # whether this process wants it
+        self._taking = False  # whether a write that takes it is under way, or was cut off
         self._fate = Fate.ALIVE  # of the holder, when it was asked for last
         self._free_since: float | None = None
         self._told = -float("inf")  # when it was said last that it is out of reach
@@ -137,9 +140,24 @@ class Lease:
                 record = await self._shelf.read(self.shard)
                 if not self._holding and record.holder:
                     await self._shelf.write(self.shard, record.asked(self._shelf.me))
+                    self._asking = True
         except (LeaseChanged, LeaseAway, TimeoutError):
             return False
         return True
+
+    async def decline(self) -> None:
+        """Take the wish for it back: a process that leaves would keep everybody waiting."""
+        if not self._asking:
+            return
+        me = self._shelf.me
+        try:
+            async with asyncio.timeout(self._timing.patience):
+                record = await self._shelf.read(self.shard)
+                if record.holder not in {"", me} or record.notes.get(FOR) == me:
+                    await self._shelf.write(self.shard, record.declined(me))
+        except (LeaseChanged, LeaseAway, TimeoutError):
+            return  # it is tried again
+        self._asking = bool(record.holder)  # its holder may be about to give it all the same
 
     def give(self, to: str) -> None:
         """Let it go to another as soon as everything that was taken is finished."""
@@ -158,6 +176,8 @@ class Lease:
 
         Tries for `seconds`. `run` must have been cancelled before.
         """
+        if self._taking and not self._holding:
+            await self._let_go_of_what_was_just_taken()
         record = self._record
         if not self._holding or record is None:
             return True
@@ -181,6 +201,14 @@ class Lease:
                 return True
         return False
 
+    async def _let_go_of_what_was_just_taken(self) -> None:
+        """Undo a write that was cut off and may have arrived: nobody would speak for a term."""
+        record = await self._read_again()
+        if record is not None and record.holder == self._shelf.me:
+            with contextlib.suppress(LeaseChanged, LeaseAway, TimeoutError):
+                async with asyncio.timeout(self._timing.patience):
+                    await self._shelf.write(self.shard, record.let_go(record.notes))
+
     async def _read_again(self) -> Record | None:
         try:
             async with asyncio.timeout(self._timing.patience):
@@ -197,9 +225,10 @@ class Lease:
         if how is None or not self._speaker.able(self.shard):
             return
         began = self._clock()
+        self._taking = True
         written = await self._shelf.write(self.shard, record.taken(self._shelf.me))
         self._see(written)
-        self._holding = True
+        self._holding, self._taking, self._asking = True, False, False
         self._until = began + self._timing.lasts - self._timing.margin
         extra = {"shard": self.shard, "holder": self._shelf.me, "before": record.holder}
         log.info("lease taken", extra={**extra, "how": how.value})
@@ -244,8 +273,10 @@ class Lease:
                 self._stop(f"taken over by {current.holder or 'nobody'}")
                 return
             self.asked_by = current.notes.get(WANTED, "")
+            if self._giving and self._giving[0] == current.notes.get(UNWANTED):
+                self._giving = ("", self._giving[1])
             began = self._clock()
-            notes = {**notes, WANTED: ""} if self.asked_by else notes
+            notes = {**notes, WANTED: "", UNWANTED: ""}
             written = await self._shelf.write(self.shard, current.kept(notes))
         self._see(written)
         if self._holding:  # it may have been too late for that

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-WANTED, FOR = "wanted", "for"  # notes: who asks for a Lease; to whom it was let go
+# Notes: who asks for a Lease; to whom it was let go; who asked for it and wants it no more.
+WANTED, FOR, UNWANTED = "wanted", "for", "unwanted"
 
 
 class LeaseTrouble(Exception):
@@ -48,7 +49,8 @@ class Record:
     def taken(self, by: str) -> Record:
         """The same Lease in the hands of `by`, as of now."""
         moment = now()
-        notes = {name: "" if name in {FOR, WANTED} else note for name, note in self.notes.items()}
+        passing = {FOR, WANTED, UNWANTED}
+        notes = {name: "" if name in passing else note for name, note in self.notes.items()}
         return replace(
             self,
             holder=by,
@@ -61,6 +63,14 @@ class Record:
     def asked(self, by: str) -> Record:
         """The same Lease, with the wish of `by` to have it."""
         return replace(self, notes={**self.notes, WANTED: by})
+
+    def declined(self, by: str) -> Record:
+        """The same Lease, without the wish of `by` to have it, and not kept for it."""
+        if not self.holder:
+            return replace(self, notes={**self.notes, FOR: ""})
+        wanted = self.notes.get(WANTED, "")
+        notes = {**self.notes, WANTED: "" if wanted == by else wanted, UNWANTED: by}
+        return replace(self, notes=notes)
 
     def kept(self, notes: Mapping[str, str]) -> Record:
         """The same Lease, renewed now and with these notes."""

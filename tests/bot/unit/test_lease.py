@@ -337,6 +337,86 @@ async def test_a_lease_is_given_to_who_asks_when_everything_taken_is_finished(tw
     assert two.new.lease.kept_for == ""
 
 
+async def test_who_leaves_is_given_nothing_that_it_asked_for(two: Two) -> None:
+    assert await two.new.lease.ask()
+    await two.pass_by(4, two.old)
+    assert two.old.lease.asked_by == "new"
+    two.old.unfinished = True
+    two.old.lease.give("new")
+
+    await two.new.lease.decline()
+    await two.pass_by(4, two.old)
+    two.old.unfinished = False
+    await _given(two)
+
+    third = Process("third", two.paper, two.clock)
+    await third.lease.step()
+    assert third.lease.kept_for == ""
+    assert third.told == [How.LET_GO]
+
+
+async def test_a_wish_that_is_taken_back_is_no_wish(two: Two) -> None:
+    assert await two.new.lease.ask()
+    await two.new.lease.decline()
+
+    await two.pass_by(8, two.old)
+
+    assert two.old.lease.asked_by == ""
+    assert two.old.speaking
+
+
+async def test_a_lease_that_was_kept_for_who_leaves_is_free_for_all(two: Two) -> None:
+    assert await two.new.lease.ask()
+    await two.pass_by(4, two.old)
+    two.old.lease.give("new")
+    await _given(two)
+    assert two.paper.record.notes["for"] == "new"
+
+    await two.new.lease.decline()
+
+    assert two.paper.record.holder == ""
+    assert two.paper.record.notes["for"] == ""
+
+
+async def test_a_lease_whose_taking_was_cut_off_is_let_go(two: Two) -> None:
+    assert await two.old.lease.release(1)
+    two.new.shelf.late = True
+    with pytest.raises(asyncio.CancelledError):
+        await _cut_off(two.new)
+    assert two.paper.record.holder == "new"
+
+    await two.new.lease.release(1)
+
+    assert two.paper.record.holder == ""
+
+
+async def _given(two: Two) -> None:
+    while "gave" not in two.old.told:
+        await two.old.lease.step()
+        two.clock.now += 1
+
+
+async def _cut_off(process: Process) -> None:
+    """Take the Lease, and be cancelled before the answer to that comes."""
+    step = asyncio.current_task()
+    assert step is not None
+    write = process.shelf.write
+
+    async def cut(shard: int, record: Record) -> Record:
+        process.shelf.late = False
+        await write(shard, record)
+        step.cancel()
+        await asyncio.sleep(1)
+        raise AssertionError
+
+    process.shelf.write = cut  # type: ignore[method-assign]
+    try:
+        await process.lease.step()
+    finally:
+        process.shelf.write = write  # type: ignore[method-assign]
+        step.uncancel()
+
+
 async def test_an_answer_that_nobody_understands_is_an_outage_and_not_the_end(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
