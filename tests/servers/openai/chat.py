@@ -4,8 +4,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from . import usages
 from .answers import tokens
 from .dialect import Dialect
+from .directives import Directives
 from .records import Asked, FaultKind
 from .stream import Event
 
@@ -27,8 +29,16 @@ class ChatWriter:
     named = False
 
     def __init__(
-        self, number: int, asked: Asked, dialect: Dialect, *, usage: str, refusal: bool
+        self,
+        number: int,
+        asked: Asked,
+        dialect: Dialect,
+        directives: Directives,
+        *,
+        usage: str,
+        refusal: bool,
     ) -> None:
+        self._usage_kind = directives.usage
         self._asked = asked
         self._dialect = dialect
         self._field = "refusal" if refusal else "content"
@@ -70,7 +80,8 @@ class ChatWriter:
     def end(self, reason: str) -> Iterator[Event]:
         """Give the finish reason, the usage where it is sent, and [DONE]."""
         streams = self._dialect.streams
-        usage = {"usage": self._usage()} if self._usage_is_sent else {}
+        told = usages.told(self._usage_kind, self._usage())
+        usage = told if self._usage_is_sent else {}
         if reason != FaultKind.NO_FINISH and streams.finish:
             last = self._chunk({}, self._finish(reason))
             yield {**last, **usage} if streams.usage_with_finish else last
@@ -100,7 +111,8 @@ class ChatWriter:
             message[form] = self._thought
         choice: dict[str, Any] = {"index": 0, "message": message, "logprobs": None}
         choice["finish_reason"] = self._finish(reason)
-        return {**self._head("chat.completion"), "choices": [choice], "usage": self._usage()}
+        told = usages.told(self._usage_kind, self._usage())
+        return {**self._head("chat.completion"), "choices": [choice], **told}
 
     def _finish(self, reason: str) -> str:
         name = _FINISH.get(reason, "stop")

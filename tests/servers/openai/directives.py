@@ -13,7 +13,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError
 
 from .errors import ApiError
-from .records import FaultKind, Value
+from .records import FaultKind, UsageKind, Value
 
 DIRECTIVE = re.compile(r"\[\[\s*((?:[a-z_]+\s*=\s*(?:\"(?:[^\"\\]|\\.)*\"|[^\s\]\"]+)\s*)+)\]\]")
 PAIR = re.compile(r"([a-z_]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s\]\"]+))")
@@ -30,7 +30,9 @@ class Directives(Value):
     delay: Annotated[float, Field(ge=0, le=60)] | None = None
     first: Annotated[float, Field(ge=0, le=600)] | None = None
     search: Annotated[int, Field(ge=0, le=20)] = 0
+    calls: Annotated[int, Field(ge=1, le=100)] = 1
     draw: Annotated[int, Field(ge=0, le=1)] = 0
+    usage: UsageKind | None = None
     fault: FaultKind | None = None
     after: Annotated[int, Field(ge=0)] = 3
     retry_after: Annotated[float, Field(ge=0)] | None = None

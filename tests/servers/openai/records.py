@@ -54,6 +54,17 @@ class FaultKind(StrEnum):
     REFUSAL = "refusal"
 
 
+class UsageKind(StrEnum):
+    """What a provider may tell of what an answer used up; README.md says what each is."""
+
+    NONE = "none"
+    NULL = "null"
+    ZERO = "zero"
+    PARTIAL = "partial"
+    TEXT = "text"
+    NEGATIVE = "negative"
+
+
 class Fault(Value):
     """One fault to inject; it ends after `count` requests or `seconds`, whichever is first."""
 
@@ -135,6 +146,7 @@ class Asked(Value):
     effort: str | None = None
     tools: tuple[str, ...] = ()
     chosen: str = ""  # the tool that has to be used
+    max_tool_calls: int | None = None
 
     @property
     def instructions(self) -> str:

@@ -163,6 +163,7 @@ def _responses(body: Body) -> Asked:
         temperature=body.get("temperature"),
         effort=(body.get("reasoning") or {}).get("effort"),
         tools=offered,
+        max_tool_calls=body.get("max_tool_calls"),
         chosen=chosen,
     )
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from . import usages
 from .answers import tokens
 from .directives import Directives
 from .pictures import DOT
@@ -29,10 +30,12 @@ class ResponsesWriter:
         reasons: bool,
         refusal: bool,
     ) -> None:
-        searches = directives.search if "web_search" in asked.tools else 0
+        pages = directives.search if "web_search" in asked.tools else 0
+        searches = directives.calls if pages else 0
         draws = "image_generation" in asked.tools and bool(directives.draw or self.silent(asked))
-        self._calls = _ToolCalls(number, searches, draws=draws)
-        self._sources = _pages(searches)
+        self._calls = _ToolCalls(number, searches, asked.max_tool_calls, draws=draws)
+        self._sources = _pages(pages)
+        self._usage_kind = directives.usage
         self._silent = self.silent(asked)
         self._body = body
         self._asked = asked
@@ -176,10 +179,15 @@ class ResponsesWriter:
             "tools": body.get("tools") or [],
             "top_p": _default(body.get("top_p"), 1.0),
             "truncation": body.get("truncation") or "disabled",
-            "usage": self._usage() if status in {"completed", "incomplete"} else None,
+            **self._told(status),
             "user": body.get("user"),
             "metadata": body.get("metadata") or {},
         }
+
+    def _told(self, status: str) -> dict[str, Any]:
+        if status not in {"completed", "incomplete"}:
+            return {"usage": None}
+        return usages.told(self._usage_kind, self._usage())
 
     def _usage(self) -> dict[str, Any]:
         asked = sum(tokens(turn.text) + 4 for turn in self._asked.turns)
@@ -211,20 +219,25 @@ def _pages(number: int) -> list[dict[str, Any]]:
     ]
 
 
+_SEARCH = {"type": "search", "query": "gulls", "queries": ["gulls"]}
+
+
 class _ToolCalls:
     """What the hosted tools do for one answer: their items, and the events that build them.
 
     A model here uses a tool where a directive (`search=N`, `draw=1`) or `tool_choice` says so, and
-    only if the request offers it.
+    only if the request offers it. Beyond `max_tool_calls` it does not search, but goes on reporting
+    calls, as OpenAI does.
     """
 
-    def __init__(self, number: int, searches: int, *, draws: bool) -> None:
+    def __init__(self, number: int, searches: int, most: int | None, *, draws: bool) -> None:
         self.items: list[dict[str, Any]] = []
-        if searches:
-            action = {"type": "search", "query": "gulls", "queries": ["gulls"]}
-            call = {"id": f"ws_{number:012x}", "type": "web_search_call", "status": "completed"}
-            self.items.append({**call, "action": action})
-        if draws:
+        allowed = searches + draws if most is None else most
+        for search in range(searches):
+            made = {"action": _SEARCH} if search < allowed else {}
+            call = {"id": f"ws_{number:010x}{search:02x}", "type": "web_search_call"}
+            self.items.append({**call, "status": "completed", **made})
+        if draws and searches < allowed:
             call = {"id": f"ig_{number:012x}", "type": "image_generation_call"}
             form = {"status": "completed", "output_format": "png", "result": DOT}
             self.items.append({**call, **form})

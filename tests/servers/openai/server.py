@@ -206,7 +206,12 @@ class RequestHandler:
         else:
             usage = server.choice.usage or self._dialect.streams.usage
             writer = ChatWriter(
-                self._record.number, asked, self._dialect, usage=usage, refusal=refusal
+                self._record.number,
+                asked,
+                self._dialect,
+                directives,
+                usage=usage,
+                refusal=refusal,
             )
         if asked.stream:
             return await self._stream(writer, answer, fault)

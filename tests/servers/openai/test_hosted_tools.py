@@ -67,3 +67,30 @@ async def test_the_images_api_makes_a_picture(openai: AsyncOpenAI) -> None:
     assert made.data[0].b64_json == DOT
     with pytest.raises(library.NotFoundError):
         await openai.images.generate(model="paintbox", prompt="a grey dot")
+
+
+async def test_tools_are_called_as_often_as_the_request_allows(openai: AsyncOpenAI) -> None:
+    response = await openai.responses.create(
+        model="gpt-4.1",
+        input="[[search=1 calls=4 draw=1 text=found]]",
+        tools=[{"type": "web_search"}, {"type": "image_generation"}],
+        max_tool_calls=2,
+    )
+
+    calls = [item for item in response.output if isinstance(item, ResponseFunctionWebSearch)]
+    assert [bool(call.action) for call in calls] == [True, True, False, False]
+    assert not any(isinstance(item, ImageGenerationCall) for item in response.output)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [("none", None), ("null", None), ("zero", 0), ("text", "3"), ("negative", -3)],
+)
+async def test_what_was_used_up_is_told_as_a_provider_might(
+    openai: AsyncOpenAI, kind: str, told: object
+) -> None:
+    response = await openai.responses.create(
+        model="gpt-4.1", input=f'[[usage={kind} text="twelve chars"]]'
+    )
+
+    assert told == (response.usage and response.usage.output_tokens)
