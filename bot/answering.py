@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bot.conversation.files import Reader
     from bot.conversation.recall import Recall
     from bot.limits.allowance import Allowance
+    from bot.limits.money import Reservation
     from bot.llm.model import Model
     from bot.metrics import Metrics
     from bot.reply.outbox import Outbox
@@ -85,9 +86,10 @@ class Answering:
         """End the answer now, with a word on why."""
         self._reply.interrupt(why)
 
-    async def run(self) -> str:
-        """Answer the call; returns how that ended, as a metric's label."""
-        outcome = await self._count(Thinking(self._call, self._kit, self._reply).run())
+    async def run(self, reservation: Reservation) -> str:
+        """Answer the call out of what was reserved for it; returns how that ended, as a label."""
+        thinking = Thinking(self._call, self._kit, self._reply, reservation)
+        outcome = await self._count(thinking.run())
         seconds = time.monotonic() - self._call.taken
         self._kit.metrics.answered.observe(seconds)
         log.info("answered", extra=self._ids(outcome=outcome, seconds=round(seconds, 3)))

@@ -16,6 +16,7 @@ from bot.errors import DiscordDown, OverLimit, QuestionGone, TooBusy, UnknownPer
 from bot.lease.alone import Alone
 from bot.lease.overheard import Overheard
 from bot.lease.taken import Taken
+from bot.limits.hourly import Over
 from bot.lists import Lists
 from bot.observability import tasks
 from bot.temper import Temper
@@ -25,13 +26,16 @@ if TYPE_CHECKING:
 
     from bot.errors import SkyError
     from bot.lease.alone import Floor
+    from bot.limits.allowance import Booking
     from bot.limits.hourly import Caller
+    from bot.limits.money import Reservation
     from bot.lists import Barred
     from bot.messages import Author, Message, Place
 
 log = logging.getLogger(__name__)
 
 _LAST_WORDS_SECONDS = 3.0  # of the drain, for telling those whose answer does not end in time
+_BOOKED_SECONDS = 0.1  # in which a booking becomes an answer, or nothing
 _ENDING_SECONDS = 35.0  # terminationGracePeriodSeconds, and a little
 
 
@@ -50,6 +54,7 @@ class Desk:
         self._work = kit.settings.work
         self._places = asyncio.Semaphore(self._work.in_flight)
         self._answering: dict[asyncio.Task[None], Answering] = {}
+        self._booked: dict[int, Booking] = {}  # by the question that will be answered anew
         self._apologies = Apologies(kit)
         self._open = True
         settings = kit.settings
@@ -130,7 +135,10 @@ class Desk:
     async def room(self) -> None:
         """Wait until one more call can be taken."""
         while self._full:
-            await asyncio.wait(self._answering, return_when=asyncio.FIRST_COMPLETED)
+            if self._answering:
+                await asyncio.wait(self._answering, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                await asyncio.sleep(_BOOKED_SECONDS)
 
     def calls(self, message: Message, me: int) -> bool:
         """Say whether a message would be taken if it were not too old."""
@@ -192,7 +200,9 @@ class Desk:
 
     def is_answering(self, question_id: int) -> bool:
         """Whether an answer to that message is being written, or waits for its turn."""
-        return any(each.is_about(question_id) for each in self._answering.values())
+        return question_id in self._booked or any(
+            each.is_about(question_id) for each in self._answering.values()
+        )
 
     def stop(self, question_id: int, why: SkyError) -> bool:
         """Stop the answer to that message; False if none is being written."""
@@ -201,28 +211,37 @@ class Desk:
             answering.stop(why)
         return bool(found)
 
-    def again(
-        self, question: Message, me: int, *, stem: int, replaces: tuple[int, ...]
-    ) -> SkyError | Callable[[], None]:
-        """Take a message anew: returns what begins an answer in the old one's place, or why not."""
+    def book(self, question_id: int, caller: Caller) -> SkyError | None:
+        """Keep a place, a call and money for a message that is answered anew; or say why not.
+
+        `again` or `cancel` has to follow.
+        """
+        if self._full:
+            return TooBusy()
+        booking = self._kit.allowance.book(caller, (each for _, each in self._kit.cast))
+        if isinstance(booking, Over):
+            return OverLimit(booking.scope, booking.until)
+        self._booked[question_id] = booking
+        return None
+
+    def cancel(self, question_id: int) -> None:
+        """Give up what was booked for a message, if that did not become an answer."""
+        if (booking := self._booked.pop(question_id, None)) is not None:
+            booking.cancel()
+
+    def again(self, question: Message, me: int, *, stem: int, replaces: tuple[int, ...]) -> None:
+        """Answer a message that was booked for anew, in the place of its old answer."""
+        booking = self._booked.pop(question.id)
         decision = called(question, me=me, command=self._rules.command)
         if decision is None:  # nobody called the bot: it had joined in
             decision = Answer("ambient", question.text)
         call = replace(self._call(question, decision, me), stem=stem, replaces=replaces)
-        over = self._kit.allowance.admit(question, unasked=False)
-        if over is not None:
-            return OverLimit(over.scope, over.until)
-        if self._full:
-            return TooBusy()
-        return lambda: self._start_again(call)
-
-    def _start_again(self, call: Call) -> None:
-        message = call.message
-        if self.is_answering(message.id):  # a second press was quicker
+        if self.is_answering(question.id):  # found by the backfill meanwhile
+            booking.cancel()
             return
         if call.age < self._work.catch_up_seconds:  # no successor looks at what is older
-            self.taken.retake(self._floor.shard_of(message.guild_id), message.id)
-        self._start(call)
+            self.taken.retake(self._floor.shard_of(question.guild_id), question.id)
+        self._start(call, self._kit.allowance.take(booking, call))
 
     def _turn_away(self, message: Message, reason: str) -> None:
         self._kit.metrics.turned_away.labels(reason).inc()
@@ -240,25 +259,26 @@ class Desk:
             if over.tell or call.message.asked is not None:  # a question that is shown has an end
                 self._apologies.say(call, OverLimit(over.scope, over.until))
             return False
-        self._start(call)
+        self._start(
+            call, self._kit.allowance.reserve(call)
+        )  # now: others are let in before it runs
         return True
 
     @property
     def _full(self) -> bool:
-        return len(self._answering) >= self._work.in_flight + self._work.waiting
+        return len(self._answering) + len(self._booked) >= self._work.in_flight + self._work.waiting
 
-    def _start(self, call: Call) -> None:
+    def _start(self, call: Call, reservation: Reservation) -> None:
         answering = Answering(call, self._kit)
-        paid = self._kit.allowance.set_aside(call)  # now: others are let in before the task runs
-        task = tasks.start(self._answer(answering), "answer")
+        task = tasks.start(self._answer(answering, reservation), "answer")
         self._answering[task] = answering
         task.add_done_callback(self._done)
-        task.add_done_callback(lambda _: paid())
+        task.add_done_callback(lambda _: reservation.end())
         self._count()
 
-    async def _answer(self, answering: Answering) -> None:
+    async def _answer(self, answering: Answering, reservation: Reservation) -> None:
         async with self._places:
-            outcome = await answering.run()
+            outcome = await answering.run(reservation)
         if outcome == DiscordDown.label and not answering.call.late:
             # What was said of it stands there, or nothing. Discord will be asked which.
             message = answering.call.message

@@ -11,9 +11,11 @@ if TYPE_CHECKING:
 class SkyError(Exception):
     """The root: everything that the bot raises on purpose.
 
-    `usage` is what a failed answer used up all the same, where the model's room set it.
+    `usage` is what the provider told of a failed request. `unbilled` says that a request certainly
+    cost nothing: it never left, or was refused before the model began.
     """
 
     label = "error"
     sentence = "Something went wrong on my side. Please try again in a moment."
     usage: Usage | None = None
+    unbilled: bool = False

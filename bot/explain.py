@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from bot.limits.ceiling import before_reading
 from bot.limits.money import cost, dearest, price_of
 from bot.listing import first_few
 from bot.usage import Usage
@@ -26,6 +27,7 @@ def explain(settings: Settings, cast: Cast) -> Iterator[str]:
     yield f"answers: {_answers(settings)}"
     yield f"limits: {_limits(settings)}"
     yield f"budget: {_budget(settings)}"
+    yield f"one answer: at most {_most(settings, cast):.2f} {settings.budget.currency}"
     yield f"safety: {_safety(settings)}"
 
 
@@ -42,6 +44,13 @@ def notes(settings: Settings, cast: Cast) -> Iterator[str]:
             )
     if budget.daily and budget.monthly and budget.daily > budget.monthly:
         yield "budget.daily: is more than budget.monthly, which alone counts then."
+    bound = min(filter(None, [budget.daily, budget.monthly]), default=0)
+    if 0 < bound < (most := _most(settings, cast)):
+        yield (
+            f"budget: one answer can cost {most:.2f} {budget.currency}, which is more than "
+            f"{bound:g}, so answers are given one at a time. Lower openai.max_output_tokens, "
+            "conversation.max_tokens or [limits] searches and drawings, or raise the budget."
+        )
     if settings.openai.fallback_model == settings.openai.model:
         yield "openai.fallback_model: is openai.model itself, so there is nothing to fall back to."
 
@@ -123,6 +132,11 @@ def _limits(settings: Settings) -> str:
     }
     told = [f"{who} {most} an hour" for who, most in per_hour.items() if most]
     return f"{', '.join(told) or 'none per hour'}; {settings.work.in_flight} answers at once"
+
+
+def _most(settings: Settings, cast: Cast) -> float:
+    """The most that one answer can cost, whoever gives it."""
+    return max(before_reading(settings, persona, image=True) for _, persona in cast)
 
 
 def _budget(settings: Settings) -> str:

@@ -36,7 +36,7 @@ class _TaskFailures(Collector):
 class Metrics:
     """All series, in a registry of their own. Labels take few values: never ids."""
 
-    def __init__(self) -> None:
+    def __init__(self) -> None:  # noqa: PLR0915  # a line for each series
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.registry.register(_TaskFailures())
@@ -80,6 +80,9 @@ class Metrics:
         self.spent = self._gauge("spent", "Money spent in the present day and month", "period")
         self.budget = self._gauge("budget", "Money that may be spent; 0 is no bound", "period")
         self.spent_total = self._counter("spent_money", "Money spent since the start", "model")
+        self.overrun = self._counter(
+            "overrun_money", "Money that answers cost beyond what was reserved for them"
+        )
         self.unpriced = self._counter(
             "unpriced_answers", "Answers of a model that is not in the price table", "model"
         )

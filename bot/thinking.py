@@ -5,7 +5,6 @@ What is said goes wherever the caller wants it: to Discord (answering.py) or to 
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,9 +20,8 @@ from bot.errors import (
     TooMuchText,
     Unexpected,
 )
-from bot.messages import shard_of
+from bot.limits import ceiling
 from bot.personas import character
-from bot.usage import reckoned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,12 +32,12 @@ if TYPE_CHECKING:
     from bot.conversation.recall import Recall
     from bot.conversation.turns import Conversation
     from bot.limits.allowance import Allowance
+    from bot.limits.money import Reservation
     from bot.llm.model import Model
     from bot.messages import Message, Picture
     from bot.safety.guard import Guard
     from bot.settings.schema import Settings
 
-_USUAL = " " * 1000  # characters: the answer that is reckoned with while one is written
 _SOURCES = 8  # pages that are named below an answer
 _UNSEEN = "The language model can't open a picture here, so I answered without."
 _HALF = "The language model can't read so much at once, so I left out what came before."
@@ -96,12 +94,13 @@ class Sink(Protocol):
 
 
 class Thinking:
-    """One answer of the model."""
+    """One answer of the model, paid for out of what was reserved for it."""
 
-    def __init__(self, call: Call, means: Means, sink: Sink) -> None:
+    def __init__(self, call: Call, means: Means, sink: Sink, reservation: Reservation) -> None:
         self._call = call
         self._means = means
         self._sink = sink
+        self._reservation = reservation
 
     async def run(self) -> None:
         """Let the model answer into the sink; raises a SkyError if that fails."""
@@ -128,9 +127,10 @@ class Thinking:
 
     async def _ask(self, ask: Ask) -> None:
         """Let the model answer what may be asked, and show what may be said of it."""
-        guard, sources = self._means.guard, list[str]()
-        await guard.admit(words_of(ask.turns[-1]))
-        async with guard.around(self._sink.say) as say:
+        guard, sources, charge = self._means.guard, list[str](), self._reservation.charge
+        self._means.allowance.know(self._reservation, ask)
+        await guard.admit(words_of(ask.turns[-1]), charge)
+        async with guard.around(self._sink.say, charge) as say:
             await self._ask_with_less(ask, say, sources.append)
         if sources:
             self._sink.remark(_sources(sources))
@@ -143,7 +143,9 @@ class Thinking:
         while True:
             turns = ask.turns
             try:
-                return await self._pay(ask, say, cite)
+                return await self._means.model.answer(
+                    ask, say, self._sink.show, cite, self._reservation
+                )
             except TooMuchText:
                 if len(turns) == 1:
                     raise
@@ -152,28 +154,10 @@ class Thinking:
                 if not any(turn.images for turn in turns):
                     raise
                 told, turns = _UNSEEN, tuple(replace(turn, images=()) for turn in turns)
+            ask = replace(ask, turns=turns)
             if told in untold:
                 untold.remove(told)
                 self._sink.remark(told)
-            ask = replace(ask, turns=turns)
-
-    async def _pay(
-        self, ask: Ask, say: Callable[[str], object], cite: Callable[[str], object]
-    ) -> None:
-        """Count the money for an answer, however it ends."""
-        means, sink = self._means, self._sink
-        purse, model = means.allowance.purse, ask.model or means.settings.openai.model
-        shard = shard_of(self._call.message.guild_id, means.settings.discord.shards)
-        with purse.expecting(reckoned(model, ask.tokens, _USUAL), shard):
-            try:
-                purse.charge(await means.model.answer(ask, say, sink.show, cite), shard)
-            except SkyError as error:
-                if error.usage is not None:
-                    purse.charge(error.usage, shard)
-                raise
-            except asyncio.CancelledError:  # stopped half-way: the provider tells nothing then
-                purse.charge(reckoned(model, ask.tokens, sink.text), shard)
-                raise
 
     def _as_it_is_now(self) -> tuple[Message, str]:
         """Give the question and its words, as they were edited while the answer waited."""
@@ -185,7 +169,8 @@ class Thinking:
         return now, asked.prompt if asked else without_mention(now.text, call.me)
 
     def _question(self, conversation: Conversation) -> Ask:
-        persona = self._call.persona
+        persona, image = self._call.persona, self._call.image
+        searches, drawings = ceiling.tool_calls(self._means.settings, persona, image=image)
         return Ask(
             character.instructions(persona, joining_in=self._call.unasked),
             conversation.turns,
@@ -193,7 +178,9 @@ class Thinking:
             temperature=persona.temperature,
             effort=persona.effort,
             tools=persona.tools,
-            image=self._call.image,
+            image=image,
+            searches=searches,
+            drawings=drawings,
         )
 
 

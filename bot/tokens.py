@@ -18,6 +18,11 @@ _DIGITS = string.digits.encode()
 _ASCII = bytes(range(128))
 PER_TURN = 8  # the role, and what separates turns
 PER_IMAGE = 1600  # more than OpenAI's models take for one of 1,024 pixels in detail
+SAFETY = 2  # so many times what is reckoned is more than a tokenizer counts, for any text tried
+
+# The most tokens that a picture of any size is, at its highest detail: OpenAI scales it down first.
+_MOST_PER_IMAGE = 4_000  # gpt-4.1-nano: 1,536 patches of 2.46 tokens
+_LARGEST_IMAGES = {"gpt-4o-mini": 50_000}  # 2,833, and 5,667 for each of 8 tiles
 
 
 def reckoned(text: str) -> int:
@@ -31,6 +36,17 @@ def reckoned(text: str) -> int:
     spaces, size = size - len(signs), len(signs)
     wide = len(signs.translate(None, _ASCII))
     return -(-(4 * letters + 6 * digits + 3 * spaces + 12 * (size - wide) + 6 * wide) // 12)
+
+
+def likely(text: str) -> int:
+    """Give about as many tokens as a tokenizer counts in Latin letters: for money, not for room."""
+    return -(-3 * reckoned(text) // 4)
+
+
+def most_per_image(model: str) -> int:
+    """Give the most tokens that one picture is for a model."""
+    sizes = (size for name, size in _LARGEST_IMAGES.items() if model.startswith(name))
+    return next(sizes, _MOST_PER_IMAGE)
 
 
 def beginning(text: str, most: int) -> str:

@@ -157,7 +157,7 @@ class Talk:
             over = self._means.allowance.admit(message)
             if over is not None:
                 raise OverLimit(over.scope, over.until)
-            await Thinking(self._call(message), self._means, page).run()
+            await self._think(self._call(message), page)
             if page.empty:
                 raise NothingSaid
             spent = self._means.allowance.purse.spent("day")
@@ -168,6 +168,13 @@ class Talk:
         finally:
             self._remember(message, page.text)
             page.end()
+
+    async def _think(self, call: Call, page: Page) -> None:
+        reservation = self._means.allowance.reserve(call)
+        try:
+            await Thinking(call, self._means, page, reservation).run()
+        finally:
+            reservation.end()
 
     def _next_id(self) -> int:
         """Make an id as Discord does: the model is told the time that is in it."""

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from bot.commands.screens import barred_text
-from bot.errors import DiscordDown, SkyError, Stopped
+from bot.errors import DiscordDown, Stopped
+from bot.limits.hourly import Caller
 from bot.messages import Place
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class Press:
 class Response:
     """How it went, and what Discord is told: a sentence for whoever pressed; whether buttons go.
 
-    `then` is done once Discord took that: the next answer brings its own buttons.
+    `then` has to be done after that, whether Discord took it or not: it begins the answer that was
+    booked, which brings its own buttons.
     """
 
     outcome: str
@@ -116,21 +118,33 @@ class Presses:
             return Response("restarting", _RESTARTING)
         if self._desk.is_answering(mark.question_id):
             return Response("writing", _WRITING)
-        await acknowledge()
+        # Before anything is awaited: of many presses at once none finds what another took.
+        caller = Caller(press.by.id, mark.channel_id, press.guild_id)
+        if (refused := self._desk.book(mark.question_id, caller)) is not None:
+            return Response(refused.label, refused.sentence)
+        response = None
+        try:
+            await acknowledge()
+            response = await self._anew(press)
+        finally:
+            if response is None or response.then is None:
+                self._desk.cancel(mark.question_id)
+        return response
+
+    async def _anew(self, press: Press) -> Response:
+        mark, desk = press.mark, self._desk
         try:
             question = await self._archive.fetch(mark.channel_id, mark.question_id)
         except DiscordDown as error:
             return Response(error.label, _AWAY)
         if question is None:
             return Response("gone", _GONE, clear=True)
-        return await self._anew(press, question)
-
-    async def _anew(self, press: Press, question: Message) -> Response:
         parts = await self._archive.answers(question.channel_id, question.id, press.me)
         replaces = tuple(dict.fromkeys([*parts, press.message_id]))
-        begin = self._desk.again(question, press.me, stem=press.id, replaces=replaces)
-        if isinstance(begin, SkyError):
-            return Response(begin.label, begin.sentence)
+
+        def begin() -> None:
+            desk.again(question, press.me, stem=press.id, replaces=replaces)
+
         return Response("done", clear=True, then=begin)
 
     async def _soon(self, works: Callable[[], bool]) -> bool:

@@ -48,6 +48,7 @@ async def respond(interaction: discord.Interaction, press: Press, presses: Press
     async def acknowledge() -> None:
         await interaction.response.defer()
 
+    response: Response | None = None
     try:
         response = await presses.pressed(press, acknowledge)
         await _tell(interaction, response)
@@ -59,8 +60,9 @@ async def respond(interaction: discord.Interaction, press: Press, presses: Press
         log.warning("press not answered", extra={"error": type(error).__name__})
     else:
         outcome = response.outcome
-        if response.then is not None:
-            response.then()
+    if response is not None and response.then is not None:
+        outcome = response.outcome  # it was acknowledged: only its old buttons are still there
+        response.then()
     presses.count(press, outcome)
 
 

@@ -78,6 +78,12 @@ class Limits:
             self._calls[scope, who].append(now)
         return None
 
+    def withdraw(self, caller: Caller) -> None:
+        """Take back the newest note of a call that was let in and came to nothing."""
+        for scope, who, _ in self._bounds(caller):
+            if calls := self._calls.get((scope, who)):
+                calls.pop()
+
     def over(self, caller: Caller) -> Over | None:
         """Say what stands against a call, and note nothing."""
         now = self._clock()

@@ -8,10 +8,10 @@ Leases were read.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -19,7 +19,7 @@ from bot.limits.hourly import Caller, Over, Told
 from bot.settings.limits import Price
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from bot.metrics import Metrics
     from bot.settings.limits import Budget
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 _MILLION = 1_000_000
 _DAYS, _MONTHS = "%Y-%m-%d", "%Y-%m"
+_PENNY = 1e-9  # less than any price, more than what adding up floats costs
+_RESERVED = "reserved"
 _SOON = 60.0  # seconds after which an answer that is being written has most likely ended
 
 Period = Literal["day", "month"]
@@ -56,7 +58,36 @@ def cost(usage: Usage, budget: Budget) -> float:
     cached = price.input if price.cached_input is None else price.cached_input
     fresh = max(usage.input - usage.cached_input, 0)
     tokens = fresh * price.input + usage.cached_input * cached + usage.output * price.output
+    tokens += usage.moderated * budget.moderation
     return tokens / _MILLION + usage.images * budget.image + usage.searches * budget.search
+
+
+@dataclass(eq=False, slots=True)
+class Reservation:
+    """Money that is kept for one answer, and that its requests are charged to: a usage.Account."""
+
+    purse: Purse
+    shard: int
+    left: float
+
+    def charge(self, usage: Usage) -> None:
+        """See usage.Account. What is not covered is counted all the same, and shows in a metric."""
+        money = self.purse.charge(usage, self.shard)
+        if money > self.left + _PENNY:
+            self.purse.overrun(money - self.left)
+        self.left = max(0.0, self.left - money)
+
+    def covers(self, most: Usage) -> bool:
+        """See usage.Account. Where nothing is bounded, everything is covered."""
+        return self.purse.covers(self.left, most)
+
+    def lower(self, most: float) -> None:
+        """Keep no more than `most`, as soon as more is known about the answer."""
+        self.left = min(self.left, most)
+
+    def end(self) -> None:
+        """Keep nothing more."""
+        self.purse.release(self)
 
 
 class Purse:
@@ -72,8 +103,8 @@ class Purse:
         self._metrics = metrics
         self._clock = clock
         self._sums: dict[int, dict[str, float]] = {}
-        self._expected: dict[int, float] = {}
-        self._set_aside = 0.0  # for answers that were let in and have not ended
+        self._reserved: set[Reservation] = set()  # for answers that have not ended
+        self._handed: dict[int, float] = {}  # reserved by whoever spoke for a shard before
         self._told = Told()
         metrics.budget.labels("day").set(budget.daily)
         metrics.budget.labels("month").set(budget.monthly)
@@ -85,43 +116,41 @@ class Purse:
         sums = self._sums.setdefault(shard, {})
         for period in self._periods().values():
             sums[period] = sums.get(period, 0.0) + money
-        known = price_of(usage.model, self._budget.prices) is not None
         self._metrics.spent_total.labels(usage.model).inc(money)
-        if not known:
+        if price_of(usage.model, self._budget.prices) is None and not usage.moderated:
             self._metrics.unpriced.labels(usage.model).inc()
         self._show()
         return money
 
-    @contextlib.contextmanager
-    def expecting(self, usage: Usage, shard: int = 0) -> Iterator[None]:
-        """Keep in mind what an answer that is being written will cost about.
+    def reserve(self, most: float, shard: int = 0) -> Reservation:
+        """Keep `most` for an answer that was let in, until its reservation ends.
 
-        It is handed on with the rest, because whoever finishes it after a hand-over, or is killed
-        in it, tells nobody any more.
+        What an answer will cost is not known before its end, so it counts as the most it can. That
+        is handed on with the rest, because whoever finishes it after a hand-over, or is killed in
+        it, tells nobody any more.
         """
-        money = cost(usage, self._budget)
-        self._expected[shard] = self._expected.get(shard, 0.0) + money
-        try:
-            yield
-        finally:
-            self._expected[shard] -= money
+        reservation = Reservation(self, shard, most)
+        self._reserved.add(reservation)
+        return reservation
 
-    def set_aside(self, most: Iterable[Usage]) -> Callable[[], None]:
-        """Set the dearest of `most` aside for a call that was let in; returns what ends that.
+    def release(self, reservation: Reservation) -> None:
+        """End a reservation; once is as good as twice."""
+        self._reserved.discard(reservation)
 
-        What an answer will cost is not known before its end, so it counts as the most it can.
-        """
-        money = max(cost(each, self._budget) for each in most)
-        self._set_aside += money
+    def covers(self, left: float, most: Usage) -> bool:
+        """Whether `left` of a reservation is enough for one more request that uses `most`."""
+        bounded = self._budget.daily or self._budget.monthly
+        return not bounded or cost(most, self._budget) <= left + _PENNY
 
-        def end() -> None:
-            self._set_aside -= money
-
-        return end
+    def overrun(self, money: float) -> None:
+        """Note that an answer cost so much more than was reserved for it: a bound was ignored."""
+        self._metrics.overrun.inc(money)
+        log.warning("an answer cost more than was reserved for it", extra={"more": round(money, 6)})
 
     def spent(self, period: Period) -> float:
         """What was spent in the present day or month, by all shards that are known of."""
-        return sum(sums.get(self._periods()[period], 0.0) for sums in self._sums.values())
+        own = sum(sums.get(self._periods()[period], 0.0) for sums in self._sums.values())
+        return own + sum(self._handed.values())
 
     def admit(self, caller: Caller) -> Over | None:
         """Let a call in while there is money for it, or say when there will be some again."""
@@ -138,27 +167,37 @@ class Purse:
         for period, most, until in bounds:
             if self.spent(period) >= most * below:
                 return Over(period, until)
+        reserved = sum(each.left for each in self._reserved)
         for period, most, _ in bounds:
-            if self.spent(period) + self._set_aside >= most * below:
+            if self.spent(period) + reserved >= most * below:
                 return Over("set_aside", self._clock() + _SOON)
         return None
 
     def dump(self, shard: int) -> str:
-        """See Keepsake: the sums of the present day and month."""
-        sums, expected = self._sums.get(shard, {}), self._expected.get(shard, 0.0)
-        now = {name: sums.get(name, 0.0) + expected for name in self._periods().values()}
+        """See Keepsake: the sums of the present day and month, and what is reserved.
+
+        From here on what a predecessor had reserved is spent: it cannot tell any more how much of
+        it was needed.
+        """
+        sums, handed = self._sums.setdefault(shard, {}), self._handed.pop(shard, 0.0)
+        for period in self._periods().values():
+            sums[period] = sums.get(period, 0.0) + handed
+        now = {name: sums[name] for name in self._periods().values()}
+        now[_RESERVED] = sum(each.left for each in self._reserved if each.shard == shard)
         return json.dumps({name: round(money, 6) for name, money in now.items() if money > 0})
 
     def load(self, shard: int, text: str) -> None:
         """See Keepsake. Sums only grow, so the higher of what is known is true."""
         try:
-            found = {str(period): float(money) for period, money in json.loads(text).items()}
+            kept = {str(name): float(money) for name, money in json.loads(text).items()}
         except (ValueError, TypeError, AttributeError):
             log.warning("kept money cannot be read", extra={"shard": shard})
             return
+        found = {name: money for name, money in kept.items() if 0 <= money < math.inf}
         sums = self._sums.setdefault(shard, {})
         for period in self._periods().values():
             sums[period] = max(sums.get(period, 0.0), found.get(period, 0.0))
+        self._handed[shard] = found.get(_RESERVED, 0.0)
         self._show()
 
     def _bounds(self) -> Iterator[tuple[Period, float, float]]:

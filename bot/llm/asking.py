@@ -3,6 +3,8 @@
 A stream that just ends is not an answer: the library reports a cut connection as the end, so each
 API's own mark of completion is required. A request is tried again only while no text has come,
 because what a person has read cannot be taken back. An answer that breaks off is gone on with once.
+Each request is charged when it ends, however it ends; another one is made only where what was
+reserved for the answer covers it.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from bot.errors import (
     SkyError,
 )
 from bot.llm import provider_errors
-from bot.usage import reckoned
+from bot.usage import Usage, completed
 from bot.well_formed import well_formed
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from bot.llm.streams import Api
     from bot.messages import Picture
     from bot.metrics import Metrics
-    from bot.usage import Usage
+    from bot.usage import Account
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +100,7 @@ class Spoken:
         self._show = show
         self._cite = cite
         self.since = 0.0
+        self.images = self.searches = 0
         self._pieces: list[str] = []
         self._resumed = False
 
@@ -120,7 +123,12 @@ class Spoken:
     def show(self, picture: Picture) -> None:
         """See hosted_tools.Hearer."""
         self.since = self.since or time.monotonic()
+        self.images += 1
         self._show(picture)
+
+    def searched(self) -> None:
+        """See hosted_tools.Hearer."""
+        self.searches += 1
 
     def cite(self, url: str) -> None:
         """See hosted_tools.Hearer."""
@@ -130,6 +138,30 @@ class Spoken:
         """Give what was said, for the model to go on."""
         self._resumed = True
         return self.text.rstrip()
+
+
+class _Request:
+    """What one request brought: what an answer has by now, but for what it had before."""
+
+    def __init__(self, spoken: Spoken) -> None:
+        self._spoken = spoken
+        self._before = len(spoken.text), spoken.images, spoken.searches
+
+    def counted(self, told: Usage) -> tuple[Usage, str]:
+        """Give what the provider told, at least with what was heard, and what was said."""
+        said, images, searches = self._before
+        spoken = self._spoken
+        heard = replace(
+            told,
+            images=max(told.images, spoken.images - images),
+            searches=max(told.searches, spoken.searches - searches),
+        )
+        return heard, spoken.text[said:]
+
+    def estimated(self, told: Usage | None, ask: Ask) -> tuple[Usage, str]:
+        """Give the same for a request that failed: a picture may have been drawn and lost."""
+        drawn = int(ask.image and told is None)
+        return self.counted(told or Usage(str(ask.model), images=drawn))
 
 
 class Asking:
@@ -145,6 +177,8 @@ class Asking:
         key: Key,
         breaker: Breaker,
         metrics: Metrics,
+        account: Account,
+        most_output: int,
     ) -> None:
         self._ask = replace(ask, model=model)
         self._spoken = spoken
@@ -153,23 +187,23 @@ class Asking:
         self._key = key
         self._breaker = breaker
         self._metrics = metrics
-        self._usage: Usage | None = None  # of the part before the answer broke off
+        self._account = account
+        self._most_output = most_output
 
-    async def run(self, client: AsyncOpenAI, attempts: int) -> Usage:
+    async def run(self, client: AsyncOpenAI, attempts: int) -> None:
         """Ask until there is an answer or no sense in it; raises Retried and Told errors."""
         failures = exchanges = 0  # a key that is exchanged costs no attempt
         while True:
-            usage, failed, used = await self._once(client)
-            if usage is not None:
-                return usage
-            assert failed is not None
-            if self._may_go_on(failed):
+            failed, used = await self._once(client)
+            if failed is None:
+                return
+            if self._may_go_on(failed) and self._covered(self._resumed):
                 self._go_on()
                 continue
             if not isinstance(failed, Retried):
                 raise failed
             if self._spoken.since:
-                raise self._with_usage(CutShort(failed.label)) from failed
+                raise CutShort(failed.label) from failed
             if isinstance(failed, KeyRefused) and exchanges < _EXCHANGES:
                 exchanges += 1
                 await exchange(self._key, failed, used)
@@ -177,55 +211,73 @@ class Asking:
             failures += 1
             if failures >= attempts or isinstance(failed, ModelPaused):
                 raise failed
+            if not self._covered(self._ask):
+                log.warning("not asked again: what was reserved does not cover it")
+                raise failed
             await self._pause(failed, failures)
 
-    async def _once(self, client: AsyncOpenAI) -> tuple[Usage | None, SkyError | None, str]:
-        """Ask once; gives what that used up, or what went wrong, and the key that was shown."""
+    async def _once(self, client: AsyncOpenAI) -> tuple[SkyError | None, str]:
+        """Ask once and charge that; gives what went wrong, and the key that was shown."""
         used, began = "", time.monotonic()
+        spoken, charged = self._spoken, _Request(self._spoken)
         try:
             self._breaker.admit()
             used = await self._key.current()
-            with provider_errors.mapped():
-                usage = await self._api.answer(client, used, self._ask, self._spoken)
         except CredentialMissing as error:
-            return None, self._note(KeyRefused(str(error)), began), used
+            return self._note(KeyRefused(str(error)), began), used
         except SkyError as error:
-            return None, self._note(error, began), used
+            return self._note(error, began), used
+        try:
+            with provider_errors.mapped():
+                usage = await self._api.answer(client, used, self._ask, spoken)
+        except SkyError as error:
+            if not error.unbilled:
+                self._charge(charged.estimated(error.usage, self._ask))
+            return self._note(error, began), used
+        except BaseException:  # stopped, or out of time: the provider tells nothing then
+            self._charge(charged.estimated(None, self._ask))
+            raise
         self._count("complete", began)
         if self._breaker.open:
             self._metrics.breaker.labels(self._model).set(0)
         self._breaker.succeeded()
         self._key.accept(used, began)
+        usage = self._charge(charged.counted(usage))
         self._metrics.tokens.labels("input").inc(usage.input)
         self._metrics.tokens.labels("output").inc(usage.output)
-        return self._usage + usage if self._usage else usage, None, used
+        return None, used
 
     def _note(self, failed: SkyError, began: float) -> SkyError:
-        """Count a failure, and what it cost."""
+        """Count a failure."""
         self._count(failed.label, began)
         if isinstance(failed, ModelDown | ModelSlow):
             self._breaker.failed()
         elif not isinstance(failed, ModelPaused | KeyRefused):
             self._breaker.succeeded()
         self._metrics.breaker.labels(self._model).set(self._breaker.open)
-        return self._with_usage(failed)
-
-    def _with_usage(self, failed: SkyError) -> SkyError:
-        if failed.usage is None and self._spoken.since:
-            failed.usage = reckoned(self._model, self._ask.tokens, self._spoken.text)
-        elif failed.usage is not None and self._usage is not None:
-            failed.usage = self._usage + failed.usage
         return failed
+
+    def _charge(self, request: tuple[Usage, str]) -> Usage:
+        told, said = request
+        usage = completed(told, self._ask.likely_tokens, said, self._most_output)
+        self._account.charge(usage)
+        return usage
+
+    def _covered(self, ask: Ask) -> bool:
+        return self._account.covers(ask.ceiling(self._model, self._most_output))
 
     def _may_go_on(self, failed: SkyError) -> bool:
         """Whether an answer broke off that can be gone on with."""
         broke = isinstance(failed, CutShort | Retried) and not isinstance(failed, KeyRefused)
         return broke and not self._ask.begun and bool(self._spoken.text.strip())
 
+    @property
+    def _resumed(self) -> Ask:
+        return self._ask.resumed(self._spoken.text.rstrip())
+
     def _go_on(self) -> None:
-        self._usage = reckoned(self._model, self._ask.tokens, self._spoken.text)
         self._metrics.continued.inc()
-        self._ask = replace(self._ask, begun=self._spoken.resume())
+        self._ask = self._ask.resumed(self._spoken.resume())
         log.warning("going on with an answer that broke off")
 
     async def _pause(self, failed: Retried, attempt: int) -> None:

@@ -10,7 +10,7 @@ import binascii
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bot.errors import Filtered, ModelDown
+from bot.errors import CutShort, Filtered, ModelDown
 from bot.llm.provider_errors import part
 from bot.messages import Picture
 
@@ -34,6 +34,9 @@ class Hearer(Protocol):
     def cite(self, url: str) -> None:
         """Take the address of a page that the answer rests on."""
 
+    def searched(self) -> None:
+        """Count a search."""
+
 
 def draws(ask: Ask) -> bool:
     """Whether a picture may come, which takes its time."""
@@ -46,14 +49,21 @@ def wanted(ask: Ask) -> dict[str, Any]:
     if not names:
         return {}
     choice = {"tool_choice": {"type": DRAW}} if ask.image else {}
-    return {"tools": [{"type": name} for name in names], **choice}
+    most = max(1, ask.searches + ask.drawings)
+    return {"tools": [{"type": name} for name in names], "max_tool_calls": most, **choice}
 
 
 class Tools:
-    """Hears what the tools of one answer do, and counts it."""
+    """Hears what the tools of one answer do, and counts it.
 
-    def __init__(self, hearer: Hearer) -> None:
+    A provider that goes on calling them beyond `most` is not listened to any more: it was told the
+    bound, and each call costs money. OpenAI itself ignores what comes after, and reports it as
+    calls without an action.
+    """
+
+    def __init__(self, hearer: Hearer, most: int) -> None:
         self._hearer = hearer
+        self._most = most
         self._searches = 0
         self._images = 0
 
@@ -65,10 +75,20 @@ class Tools:
             item = part(event, "item") or {}
             match part(item, "type"):
                 case "web_search_call":
-                    action = part(item, "action") or {}
-                    self._searches += part(action, "type") in {None, "search"}
+                    self._search(part(item, "action") or {})
                 case "image_generation_call":
                     self._take(item)
+
+    def _search(self, action: Any) -> None:
+        kind, used = part(action, "type"), self._searches + self._images
+        if kind == "search" or (kind is None and used < self._most):
+            self._searches += 1
+            self._hearer.searched()
+            self._bound()
+
+    def _bound(self) -> None:
+        if self._searches + self._images > self._most:
+            raise CutShort("more calls of tools than were allowed")
 
     def counted(self, usage: Usage) -> Usage:
         """Add what the tools did to what the provider told."""
@@ -82,6 +102,7 @@ class Tools:
             raise ModelDown("no picture came of it")
         self._images += 1
         self._hearer.show(picture(drawn, part(item, "output_format")))
+        self._bound()
 
 
 def cited(annotation: Any, hearer: Hearer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bot import tokens
 from bot.errors import ModelDown, ToolMissing
 from bot.llm.hosted_tools import picture
 from bot.llm.provider_errors import part
@@ -34,10 +35,12 @@ async def draw(client: AsyncOpenAI, key: str, ask: Ask, settings: OpenAI, hearer
             "/images/generations", body=body, options=options, cast_to=object
         )
     except NotFoundError as error:  # the provider has no such thing, or not that model
-        raise ToolMissing("no images API, or no such model") from error
+        missing = ToolMissing("no images API, or no such model")
+        missing.unbilled = True
+        raise missing from error
     drawn = part((part(answer, "data") or [{}])[0], "b64_json")
     if not drawn:
         raise ModelDown("no picture came of it")
     hearer.show(picture(drawn, part(answer, "output_format")))
-    # Counted as one picture, at budget.image; its tokens are in that price.
-    return Usage(ask.model or settings.model, images=1)
+    # Counted as one picture, at budget.image, and its prompt; its own tokens are in that price.
+    return Usage(ask.model or settings.model, input=tokens.likely(words[:_LONGEST]), images=1)

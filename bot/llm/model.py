@@ -21,7 +21,6 @@ from bot.llm.asking import Asking, Spoken, exchange
 from bot.llm.breaker import Breaker
 from bot.llm.streams import Api, Chat, Responses
 from bot.observability import tasks
-from bot.usage import reckoned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,18 +32,13 @@ if TYPE_CHECKING:
     from bot.messages import Picture
     from bot.metrics import Metrics
     from bot.settings.schema import OpenAI
-    from bot.usage import Usage
+    from bot.usage import Account
 
 log = logging.getLogger(__name__)
 
 _JUDGE_SECONDS = 10.0
 _JUDGED = 20_000  # characters of one text of the moderation's
 _HELPED_BY_ANOTHER = (ModelBusy, ModelDown, ModelSlow, ModelPaused, ModelMissing)
-
-
-def unseen(what: object) -> None:
-    """Drop a picture or a source: whoever asks for none is shown none."""
-    del what
 
 
 class Model(Protocol):
@@ -54,13 +48,14 @@ class Model(Protocol):
         self,
         ask: Ask,
         say: Callable[[str], object],
-        show: Callable[[Picture], object] = unseen,
-        cite: Callable[[str], object] = unseen,
-    ) -> Usage:
-        """Hand each piece of text to `say`, each picture to `show`; return what that used up.
+        show: Callable[[Picture], object],
+        cite: Callable[[str], object],
+        account: Account,
+    ) -> None:
+        """Hand each piece of text to `say`, each picture to `show`; raises if something misses.
 
         `cite` is handed the address of each page that the answer rests on, as often as it does.
-        Raises if something misses: the error's `usage` is then what is known.
+        Every request that is made for it is charged to `account`, however it ends.
         """
 
 
@@ -116,18 +111,18 @@ class OpenAIModel:
         self,
         ask: Ask,
         say: Callable[[str], object],
-        show: Callable[[Picture], object] = unseen,
-        cite: Callable[[str], object] = unseen,
-    ) -> Usage:
+        show: Callable[[Picture], object],
+        cite: Callable[[str], object],
+        account: Account,
+    ) -> None:
         """See Model. Raises the errors of the tree's Retried and Told branches."""
         spoken = Spoken(say, show, cite)
         try:
             async with asyncio.timeout(self._settings.answer_seconds):
-                return await self._ask_models(ask, spoken)
+                await self._ask_models(ask, spoken, account)
         except TimeoutError:
             self._metrics.model.labels("too_long").inc()
             error: SkyError = CutShort("took too long") if spoken.since else ModelSlow()
-            error.usage = reckoned(ask.model or self._settings.model, ask.tokens, spoken.text)
             raise error from None
 
     async def flagged(self, text: str, model: str) -> bool:
@@ -155,28 +150,41 @@ class OpenAIModel:
             raise ModelDown("a moderation without results")
         return any(provider_errors.part(each, "flagged") for each in results)
 
-    async def _ask_models(self, ask: Ask, spoken: Spoken) -> Usage:
+    async def _ask_models(self, ask: Ask, spoken: Spoken, account: Account) -> None:
         """Ask the model, and then the fallback if another one may help and nothing was said yet."""
         settings = self._settings
         first, fallback = ask.model or settings.model, settings.fallback_model
         if fallback is not None and fallback != first:
             try:
-                return await self._asking(ask, spoken, first, attempts=1)
+                await self._asking(ask, spoken, first, account, attempts=1)
             except _HELPED_BY_ANOTHER as failed:
-                if spoken.since:
+                most = ask.ceiling(fallback, settings.max_output_tokens)
+                if spoken.since or not account.covers(most):
                     raise
                 log.warning("asking the fallback model", extra={"error": failed.label})
                 self._metrics.fallbacks.inc()
                 first = fallback
-        return await self._asking(ask, spoken, first, attempts=settings.attempts)
+            else:
+                return
+        await self._asking(ask, spoken, first, account, attempts=settings.attempts)
 
-    async def _asking(self, ask: Ask, spoken: Spoken, model: str, *, attempts: int) -> Usage:
+    async def _asking(
+        self, ask: Ask, spoken: Spoken, model: str, account: Account, *, attempts: int
+    ) -> None:
         client, settings = await self.warm(), self._settings
         breaker = self._breakers.get(model)
         if breaker is None:
             breaker = Breaker(settings.breaker_failures, settings.breaker_seconds)
             self._breakers[model] = breaker  # as many as personas' files name
         asking = Asking(
-            ask, spoken, model, api=self._api, key=self._key, breaker=breaker, metrics=self._metrics
+            ask,
+            spoken,
+            model,
+            api=self._api,
+            key=self._key,
+            breaker=breaker,
+            metrics=self._metrics,
+            account=account,
+            most_output=settings.max_output_tokens,
         )
-        return await asking.run(client, attempts)
+        await asking.run(client, attempts)

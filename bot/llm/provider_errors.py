@@ -77,7 +77,8 @@ _BY_STATUS: dict[int, type[SkyError]] = {
     429: ModelBusy,
 }
 _SERVER_ERRORS = 500
-_TOOLS = frozenset({"tools", "tool_choice"})
+_GATEWAY_TIMEOUTS = frozenset({504, 524})  # nobody knows what the model behind it has done
+_TOOLS = frozenset({"tools", "tool_choice", "max_tool_calls"})
 
 
 @contextlib.contextmanager
@@ -87,18 +88,28 @@ def mapped() -> Iterator[None]:
 
     try:
         yield
-    except openai.APITimeoutError as error:
-        if _broke(error):
-            raise ModelDown("the connection broke") from error
-        raise ModelSlow("no answer in time") from error
     except openai.APIConnectionError as error:
-        raise ModelDown("no connection") from error
+        raise _connection(error) from error
     except openai.APIStatusError as error:
         raise _status(error) from error
     except openai.APIError as error:  # an error inside the stream
         raise by_code(error.code) from error
     except json.JSONDecodeError as error:
         raise ModelDown("an event that is not JSON") from error
+
+
+def _connection(error: openai.APIConnectionError) -> SkyError:
+    import httpx2  # noqa: PLC0415  # loaded late, see model.py
+    import openai  # noqa: PLC0415
+
+    timed_out = isinstance(error, openai.APITimeoutError)
+    if timed_out and not _broke(error):
+        found: SkyError = ModelSlow("no answer in time")
+    else:
+        found = ModelDown("the connection broke" if timed_out else "no connection")
+    unsent = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+    found.unbilled = isinstance(error.__cause__, unsent)
+    return found
 
 
 def _broke(error: BaseException) -> bool:
@@ -118,8 +129,11 @@ def _status(error: openai.APIStatusError) -> SkyError:
         kind = ModelDown if status >= _SERVER_ERRORS else RequestRefused
     message = f"status {status}, code {_plain(error.code)}"
     if issubclass(kind, Retried):
-        return kind(message, after=_seconds(error.response.headers.get("retry-after")))
-    return kind(message)
+        found: SkyError = kind(message, after=_seconds(error.response.headers.get("retry-after")))
+    else:
+        found = kind(message)
+    found.unbilled = status not in _GATEWAY_TIMEOUTS
+    return found
 
 
 def by_code(code: object) -> SkyError:

@@ -29,6 +29,10 @@ class Knob:
     fields: dict[str, Any]
     instead: dict[str, Any] = field(default_factory=dict)
 
+    def is_about(self, refused: str | None) -> bool:
+        """Whether a refused parameter is sent by this: one of its fields goes with all of them."""
+        return refused == self.name or refused in self.fields
+
 
 class Requests:
     """Remembers which model refuses what, so that it costs a request once."""
@@ -57,8 +61,9 @@ class Requests:
             try:
                 return await _post(client, key, path, {**body, **extra}, seconds)
             except BadRequestError as error:
-                refused = (model, str(error.param))
-                if refused in self._refused or all(knob.name != error.param for knob in knobs):
+                names = (knob.name for knob in knobs if knob.is_about(error.param))
+                refused = (model, next(names, ""))
+                if refused in self._refused or not refused[1]:
                     raise
                 self._refused.add(refused)
                 log.warning("the model refuses a parameter", extra={"parameter": error.param})

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bot.llm.hosted_tools import Hearer
     from bot.settings.schema import OpenAI
 
+_BELIEVED = 10_000_000
 _TEXT = frozenset({"response.output_text.delta", "response.refusal.delta"})
 
 
@@ -42,7 +43,7 @@ class Responses:
     async def answer(self, client: AsyncOpenAI, key: str, ask: Ask, hearer: Hearer) -> Usage:
         """See Api."""
         body = self._body(ask)
-        tools = hosted_tools.Tools(hearer)
+        tools = hosted_tools.Tools(hearer, ask.searches + ask.drawings)
         knobs = [
             *([_temperature(ask.temperature)] if ask.temperature is not None else []),
             *(
@@ -106,8 +107,10 @@ class Chat:
             *([Knob("reasoning_effort", {"reasoning_effort": ask.effort})] if ask.effort else []),
         ]
         asked = self._requests.stream(client, key, "/chat/completions", body, knobs)
+        told: Any = None  # some tell it at the end, some in each chunk up to there
         async with await asked as chunks:
             async for chunk in chunks:
+                told = provider_errors.part(chunk, "usage") or told
                 for choice in provider_errors.part(chunk, "choices") or ():
                     delta = provider_errors.part(choice, "delta") or {}
                     hearer.say(delta.get("content") or delta.get("refusal") or "")
@@ -115,8 +118,8 @@ class Chat:
                         hosted_tools.cited(annotation, hearer)
                     finished = provider_errors.part(choice, "finish_reason")
                     if finished:
-                        usages = [each.get("usage") for each in [chunk, *await drain(chunks)]]
-                        told = next(filter(None, usages), None)
+                        for rest in await drain(chunks):
+                            told = rest.get("usage") or told
                         usage = _usage(body["model"], told, "prompt")
                         provider_errors.raise_for_finish(finished, usage)
                         return usage
@@ -153,18 +156,30 @@ def _message(turn: Turn) -> dict[str, Any]:
 
 
 def _of_response(event: Any, model: str) -> Usage:
-    told = provider_errors.part(provider_errors.part(event, "response") or {}, "usage")
-    return _usage(model, told, "input")
+    return _usage(model, _table(_table(event).get("response")).get("usage"), "input")
 
 
 def _usage(model: str, told: Any, given: str) -> Usage:
-    """Read what the provider tells; `given` is its word for what it was given."""
+    """Read what the provider tells; `given` is its word for what it was given.
+
+    What is missing, or no amount, is 0: unknown, and estimated later (usage.completed).
+    """
     made = "output" if given == "input" else "completion"
-    found = told or {}
-    details = provider_errors.part(found, f"{given}_tokens_details") or {}
+    found = _table(told)
     return Usage(
         model,
-        input=provider_errors.part(found, f"{given}_tokens") or 0,
-        cached_input=provider_errors.part(details, "cached_tokens") or 0,
-        output=provider_errors.part(found, f"{made}_tokens") or 0,
+        input=_amount(found.get(f"{given}_tokens")),
+        cached_input=_amount(_table(found.get(f"{given}_tokens_details")).get("cached_tokens")),
+        output=_amount(found.get(f"{made}_tokens")),
     )
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _amount(value: Any) -> int:
+    """Read a number of tokens; no request has as many as `_BELIEVED`."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    return int(value) if 0 < value < _BELIEVED else 0

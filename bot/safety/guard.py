@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bot.metrics import Metrics
     from bot.safety.moderation import Moderation
     from bot.settings.safety import Safety
+    from bot.usage import Usage
 
 _SEGMENT = 240  # characters that are checked at once; the end of a sentence after so many
 _CONTEXT = 400  # characters before them that are shown to the moderation as well
@@ -34,15 +35,17 @@ class Guard:
         self._moderation = moderation
         self._metrics = metrics
 
-    async def admit(self, question: str) -> None:
-        """Raise a Told error if the model is not to be asked that."""
+    async def admit(self, question: str, charge: Callable[[Usage], object]) -> None:
+        """Raise a Told error if the model is not to be asked that; `charge` the moderation."""
         if self._banned.found_in(question):
             raise BannedWord
         if self._moderation.watches("input"):
-            await self._moderation.check(question, "input")
+            await self._moderation.check(question, "input", charge)
 
     @asynccontextmanager
-    async def around(self, say: Callable[[str], object]) -> AsyncIterator[Callable[[str], object]]:
+    async def around(
+        self, say: Callable[[str], object], charge: Callable[[Usage], object]
+    ) -> AsyncIterator[Callable[[str], object]]:
         """Give what takes the model's words, so that `say` takes what may be said of them.
 
         Raises AnswerWithheld or Unchecked, and ends what is inside, where the moderation says so.
@@ -56,7 +59,7 @@ class Guard:
                 raise
             filtered.flush()
             return
-        checked = _Checked(say, self._moderation)
+        checked = _Checked(say, self._moderation, charge)
         filtered = _Filtered(checked.feed, self._banned, self._metrics)
         failed: Exception | None = None
         try:
@@ -104,9 +107,15 @@ class _Filtered:
 class _Checked:
     """Takes pieces, and passes them on, some sentences at a time, as they pass the moderation."""
 
-    def __init__(self, say: Callable[[str], object], moderation: Moderation) -> None:
+    def __init__(
+        self,
+        say: Callable[[str], object],
+        moderation: Moderation,
+        charge: Callable[[Usage], object],
+    ) -> None:
         self._say = say
         self._moderation = moderation
+        self._charge = charge
         self._pending = ""
         self._before = ""
         self._more = asyncio.Event()
@@ -126,7 +135,7 @@ class _Checked:
             await self._more.wait()
             self._more.clear()
             segment, self._pending = self._pending, ""
-            await self._moderation.check(self._before + segment, "output")
+            await self._moderation.check(self._before + segment, "output", self._charge)
             self._before = (self._before + segment)[-_CONTEXT:]
             if segment:
                 self._say(segment)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from bot import tokens
 from bot.errors import AnswerWithheld, QuestionWithheld, SkyError, Unchecked
+from bot.usage import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bot.metrics import Metrics
     from bot.settings.safety import Safety
 
@@ -35,12 +39,17 @@ class Moderation:
         """Whether questions, or answers, are checked."""
         return self._settings.moderation in {whose, "both"}
 
-    async def check(self, text: str, whose: Whose) -> None:
-        """Raise QuestionWithheld, AnswerWithheld or Unchecked for what may not be said."""
+    async def check(self, text: str, whose: Whose, charge: Callable[[Usage], object]) -> None:
+        """Raise QuestionWithheld, AnswerWithheld or Unchecked for what may not be said.
+
+        No moderation tells what it used up, so `charge` is handed an estimate.
+        """
         if not text.strip():
             return
+        model = self._settings.moderation_model
+        charge(Usage(model, moderated=tokens.likely(text)))
         try:
-            flagged = await self._judge.flagged(text, self._settings.moderation_model)
+            flagged = await self._judge.flagged(text, model)
         except SkyError as error:
             self._metrics.moderations.labels(whose, "failed").inc()
             log.warning("moderation failed", extra={"error": error.label, "whose": whose})

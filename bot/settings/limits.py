@@ -9,14 +9,15 @@ from pydantic import Field
 from bot.settings.base import Section
 
 PerHour = Annotated[int, Field(ge=0, le=1_000_000)]
+PerAnswer = Annotated[int, Field(ge=1, le=20)]
 Money = Annotated[float, Field(ge=0, le=1_000_000)]
 Share = Annotated[float, Field(ge=0, le=0.9)]
 
 
 class Limits(Section):
-    """How many calls are answered in any 60 minutes. 0 is no limit.
+    """How many calls are answered in any 60 minutes (0: no limit), and what one answer may do.
 
-    Who is over one is told once, with when to come back; then the bot is silent.
+    Who is over a limit is told once, with when to come back; then the bot is silent.
     """
 
     user_per_hour: PerHour = Field(default=0, description="Calls of one person, wherever")
@@ -28,6 +29,12 @@ class Limits(Section):
         default=0.2,
         description="The share of a channel's and a server's calls that is kept for people who "
         "call; the bot joins in unasked only below it",
+    )
+    searches: PerAnswer = Field(
+        default=3, description="Web searches for one answer, where a persona may search"
+    )
+    drawings: PerAnswer = Field(
+        default=1, description="Pictures drawn for one answer; with searches the sum counts"
     )
 
 
@@ -68,6 +75,10 @@ class Budget(Section):
     )
     image: Money = Field(default=0.04, description="The price of one generated image")
     search: Money = Field(default=0.01, description="The price of one web search")
+    moderation: Money = Field(
+        default=0,
+        description="The price of a million tokens that the moderation reads; OpenAI's is free",
+    )
     prices: dict[str, Price] = Field(
         default=_PRICES,
         description="The price table, a table for each model: `input`, `cached_input` and `output` "

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from bot.conversation.files import Unfetched
 from bot.errors import MayNotSpeak, PlaceGone
-from bot.llm.model import unseen
 from bot.safety.guard import Guard
 from bot.safety.moderation import Moderation
 from bot.usage import Usage
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from bot.messages import Message, Picture, Post
     from bot.metrics import Metrics
     from bot.settings.schema import Settings
+    from bot.usage import Account
 
 
 class Archive:
@@ -178,9 +178,10 @@ class FakeModel:
         self,
         ask: Ask,
         say: Callable[[str], object],
-        show: Callable[[Picture], object] = unseen,
-        cite: Callable[[str], object] = unseen,
-    ) -> Usage:
+        show: Callable[[Picture], object],
+        cite: Callable[[str], object],
+        account: Account,
+    ) -> None:
         """See bot.llm.model.Model."""
         self.asked.append(ask)
         self.at_once += 1
@@ -196,9 +197,9 @@ class FakeModel:
                 await self.released.wait()
             if self.failure is not None:
                 raise self.failure
-            return self.usage
         finally:
             self.at_once -= 1
+            account.charge(self.usage)
 
 
 @dataclass

@@ -28,6 +28,7 @@ def test_a_bot_as_it_comes_is_explained() -> None:
     assert said["budget"] == (
         "no bound, only counted; an answer of 1000 tokens read and 300 written costs 0.00085 USD"
     )
+    assert said["one answer"] == "at most 0.09 USD"
     assert "by everybody, everywhere; never joins in unasked" in said["called"]
 
 

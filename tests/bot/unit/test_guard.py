@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,7 +20,11 @@ from bot.metrics import Metrics
 from bot.safety.guard import Guard
 from bot.safety.moderation import Moderation
 from bot.settings.safety import Safety
+from bot.usage import Usage
 from tests.bot.unit.fakes import FakeJudge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SENTENCE = "The sky over the harbour turned slowly from grey to blue while the last gulls went. "
 
@@ -29,18 +34,26 @@ def guard(judge: FakeJudge, **settings: object) -> Guard:
     return Guard(safety, Moderation(judge, safety, metrics), metrics)
 
 
+def free(usage: Usage) -> None:
+    """Charge nothing."""
+    assert usage.moderated > 0
+
+
 def break_off(failure: Exception | None) -> None:
     if failure is not None:
         raise failure
 
 
 async def said(
-    guarded: Guard, pieces: list[str], failure: Exception | None = None
+    guarded: Guard,
+    pieces: list[str],
+    failure: Exception | None = None,
+    charge: Callable[[Usage], object] = free,
 ) -> tuple[str, Exception | None]:
     """Let a model say the pieces; gives what people see of it, and what went wrong."""
     seen: list[str] = []
     try:
-        async with guarded.around(seen.append) as say:
+        async with guarded.around(seen.append, charge) as say:
             for piece in pieces:
                 say(piece)
                 await asyncio.sleep(0)
@@ -54,7 +67,7 @@ async def test_without_settings_nothing_is_asked_and_links_are_unmasked() -> Non
     judge = FakeJudge()
     guarded = guard(judge)
 
-    await guarded.admit("anything")
+    await guarded.admit("anything", free)
 
     assert await said(guarded, ["see [a](", "https://b)"]) == ("see [a] (https://b)", None)
     assert judge.asked == []
@@ -62,7 +75,7 @@ async def test_without_settings_nothing_is_asked_and_links_are_unmasked() -> Non
 
 async def test_a_question_with_a_banned_word_is_not_asked() -> None:
     with pytest.raises(BannedWord):
-        await guard(FakeJudge(), banned_words=["heck"]).admit("what the Heck")
+        await guard(FakeJudge(), banned_words=["heck"]).admit("what the Heck", free)
 
 
 async def test_a_banned_word_is_hidden_before_the_moderation_reads_it() -> None:
@@ -78,9 +91,9 @@ async def test_a_banned_word_is_hidden_before_the_moderation_reads_it() -> None:
 async def test_a_flagged_question_is_not_asked() -> None:
     guarded = guard(FakeJudge(), moderation="input")
 
-    await guarded.admit("a good question")
+    await guarded.admit("a good question", free)
     with pytest.raises(QuestionWithheld):
-        await guarded.admit("a flagged question")
+        await guarded.admit("a flagged question", free)
     assert await said(guarded, ["flagged"]) == ("flagged", None)
 
 
@@ -92,6 +105,18 @@ async def test_an_answer_is_shown_as_far_as_it_passes() -> None:
     assert isinstance(failed, AnswerWithheld)
     assert seen.startswith(SENTENCE * 3)
     assert "flagged" not in seen
+
+
+async def test_what_the_moderation_reads_is_charged_for_questions_and_answers() -> None:
+    charged: list[Usage] = []
+    guarded = guard(FakeJudge(), moderation="both", moderation_model="judge")
+
+    await guarded.admit(SENTENCE, charged.append)
+    (question,) = charged
+    await said(guarded, [SENTENCE] * 8, charge=charged.append)
+
+    assert question == Usage("judge", moderated=question.moderated)
+    assert sum(each.moderated for each in charged[1:]) >= 8 * question.moderated
 
 
 async def test_what_stands_before_is_read_with_what_follows() -> None:
@@ -112,10 +137,10 @@ async def test_a_moderation_that_is_down_stops_everything_unless_the_settings_sa
     easy = guard(FakeJudge(failure=ModelDown()), moderation="both", moderation_down="allow")
 
     with pytest.raises(Unchecked):
-        await strict.admit("hello")
+        await strict.admit("hello", free)
     seen, failed = await said(strict, ["hello"])
     assert (seen, type(failed)) == ("", Unchecked)
-    await easy.admit("hello")
+    await easy.admit("hello", free)
     assert await said(easy, ["hello"]) == ("hello", None)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.ask import Ask
-from bot.errors import Filtered, ModelDown
+from bot.errors import CutShort, Filtered, ModelDown
 from bot.llm.asking import Spoken
 from bot.llm.hosted_tools import Tools, cited, wanted
 from bot.messages import Picture
@@ -37,6 +37,9 @@ class Heard:
         """See bot.llm.hosted_tools.Hearer."""
         self.pages.append(url)
 
+    def searched(self) -> None:
+        """See bot.llm.hosted_tools.Hearer."""
+
 
 def done(kind: str, **item: Any) -> dict[str, Any]:
     return {"type": "response.output_item.done", "item": {"type": kind, **item}}
@@ -44,7 +47,7 @@ def done(kind: str, **item: Any) -> dict[str, Any]:
 
 def hear(*events: dict[str, Any]) -> tuple[Heard, Usage]:
     heard = Heard()
-    tools = Tools(heard)
+    tools = Tools(heard, most=4)
     for event in events:
         tools.hear(event["type"], event)
     return heard, tools.counted(Usage("m", input=5))
@@ -92,8 +95,31 @@ def test_only_tools_that_are_asked_for_are_offered() -> None:
     draw = {"type": "image_generation"}
 
     assert wanted(QUESTION) == {}
-    assert wanted(Ask("", (), tools=("web_search",))) == {"tools": [{"type": "web_search"}]}
-    assert wanted(Ask("", (), image=True)) == {"tools": [draw], "tool_choice": draw}
+    assert wanted(Ask("", (), tools=("web_search",), searches=3)) == {
+        "tools": [{"type": "web_search"}],
+        "max_tool_calls": 3,
+    }
+    assert wanted(Ask("", (), image=True, drawings=1)) == {
+        "tools": [draw],
+        "tool_choice": draw,
+        "max_tool_calls": 1,
+    }
+
+
+def test_a_provider_that_calls_tools_more_often_than_it_may_is_not_listened_to() -> None:
+    search = done("web_search_call", action={"type": "search"})
+    ignored = done("web_search_call", action=None)
+
+    _, usage = hear(*[search] * 4, *[ignored] * 50)
+    assert usage.searches == 4
+    with pytest.raises(CutShort):
+        hear(*[search] * 5)
+
+
+def test_a_search_that_says_nothing_of_itself_counts() -> None:
+    _, usage = hear(done("web_search_call", action=None))
+
+    assert usage.searches == 1
 
 
 def test_an_answer_that_goes_on_has_one_space_where_it_broke_off() -> None:

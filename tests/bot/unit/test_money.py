@@ -113,21 +113,20 @@ def test_joining_in_unasked_stops_first_and_says_nothing() -> None:
 
 def test_what_is_being_written_counts_as_the_most_that_it_can_cost_until_it_ends() -> None:
     bank = Bank(budget(daily=10, monthly=100))
-    small = Usage("small", output=1_000_000)
 
-    first = bank.purse.set_aside([small])
+    first = bank.purse.reserve(4)
     assert bank.purse.admit(ADA) is None
-    second = bank.purse.set_aside([small, Usage("small", output=2_000_000)])
+    second = bank.purse.reserve(8)
 
     assert bank.purse.admit(ADA) == Over("set_aside", NOON + 60, tell=True)
     assert bank.purse.admit(Caller(2, 10, 100)) == Over("set_aside", NOON + 60, tell=False)
     assert bank.purse.admit(Caller(2, 11, 100, unasked=True)) == Over("set_aside", NOON + 60)
     assert bank.purse.spent("day") == 0
 
-    bank.purse.charge(Usage("small", output=250_000))
-    second()
+    second.charge(Usage("small", output=250_000))
+    second.end()
     assert bank.purse.admit(ADA) is None
-    first()
+    first.end()
     assert bank.purse.spent("day") == 1
 
 
@@ -162,16 +161,55 @@ def test_the_next_pod_takes_up_what_was_spent_and_the_shards_add_up() -> None:
     assert json.loads(after.purse.dump(1)) == {"2026-11-24": 6, "2026-11": 6}
 
 
-def test_an_answer_that_is_being_written_at_a_hand_over_is_handed_on_as_expected() -> None:
+def test_an_answer_that_is_being_written_at_a_hand_over_is_handed_on_as_the_most_it_can_cost() -> (
+    None
+):
     before, after = Bank(budget(daily=10)), Bank(budget(daily=10))
 
-    with before.purse.expecting(Usage("small", output=1_000_000)):
-        after.purse.load(0, before.purse.dump(0))
-        assert before.purse.spent("day") == 0
-    before.purse.charge(Usage("small", output=500_000))
+    reservation = before.purse.reserve(4)
+    after.purse.load(0, before.purse.dump(0))
+    assert before.purse.spent("day") == 0
+    reservation.charge(Usage("small", output=500_000))
+    reservation.end()
 
     assert after.purse.spent("day") == 4
     assert json.loads(before.purse.dump(0)) == {"2026-11-24": 2, "2026-11": 2}
+    assert json.loads(after.purse.dump(0)) == {"2026-11-24": 4, "2026-11": 4}
+    assert after.purse.spent("day") == 4
+
+
+def test_what_another_pod_reserves_counts_only_until_its_answers_end() -> None:
+    speaking, standby = Bank(budget(daily=10)), Bank(budget(daily=10))
+    reservation = speaking.purse.reserve(4)
+    standby.purse.load(0, speaking.purse.dump(0))
+
+    reservation.charge(Usage("small", output=500_000))
+    reservation.end()
+    standby.purse.load(0, speaking.purse.dump(0))
+
+    assert standby.purse.spent("day") == 2
+
+
+def test_a_further_request_is_covered_by_what_is_left_of_the_reservation() -> None:
+    bank, unbounded = Bank(budget(daily=10)), Bank(budget())
+    small = Usage("small", output=1_000_000)
+    reservation = bank.purse.reserve(9)
+
+    assert reservation.covers(small)
+    reservation.charge(small)
+    assert reservation.covers(small)
+    reservation.charge(small)
+    assert not reservation.covers(small)
+    assert unbounded.purse.reserve(0).covers(small)
+
+
+def test_an_answer_that_costs_more_than_was_reserved_is_counted_whole_and_shows() -> None:
+    bank = Bank(budget(daily=10))
+
+    bank.purse.reserve(3).charge(Usage("small", output=1_000_000))
+
+    assert bank.purse.spent("day") == 4
+    assert bank.shown("overrun_money_total") == 1
 
 
 def test_yesterdays_money_is_not_todays() -> None:
@@ -185,7 +223,16 @@ def test_yesterdays_money_is_not_todays() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "7", '{"2026-11-24": "much"}', '{"2026-11": null}']
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        '{"2026-11": NaN, "reserved": -1e999}',
+        '{"2026-11-24": "much"}',
+        '{"2026-11": null}',
+    ],
 )
 def test_what_cannot_be_read_is_passed_over(text: str) -> None:
     bank = Bank(budget(daily=4))
