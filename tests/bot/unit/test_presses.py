@@ -179,6 +179,32 @@ async def test_two_presses_at_once_are_one_answer() -> None:
     assert len(bot.model.asked) == 2
 
 
+@pytest.mark.parametrize("library", [Library(), Broken(QUESTION)])
+async def test_again_that_comes_to_nothing_is_no_call_of_the_hour(library: Library) -> None:
+    bot = Bot(library=library, limits=Limits(user_per_hour=1))
+
+    outcomes = [(await bot.press("again")).outcome for _ in range(3)]
+
+    assert outcomes in [["gone"] * 3, ["discord_down"] * 3]
+    bot.library.messages[QUESTION.id] = QUESTION
+    await bot.answered()
+    assert len(bot.model.asked) == 1
+
+
+async def test_a_press_that_another_pod_acknowledged_gives_back_what_it_booked() -> None:
+    bot = Bot(limits=Limits(user_per_hour=1))
+
+    async def taken() -> None:
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        await bot.presses.pressed(Press(99, Mark("again", 1, 10, 5), QUESTION.author, 1, ME), taken)
+
+    assert not bot.desk.is_answering(QUESTION.id)
+    await bot.answered()
+    assert len(bot.model.asked) == 1
+
+
 async def test_again_without_its_question_is_told_and_the_button_goes() -> None:
     bot = Bot(library=Library())
 
