@@ -8,11 +8,18 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from clusters.azure.prices import table
-from clusters.azure.runner import PROGRAMS, Command, CommandFailed, NotInstalled, Stop, az, gh
+from clusters.azure.runner import PROGRAMS, ROOT, Command, CommandFailed, NotInstalled, Stop, az, gh
 from clusters.azure.state import NAMED
 from clusters.azure.steps.azure import REGISTRY
 from clusters.azure.steps.catalog import PAID
 from clusters.azure.steps.cluster import CLUSTER
+from clusters.azure.steps.github import (
+    GUARD_WORKFLOWS,
+    IMAGE_WORKFLOW,
+    WORKFLOWS,
+    deploy_key_obstacles,
+    workflow_states,
+)
 from clusters.azure.steps.model import get_path
 
 if TYPE_CHECKING:
@@ -20,7 +27,7 @@ if TYPE_CHECKING:
     from clusters.azure.steps.model import Step, StepState
 
 
-# Program, how it tells its version, the oldest that will do, where to get it.
+# Each program: how to ask for its version, the oldest supported one, where to get it.
 _PROGRAMS = (
     ("az", az("version", subscription=False), (2, 85, 0), "https://aka.ms/installazurecli"),
     ("kubectl", Command(("kubectl", "version", "--client")), (1, 31, 0), "az aks install-cli"),
@@ -33,7 +40,7 @@ _OWN_ACTIONS = (
     "Microsoft.ManagedIdentity/userAssignedIdentities/write",
     "Microsoft.Authorization/roleAssignments/write",
 )
-# Of a cluster and a registry: to make one, and to use one that is there.
+# For a cluster and a registry: to create one, and to use an existing one.
 _CLUSTER_ACTIONS = (
     ("Microsoft.ContainerService/managedClusters/write",),
     ("Microsoft.ContainerService/managedClusters/listClusterUserCredential/action",),
@@ -44,8 +51,8 @@ _REGISTRY_ACTIONS = (
 )
 
 
-def versions(runner: Runner) -> None:
-    """Raise Stop that names every program that is missing or too old."""
+def check_versions(runner: Runner) -> None:
+    """Raise Stop, naming every program that is missing or too old."""
     lacking: list[str] = []
     for program, command, oldest, source in _PROGRAMS:
         wanted = ".".join(str(part) for part in oldest)
@@ -65,10 +72,10 @@ def versions(runner: Runner) -> None:
             continue
         runner.say(f"  {program} {'.'.join(str(part) for part in have)}")
     if lacking:
-        raise Stop("\n".join((*lacking, f"What set-up needs, in one table: {PROGRAMS}")))
+        raise Stop("\n".join((*lacking, f"Everything that set-up needs: {PROGRAMS}")))
 
 
-def account(runner: Runner) -> None:
+def read_account(runner: Runner) -> None:
     """Learn subscription and directory. Raises Stop if nobody is logged in."""
     wanted = runner.values.get("AZURE_SUBSCRIPTION_ID")
     choice = "--subscription $AZURE_SUBSCRIPTION_ID" if wanted else ""
@@ -83,8 +90,8 @@ def account(runner: Runner) -> None:
     runner.values["CALLER_NAME"] = seen["user"]["name"]
 
 
-def caller(runner: Runner) -> None:
-    """Learn the object id of whoever is logged in: they get the role that sets secrets."""
+def read_caller(runner: Runner) -> None:
+    """Learn the object id of the person or service that is logged in; it gets to set secrets."""
     if runner.dry_run or runner.values["CALLER_KIND"] == "User":
         seen = runner.query(az("ad signed-in-user show", subscription=False))
     if runner.dry_run or runner.values["CALLER_KIND"] != "User":
@@ -93,8 +100,8 @@ def caller(runner: Runner) -> None:
         runner.values["CALLER_PRINCIPAL_ID"] = seen["id"]
 
 
-def permissions(runner: Runner, *, group: bool, cluster: bool, registry: bool) -> None:
-    """Raise Stop if the caller lacks a permission. The rest: which of the three are there."""
+def check_permissions(runner: Runner, *, group: bool, cluster: bool, registry: bool) -> None:
+    """Raise Stop if the caller lacks a permission. GROUP, CLUSTER, REGISTRY: which exist."""
     needed: dict[str, tuple[str, ...]] = {runner.values["RESOURCE_GROUP"]: _OWN_ACTIONS}
     for value, there, actions in (
         ("AKS_RESOURCE_GROUP", cluster, _CLUSTER_ACTIONS),
@@ -108,7 +115,7 @@ def permissions(runner: Runner, *, group: bool, cluster: bool, registry: bool) -
 
 
 def _check_permissions(runner: Runner, scope: str, needed: tuple[str, ...]) -> None:
-    """Raise Stop, with the roles that would do, if the caller lacks a permission there."""
+    """Raise Stop, naming the roles that suffice, if the caller lacks a permission in SCOPE."""
     seen = runner.query(
         az(
             f"rest --method get --url /subscriptions/$AZURE_SUBSCRIPTION_ID{scope}/providers/"
@@ -122,14 +129,14 @@ def _check_permissions(runner: Runner, scope: str, needed: tuple[str, ...]) -> N
     if lacking:
         where = f" in {scope.removeprefix('/resourceGroups/')}" if scope else ""
         raise Stop(
-            f"{runner.values['CALLER_NAME']} may not{where}: {', '.join(lacking)}.\nThe role Owner "
-            "does, on the subscription or on each resource group that is used; or Contributor "
-            "with Role Based Access Control Administrator."
+            f"{runner.values['CALLER_NAME']} lacks permissions{where}: {', '.join(lacking)}.\n"
+            "The role Owner suffices, on the subscription or on each resource group that is used; "
+            "so does Contributor with Role Based Access Control Administrator."
         )
 
 
 def _may(granted: Any, action: str) -> bool:
-    """Azure's rule: one grant allows it and does not except it itself."""
+    """Apply Azure's rule: some grant allows the action and does not exclude it itself."""
     return any(
         _matches(one["actions"], action) and not _matches(one["notActions"], action)
         for one in granted
@@ -140,20 +147,20 @@ def _matches(patterns: list[str], action: str) -> bool:
     return any(fnmatch.fnmatch(action.lower(), pattern.lower()) for pattern in patterns)
 
 
-def repository(runner: Runner, followed: str) -> None:
-    """Learn which repository: the one that was named, or this checkout's.
+def find_repository(runner: Runner, followed: str) -> None:
+    """Learn which repository it is: the one that was named, or this checkout's.
 
-    Raises Stop where that is not FOLLOWED, for which this set-up was made: its keys are there.
+    Raises Stop if that is not FOLLOWED, which this set-up was made for: its keys are there.
     """
     wanted = "$GITHUB_REPOSITORY" if "GITHUB_REPOSITORY" in runner.values else ""
     seen = runner.query(gh(f"repo view {wanted} --json nameWithOwner"))
     if seen is not None:
         runner.values["GITHUB_REPOSITORY"] = seen["nameWithOwner"]
         runner.say(f"  repository {seen['nameWithOwner']}")
-        _refuse_another(runner, followed)
+        _refuse_another_repository(runner, followed)
 
 
-def _refuse_another(runner: Runner, followed: str) -> None:
+def _refuse_another_repository(runner: Runner, followed: str) -> None:
     named = runner.values["GITHUB_REPOSITORY"]
     if not followed or followed.lower() == named.lower():
         return
@@ -169,45 +176,123 @@ def _refuse_another(runner: Runner, followed: str) -> None:
     )
 
 
-def repository_settings(runner: Runner) -> None:
-    """Learn the subject of its tokens. Raises Stop if its settings are closed to you."""
+def check_repository(runner: Runner) -> None:
+    """Learn the subject of the repository's OIDC tokens. Raises Stop if GitHub would refuse later.
+
+    Everything that can be read is read here, before anything is made or paid for.
+    """
     repo = runner.query(gh("api repos/$GITHUB_REPOSITORY"))
     setting = runner.query(gh("api repos/$GITHUB_REPOSITORY/actions/oidc/customization/sub"))
     if repo is None:
         return
+    name, page = repo["full_name"], f"https://github.com/{repo['full_name']}"
     if not repo["permissions"].get("admin"):
         raise Stop(
-            f"You are no admin of {repo['full_name']}, which deploy keys need. If that is not the "
-            "repository you mean, name yours: --repository OWNER/NAME."
+            f"You are not an admin of {name}, and only admins may add deploy keys. If that is not "
+            "the repository you mean, name yours: --repository OWNER/NAME."
         )
+    if repo["archived"]:
+        raise Stop(f"{name} is archived, so nothing can be pushed to it: {page}/settings.")
     if repo["default_branch"] != "main":
-        raise Stop(f"The default branch of {repo['full_name']} is not main.")
-    _environments(runner, repo)
+        raise Stop(f"The default branch of {name} is not main.")
+    _check_owner(runner, repo)
+    _check_actions(runner, repo)
+    _check_workflows(runner, repo)
+    if obstacles := deploy_key_obstacles(runner):
+        raise Stop("\n".join(obstacles))
     given = runner.values.get("CI_SUBJECT_GIVEN")
     runner.values["CI_SUBJECT"] = given or subject(repo, setting or {})
 
 
-def _environments(runner: Runner, repo: Any) -> None:
-    """Raise Stop where GitHub is known to have no environments: private, on the free plan."""
-    if not repo["private"]:
-        return
+def _check_owner(runner: Runner, repo: Any) -> None:
+    """Raise Stop if the owner's plan has no environments, or the owner forbids deploy keys."""
     owner = repo["owner"]
-    account = "api user" if owner["type"] == "User" else f"api orgs/{owner['login']}"
+    is_user = owner["type"] == "User"
     try:
-        seen = runner.query(gh(account))
-    except CommandFailed:  # a token that may not ask
+        seen = runner.query(gh("api user" if is_user else f"api orgs/{owner['login']}"))
+    except CommandFailed:  # the token may not ask
         return
-    # Somebody else's plan is not shown, and one's own only to a login that may read it.
-    if get_path(seen, "login") == owner["login"] and get_path(seen, "plan.name") == "free":
+    if get_path(seen, "login") != owner["login"]:
+        return
+    # Both are shown only to logins that may read them.
+    if repo["private"] and get_path(seen, "plan.name") == "free":
         raise Stop(
             f"{repo['full_name']} is private and {owner['login']} is on GitHub's free plan, which "
             "has no environments for private repositories: the rollback guard needs one. Make the "
             "repository public, or take GitHub Pro or Team."
         )
+    if get_path(seen, "deploy_keys_enabled_for_repositories") is False:
+        raise Stop(
+            f"The organization {owner['login']} forbids deploy keys; Flux and the rollback guard "
+            "need one each. An owner of the organization can allow them: "
+            f"https://github.com/organizations/{owner['login']}/settings, Deploy keys."
+        )
 
 
-def size(runner: Runner) -> None:
-    """Raise Stop if this subscription cannot have the node in this region."""
+def _check_actions(runner: Runner, repo: Any) -> None:
+    """Raise Stop if GitHub Actions are off, or may not use what the workflows use."""
+    seen = runner.query(gh("api repos/$GITHUB_REPOSITORY/actions/permissions"))
+    where = f"https://github.com/{repo['full_name']}/settings/actions"
+    if not seen["enabled"]:
+        raise Stop(
+            f"GitHub Actions are disabled for {repo['full_name']}; they build the image and run "
+            f"the rollback guard. Enable them: {where}, Actions permissions."
+        )
+    allowed = seen.get("allowed_actions", "all")
+    if allowed == "all":
+        return
+    selected: Any = {"github_owned_allowed": False, "patterns_allowed": []}
+    if allowed == "selected":
+        address = "api repos/$GITHUB_REPOSITORY/actions/permissions/selected-actions"
+        selected = runner.query(gh(address)) or selected
+    refused = [action for action in _used_actions() if not _is_allowed(action, selected)]
+    if refused:
+        raise Stop(
+            f"The Actions permissions of {repo['full_name']} do not allow {', '.join(refused)}, "
+            f"which its workflows use. Allow them: {where}, Actions permissions."
+        )
+
+
+def _used_actions() -> list[str]:
+    """Return the actions that the bot's workflows use, as OWNER/NAME, from this checkout."""
+    files = (ROOT / ".github/workflows" / name for name in WORKFLOWS)
+    text = "\n".join(file.read_text() for file in files if file.exists())
+    return sorted(set(re.findall(r"uses: +([\w.-]+/[\w.-]+)", text)))
+
+
+def _is_allowed(action: str, selected: Any) -> bool:
+    """Apply GitHub's rule. Which creators are verified it does not tell, so they count as such."""
+    if (
+        action.split("/", maxsplit=1)[0] in {"actions", "github"}
+        and selected["github_owned_allowed"]
+    ):
+        return True
+    patterns = [pattern.partition("@")[0] for pattern in selected["patterns_allowed"]]
+    matches = any(fnmatch.fnmatch(f"{action}/", pattern.rstrip("/") + "/") for pattern in patterns)
+    return matches or bool(selected.get("verified_allowed"))
+
+
+def _check_workflows(runner: Runner, repo: Any) -> None:
+    """Raise Stop if GitHub does not know the workflows: not pushed, or never enabled in a fork."""
+    states = workflow_states(runner) or {}
+    missing = [name for name in (IMAGE_WORKFLOW, GUARD_WORKFLOWS[0]) if name not in states]
+    if not missing:
+        return
+    path = f".github/workflows/{missing[0]}"
+    if runner.query(gh(f"api repos/$GITHUB_REPOSITORY/contents/{path}?ref=main")) is None:
+        raise Stop(
+            f"main of {repo['full_name']} on GitHub has no {path}. Push this checkout's main "
+            "first: git push origin main."
+        )
+    raise Stop(
+        f"GitHub does not run the workflows of {repo['full_name']}: in a fork they have to be "
+        f"enabled once. Open https://github.com/{repo['full_name']}/actions and click "
+        "'I understand my workflows, go ahead and enable them'."
+    )
+
+
+def check_node_size(runner: Runner) -> None:
+    """Raise Stop if the node's size is not available, or exceeds the quota, in the region."""
     where = "--location $AZURE_LOCATION"
     skus = runner.query(
         az(f"vm list-skus {where} --size $NODE_SIZE --resource-type virtualMachines --all")
@@ -219,7 +304,7 @@ def size(runner: Runner) -> None:
     found = next((one for one in skus if one["name"] == wanted), None)
     if found is None or any(one["type"] == "Location" for one in found["restrictions"]):
         raise Stop(
-            f"{wanted} is not to be had in {region} with this subscription: choose another region "
+            f"{wanted} is not available in {region} for this subscription: choose another region "
             "with --location, or another size with --node-size."
         )
     cores = next(int(one["value"]) for one in found["capabilities"] if one["name"] == "vCPUs")
@@ -238,17 +323,17 @@ _DEFAULT_CLAIMS = ["repo", "context"]
 
 
 def subject(repository: Any, setting: Any) -> str:
-    """Derive it from the repository and its own OIDC setting, both as GitHub's API gives them.
+    """Return the subject of main's OIDC tokens, from what GitHub's API says of the repository.
 
-    Repositories made or renamed since July 2026 have ids in it, older ones may; a repository may
-    also have a template of its own. Raises Stop where the template is another than the usual one.
+    It contains ids if the repository was created or renamed since July 2026, and may contain them
+    otherwise. Raises Stop if the repository has a template of its own.
     """
     claims = setting.get("include_claim_keys") or []
     if not setting.get("use_default", True) and claims != _DEFAULT_CLAIMS:
         raise Stop(
-            "This repository makes its OIDC subjects by a template of its own "
-            f"({', '.join(claims) or 'of its organization'}). Give the subject that its tokens for "
-            "main have: --ci-subject SUBJECT."
+            "The OIDC subjects of this repository follow a template of its own "
+            f"({', '.join(claims) or 'of its organization'}). Pass the subject of its tokens for "
+            "main: --ci-subject SUBJECT."
         )
     return f"{setting.get('sub_claim_prefix') or _subject_prefix(repository, setting)}:{_MAIN_REF}"
 
@@ -260,15 +345,15 @@ def _subject_prefix(repository: Any, setting: Any) -> str:
     return f"repo:{owner['login']}@{owner['id']}/{repository['name']}@{repository['id']}"
 
 
-# Step: the value that says it is to be made all the same, and who lists the others.
+# Each step: the value that has it created nevertheless, and how to list what exists.
 _MAY_EXIST = {
     CLUSTER: ("MAKE_CLUSTER", "az aks list --output table"),
     REGISTRY: ("MAKE_REGISTRY", "az acr list --output table"),
 }
 
 
-def meant(runner: Runner, step: Step) -> bool:
-    """Tell whether STEP's thing was named, and nobody said that it is to be made."""
+def is_existing(runner: Runner, step: Step) -> bool:
+    """Return whether the person named an existing resource for STEP."""
     return (
         step in _MAY_EXIST
         and step.name in runner.named
@@ -277,13 +362,13 @@ def meant(runner: Runner, step: Step) -> bool:
 
 
 def refuse_missing(runner: Runner, found: Mapping[Step, StepState]) -> None:
-    """Raise Stop for one that was named and is not there: a slip of the pen is not to cost."""
+    """Raise Stop if a resource that was named does not exist: a typo must not cost money."""
     for step, (_, lister) in _MAY_EXIST.items():
-        if meant(runner, step) and not found[step].exists and not runner.dry_run:
+        if is_existing(runner, step) and not found[step].exists and not runner.dry_run:
             raise Stop(
-                f"There is no {step.name} {runner.values[NAMED[step.name]]}, and a name that you "
-                f"give means one that is there. To have it made, say --make-{step.name}. "
-                f"Which there are: {lister}"
+                f"There is no {step.name} {runner.values[NAMED[step.name]]}, and --{step.name} "
+                f"names an existing one. To create it under that name, add --make-{step.name}. "
+                f"To list what exists: {lister}"
             )
 
 
@@ -296,17 +381,19 @@ _PLACES = {
 
 
 def confirm(runner: Runner, steps: list[Step], ask: Confirm) -> None:
-    """Say what of STEPS may be made, then ask. Raises Stop at a no."""
-    runner.say("\nThis will be made, at most; what is there already is used as it is:")
+    """Show what STEPS may create and what that costs, then ask. Raises Stop if refused."""
+    runner.say("\nThis will be created, at most; what already exists is used as it is:")
     for place, where in _PLACES.items():
         names = ", ".join(step.name for step in steps if step.place == place and step.create)
         runner.say(f"  {runner.fill(where)}: {names}")
     paid = [step for step in PAID if step in steps]
     if paid:
-        runner.say("\nThis will cost, as long as it stands:")
+        runner.say("\nThis costs, for as long as it exists:")
         runner.say(table(paid, runner.values["NODE_SIZE"], runner.values["AZURE_LOCATION"]))
-        runner.say("`make azure-teardown` ends it. How it was reckoned: clusters/azure/README.md.")
+        runner.say(
+            "`make azure-teardown` ends it. How it was calculated: clusters/azure/README.md."
+        )
     else:
-        runner.say("\nNothing of it costs by the month but the vault, some cents.")
-    if not runner.dry_run and not ask("Make it?"):
-        raise Stop("Nothing was made.")
+        runner.say("\nOnly the vault costs anything: a few cents a month.")
+    if not runner.dry_run and not ask("Create it?"):
+        raise Stop("Nothing was created.")

@@ -1,4 +1,9 @@
-"""How set-up runs programs: command lines, what runs them, and how a run ends early."""
+"""Command lines, what runs them, and how a run ends early.
+
+Steps write what a person would type, with `$NAME` for a value that is known only later:
+
+    az("identity show --name discord-sky-bot --resource-group $RESOURCE_GROUP")
+"""
 
 from __future__ import annotations
 
@@ -20,26 +25,26 @@ PROGRAMS = "clusters/azure/README.md#before-the-first-run"
 
 
 class Stop(Exception):
-    """The set-up cannot go on. The message says what to do; running again goes on from there."""
+    """Set-up cannot continue. The message says what to do; a second run continues from there."""
 
 
 class NotInstalled(Stop):
-    """There is no such program on PATH."""
+    """A program is not on PATH."""
 
     def __init__(self, program: str) -> None:
         super().__init__(f"{program} is not installed: {PROGRAMS}.")
 
 
 class CommandFailed(Stop):
-    """A program said no. The message has the command line, its words, and a remedy if one is known.
+    """A program failed. The message has the command line, its last words, and a remedy.
 
     `said` is what the program wrote, for callers that know what to make of it.
     """
 
-    def __init__(self, line: str, said: str) -> None:
+    def __init__(self, line: str, said: str, remedy: str) -> None:
         self.said = said
-        last = "\n    ".join(said.strip().splitlines()[-_SHOWN_LINES:]) or "(it said nothing)"
-        super().__init__(f"This failed:\n    {line}\n    {last}\n{remedy(said)}")
+        last = "\n    ".join(said.strip().splitlines()[-_SHOWN_LINES:]) or "(it printed nothing)"
+        super().__init__(f"This failed:\n    {line}\n    {last}\n{remedy}")
 
 
 _SHOWN_LINES = 6
@@ -52,45 +57,88 @@ _REMEDIES = (
         "Could not resolve to a Repository",
         "There is no such repository, or your GitHub login may not see it: see --repository.",
     ),
-    ("HTTP 403", "Your GitHub login may not do that: you need to be an admin of the repository."),
+    (
+        "Deploy keys are disabled",
+        (
+            "The organization forbids deploy keys. An owner of it can allow them in the "
+            "organization's settings, Deploy keys."
+        ),
+    ),
     (
         "Failed to create the environment protection rule",
         "Environments with rules need a public repository, or a paid plan for a private one.",
     ),
-    ("QuotaExceeded", "The subscription has no room for this machine size in this region."),
+    (
+        "Upgrade to GitHub Pro",
+        (
+            "GitHub's free plan does not have this for private repositories: make the repository "
+            "public, or take GitHub Pro or Team."
+        ),
+    ),
+    ("HTTP 403", "Your GitHub login may not do that: you need to be an admin of the repository."),
+    ("QuotaExceeded", "The subscription's quota for this machine size in this region is used up."),
     (
         "VaultAlreadyExists",
-        "Somebody else's vault has this name, in use or deleted: choose one with --vault.",
+        "Somebody else's vault has this name, in use or deleted: choose another with --vault.",
     ),
-    ("AlreadyInUse", "Somebody else's registry has this name: choose one with --registry."),
-    ("ForbiddenByRbac", "A role that was given just now takes minutes to count: run this again."),
-    ("AuthorizationFailed", "You lack this permission; clusters/azure/README.md lists the roles."),
-    ("RequestDisallowedByPolicy", "A policy of your organization forbids it; the words name it."),
-    ("SubscriptionNotRegistered", "Run this again: the provider is still being registered."),
+    ("AlreadyInUse", "Somebody else's registry has this name: choose another with --registry."),
     (
-        "deploy keys are disabled",
-        "The organization forbids deploy keys; its owner can allow them.",
+        "ForbiddenByRbac",
+        "A role assignment takes some minutes to take effect: run this again.",
     ),
+    (
+        "ForbiddenByFirewall",
+        (
+            "The vault's firewall does not let this machine in. Let its address in, or every "
+            "address; roles still protect the secrets:\n"
+            "    az keyvault network-rule add --name $KEYVAULT_NAME --ip-address YOUR-ADDRESS\n"
+            "    az keyvault update --name $KEYVAULT_NAME --default-action Allow"
+        ),
+    ),
+    (
+        "ForbiddenByConnection",
+        (
+            "The vault is closed to public networks. Open it, or run this from within its network; "
+            "roles still protect the secrets:\n"
+            "    az keyvault update --name $KEYVAULT_NAME --public-network-access Enabled"
+        ),
+    ),
+    (
+        "ForbiddenByPolicy",
+        (
+            "The vault uses access policies instead of roles:\n"
+            "    az keyvault update --name $KEYVAULT_NAME --enable-rbac-authorization true"
+        ),
+    ),
+    ("AuthorizationFailed", "You lack this permission; clusters/azure/README.md lists the roles."),
+    ("RequestDisallowedByPolicy", "A policy of your organization forbids it; the error names it."),
+    ("SubscriptionNotRegistered", "The provider is still being registered: run this again."),
     ("kubelogin", "This cluster's logins go through Entra: az aks install-cli."),
-    ("Unable to connect to the server", "Is the cluster running? az aks start starts it."),
+    (
+        "Unable to connect to the server",
+        (
+            "Is the cluster running? az aks start starts it. If its API server has authorized "
+            "ranges, this machine's address has to be one of them."
+        ),
+    ),
 )
 
 
 def remedy(said: str) -> str:
-    """Say what to do about a program's words."""
+    """Return what to do about a program's error message."""
     known = next((what for words, what in _REMEDIES if words.lower() in said.lower()), None)
-    return known or "Mend that and run this again; it goes on from there."
+    return known or "Fix that and run this again; it continues from there."
 
 
 ROOT = Path(__file__).resolve().parents[2]  # of the repository; every command runs here
-# A person's defaults (az configure) change nothing, and one subscription is meant throughout.
+# Explicit, so that the person's defaults (az configure) do not matter.
 _SUBSCRIPTION = ("--subscription", "$AZURE_SUBSCRIPTION_ID")
 _JSON = ("--output", "json", "--only-show-errors")
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command line: `words` as written, `stdin` if it reads something, and what that is."""
+    """One command line: `words` as written, `stdin` if it reads any, and a label for that."""
 
     words: tuple[str, ...]
     stdin: str | None = None
@@ -98,13 +146,13 @@ class Command:
     env: Mapping[str, str] = field(default_factory=dict)
 
     def argv(self, values: Mapping[str, str]) -> list[str]:
-        """Fill the values in. Raises KeyError for one that is not known."""
+        """Substitute the values. Raises KeyError for one that is not known."""
         return [string.Template(word).substitute(values) for word in self.words]
 
     def display(self, values: Mapping[str, str]) -> str:
-        """Return what a person could paste; what is not known yet stays `$NAME`.
+        """Return a line that a person could paste; what is not known yet stays `$NAME`.
 
-        How az answers is of no interest to a person, and left out.
+        The options for az's output format are left out.
         """
         words = self.words[: -len(_JSON)] if self.words[-len(_JSON) :] == _JSON else self.words
         line = " ".join(_shown(word, values) for word in words).replace(f"{ROOT}/", "")
@@ -117,7 +165,7 @@ class Command:
         )
 
     def with_stdin(self, stdin: str, described: str) -> Command:
-        """Return the same command with something on its standard input."""
+        """Return the same command with standard input."""
         return Command(self.words, stdin, described, self.env)
 
 
@@ -133,12 +181,12 @@ def gh(line: str) -> Command:
 
 
 def kubectl(line: str) -> Command:
-    """`kubectl LINE`, in the set-up's own kubeconfig: a person's current context is left alone."""
+    """`kubectl LINE`, with the set-up's own kubeconfig, not the person's current context."""
     return Command(("kubectl", "--kubeconfig", "$KUBECONFIG", *shlex.split(line)))
 
 
 def flux(line: str) -> Command:
-    """`flux LINE`, in the set-up's own kubeconfig."""
+    """`flux LINE`, with the set-up's own kubeconfig."""
     return Command(("flux", "--kubeconfig", "$KUBECONFIG", *shlex.split(line)))
 
 
@@ -148,7 +196,7 @@ def python(line: str) -> Command:
 
 
 def _shown(word: str, values: Mapping[str, str]) -> str:
-    """Quote for a shell, but leave a `$NAME` that is not known to be filled in by it."""
+    """Quote for a shell, which is left to expand a `$NAME` that is not known."""
     template = string.Template(word)
     filled = template.safe_substitute(values)
     if all(name in values for name in template.get_identifiers()):
@@ -185,97 +233,107 @@ class Execute(Protocol):
 
 @dataclass(slots=True)
 class Runner:
-    """One run of up or teardown. In a dry run nothing is executed: what would be is said."""
+    """One run of up or teardown. A dry run executes nothing and prints what it would execute."""
 
     values: dict[str, str]
     execute: Execute
     say: Callable[[str], None]
     sleep: Callable[[float], None]
     dry_run: bool = False
-    tight: bool = False  # whether a node with too little room will do
-    named: frozenset[str] = frozenset()  # steps whose thing a person named, and may have already
+    tight: bool = False  # whether a node with little capacity left will do
+    named: frozenset[str] = frozenset()  # steps whose resource the person named
     made: set[str] = field(default_factory=set)
-    claimed: set[str] = field(default_factory=set)  # in a dry run: what GitHub's list would have
-    _last_look: str = ""
+    claimed: set[str] = field(default_factory=set)  # in a dry run: what would be recorded on GitHub
+    _last_query: str = ""
+    _last_failure: str = ""
 
     def query(self, command: Command, **extra: str) -> Any:
-        """Run what changes nothing and read its JSON; None if what it asks for does not exist."""
+        """Run a query and return its JSON; None if what it asks for does not exist."""
         text = self.read(command, **extra)
         try:
             return json.loads(text) if text and text.strip() else None
         except ValueError as error:
-            raise CommandFailed(self._shown(command, extra), f"not JSON: {text}") from error
+            raise self._failed(command, extra, f"not JSON: {text}") from error
 
     def read(self, command: Command, **extra: str) -> str | None:
-        """Run what changes nothing and return what it wrote; None if that does not exist."""
+        """Run a query and return its output; None if what it asks for does not exist."""
         done = self.attempt(command, **extra)
         if done is None or done.code == 0:
             return done.stdout if done else None
         if done.code == _MISSING_CODE or _MISSING.search(done.stderr):
             return None
-        raise CommandFailed(self._shown(command, extra), done.stderr or done.stdout)
+        raise self._failed(command, extra, done.stderr or done.stdout)
 
     def attempt(self, command: Command, **extra: str) -> Completed | None:
-        """Run what changes nothing, however it ends; None in a dry run."""
+        """Run a query, however it ends; None in a dry run."""
         if self.dry_run:
-            line = f"  # look:  {self._shown(command, extra)}"
-            if line != self._last_look:
+            line = f"  # query:  {self._shown(command, extra)}"
+            if line != self._last_query:
                 self.say(line)
-            self._last_look = line
+            self._last_query = line
             return None
         return self._done(command, extra)
 
     def run(self, command: Command, **extra: str) -> str:
-        """Run what changes something."""
+        """Run a command that changes something."""
         self.say(f"  {self._shown(command, extra)}")
         if self.dry_run:
             return ""
         done = self._done(command, extra)
         if done.code != 0:
-            raise CommandFailed(self._shown(command, extra), done.stderr or done.stdout)
+            raise self._failed(command, extra, done.stderr or done.stdout)
         return done.stdout
 
     def succeeds(self, command: Command) -> bool:
-        """Run what changes something and may fail for a while; returns whether it did not."""
+        """Run what may fail for a while; returns whether it succeeded."""
         self.say(f"  {self._shown(command, {})}")
-        return self.dry_run or self._done(command, {}).code == 0
+        if self.dry_run:
+            return True
+        done = self._done(command, {})
+        self._last_failure = "" if done.code == 0 else (done.stderr or done.stdout).strip()
+        return done.code == 0
 
     def run_interactively(self, command: Command) -> None:
-        """Run something that talks with the person itself."""
+        """Run a program that uses the terminal itself."""
         self.say(f"  {self._shown(command, {})}")
         if not self.dry_run and self._done(command, {}, live=True).code != 0:
-            raise Stop("It said why, above. Mend that and run this again; it goes on from there.")
+            raise Stop("See above. Fix that and run this again; it continues from there.")
 
     def wait_until(
         self,
         what: str,
-        look: Callable[[], bool],
+        check: Callable[[], bool],
         *,
         minutes: float,
         every: float = 10,
-        hint: str = "Run this again to wait on.",
+        hint: str = "Run this again to keep waiting.",
     ) -> None:
-        """Wait until LOOK says so. Raises Stop, with HINT, after so many minutes."""
+        """Wait until CHECK returns true. Raises Stop, with HINT, after MINUTES."""
         if self.dry_run:
             self.say(f"  # wait until {what}")
-            look()
+            check()
             return
         for turn in range(max(1, int(minutes * 60 / every))):
-            if look():
+            if check():
                 return
             if turn == 0:
                 self.say(f"  waiting until {what}, at most {minutes:g} min")
             self.sleep(every)
-        raise Stop(f"Waited {minutes:g} min until {what}, in vain. {hint}")
+        last = self._last_failure.splitlines()[-1:]
+        why = f"\n    {last[0]}\n" if last else " "
+        raise Stop(f"Waited {minutes:g} min until {what}, without success.{why}{hint}")
 
     def comment(self, text: str) -> None:
-        """Say in a dry run, which asks nobody, on what the next lines depend."""
+        """Print, in a dry run, what the next lines depend on."""
         if self.dry_run:
             self.say(f"  # {text}")
 
     def fill(self, text: str) -> str:
-        """Fill the values into a text; what is not known yet stays `$NAME`."""
+        """Substitute the values; what is not known yet stays `$NAME`."""
         return string.Template(text).safe_substitute(self.values)
+
+    def _failed(self, command: Command, extra: Mapping[str, str], said: str) -> CommandFailed:
+        return CommandFailed(self._shown(command, extra), said, self.fill(remedy(said)))
 
     def _done(self, command: Command, extra: Mapping[str, str], *, live: bool = False) -> Completed:
         try:
@@ -283,7 +341,7 @@ class Runner:
         except KeyError as error:
             line = self._shown(command, extra)
             raise Stop(
-                f"{error.args[0]} is not known, so this cannot be run:\n    {line}"
+                f"{error.args[0]} is not known yet, so this cannot be run:\n    {line}"
             ) from error
         return self.execute(argv, command.stdin, command.env, live=live)
 
@@ -291,10 +349,10 @@ class Runner:
         return command.display({**self.values, **extra})
 
 
-_STILL = 15.0  # seconds
+_STILL = 15.0  # seconds between signs of life of a program that takes long
 _QUIET = {
     "AZURE_CORE_COLLECT_TELEMETRY": "no",
-    # Asks nothing at the terminal: a missing extension is an error, not a question.
+    # A missing extension is an error, not a question at the terminal.
     "AZURE_EXTENSION_USE_DYNAMIC_INSTALL": "no",
     "GH_PROMPT_DISABLED": "1",
     "GH_PAGER": "",
@@ -302,7 +360,7 @@ _QUIET = {
 
 
 class Shell:
-    """See runner.Execute. `programs` names the file of a program where PATH is not asked."""
+    """Runs programs for real (see Execute). `programs` maps names to files, instead of PATH."""
 
     def __init__(
         self, say: Callable[[str], None], programs: Mapping[str, str] | None = None
@@ -313,7 +371,7 @@ class Shell:
     def __call__(
         self, argv: list[str], stdin: str | None, env: Mapping[str, str], *, live: bool
     ) -> Completed:
-        """Run it in the repository's folder. Raises NotInstalled if there is no such program."""
+        """Run it in the root of the repository. Raises NotInstalled."""
         program = self._programs.get(argv[0], argv[0])
         environment = {**os.environ, **_QUIET, **env}
         began = time.monotonic()

@@ -19,7 +19,12 @@ from pathlib import Path
 from clusters.azure.runner import Stop
 
 NAME = "discord-sky"
-_DEFAULTS = {"AZURE_LOCATION": "eastus", "NODE_SIZE": "Standard_D2s_v5"}
+_DEFAULTS = {
+    "AZURE_LOCATION": "eastus",
+    "NODE_SIZE": "Standard_D2s_v5",
+    "UPGRADE_CHANNEL": "stable",
+    "MAINTENANCE_WINDOW": "Sunday 03:00",
+}
 # The arguments by the values that they set.
 ARGUMENTS = {
     "subscription": "AZURE_SUBSCRIPTION_ID",
@@ -35,6 +40,10 @@ ARGUMENTS = {
     "node_size": "NODE_SIZE",
     "repository": "GITHUB_REPOSITORY",
     "ci_subject": "CI_SUBJECT_GIVEN",
+    "ruleset": "RULESET",
+    "upgrade_channel": "UPGRADE_CHANNEL",
+    "maintenance_window": "MAINTENANCE_WINDOW",
+    "authorized_ranges": "AUTHORIZED_RANGES",
     "discord_webhook": "DISCORD_WEBHOOK_FILE",
     "status_token": "STATUS_TOKEN_FILE",
 }
@@ -65,6 +74,17 @@ _FORMS = {
     "GITHUB_REPOSITORY": (r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+", "OWNER/NAME"),
     "RESOURCE_GROUP": (r"[\w().-]{1,89}[\w()-]", "at most 90 letters, digits and ._()-"),
     "AKS_NAME": (r"[a-zA-Z0-9](?:[\w-]{0,61}[a-zA-Z0-9])?", "at most 63 letters, digits, - and _"),
+    "MAINTENANCE_WINDOW": (
+        (
+            r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day (?:[01]\d|2[0-3]):[0-5]\d"
+            r"(?: [+-](?:0\d|1[0-4]):[0-5]\d)?"
+        ),
+        "a day and a time, with the offset from UTC if there is one: 'Sunday 03:00 +02:00'",
+    ),
+    "AUTHORIZED_RANGES": (
+        r"[0-9.]+(?:/\d{1,2})?(?:,[0-9.]+(?:/\d{1,2})?)*",
+        "IPv4 addresses or CIDRs, separated by commas",
+    ),
 }
 
 
@@ -111,6 +131,8 @@ def with_defaults(values: Mapping[str, str]) -> dict[str, str]:
     ]
     if wrong:
         raise Stop("\n".join(wrong))
+    day, time, *offset = full["MAINTENANCE_WINDOW"].split()
+    full |= {"WINDOW_DAY": day, "WINDOW_TIME": time, "WINDOW_OFFSET": (*offset, "+00:00")[0]}
     return full
 
 

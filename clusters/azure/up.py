@@ -1,4 +1,4 @@
-"""Set up: look at each step, make what is missing, write down what was learned."""
+"""Set up: check each step, create what is missing, and record what was learned."""
 
 from __future__ import annotations
 
@@ -7,25 +7,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusters.azure.preflight import (
-    account,
-    caller,
+    check_node_size,
+    check_permissions,
+    check_repository,
+    check_versions,
     confirm,
-    meant,
-    permissions,
+    find_repository,
+    is_existing,
+    read_account,
+    read_caller,
     refuse_missing,
-    repository,
-    repository_settings,
-    size,
-    versions,
 )
 from clusters.azure.runner import Stop, az
 from clusters.azure.state import NAMED, from_tags, save_record, with_defaults
 from clusters.azure.steps.alerts import check_files
-from clusters.azure.steps.azure import GROUP, REGISTRY
+from clusters.azure.steps.azure import CI, GROUP, REGISTRY
 from clusters.azure.steps.catalog import PAID, SHARED, STEPS
 from clusters.azure.steps.cluster import ACCESS, CAPACITY, CLUSTER
 from clusters.azure.steps.flux import NAMESPACE
-from clusters.azure.steps.github import refuse_another
+from clusters.azure.steps.github import (
+    GUARD_ENVIRONMENT,
+    GUARD_KEY,
+    WORKFLOW_VARIABLES,
+    refuse_another_setup,
+)
 from clusters.azure.steps.model import OWNER_TAG, Step, StepState
 
 if TYPE_CHECKING:
@@ -33,73 +38,78 @@ if TYPE_CHECKING:
     from clusters.azure.runner import Runner
 
 
+# What others may have on GitHub is refused before anything is created.
+_EARLY = (GUARD_ENVIRONMENT, GUARD_KEY, WORKFLOW_VARIABLES)
+
+
 def up(runner: Runner, file: Path, ask: Confirm) -> None:
-    """Make what is missing. Raises Stop; run again, it goes on from there."""
+    """Create what is missing. Raises Stop; run again, it continues from there."""
     if runner.dry_run:
         runner.say(
-            "A dry run: every command that may be needed, none is run. $NAMES are learned then."
+            "A dry run: it prints every command that may be needed and runs none. Values such as "
+            "$ACR_ID are not known yet."
         )
-    runner.say("before anything is made:")
+    runner.say("Before anything is created:")
     check_files(runner)
-    versions(runner)
+    check_versions(runner)
     prepare(runner)
-    repository_settings(runner)
-    refuse_another(runner)
-    found = {step: _looked(runner, step) for step in (GROUP, *PAID)}
+    check_repository(runner)
+    refuse_another_setup(runner)
+    found = {step: _check(runner, step) for step in (GROUP, CI, *PAID, *_EARLY)}
     refuse_missing(runner, found)
-    permissions(
+    check_permissions(
         runner,
         group=found[GROUP].exists,
-        cluster=found[CLUSTER].exists or meant(runner, CLUSTER),
-        registry=found[REGISTRY].exists or meant(runner, REGISTRY),
+        cluster=found[CLUSTER].exists or is_existing(runner, CLUSTER),
+        registry=found[REGISTRY].exists or is_existing(runner, REGISTRY),
     )
-    caller(runner)
+    read_caller(runner)
     if found[CLUSTER].exists and not found[CLUSTER].owned:
-        _enter(runner)
-    there = [step for step in found if found[step].exists or meant(runner, step)]
+        _open_cluster(runner)
+    there = [step for step in (GROUP, *PAID) if found[step].exists or is_existing(runner, step)]
     if CLUSTER not in there:
-        size(runner)
+        check_node_size(runner)
     confirm(runner, [step for step in STEPS if step not in there], ask)
     for number, step in enumerate(STEPS, start=1):
-        _take(runner, step, f"[{number:2}/{len(STEPS)}]")
-        _write(runner, file)
+        _run_step(runner, step, f"[{number:2}/{len(STEPS)}]")
+        _save(runner, file)
 
 
-def _enter(runner: Runner) -> None:
-    """Refuse a cluster of others that has a Flux or no room, and forget the way into it then."""
+def _open_cluster(runner: Runner) -> None:
+    """Refuse somebody else's cluster that has a Flux or no capacity; then forget its kubeconfig."""
     known = Path(runner.values["KUBECONFIG"]).exists()
-    _take(runner, ACCESS, " ")
+    _run_step(runner, ACCESS, " ")
     try:
         for step in (NAMESPACE, CAPACITY):
-            _looked(runner, step)
+            _check(runner, step)
     except Stop:
-        if not known:  # or else the next cluster that is named would be this one
+        if not known:  # otherwise the next cluster that is named would be this one
             Path(runner.values["KUBECONFIG"]).unlink(missing_ok=True)
         raise
 
 
 def prepare(runner: Runner) -> None:
-    """Learn who is logged in, what another machine chose, and which repository it is.
+    """Learn who is logged in, what was chosen on another machine, and which repository it is.
 
     Raises Stop for another repository than the one that this set-up was made for.
     """
-    with_defaults(runner.values)  # refuses a name that nobody could have, before anything else
-    account(runner)
+    with_defaults(runner.values)  # refuses an impossible name before anything else
+    read_account(runner)
     followed = ""
     bot = ("microsoft.managedidentity/userassignedidentities", f"{runner.values['NAME']}-bot")
-    # Azure takes no --resource-type beside --tag.
+    # az takes no --resource-type together with --tag.
     for one in runner.query(az(f"resource list --tag {OWNER_TAG}=$NAME")) or ():
         if (one["type"].lower(), one["name"]) == bot:
             kept = {"RESOURCE_GROUP": one["resourceGroup"], **from_tags(one["tags"])}
             followed = kept.get("GITHUB_REPOSITORY", "")
             runner.values = {**kept, **runner.values}
     _find_groups(runner)
-    repository(runner, followed)
+    find_repository(runner, followed)
     runner.values = with_defaults(runner.values)
 
 
 def _find_groups(runner: Runner) -> None:
-    """Whoever names a cluster or a registry that is there need not know its group."""
+    """Look up the resource groups of a cluster and a registry that were named without them."""
     for name, group, kind in (
         ("AKS_NAME", "AKS_RESOURCE_GROUP", "Microsoft.ContainerService/managedClusters"),
         ("ACR_NAME", "ACR_RESOURCE_GROUP", "Microsoft.ContainerRegistry/registries"),
@@ -116,50 +126,50 @@ def _find_groups(runner: Runner) -> None:
                 runner.values[group] = groups[0]
 
 
-def _looked(runner: Runner, step: Step) -> StepState:
-    """Check, learn, and refuse what is there and is not as it has to be."""
+def _check(runner: Runner, step: Step) -> StepState:
+    """Check a step, keep what was learned, and refuse what exists and is unsuitable."""
     found = step.check(runner)
     runner.values.update(found.values)
     if found.exists and not found.owned and step.flag:
         raise Stop(
-            f"{step.description}: there is one of this name already, and this set-up did not "
-            f"make it. Choose another with {step.flag}."
+            f"{step.description}: one with this name already exists, and this set-up did not "
+            f"create it. Choose another with {step.flag}."
         )
     if found.problems:
         raise Stop("\n".join(found.problems))
     return found
 
 
-def _take(runner: Runner, step: Step, number: str) -> None:
+def _run_step(runner: Runner, step: Step, number: str) -> None:
     began = time.monotonic()
     runner.say(f"{number} {step.name}: {runner.fill(step.description)}")
-    found = _looked(runner, step)
+    found = _check(runner, step)
     if found.exists:
-        taken = "" if found.owned or step not in SHARED else ", and not of this set-up's making"
-        runner.say(f"        {found.note or 'is there'}{taken}")
+        foreign = "" if found.owned or step not in SHARED else ", not created by this set-up"
+        runner.say(f"        {found.note or 'exists'}{foreign}")
         _remember(runner, step, found)
         return
-    if runner.dry_run and meant(runner, step):
-        runner.say("        yours, by its name: the real run looks whether it is there and will do")
+    if runner.dry_run and is_existing(runner, step):
+        runner.say("        you named an existing one: the real run checks it")
         return
     if step.duration:
-        runner.say(f"  usually {step.duration}")
+        runner.say(f"  usually takes {step.duration}")
     if step.name in runner.named:
         name = runner.values[NAMED[step.name]]
-        runner.comment(f"only if there is none named {name}; one that is there is left as it is:")
+        runner.comment(f"only if there is none named {name}; an existing one is left as it is:")
     if callable(step.create):
         step.create(runner)
     for command in () if callable(step.create) else step.create:
         runner.run(command)
     if not runner.dry_run:
-        _remember(runner, step, _seen(runner, step))
-        runner.say(f"        made in {time.monotonic() - began:.0f} s")
+        _remember(runner, step, _wait_until_visible(runner, step))
+        runner.say(f"        done in {time.monotonic() - began:.0f} s")
 
 
-def _seen(runner: Runner, step: Step) -> StepState:
-    """Look at what was made. Azure may take some seconds until it shows it everywhere."""
-    runner.wait_until("it can be seen", lambda: _looked(runner, step).exists, minutes=3, every=5)
-    return _looked(runner, step)
+def _wait_until_visible(runner: Runner, step: Step) -> StepState:
+    """Check what was just created. It can take Azure some seconds to show it everywhere."""
+    runner.wait_until("it is visible", lambda: _check(runner, step).exists, minutes=3, every=5)
+    return _check(runner, step)
 
 
 def _remember(runner: Runner, step: Step, found: StepState) -> None:
@@ -167,6 +177,6 @@ def _remember(runner: Runner, step: Step, found: StepState) -> None:
         runner.made.add(step.name)
 
 
-def _write(runner: Runner, file: Path) -> None:
+def _save(runner: Runner, file: Path) -> None:
     if not runner.dry_run:
         save_record(file, {**runner.values, "MADE": ", ".join(sorted(runner.made))})

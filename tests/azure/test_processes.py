@@ -97,7 +97,7 @@ def test_nobody_at_the_terminal_is_no_consent(machine: Machine) -> None:
 
     assert done.returncode == 1
     assert "107.26   US dollars a month" in done.stdout
-    assert "Make it? Nobody is there to answer; --yes says so beforehand." in done.stdout
+    assert "Create it? Nobody is there to answer; --yes says so beforehand." in done.stdout
     assert machine.server.cloud.changed == []
 
 
@@ -114,7 +114,7 @@ def test_all_programs_that_are_missing_or_too_old_are_named_at_once(machine: Mac
             "az is not installed; 2.85.0 or newer is needed: https://aka.ms/installazurecli",
             "flux is 2.7.3; 2.9.0 or newer is needed: https://fluxcd.io/flux/cmd",
             "gh is not installed; 2.60.0 or newer is needed: https://cli.github.com",
-            "What set-up needs, in one table: clusters/azure/README.md#before-the-first-run",
+            "Everything that set-up needs: clusters/azure/README.md#before-the-first-run",
         ]
         assert done.stderr == ""
     assert machine.server.cloud.changed == []

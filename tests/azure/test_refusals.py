@@ -32,7 +32,7 @@ def test_an_identity_of_the_same_name_is_refused(scenario: Scenario) -> None:
     code = scenario.run("up")
 
     assert code == 1
-    assert "this set-up did not make it. Choose another with --name." in scenario.text
+    assert "this set-up did not create it. Choose another with --name." in scenario.text
 
 
 def test_a_deleted_vault_of_somebody_else_keeps_its_name(scenario: Scenario) -> None:
@@ -108,7 +108,10 @@ def test_an_environment_for_every_branch_is_refused(scenario: Scenario) -> None:
     code = scenario.run("up")
 
     assert code == 1
-    assert "The environment rollback-guard is for any branch, not for main alone" in scenario.text
+    assert (
+        "The environment rollback-guard is open to any branch, and must be open to main alone"
+        in scenario.text
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,8 +150,14 @@ def test_two_clusters_of_one_name_have_to_be_told_apart(scenario: Scenario) -> N
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ({"grant": ["*/read"]}, "may not: Microsoft.Resources/subscriptions/resourceGroups/write"),
-        ({"deny": ["Microsoft.Authorization/*/Write"]}, "The role Owner does, on the subscription"),
+        (
+            {"grant": ["*/read"]},
+            "lacks permissions: Microsoft.Resources/subscriptions/resourceGroups/write",
+        ),
+        (
+            {"deny": ["Microsoft.Authorization/*/Write"]},
+            "The role Owner suffices, on the subscription",
+        ),
         ({"cores": 1}, "needs 2 vCPUs and 1 are left of 1"),
     ],
 )
@@ -344,7 +353,10 @@ def test_an_old_cluster_is_told_the_next_version(scenario: Scenario) -> None:
 @pytest.mark.parametrize(
     ("granted", "lacking"),
     [
-        (["*/read"], "may not in others: Microsoft.ContainerService/managedClusters/list"),
+        (
+            ["*/read"],
+            "lacks permissions in others: Microsoft.ContainerService/managedClusters/list",
+        ),
         (["Microsoft.ContainerService/*"], "others: Microsoft.Authorization/roleAssignments/write"),
     ],
 )

@@ -56,10 +56,11 @@ def test_nothing_is_made_before_somebody_agreed(existing: list[str], scenario: S
     code = scenario.run("up", *names, yes=False)
 
     assert code == 1
-    assert "Make it? Nobody is there to answer" in scenario.text
-    assert "GitHub, in example/discord-sky: variables, environment, guard key" in scenario.text
+    assert "Create it? Nobody is there to answer" in scenario.text
+    on_github = "repository, environment, guard key, workflows, rulesets, variables"
+    assert f"GitHub, in example/discord-sky: {on_github}" in scenario.text
     assert "resource group discord-sky: providers, group, bot identity" in scenario.text
-    assert ("This will cost" in scenario.text) == (not existing)
+    assert ("This costs, for as long" in scenario.text) == (not existing)
     assert not scenario.cloud.state["azure"]["groups"].get("discord-sky")
     assert scenario.cloud.state["github"]["variables"] == {}
 
@@ -79,8 +80,11 @@ def test_a_slip_in_a_name_makes_nothing(
     code = scenario.run("up", *names, *named)
 
     assert code == 1
-    assert f"There is no {named[0].removeprefix('--')} {named[1]}, and a name" in scenario.text
-    assert f"say {flag}" in scenario.text
+    assert (
+        f"There is no {named[0].removeprefix('--')} {named[1]}, and {named[0]} names"
+        in scenario.text
+    )
+    assert f"add {flag}" in scenario.text
     assert scenario.cloud.changed == []
     assert scenario.run("up", *names, *named, flag) == 0, scenario.text
     before = len(scenario.cloud.changed)

@@ -13,18 +13,28 @@ if TYPE_CHECKING:
 
 
 def registry_problems(seen: Any) -> tuple[str, ...]:
-    """AcrPull and AcrPush count in the mode `rbac` only."""
-    if get_path(seen, "roleAssignmentMode") != "AbacRepositoryPermissions":
-        return ()
-    why = f"The registry {seen['name']} is in ABAC mode, which ignores AcrPull and AcrPush"
-    return (f"{why}: az acr update --name {seen['name']} --role-assignment-mode rbac",)
+    """Return what keeps the workflow from pushing or the nodes from pulling."""
+    name, problems = seen["name"], []
+    if get_path(seen, "roleAssignmentMode") == "AbacRepositoryPermissions":
+        problems.append(
+            f"The registry {name} is in ABAC mode, which ignores AcrPull and AcrPush: "
+            f"az acr update --name {name} --role-assignment-mode rbac"
+        )
+    if seen["loginServer"].partition(".")[0].lower() != name.lower():
+        problems.append(
+            f"The registry {name} has a domain name label: its login server is "
+            f"{seen['loginServer']}. The image workflow cannot log in to such a registry, and the "
+            "label cannot be removed from it. Choose another with --registry, or leave the option "
+            "out and set-up creates one."
+        )
+    return tuple(problems)
 
 
 def vault_problems(seen: Any) -> tuple[str, ...]:
-    """Roles count only where the vault asks Azure RBAC."""
+    """Return what keeps Azure RBAC from deciding who may read the secrets."""
     if get_path(seen, "properties.enableRbacAuthorization"):
         return ()
-    why = f"The vault {seen['name']} has access policies instead of roles"
+    why = f"The vault {seen['name']} uses access policies instead of roles"
     return (f"{why}: az keyvault update --name {seen['name']} --enable-rbac-authorization true",)
 
 
@@ -224,7 +234,10 @@ def _create_vault(runner: Runner) -> None:
     runner.run(
         az(
             f"keyvault create {_VAULT_NAMES} --location $AZURE_LOCATION "
-            "--enable-rbac-authorization true "
+            # Azure's own default closes new vaults. Roles protect this one: its readers are nodes
+            # and people whose addresses change.
+            "--enable-rbac-authorization true --public-network-access Enabled "
+            "--default-action Allow --bypass AzureServices "
             f"--enable-purge-protection true --retention-days 90 {_TAG}"
         )
     )

@@ -1,4 +1,4 @@
-"""All steps, in the order in which they are made; teardown goes backwards."""
+"""All steps in the order in which set-up takes them; teardown goes backwards."""
 
 from __future__ import annotations
 
@@ -15,30 +15,43 @@ from clusters.azure.steps.azure import (
     SECRETS_OFFICER,
     VAULT,
 )
-from clusters.azure.steps.cluster import ACCESS, CAPACITY, CLUSTER
+from clusters.azure.steps.cluster import ACCESS, API_ACCESS, CAPACITY, CLUSTER, UPGRADES
 from clusters.azure.steps.flux import CLUSTER_SETTINGS, FLUX, FLUX_OPERATOR, KEY, NAMESPACE
-from clusters.azure.steps.github import GUARD_ENVIRONMENT, GUARD_KEY, WORKFLOW_VARIABLES
+from clusters.azure.steps.github import (
+    CLAIM,
+    ENABLED_WORKFLOWS,
+    GUARD_ENVIRONMENT,
+    GUARD_KEY,
+    RULESETS,
+    WORKFLOW_VARIABLES,
+)
 from clusters.azure.steps.running import BOT_READY, IMAGE, SECRETS
 
 STEPS = (
-    # What is free comes first; the secrets early, because a person has to type them.
+    # What is free comes first, GitHub's part included, so that a refusal there costs nothing; the
+    # secrets early, because a person has to type them.
     PROVIDERS,
     GROUP,
     BOT,
     IMAGE_REFLECTOR,
     CI,
+    CLAIM,
+    GUARD_ENVIRONMENT,
+    GUARD_KEY,
+    ENABLED_WORKFLOWS,
+    RULESETS,
     VAULT,
     SECRETS_OFFICER,
     SECRETS,
     REGISTRY,
     CLUSTER,
+    UPGRADES,
+    API_ACCESS,
     ACCESS,
     CAPACITY,
     *ROLES,
     *FEDERATED_CREDENTIALS,
     WORKFLOW_VARIABLES,
-    GUARD_ENVIRONMENT,
-    GUARD_KEY,
     NAMESPACE,
     KEY,
     FLUX_OPERATOR,
@@ -48,7 +61,7 @@ STEPS = (
     IMAGE,
     BOT_READY,
 )
-# What costs something while it stands (money.py).
+# What costs money while it exists (prices.py).
 PAID = (REGISTRY, CLUSTER)
-# May belong to somebody else, and is then used and left as it is.
+# May belong to somebody else, and is then used as it is.
 SHARED = (GROUP, REGISTRY, CLUSTER)

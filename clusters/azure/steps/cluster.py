@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,11 +108,13 @@ def check_cluster(problems: Callable[[Any], tuple[str, ...]]) -> Check:
     return look
 
 
-CLUSTER = Step(
-    name="cluster",
-    description="the AKS cluster: free tier, one node",
-    check=check_cluster(cluster_problems),
-    create=(
+_CHANNELS = "--auto-upgrade-channel $UPGRADE_CHANNEL --node-os-upgrade-channel NodeImage"
+_RANGES = "--api-server-authorized-ip-ranges $AUTHORIZED_RANGES"
+
+
+def _create_cluster(runner: Runner) -> None:
+    ranges = f"{_RANGES} " if "AUTHORIZED_RANGES" in runner.values else ""
+    runner.run(
         az(
             f"aks create {_CLUSTER_NAMES} --location $AZURE_LOCATION --tier free "
             "--node-count 1 --node-vm-size $NODE_SIZE --node-osdisk-size 64 --os-sku AzureLinux "
@@ -122,13 +125,115 @@ CLUSTER = Step(
             "--enable-secret-rotation --rotation-poll-interval 2m "
             # The bot has no volume: without these drivers it fits on the small node.
             "--disable-disk-driver --disable-file-driver --disable-snapshot-controller "
-            f"--no-ssh-key --tags {OWNER_TAG}=$NAME"
-        ),
-    ),
+            f"{_CHANNELS} {ranges}--no-ssh-key --tags {OWNER_TAG}=$NAME"
+        )
+    )
+
+
+CLUSTER = Step(
+    name="cluster",
+    description="the AKS cluster: free tier, one node",
+    check=check_cluster(cluster_problems),
+    create=_create_cluster,
     delete=(az(f"aks delete {_CLUSTER_NAMES} --yes"),),
     duration="5 to 10 min",
 )
 
+
+# --- how a cluster of the set-up's own is kept up to date, and who reaches its API server ---
+
+# Without them Azure upgrades whenever it likes.
+_WINDOWS = ("aksManagedAutoUpgradeSchedule", "aksManagedNodeOSUpgradeSchedule")
+_WINDOW_OF = "--cluster-name $AKS_NAME --resource-group $AKS_RESOURCE_GROUP"
+_NOT_OURS = "the cluster is not this set-up's: its owner decides"
+
+
+def _own_cluster(runner: Runner) -> Any:
+    """Return the cluster if this set-up made it; None if it is somebody else's or not there."""
+    seen = runner.query(az(f"aks show {_CLUSTER_NAMES}"))
+    return seen if get_path(seen, f"tags.{OWNER_TAG}") == runner.values["NAME"] else None
+
+
+def _is_foreign(runner: Runner, seen: Any) -> bool:
+    if runner.dry_run:
+        return CLUSTER.name in runner.named and "MAKE_CLUSTER" not in runner.values
+    return seen is None
+
+
+def _windows(runner: Runner) -> dict[str, tuple[str, ...]]:
+    """Return day, time and offset of each maintenance window of the cluster, by its name."""
+    found = runner.query(az(f"aks maintenanceconfiguration list {_WINDOW_OF}")) or ()
+    paths = ("schedule.weekly.dayOfWeek", "startTime", "utcOffset")
+    return {
+        one["name"]: tuple(str(get_path(one, f"maintenanceWindow.{path}")) for path in paths)
+        for one in found
+    }
+
+
+def _wanted_window(runner: Runner) -> tuple[str, ...]:
+    return tuple(runner.values[f"WINDOW_{part}"] for part in ("DAY", "TIME", "OFFSET"))
+
+
+def _has_channel(seen: Any, runner: Runner) -> bool:
+    """Return whether upgrades are automatic; a channel that somebody chose is left alone."""
+    channel = str(get_path(seen, "autoUpgradeProfile.upgradeChannel") or "none").lower()
+    return channel != "none" or runner.values["UPGRADE_CHANNEL"] == "none"
+
+
+def _check_upgrades(runner: Runner) -> StepState:
+    seen = _own_cluster(runner)
+    if _is_foreign(runner, seen):
+        return StepState(exists=True, note=_NOT_OURS)
+    windows, wanted = _windows(runner), _wanted_window(runner)
+    set_up = all(windows.get(name) == wanted for name in _WINDOWS)
+    return StepState(exists=set_up and _has_channel(seen, runner))
+
+
+def _schedule_upgrades(runner: Runner) -> None:
+    seen = None if runner.dry_run else _own_cluster(runner)
+    if seen is not None and not _has_channel(seen, runner):
+        runner.run(az(f"aks update {_CLUSTER_NAMES} {_CHANNELS}"))
+    windows, wanted = _windows(runner), _wanted_window(runner)
+    for name in _WINDOWS:
+        if windows.get(name) != wanted:
+            action = "update" if name in windows else "add"
+            runner.run(
+                az(
+                    f"aks maintenanceconfiguration {action} {_WINDOW_OF} --name {name} "
+                    "--schedule-type Weekly --interval-weeks 1 --day-of-week $WINDOW_DAY "
+                    # With an equals sign: -05:00 alone would be read as an option.
+                    "--start-time $WINDOW_TIME --utc-offset=$WINDOW_OFFSET --duration 4"
+                )
+            )
+
+
+UPGRADES = Step(
+    name="upgrades",
+    description="Kubernetes and the node are upgraded by Azure, in the window $MAINTENANCE_WINDOW",
+    check=_check_upgrades,
+    create=_schedule_upgrades,  # they go with the cluster
+)
+
+
+def _check_api_access(runner: Runner) -> StepState:
+    if "AUTHORIZED_RANGES" not in runner.values:
+        return StepState(exists=True, note="open to every address; --authorized-ranges limits it")
+    seen = _own_cluster(runner)
+    if _is_foreign(runner, seen):
+        return StepState(exists=True, note=_NOT_OURS)
+    allowed = get_path(seen, "apiServerAccessProfile.authorizedIpRanges") or ()
+    wanted = runner.values["AUTHORIZED_RANGES"].split(",")
+    return StepState(exists=set(map(ip_network, allowed)) == set(map(ip_network, wanted)))
+
+
+API_ACCESS = Step(
+    name="API access",
+    description="which addresses reach the cluster's API server",
+    check=_check_api_access,
+    create=(az(f"aks update {_CLUSTER_NAMES} {_RANGES}"),),
+)
+
+# --- capacity ---
 
 _FREE = 0.10
 _UNITS = {"": 1.0, "m": 0.001, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "k": 1e3, "M": 1e6, "G": 1e9}

@@ -9,10 +9,10 @@ from clusters.azure.runner import ROOT, Command, flux, kubectl
 from clusters.azure.steps.github import (
     KNOWN_HOSTS,
     claim,
+    delete_keys,
+    find_keys,
     ownership,
-    remove_keys,
     replace_key,
-    titled_keys,
 )
 from clusters.azure.steps.kubernetes import (
     APPLY,
@@ -83,7 +83,7 @@ NAMESPACE = Step(
 
 def _check_key(runner: Runner) -> StepState:
     title = runner.fill(_KEY_TITLE)
-    keys = titled_keys(runner, title)
+    keys = find_keys(runner, title)
     seen = get_object(runner, "secret flux-system")
     held = base64.b64decode((get_path(seen, "data") and seen["data"].get("identity.pub", "")) or "")
     same = [key for key in keys if key["key"].split()[:2] == held.decode().split()[:2]]
@@ -105,12 +105,12 @@ def _create_key(runner: Runner) -> None:
 
 
 def _check_owned_key(runner: Runner) -> StepState:
-    keys = titled_keys(runner, runner.fill(_KEY_TITLE))
+    keys = find_keys(runner, runner.fill(_KEY_TITLE))
     return StepState(owned=bool(keys) and ownership(runner).mine)
 
 
 def _remove_key(runner: Runner) -> None:
-    remove_keys(runner, runner.fill(_KEY_TITLE))
+    delete_keys(runner, runner.fill(_KEY_TITLE))
 
 
 KEY = Step(

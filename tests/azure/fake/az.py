@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +264,12 @@ def _create_vault(state: State, invocation: Invocation) -> Any:
         "enableRbacAuthorization": invocation.one("--enable-rbac-authorization") == "true",
         "enablePurgeProtection": invocation.one("--enable-purge-protection") == "true",
         "softDeleteRetentionInDays": int(invocation.one("--retention-days")),
+        # A vault that is created without saying so is closed.
+        "publicNetworkAccess": invocation.options.get("--public-network-access", ["Enabled"])[0],
+        "networkAcls": {
+            "defaultAction": invocation.options.get("--default-action", ["Deny"])[0],
+            "bypass": invocation.options.get("--bypass", ["AzureServices"])[0],
+        },
     }
     state["azure"]["secrets"].setdefault(name, [])
     return made(state, invocation, VAULT, {"properties": properties})
@@ -293,6 +300,20 @@ def _recover(state: State, invocation: Invocation) -> Any:
     state["azure"]["resources"][found["id"]] = found
 
 
+# What the vault says to whom its network lets in, and to whom it does not.
+_CLOSED = {
+    "ForbiddenByFirewall": (
+        "Client address is not authorized and caller is not a trusted service.\n"
+        "Client address: 192.0.2.1"
+    ),
+    "ForbiddenByConnection": (
+        "Public network access is disabled and request is not from a trusted service nor via an "
+        "approved private link."
+    ),
+    "ForbiddenByPolicy": "The user does not have secrets list permission on key vault.",
+}
+
+
 def _list_secrets(state: State, invocation: Invocation) -> Any:
     name = invocation.one("--vault-name")
     (vault,) = [
@@ -300,6 +321,17 @@ def _list_secrets(state: State, invocation: Invocation) -> Any:
         for one in state["azure"]["resources"].values()
         if one["type"] == VAULT and one["name"] == name
     ]
+    network = vault["properties"]
+    closed = network.get("closed") or (
+        "ForbiddenByConnection"
+        if network["publicNetworkAccess"] == "Disabled"
+        else "ForbiddenByFirewall"
+        if network["networkAcls"]["defaultAction"] == "Deny"
+        else ""
+    )
+    if closed:
+        inner = f'Inner error: {{\n    "code": "{closed}"\n}}'
+        raise ProgramError(1, f"ERROR: (Forbidden) {_CLOSED[closed]}\nCode: Forbidden\n{inner}")
     if not has_role(state, CALLER, "Key Vault Secrets Officer", vault["id"]):
         raise ProgramError(1, "(Forbidden) Caller is not authorized. ForbiddenByRbac")
     if state["azure"]["role_delay"] > 0:
@@ -362,6 +394,9 @@ _ACCESS_COMMANDS: dict[str, FakeCommand] = {
             "--enable-rbac-authorization",
             "--enable-purge-protection",
             "--retention-days",
+            "--public-network-access?",
+            "--default-action?",
+            "--bypass?",
         ),
         changes=True,
     ),
@@ -435,11 +470,64 @@ def _begin_cluster(state: State, invocation: Invocation) -> Any:
             "networkProfile": {
                 "networkPolicy": invocation.options.get("--network-dataplane", [""])[0]
             },
+            "autoUpgradeProfile": {
+                "upgradeChannel": invocation.options.get("--auto-upgrade-channel", [None])[0],
+                "nodeOsUpgradeChannel": "NodeImage",
+            },
+            "apiServerAccessProfile": _ranges(invocation),
             "identityProfile": {"kubeletidentity": {"objectId": guid(f"kubelet {name}")}},
         },
     )
     state["clusters"][found["id"]] = {"objects": {"namespace//kube-system": {}}, "scanned": False}
     found["provisioningState"] = "Creating"
+
+
+def _ranges(invocation: Invocation) -> Any:
+    given = invocation.options.get("--api-server-authorized-ip-ranges")
+    ranges = given[0].split(",") if given else []
+    return {"authorizedIpRanges": [str(ip_network(one)) for one in ranges]} if ranges else None
+
+
+def _update_cluster(state: State, invocation: Invocation) -> Any:
+    found = shown(CLUSTER)(state, invocation)
+    if "--auto-upgrade-channel" in invocation.options:
+        channel = invocation.one("--auto-upgrade-channel")
+        found["autoUpgradeProfile"]["upgradeChannel"] = channel
+    if "--api-server-authorized-ip-ranges" in invocation.options:
+        found["apiServerAccessProfile"] = _ranges(invocation)
+    return found
+
+
+def _windows_of(state: State, invocation: Invocation) -> Any:
+    name, group = invocation.one("--cluster-name"), invocation.one("--resource-group")
+    cluster = state["azure"]["resources"].get(resource(CLUSTER, group, name))
+    if cluster is None:
+        raise missing(name)
+    return cluster.setdefault("windows", {})
+
+
+def _list_windows(state: State, invocation: Invocation) -> Any:
+    return list(_windows_of(state, invocation).values())
+
+
+def _set_window(*, new: bool) -> Callable[[State, Invocation], Any]:
+    def answer(state: State, invocation: Invocation) -> Any:
+        windows, name = _windows_of(state, invocation), invocation.one("--name")
+        if new and name in windows:
+            raise ProgramError(1, f"ERROR: Maintenance configuration '{name}' already exists")
+        if not new and name not in windows:
+            raise ProgramError(3, f"ERROR: Maintenance configuration '{name}' doesn't exist.")
+        windows[name] = {
+            "name": name,
+            "maintenanceWindow": {
+                "schedule": {"weekly": {"dayOfWeek": invocation.one("--day-of-week")}},
+                "startTime": invocation.one("--start-time"),
+                "utcOffset": invocation.one("--utc-offset"),
+                "durationHours": int(invocation.one("--duration")),
+            },
+        }
+
+    return answer
 
 
 def _finish_cluster(state: State, invocation: Invocation) -> Any:
@@ -457,6 +545,17 @@ def _get_credentials(state: State, invocation: Invocation) -> Any:
     return "Merged."
 
 
+_WINDOW = (
+    "--cluster-name",
+    "--resource-group",
+    "--name",
+    "--schedule-type",
+    "--interval-weeks",
+    "--day-of-week",
+    "--start-time",
+    "--utc-offset",
+    "--duration",
+)
 _CLUSTER_COMMANDS: dict[str, FakeCommand] = {
     "acr show": FakeCommand(shown(REGISTRY), NAMES),
     "acr create": FakeCommand(
@@ -492,10 +591,32 @@ _CLUSTER_COMMANDS: dict[str, FakeCommand] = {
             "--disable-file-driver",
             "--disable-snapshot-controller",
             "--no-ssh-key",
+            "--auto-upgrade-channel?",
+            "--node-os-upgrade-channel?",
+            "--api-server-authorized-ip-ranges?",
         ),
         changes=True,
         half=_begin_cluster,
     ),
+    "aks update": FakeCommand(
+        _update_cluster,
+        (
+            *NAMES,
+            "--auto-upgrade-channel?",
+            "--node-os-upgrade-channel?",
+            "--api-server-authorized-ip-ranges?",
+        ),
+        changes=True,
+    ),
+    "aks maintenanceconfiguration list": FakeCommand(
+        _list_windows, ("--cluster-name", "--resource-group")
+    ),
+    **{
+        f"aks maintenanceconfiguration {action}": FakeCommand(
+            _set_window(new=action == "add"), _WINDOW, changes=True
+        )
+        for action in ("add", "update")
+    },
     "aks delete": FakeCommand(deleted(CLUSTER), (*NAMES, "--yes"), changes=True),
     "aks wait": FakeCommand(_finish_cluster, (*NAMES, "--created", "--interval", "--timeout")),
     "aks get-credentials": FakeCommand(

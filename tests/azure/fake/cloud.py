@@ -102,6 +102,8 @@ def fresh() -> State:
             "variables": {},
             "environments": {},
             "keys": [],
+            "workflows": {},  # states other than active
+            "rulesets": [],
             "runs": [],
             "oidc": {
                 "use_default": True,
@@ -178,7 +180,9 @@ def read(
     values = words
     for word in argv[1:]:
         if word.startswith("-") and len(word) > 1:
-            values = options.setdefault(word, [])
+            name, equals, value = word.partition("=")
+            values = options.setdefault(name, [])
+            values.extend([value] if equals else ())
         else:
             values.append(word)
     known = commands.get(" ".join(words))

@@ -1,4 +1,4 @@
-"""The scripted `gh`, for one repository."""
+"""The fake `gh`, for one repository: what GitHub's API refuses, it refuses in the same words."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ def _repository(state: State, _asked: Invocation) -> Any:
         "id": 22,
         "owner": {"login": "example", "id": 11, "type": state["github"].get("owner", "User")},
         "private": "plan" in state["github"],
+        "archived": state["github"].get("archived", False),
         "default_branch": state["github"].get("default_branch", "main"),
         "permissions": {"admin": state["github"].get("admin", True)},
     }
@@ -59,8 +60,13 @@ def _account(kind: str) -> Callable[[State, Invocation], Any]:
 
     def answer(state: State, _asked: Invocation) -> Any:
         mine = state["github"].get("owner", "User") == kind
-        plan = {"plan": {"name": state["github"]["plan"]}}
-        return {"login": "example" if mine else "somebody", **plan}
+        plan = {"plan": {"name": state["github"].get("plan", "team")}}
+        # Members who are not owners do not see an organization's settings.
+        settings = {
+            "deploy_keys_enabled_for_repositories": state["github"].get("deploy_keys", True)
+        }
+        shown = settings if kind == "Organization" and state["github"].get("owns", True) else {}
+        return {"login": "example" if mine else "somebody", **plan, **shown}
 
     return answer
 
@@ -97,6 +103,9 @@ def _add_policy(state: State, invocation: Invocation) -> Any:
 
 
 def _add_key(state: State, invocation: Invocation) -> Any:
+    if not state["github"].get("deploy_keys", True):
+        said = "gh: Validation Failed (HTTP 422)\nDeploy keys are disabled for this repository"
+        raise ProgramError(1, said)
     fields = _fields(invocation)
     key = {"id": number(state), "title": fields["title"], "key": fields["key"]}
     state["github"]["keys"].append({**key, "read_only": fields["read_only"] == "true"})
@@ -155,7 +164,115 @@ def _runs(state: State, _asked: Invocation) -> Any:
     return listed[-1:]
 
 
-def _run_workflow(state: State, _asked: Invocation) -> Any:
+_FILES = ("check.yaml", "image.yaml", "rollback-guard.yaml", "rollback-guard-schedule.yaml")
+
+
+def _workflow_state(state: State, name: str) -> str:
+    return str(state["github"]["workflows"].get(name, "active"))
+
+
+def _workflows(state: State, _asked: Invocation) -> Any:
+    """List nothing in a fork whose owner never enabled Actions, or for a main without the files."""
+    names = [] if _unknown_to_github(state) else list(_FILES)
+    listed = [
+        {
+            "id": number,
+            "name": name,
+            "path": f".github/workflows/{name}",
+            "state": _workflow_state(state, name),
+        }
+        for number, name in enumerate(names, start=101)
+        if _workflow_state(state, name) != "missing"
+    ]
+    return {"total_count": len(listed), "workflows": listed}
+
+
+def _unknown_to_github(state: State) -> bool:
+    return bool(state["github"].get("fork_without_actions") or state["github"].get("not_pushed"))
+
+
+def _content(state: State, _asked: Invocation) -> Any:
+    if state["github"].get("not_pushed"):
+        raise ProgramError(1, "gh: Not Found (HTTP 404)")
+    return {"type": "file", "path": ".github/workflows/image.yaml"}
+
+
+def _enable_workflow(state: State, invocation: Invocation) -> Any:
+    name = invocation.words.split()[2]
+    if _unknown_to_github(state) or name not in _FILES:
+        raise ProgramError(1, f"could not find any workflows named {name}")
+    if not _workflow_state(state, name).startswith("disabled"):
+        raise ProgramError(1, f"could not find any disabled workflows named {name}")
+    state["github"]["workflows"].pop(name)
+    return ""
+
+
+def _actions(state: State, _asked: Invocation) -> Any:
+    allowed = state["github"].get("actions", "all")
+    if allowed == "none":
+        return {"enabled": False}
+    return {"enabled": True, "allowed_actions": allowed, "sha_pinning_required": False}
+
+
+def _selected_actions(state: State, _asked: Invocation) -> Any:
+    if state["github"].get("actions", "all") != "selected":
+        raise ProgramError(1, "gh: Conflict (HTTP 409)")
+    return state["github"]["selected"]
+
+
+def _rules(state: State, _asked: Invocation) -> Any:
+    return [
+        {"type": rule["type"], "ruleset_id": one["id"], "ruleset_source_type": "Repository"}
+        for one in state["github"]["rulesets"]
+        for rule in one["rules"]
+        if one["enforcement"] == "active"
+    ]
+
+
+def _rulesets(state: State, _asked: Invocation) -> Any:
+    """List them as GitHub does: without rules and without bypass actors."""
+    every = state["github"]["rulesets"]
+    return [{key: one[key] for key in ("id", "name", "target", "enforcement")} for one in every]
+
+
+def _ruleset(state: State, invocation: Invocation) -> Any:
+    wanted = int(invocation.words.rsplit("/", 1)[1])
+    for one in state["github"]["rulesets"]:
+        if one["id"] == wanted:
+            hidden = one.get("hidden")  # one of the organization's, seen by somebody else
+            return {k: v for k, v in one.items() if not (hidden and k == "bypass_actors")}
+    raise ProgramError(1, "gh: Not Found (HTTP 404)")
+
+
+def _add_ruleset(state: State, invocation: Invocation) -> Any:
+    given = json.loads(invocation.stdin or "")
+    every = state["github"]["rulesets"]
+    if given["name"] in {one["name"] for one in every}:
+        raise ProgramError(1, "gh: Validation Failed (HTTP 422)\nName must be unique")
+    for actor in given["bypass_actors"]:
+        if actor["actor_type"] == "DeployKey" and (actor["actor_id"], actor["bypass_mode"]) != (
+            None,
+            "always",
+        ):
+            raise ProgramError(1, "gh: Invalid request.\n\nInvalid property (HTTP 422)")
+    every.append({"id": number(state), **given})
+
+
+def _delete_ruleset(state: State, invocation: Invocation) -> Any:
+    wanted = _ruleset(state, invocation)["id"]
+    kept = [one for one in state["github"]["rulesets"] if one["id"] != wanted]
+    state["github"]["rulesets"] = kept
+    return ""
+
+
+def _run_workflow(state: State, invocation: Invocation) -> Any:
+    name = invocation.words.split()[2]
+    if _unknown_to_github(state):
+        said = f"HTTP 404: workflow {name} not found on the default branch"
+        raise ProgramError(1, said)
+    if _workflow_state(state, name).startswith("disabled"):
+        said = "HTTP 422: Cannot trigger a 'workflow_dispatch' on a disabled workflow"
+        raise ProgramError(1, said)
     address = f"https://example.org/runs/{number(state)}"
     state["github"]["runs"].append({"status": "asked", "conclusion": "", "url": address})
     return ""
@@ -184,6 +301,16 @@ _COMMANDS: dict[str, FakeCommand] = {
     f"api {_ROOT}/keys": FakeCommand(lambda s, _a: s["github"]["keys"], ("--paginate",)),
     "variable list": FakeCommand(_variables, (*_REPO, "--json")),
     "secret list": FakeCommand(_secrets, (*_REPO, "--env", "--json")),
+    f"api {_ROOT}/actions/permissions": FakeCommand(_actions),
+    f"api {_ROOT}/actions/permissions/selected-actions": FakeCommand(_selected_actions),
+    f"api {_ROOT}/actions/workflows?per_page=100": FakeCommand(_workflows),
+    f"api {_ROOT}/contents/.github/workflows/image.yaml?ref=main": FakeCommand(_content),
+    f"api {_ROOT}/rules/branches/main?per_page=100": FakeCommand(_rules),
+    f"api {_ROOT}/rulesets?includes_parents=false&per_page=100": FakeCommand(_rulesets),
+    **{
+        f"workflow enable {name}": FakeCommand(_enable_workflow, _REPO, changes=True)
+        for name in _FILES
+    },
     "run list": FakeCommand(_runs, (*_REPO, "--workflow", "--branch", "--limit", "--json")),
     "workflow run image.yaml": FakeCommand(_run_workflow, (*_REPO, "--ref"), changes=True),
     "secret set GUARD_DEPLOY_KEY": FakeCommand(_set_secret, (*_REPO, "--env"), changes=True),
@@ -196,6 +323,7 @@ _METHODS: dict[tuple[str, str], FakeCommand] = {
     ("POST", f"{_ENVIRONMENT}/deployment-branch-policies"): FakeCommand(
         _add_policy, ("-f",), changes=True
     ),
+    ("POST", f"{_ROOT}/rulesets"): FakeCommand(_add_ruleset, ("--input",), changes=True),
     ("POST", f"{_ROOT}/keys"): FakeCommand(_add_key, ("-f", "-F"), changes=True),
 }
 
@@ -206,6 +334,8 @@ def gh(
     """Read a command line of `gh`."""
     if argv[1:3] == ["api", "--method"]:
         return _method(argv, stdin, env)
+    if argv[1] == "api" and argv[2].startswith(f"{_ROOT}/rulesets/"):
+        return read({" ".join(argv[1:3]): FakeCommand(_ruleset)}, argv, stdin, env)
     if argv[1] == "variable" and argv[2] in {"set", "delete"}:
         changing = _set_variable if argv[2] == "set" else _delete_variable
         options = (*_REPO, "--body") if argv[2] == "set" else _REPO
@@ -220,6 +350,8 @@ def _method(
     method, address, rest = argv[3], argv[4], argv[5:]
     if method == "DELETE" and address.startswith(f"{_ROOT}/keys/"):
         command = FakeCommand(_delete_key, changes=True)
+    elif method == "DELETE" and address.startswith(f"{_ROOT}/rulesets/"):
+        command = FakeCommand(_delete_ruleset, changes=True)
     elif (method, address) in _METHODS:
         command = _METHODS[method, address]
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 from tests.azure.fake.az import CLUSTER, IDENTITY, REGISTRY, VAULT, has_role
@@ -29,6 +30,8 @@ def _registry(state: State, server: str) -> Any:
 
 def image_workflow(state: State) -> str:
     """Push an image if the workflow may: the right subject, the right role. Return how it ended."""
+    if "conclusion" in state["github"]:
+        return str(state["github"]["conclusion"])
     variables = state["github"]["variables"]
     identity = _one(state, IDENTITY, "clientId", variables.get("AZURE_CLIENT_ID", ""))
     registry = _registry(state, variables.get("ACR_LOGIN_SERVER", ""))
@@ -62,14 +65,16 @@ def flux_follows(state: State, cluster: Any) -> None:
     if not git_is_open(state, cluster):
         return
     objects.setdefault("kustomization/flux-system/flux-system", {})
-    objects.setdefault("imagerepository/flux-system/discord-sky", {})
+    # What is on main: the rollback guard keeps it.
+    listed = state.get("exclusions", [r"^.*\.sig$"])
+    objects["imagerepository/flux-system/discord-sky"] = {"spec": {"exclusionList": listed}}
     objects.setdefault("namespace//discord-sky", {})
     message = _first_missing_link(state, cluster)
     condition = {"type": "Ready", "status": "False" if message else "True", "message": message}
     objects["kustomization/flux-system/discord-sky"] = {"status": {"conditions": [condition]}}
 
 
-def _first_missing_link(state: State, cluster: Any) -> str:  # noqa: PLR0911 - one a link
+def _first_missing_link(state: State, cluster: Any) -> str:  # noqa: C901, PLR0911 - one a link
     objects = cluster["objects"]
     settings = objects.get("configmap/flux-system/cluster-settings")
     if settings is None:
@@ -91,8 +96,12 @@ def _first_missing_link(state: State, cluster: Any) -> str:  # noqa: PLR0911 - o
         return "AADSTS700213: image-reflector"
     if not has_role(state, reflector["principalId"], "AcrPull", registry["id"]):
         return "image-reflector may not pull"
-    if not state["azure"]["images"][registry["name"]] or not cluster["scanned"]:
+    tags = state["azure"]["images"][registry["name"]]
+    if not tags or not cluster["scanned"]:
         return "no image yet"
+    excluded = objects["imagerepository/flux-system/discord-sky"]["spec"]["exclusionList"]
+    if all(any(re.search(one, tag) for one in excluded) for tag in tags):
+        return "version list argument cannot be empty"
     kubelet = home["identityProfile"]["kubeletidentity"]["objectId"]
     if not has_role(state, kubelet, "AcrPull", registry["id"]):
         return "ImagePullBackOff"
