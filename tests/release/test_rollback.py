@@ -1,18 +1,24 @@
 """The commands for people: rollback, releases, retain."""
 
 import io
+import os
 import re
 import shlex
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from release.git import Git
+from release.history import Deployed
 from release.inputs import input_hash, source_tag
+from release.manifests import KUSTOMIZATION, with_deployed
 from release.publish import Branch
+from release.registry import Registry
 
 from tests.release.clone import Clone
 from tests.release.origin import ROOT, Origin, digest_of
+from tests.tools import tool
 
 Said = pytest.CaptureFixture[str]
 
@@ -232,6 +238,164 @@ def test_before_the_first_image_nothing_is_deployed(tmp_path: Path, capsys: Said
     assert rows[0].endswith("deployed now")
     assert fresh.release("rollback", "--last", "--yes") == 1
     assert "merge a fix" in capsys.readouterr().err
+
+
+def of(registry: Registry) -> list[str]:
+    """Options that name a registry."""
+    return ["--repository", registry.repository, "--insecure", "--crane", registry.crane]
+
+
+@pytest.fixture
+def fork(tmp_path: Path, origin: Origin) -> Origin:
+    """A fork of a main with three deployments, with one of its own."""
+    fork = Origin.of(tmp_path / "fork", copy_of=origin.path)
+    fork.bump(fork.merge("Greet in the fork"))
+    fork.ada.git("pull", "--quiet", "--rebase")
+    return fork
+
+
+def test_a_fork_with_one_deployment_of_its_own_has_nothing_to_go_back_to(
+    fork: Origin, registry: Registry, push: Callable[[str, str], str], capsys: Said
+) -> None:
+    """What its upstream deployed is in Git, and in nobody's registry here."""
+    push("image", tag_of(fork, 8))
+    tip = fork.tip
+
+    assert fork.release("rollback", "--last", "--yes", *of(registry)) == 1
+
+    assert fork.tip == tip
+    said = capsys.readouterr().err
+    assert "nothing was deployed before what is deployed now" in said
+    assert f"{tag_of(fork, 6)} is not in {registry.repository}" in said
+
+
+def test_an_image_that_is_in_git_and_not_in_the_registry_is_refused(
+    fork: Origin, registry: Registry, push: Callable[[str, str], str], capsys: Said
+) -> None:
+    push("image", tag_of(fork, 8))
+
+    assert fork.release("rollback", tag_of(fork, 4), "--yes", *of(registry)) == 1
+
+    assert f"is not in {registry.repository}: it could not run" in capsys.readouterr().err
+
+
+def test_last_takes_the_newest_earlier_image_that_the_registry_has(
+    origin: Origin, registry: Registry, push: Callable[[str, str], str]
+) -> None:
+    """The one before was purged; of the one before that, the digest is there too."""
+    digest = push("image", tag_of(origin, 2))
+    origin.ada.git("pull", "--quiet", "--rebase")
+    text = (origin.ada.path / KUSTOMIZATION).read_text()
+    earlier = with_deployed(text, Deployed(tag_of(origin, 2), digest))
+    origin.ada.commit("Deploy an earlier one", {KUSTOMIZATION: earlier})
+    origin.ada.git("push", "--quiet", "origin", "main")
+    origin.bump(origin.merge("Greet again"))
+
+    assert origin.release("rollback", "--last", "--yes", *of(registry)) == 0
+
+    assert origin.deployed == tag_of(origin, 2)
+
+
+def test_what_the_remote_upstream_deployed_is_not_ones_own(
+    fork: Origin, origin: Origin, capsys: Said
+) -> None:
+    """Where no registry is known, the remote that `gh repo clone` names so tells them apart."""
+    fork.ada.git("remote", "add", "upstream", str(origin.path))
+    fork.ada.git("fetch", "--quiet", "upstream")
+
+    assert fork.release("rollback", "--last", "--yes") == 1
+    assert "behind the remote `upstream`" in capsys.readouterr().err
+
+    assert fork.release("releases") == 0
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert rows[0].endswith("deployed now")
+    assert all(row.endswith("`upstream`, not here") for row in rows[1:4])
+
+
+def test_a_registry_that_cannot_be_asked_stops_no_rollback(origin: Origin, capsys: Said) -> None:
+    nowhere = Registry("127.0.0.1:1/bot", crane=str(tool("crane")), insecure=True)
+
+    assert origin.release("rollback", "--last", "--yes", *of(nowhere)) == 0
+
+    assert origin.deployed == tag_of(origin, 4)
+    assert "Going by Git alone" in capsys.readouterr().err
+
+
+def test_the_registry_that_set_up_recorded_is_the_one_that_is_asked(
+    fork: Origin, registry: Registry, push: Callable[[str, str], str], capsys: Said
+) -> None:
+    push("image", tag_of(fork, 8))
+    host, name = registry.repository.split("/")
+    record = f"A=b\nACR_LOGIN_SERVER='{host}'\n"
+    fork.ada.write({"clusters/azure/discord-sky.local.env": record})
+
+    assert fork.release("releases", "--insecure", "--crane", registry.crane) == 0
+
+    said = capsys.readouterr().out
+    assert f"not in {host}/discordskybot" in said
+    assert name != "discordskybot"
+
+
+def test_releases_says_what_is_only_in_history(
+    fork: Origin, registry: Registry, push: Callable[[str, str], str], capsys: Said
+) -> None:
+    digest = push("image", tag_of(fork, 8))
+    fork.release("rollback", tag_of(fork, 8), "--digest", digest, "--yes", *of(registry))
+    fork.ada.git("pull", "--quiet")
+    capsys.readouterr()
+
+    assert fork.release("releases", *of(registry)) == 0
+
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert rows[0].endswith("deployed now")
+    assert all(row.endswith(f"not in {registry.repository}") for row in rows[1:])
+
+
+def test_releases_says_that_every_image_is_excluded(
+    origin: Origin, registry: Registry, push: Callable[[str, str], str], capsys: Said
+) -> None:
+    """A rollback, and then a new registry with nothing but the image of main as it is."""
+    origin.release("rollback", "--last", "--yes")
+    push("image", tag_of(origin, 6))
+    origin.ada.git("pull", "--quiet")
+    capsys.readouterr()
+
+    assert origin.release("releases", *of(registry)) == 0
+
+    said = capsys.readouterr().out
+    assert f"{registry.repository} has no image that Flux may deploy" in said
+    push("another", tag_of(origin, 4))
+    origin.release("releases", *of(registry))
+    assert "has no image" not in capsys.readouterr().out
+
+
+AZ = """\
+#!/bin/sh
+echo "$*" >> "$0.log"
+case "$*" in
+  *"repository list"*) echo '["discordskybot"]' ;;
+  *show-tags*) echo '[{{"name": "{tag}", "digest": "{digest}"}}]' ;;
+esac
+"""
+
+
+def test_retain_locks_what_the_registry_has_and_names_what_is_only_in_history(
+    fork: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    tag = tag_of(fork, 8)
+    az = tmp_path / "bin/az"
+    az.parent.mkdir()
+    az.write_text(AZ.format(tag=tag, digest=digest_of(tag)))
+    az.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{az.parent}:{os.environ['PATH']}")
+
+    assert fork.release("retain", "--registry", "sky", "--days", str(365 * 60)) == 0
+
+    updates = [line for line in (az.parent / "az.log").read_text().splitlines() if "update" in line]
+    assert len(updates) == 2
+    assert all(tag in line or digest_of(tag) in line for line in updates)
+    said = capsys.readouterr().out
+    assert f"discordskybot:{tag_of(fork, 6)} is not in sky: only in Git's history" in said
 
 
 def test_retain_locks_every_name_that_a_rollback_needs(origin: Origin, capsys: Said) -> None:

@@ -7,12 +7,14 @@ import pytest
 from release import cli
 from release.errors import RegistryError, ReleaseError
 from release.git import Git
+from release.images import named_after
 from release.inputs import input_hash, source_tag
 from release.registry import Registry
 from release.tagging import check_number
 from release.tags import Tag
 
 from tests.release.clone import Clone, inputs
+from tests.release.origin import Origin
 
 Push = Callable[[str, str], str]
 Run = Callable[..., int]
@@ -120,6 +122,56 @@ def test_a_tag_is_never_moved(
 
     assert f"is on {first} already, and a tag never moves" in capsys.readouterr().err
     assert registry.digest(name(clone)) == first
+
+
+def test_an_image_that_is_excluded_is_tagged_with_a_warning_and_the_remedy(
+    tmp_path: Path,
+    registry: Registry,
+    push: Push,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a rollback, the workflow is started by hand, or for a new registry.
+
+    Under a new number the image that was rolled back would be deployed once more.
+    """
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    origin = Origin.new(tmp_path)
+    for subject in ("Greet people", "Greet nobody"):
+        tag = origin.merge(subject)
+        origin.bump(tag)
+    origin.release("rollback", "--last", "--yes")
+    origin.ada.git("pull", "--quiet", "--rebase")
+    origin.ada.commit("Something else", {"README.md": "hello"})
+    digest = push("image", "upload")
+    where = ["--repository", registry.repository, "--insecure", "--crane", registry.crane]
+
+    assert origin.release("tag", "--digest", digest, *where) == 0
+
+    said = capsys.readouterr().err
+    assert f"::warning title=image::{tag} is excluded" in said
+    assert f'make rollback TO={tag} ARGS="--digest {digest}"' in said
+    source = source_tag(input_hash(Git(origin.ada.path), "HEAD"))
+    assert sorted(registry.tags()) == [tag, source, "upload"]
+    assert cli.main(["-C", str(origin.ada.path / "bot"), "tag-name"]) == 0
+    assert capsys.readouterr().out.strip() == tag
+
+
+def test_a_merge_after_a_rollback_gets_a_number_of_its_own(tmp_path: Path) -> None:
+    """Its inputs changed, whatever the branch that it merges did before."""
+    origin = Origin.new(tmp_path)
+    for subject in ("Greet people", "Greet nobody"):
+        origin.bump(origin.merge(subject))
+    origin.release("rollback", "--last", "--yes")
+    origin.ada.git("pull", "--quiet", "--rebase")
+    origin.ada.git("switch", "--quiet", "-c", "change", "main~3")
+    origin.ada.commit("change", {"bot/new.py": "new\n"})
+    origin.ada.git("switch", "--quiet", "main")
+    origin.ada.git("merge", "--quiet", "--no-edit", "change")
+    git = Git(origin.ada.path)
+    merged = git.commit("HEAD")
+
+    assert named_after(git, merged, merged) == merged
 
 
 def test_of_two_builds_of_the_same_inputs_the_first_wins(

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from release.history import Decision, History
 from release.spans import Span, expression, union
+from release.tags import Tag
 
 
 @dataclass(frozen=True)
@@ -78,3 +79,8 @@ class Exclusion:
     def has(self, number: int) -> bool:
         """Tell whether a number is out."""
         return any(span.first <= number <= span.last for span in self.spans)
+
+    def leaves(self, tag: str) -> bool:
+        """Tell whether a tag is of an image that may be deployed."""
+        parsed = Tag.parse(tag)
+        return parsed is not None and not self.has(parsed.number)

@@ -2,9 +2,12 @@
 
 import argparse
 import os
+import re
 from typing import TYPE_CHECKING
 
-from release.inputs import PATHS, input_hash, source_tag
+from release.console import annotate
+from release.inputs import PATHS, changing_commit, input_hash, source_tag
+from release.manifests import IMAGE_REPOSITORY, excluded
 from release.registry import Registry
 from release.tagging import plan
 from release.tags import Tag
@@ -13,6 +16,13 @@ if TYPE_CHECKING:
     from release.git import Git
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - no public name
+
+
+REFUSED = (
+    "{tag} is excluded, because a person went back to an earlier image: Flux does not deploy it. "
+    "Merge a fix, or deploy it on purpose: "
+    'make rollback TO={tag} ARGS="--digest {digest}"'
+)
 
 
 def add_commands(commands: "Commands") -> None:
@@ -30,7 +40,9 @@ def add_commands(commands: "Commands") -> None:
         "tag-name",
         help="print main-<n>-<sha7>",
         description="Print the tag of that commit's image: main-<n>-<sha7>, where n counts the "
-        "commits on main (along first parents). Needs the whole history.",
+        "commits on main (along first parents). Where nothing that the image is built from has "
+        "changed since a merge that was rolled back, that is the tag of that merge, which is "
+        "excluded. Needs the whole history.",
     )
     _commit(command)
     command.set_defaults(run=run_tag_name)
@@ -76,6 +88,11 @@ def _commit(command: argparse.ArgumentParser) -> None:
 
 def _registry(command: argparse.ArgumentParser) -> None:
     command.add_argument("--repository", required=True, metavar="HOST/NAME")
+    add_access(command)
+
+
+def add_access(command: argparse.ArgumentParser) -> None:
+    """Add the options that say how a registry is reached."""
     command.add_argument(
         "--insecure", action="store_true", help="the registry may speak plain HTTP"
     )
@@ -99,7 +116,8 @@ def run_hash(git: "Git", options: argparse.Namespace) -> int:
 
 def run_tag_name(git: "Git", options: argparse.Namespace) -> int:
     """Print the tag that sorts."""
-    print(Tag.of(git, git.commit(options.commit)))
+    commit = git.commit(options.commit)
+    print(Tag.of(git, named_after(git, commit, commit)))
     return 0
 
 
@@ -114,14 +132,16 @@ def run_find(git: "Git", options: argparse.Namespace) -> int:
 def run_tag(git: "Git", options: argparse.Namespace) -> int:
     """Put the tags that are missing, and say which."""
     commit = git.commit(options.commit)
-    main = git.first_parents(git.commit(options.branch) if options.branch else commit)
+    tip = git.commit(options.branch) if options.branch else commit
+    commit = named_after(git, commit, tip)
     source = source_tag(input_hash(git, commit))
     registry = _open(options)
     digest = options.digest
     if options.first_wins and (first := registry.digest(source)) not in (None, digest):
         print(f"{source} is on {first} already: that image is tagged instead of {digest}")
         digest = first
-    tagging = plan(registry, Tag.of(git, commit), source, digest, main)
+    own = Tag.of(git, commit)
+    tagging = plan(registry, own, source, digest, git.first_parents(tip))
     for tag in tagging.missing:
         if not options.dry_run:
             registry.put(digest, tag)
@@ -129,5 +149,24 @@ def run_tag(git: "Git", options: argparse.Namespace) -> int:
             f"{'would tag' if options.dry_run else 'tagged'} {registry.repository}:{tag} {digest}"
         )
     if not tagging.missing:
-        print(f"nothing to do: {Tag.of(git, commit)} is on {digest} already")
+        print(f"nothing to do: {own} is on {digest} already")
+    if is_excluded(git, tip, own):
+        annotate("warning", "image", REFUSED.format(tag=own, digest=digest))
     return 0
+
+
+def named_after(git: "Git", commit: str, tip: str) -> str:
+    """The commit after which the image of `commit` is named: itself, but for a rolled-back image.
+
+    Where no input has changed since a merge that main's list excludes, it is that merge: under a
+    new number, which no list excludes, the bytes that a person rolled back would be deployed again.
+    """
+    origin = changing_commit(git, commit)
+    return origin if is_excluded(git, tip, Tag.of(git, origin)) else commit
+
+
+def is_excluded(git: "Git", tip: str, tag: Tag) -> bool:
+    """Tell whether Flux, which reads main's list at `tip`, leaves this tag out."""
+    text = next(git.files([f"{tip}:{IMAGE_REPOSITORY}"]))
+    entries = excluded(text.decode()) if text else []
+    return any(re.search(entry, str(tag)) for entry in entries)

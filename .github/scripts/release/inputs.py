@@ -10,6 +10,7 @@ from release.git import Git
 REQUIRED = ("Dockerfile", "bot")
 OPTIONAL = (".dockerignore",)
 PATHS = (*OPTIONAL, *REQUIRED)
+PATHSPECS = tuple(f":(top){path}" for path in PATHS)  # from any folder of the repository
 
 # Renew when images of the old kind must not be found any more.
 KIND = b"discord-sky image inputs 1\n"
@@ -31,6 +32,12 @@ def input_hash(git: Git, commit: str) -> str:
     Object ids depend on content alone, so neither the clone, the machine nor its clock matters.
     """
     return hashlib.sha256(KIND + entries(git, commit)).hexdigest()
+
+
+def changing_commit(git: Git, commit: str) -> str:
+    """The newest commit of main, up to `commit`, that changed an input."""
+    git.require_whole_history()
+    return git.text("rev-list", "--first-parent", "-1", commit, "--", *PATHSPECS) or commit
 
 
 def source_tag(digits: str) -> str:

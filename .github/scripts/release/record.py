@@ -1,5 +1,6 @@
 """What was deployed when: main's history seen as a list of deployments. Pure."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -51,14 +52,13 @@ def deployed_since(history: History, moment: datetime) -> list[Deployed]:
     return list(dict.fromkeys(named))
 
 
-def previous(history: History) -> Deployment | None:
-    """The newest deployment of a lower number than now, that is a real image and not excluded."""
+def earlier(history: History) -> Iterator[Deployment]:
+    """Deployments that one may go back to, newest first: real images, lower, not excluded."""
     now, exclusion = history.deployed, Exclusion.of(history)
     for one in reversed(deployments(history)):
         number = one.number
         if number is not None and 0 < number < now and not exclusion.has(number):
-            return one
-    return None
+            yield one
 
 
 def find(history: History, tag: str) -> Deployment | None:

@@ -1,17 +1,21 @@
 """`releases` and `retain`: what was deployed, and what has to stay in the registry for it."""
 
 import argparse
+import json
 import shlex
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from release import inventory
 from release.errors import ReleaseError
 from release.exclusion import Exclusion
 from release.git import Git
 from release.history import Commit, Deployed, History
 from release.inputs import input_hash, source_tag
+from release.inventory import Inventory
 from release.reading import history
 from release.record import NOTHING_YET, Deployment, deployed_since, deployments
 from release.tags import Tag
@@ -27,19 +31,23 @@ def add_commands(commands: "Commands") -> None:
     command = commands.add_parser(
         "releases",
         help="list what was deployed when, by whom, and what is excluded",
-        description="List every deployment that main records, newest first: when, tag, digest, by "
-        "which commit, who, and what change it carried; then what is excluded and why.",
+        description="List every deployment that the branch records, newest first: when, tag, "
+        "digest, by which commit, who, and what change it carried, and whether its image is in "
+        "this registry; then what is excluded and why.",
     )
     command.add_argument("--commit", metavar="REV", default="HEAD", help="default: HEAD")
     command.add_argument("--all", action="store_true", help="not only the newest 20")
+    inventory.add_options(command)
     command.set_defaults(run=run_releases)
 
     command = commands.add_parser(
         "retain",
         help="lock what was deployed lately in Azure Container Registry",
         description=f"Lock every image that was deployed within {RETENTION} days against deletion, "
-        "by digest, by main-<n>-<sha7> and by src-<hash>, and unlock what fell out of that time. "
-        "What is not locked may be purged. Prints each az command and runs it; for once a week.",
+        "by digest, by main-<n>-<sha7> and by src-<hash>, and unlock what is older. What is not "
+        "locked may be purged. Images that only Git has, of a repository that this one was forked "
+        "from or of an earlier registry, are left out. Prints each az command and runs it; meant "
+        "to be run once a week.",
     )
     command.add_argument("--registry", required=True, help="the registry's name in Azure")
     command.add_argument("--repository", default="discordskybot", help="default: discordskybot")
@@ -52,6 +60,7 @@ def add_commands(commands: "Commands") -> None:
 def run_releases(git: Git, options: argparse.Namespace) -> int:
     """Print the table."""
     past = history(git, git.commit(options.commit))
+    images = Inventory.of(git, past, options)
     exclusion = Exclusion.of(past)
     everything = deployments(past)[::-1]
     listed = [one for one in everything if one.is_image]
@@ -60,7 +69,18 @@ def run_releases(git: Git, options: argparse.Namespace) -> int:
         return 0
     chosen = listed if options.all else listed[:20]
     built = built_for(past)
-    shown = [row(exclusion, one, built, runs=one is everything[0]) for one in chosen]
+    with ThreadPoolExecutor(8) as pool:
+        missing = list(pool.map(lambda one: images.lacks(one.deployed, one.commit.id), chosen))
+    shown = []
+    for one, lacking in zip(chosen, missing, strict=True):
+        notes = ["deployed now"] if one is everything[0] and past.unknown is None else []
+        if one is everything[0] and past.unknown:
+            notes.append("named now, but no image of this branch")
+        if one.number is not None and exclusion.has(one.number):
+            notes.append("excluded")
+        if lacking:
+            notes.append(lacking)
+        shown.append(row(one, built, notes))
     head = ("when", "tag", "digest", "commit", "by", "carries", "")
     widths = [max(map(len, column)) for column in zip(head, *shown, strict=True)]
     for line in (head, *shown):
@@ -75,16 +95,19 @@ def run_releases(git: Git, options: argparse.Namespace) -> int:
             f"{past.tag_of(decision.before)} to {past.tag_of(decision.after)} "
             f"in {decision.commit.id[:7]}"
         )
+    if images.registry and images.tags is not None and not any(map(exclusion.leaves, images.tags)):
+        print(
+            f"{images.registry.repository} has no image that Flux may deploy: each is excluded, or "
+            "there is none. Merge a fix; or deploy one again: make rollback TO=main-<n>-<sha7> "
+            'ARGS="--digest sha256:…"'
+        )
     return 0
 
 
 def row(
-    exclusion: Exclusion, one: Deployment, built: Mapping[str, Commit], *, runs: bool
+    one: Deployment, built: Mapping[str, Commit], notes: Sequence[str]
 ) -> tuple[str, str, str, str, str, str, str]:
     """Tell one deployment in words."""
-    notes = ["deployed now"] if runs else []
-    if one.number is not None and exclusion.has(one.number):
-        notes.append("excluded")
     return (
         one.commit.when[:16].replace("T", " "),
         one.deployed.tag,
@@ -113,7 +136,11 @@ def run_retain(git: Git, options: argparse.Namespace) -> int:
     now, window = datetime.now(UTC), timedelta(days=options.days)
     kept = names(git, past, now - window)
     gone = names(git, past, now - 2 * window) - kept
+    there = None if options.dry_run else in_azure(options.registry, options.repository)
     for name in (*sorted(kept), *sorted(gone)):
+        if there is not None and name not in there:
+            print(f"{options.repository}{name} is not in {options.registry}: only in Git's history")
+            continue
         locked = name in kept
         command = [
             "az", "acr", "repository", "update", "--name", options.registry, "--image",
@@ -122,7 +149,7 @@ def run_retain(git: Git, options: argparse.Namespace) -> int:
         ]  # fmt: skip
         print(shlex.join(command), flush=True)
         if not options.dry_run:
-            _run(command, must_exist=locked)
+            _az(command)
     return 0
 
 
@@ -141,19 +168,30 @@ def references(git: Git, deployed: Deployed, commit: Commit | None) -> Iterator[
         yield f":{source_tag(input_hash(git, commit.id))}"
 
 
+def in_azure(registry: str, repository: str) -> frozenset[str]:
+    """Every name that the registry has, as `:tag` and `@digest`; none in an empty registry."""
+    repositories = ["az", "acr", "repository", "list", "--name", registry, "--output", "json"]
+    if repository not in json.loads(_az(repositories) or "[]"):
+        return frozenset()
+    detail = [
+        "az", "acr", "repository", "show-tags", "--name", registry, "--repository", repository,
+        "--detail", "--output", "json",
+    ]  # fmt: skip
+    tags = json.loads(_az(detail) or "[]")
+    return frozenset(name for tag in tags for name in (f":{tag['name']}", f"@{tag['digest']}"))
+
+
 def _is_image(deployed: Deployed) -> bool:
     tag = Tag.parse(deployed.tag)
     return tag is not None and tag.number > 0
 
 
-def _run(command: list[str], *, must_exist: bool) -> None:
+def _az(command: list[str]) -> str:
     try:
         done = subprocess.run(command, check=False, capture_output=True, text=True)
     except FileNotFoundError as error:
         raise ReleaseError("az is not installed; --dry-run prints the commands") from error
     if done.returncode == 0:
-        return
-    said = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-    if must_exist:
-        raise ReleaseError(f"az refused: {said}")
-    print(f"  (left as it is: {said})")  # purged already, most likely
+        return done.stdout
+    reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+    raise ReleaseError(f"az refused: {reason}")

@@ -4,16 +4,18 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from release import inventory
 from release.errors import ReleaseError
 from release.exclusion import Exclusion
 from release.git import Git
 from release.guard import add_branch, numbers
 from release.history import Commit, Deployed, History
-from release.inputs import PATHS, input_hash
+from release.inputs import PATHSPECS, input_hash
+from release.inventory import Inventory
 from release.manifests import IMAGE_REPOSITORY, KUSTOMIZATION, with_deployed, with_excluded
 from release.publish import ATTEMPTS, Branch, commit_on, read
 from release.reading import history
-from release.record import NOTHING_YET, deployments, find, previous
+from release.record import NOTHING_YET, deployments, earlier, find
 from release.registry import DIGEST
 from release.tags import Tag
 
@@ -45,6 +47,7 @@ def add_command(commands: "Commands") -> None:
     which.add_argument("--last", action="store_true", help="what was deployed before this")
     command.add_argument("--digest", help="of TAG, where Git never had it deployed")
     add_branch(command)
+    inventory.add_options(command)
     command.add_argument("--yes", action="store_true", help="push without asking")
     command.add_argument("--dry-run", action="store_true", help="show the commit, push nothing")
     command.set_defaults(run=run)
@@ -56,7 +59,7 @@ def run(git: Git, options: argparse.Namespace) -> int:
     for _ in range(ATTEMPTS):
         tip = branch.fetch()
         now = history(git, tip)
-        to = target(now, options)
+        to = target(now, Inventory.of(git, now, options), options)
         commit = make(git, now, to)
         shape = ("--no-color", "--stat", "--patch", "--format=%an <%ae>%n%n%B")
         print(git.text("show", *shape, commit))
@@ -73,31 +76,50 @@ def run(git: Git, options: argparse.Namespace) -> int:
     raise ReleaseError(f"{options.branch} moved at each of {ATTEMPTS} attempts: try again")
 
 
-def target(now: History, options: argparse.Namespace) -> Deployed:
+def target(now: History, images: Inventory, options: argparse.Namespace) -> Deployed:
     """What to deploy, from the command line and from what Git has had deployed."""
     if options.last:
-        before = previous(now)
-        if before is None:
-            if not any(one.is_image for one in deployments(now)):
-                raise ReleaseError(NOTHING_YET)
-            raise ReleaseError("nothing was deployed before what is deployed now: merge a fix")
-        return before.deployed
+        return last(now, images)
     if Tag.parse(options.tag) is None:
         raise ReleaseError(f"{options.tag!r} is not main-<n>-<sha7>; `releases` lists the tags")
     if options.digest is not None:
         if not DIGEST.fullmatch(options.digest):
             raise ReleaseError(f"{options.digest!r} is not a digest: sha256: and 64 hex digits")
-        return Deployed(options.tag, options.digest)
-    known = find(now, options.tag)
-    if known is None:
+        to = Deployed(options.tag, options.digest)
+        known = None
+    else:
+        known = find(now, options.tag)
+        if known is None:
+            raise ReleaseError(
+                f"{options.tag} was never deployed, so Git does not know its digest. Take one that "
+                f"`make releases` lists, or give the digest that `crane digest "
+                f"REGISTRY/discordskybot:{options.tag}` prints (crane is on PATH after "
+                '`eval "$(.venv/bin/python -m tests.tools env)"`): '
+                f'make rollback TO={options.tag} ARGS="--digest sha256:…"'
+            )
+        to = known.deployed
+    if missing := images.lacks(to, known.commit.id if known else ""):
         raise ReleaseError(
-            f"{options.tag} was never deployed, so Git does not know its digest. Take one that "
-            f"`make releases` lists, or give the digest that `crane digest "
-            f"REGISTRY/discordskybot:{options.tag}` prints (crane is on PATH after "
-            '`eval "$(.venv/bin/python -m tests.tools env)"`): '
-            f'make rollback TO={options.tag} ARGS="--digest sha256:…"'
+            f"{to.tag} ({to.digest[:19]}…) is {missing}: it could not run. `make releases` says "
+            "what is there"
         )
-    return known.deployed
+    return to
+
+
+def last(now: History, images: Inventory) -> Deployed:
+    """The newest earlier image that can run here."""
+    if not any(one.is_image for one in deployments(now)):
+        raise ReleaseError(NOTHING_YET)
+    reason = ""
+    for one in earlier(now):
+        missing = images.lacks(one.deployed, one.commit.id)
+        if missing is None:
+            return one.deployed
+        reason = reason or f" ({one.deployed.tag} is {missing})"
+    raise ReleaseError(
+        f"nothing was deployed before what is deployed now{reason}: merge a fix, or revert the "
+        "merge, which builds what main was before it"
+    )
 
 
 def make(git: Git, now: History, to: Deployed) -> str:
@@ -131,7 +153,7 @@ def next_merge(git: Git, tip: str, to: Deployed) -> list[str]:
     if input_hash(git, commit) == input_hash(git, tip):
         return [f"main's code is what {to.tag} was built from: nothing to revert before a merge."]
     shape = ("--first-parent", "--no-color", "--format=  %h %an: %s")
-    carried = git.text("log", *shape, f"{commit}..{tip}", "--", *PATHS)
+    carried = git.text("log", *shape, f"{commit}..{tip}", "--", *PATHSPECS)
     return [
         "The next merge to main deploys main's code, and so carries this again:",
         carried or "  (changes from before that commit)",
