@@ -110,7 +110,10 @@ class Floor:
         """
         self._leaving = True
         await self._rest()
-        await asyncio.gather(*(lease.release(seconds) for lease in self._leases.values()))
+        released = (lease.release(seconds) for lease in self._leases.values())
+        for result in await asyncio.gather(*released, return_exceptions=True):
+            if isinstance(result, BaseException):
+                tasks.report("release_leases", result)
         await self._decline()
         self._measure()
 

@@ -125,6 +125,8 @@ def _reasons(kind: str, name: str) -> Iterator[None]:
     except (ConfigError, KeyError) as error:
         remedy = "see deployment.yaml, volume kube-api-access"
         raise LeaseAway(f"no token of a ServiceAccount in {name}: {remedy}") from error
+    except ValueError as error:  # a page of HTML, say, of what stands before the API server
+        raise LeaseAway(f"the API server's answer is no {kind} ({type(error).__name__})") from error
     except (httpx2.HTTPError, OSError) as error:
         reason = f"the API server is out of reach ({type(error).__name__})"
         raise LeaseAway(reason) from error
