@@ -44,7 +44,7 @@ class Connection:
         self.host = request.host  # the name or address that the client knows
         self._request = request
         self._encode = encode
-        self._outbox: asyncio.Queue[tuple[str, Written | None] | Close] = asyncio.Queue()
+        self._outbox: asyncio.Queue[tuple[str | bytes, Written | None] | Close] = asyncio.Queue()
         self._beat_by = 0.0
         self._commands: deque[float] = deque()
         self._timeout: asyncio.Timeout | None = None
@@ -55,6 +55,10 @@ class Connection:
             self._outbox.put_nowait((text, written))
         else:
             self.abort()
+
+    def send_raw(self, data: bytes) -> None:
+        """Queue bytes that are sent as they are, as one frame."""
+        self._outbox.put_nowait((data, None))
 
     def send_op(self, op: int, data: Any = None) -> None:
         """Queue a payload that is not a dispatch."""
@@ -93,7 +97,7 @@ class Connection:
                 await self.ws.close(code=item.code, message=item.reason.encode())
                 return
             text, written = item
-            message = self._encode(text)
+            message = self._encode(text) if isinstance(text, str) else text
             with contextlib.suppress(ConnectionError):
                 if isinstance(message, str):
                     await self.ws.send_str(message)

@@ -300,6 +300,27 @@ class DiscordControl:
         """Change settings; see settings.py for what there is."""
         await self._ask("PATCH", "/settings", changes)
 
+    # What no client can read
+
+    async def inject(self, *events: tuple[str, Any]) -> None:
+        """Send events, each a name and its data, as they are."""
+        await self._ask("POST", "/injection/events", {"events": list(events)})
+
+    async def sent(self) -> list[tuple[str, Any]]:
+        """The events that the newest session was sent."""
+        return [(name, data) for name, data in await self._ask("GET", "/injection/events")]
+
+    async def inject_frame(self, frame: str | bytes) -> None:
+        """Send a frame: a text as any other, bytes as they are."""
+        body = {"text": frame}
+        if isinstance(frame, bytes):
+            body = {"base64": base64.b64encode(frame).decode()}
+        await self._ask("POST", "/injection/frame", body)
+
+    async def set_odd(self, messages: Mapping[str, Any]) -> None:
+        """Let REST tell something else of messages, by their ids; None for as they are."""
+        await self._ask("PUT", "/injection/messages", {"messages": messages})
+
     # Waiting
 
     @asynccontextmanager

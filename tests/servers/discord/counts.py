@@ -14,6 +14,7 @@ UNKNOWN: Final = 1000
 class Counts:
     """Counters since the start or the last reset."""
 
+    connections: int = 0  # to the gateway, whatever became of them
     identifies: int = 0
     identifies_refused: Counter[str] = field(default_factory=Counter)
     resumes: int = 0

@@ -1,7 +1,8 @@
 """Faults to play: what goes wrong, where, and for how many times or seconds; pure but for `hold`.
 
 where      kinds
-rest       status, error, rate_limit, slow, black_hole, drop; with `edge` as Cloudflare answers
+rest       status, error, rate_limit, slow, black_hole, drop, unreadable (the request is carried
+           out, the answer is 200 and `body`); with `edge` as Cloudflare answers
 cdn        status, slow, black_hole, drop
 gateway    status (of the handshake), reconnect, invalid_session, close (1006: the TCP connection is
            reset), black_hole, no_ack, slow; `on`: now (whoever is connected), connect, identify,
@@ -19,7 +20,7 @@ from typing import Any, Final
 from tests.servers.discord.errors import Json
 
 KINDS: Final = {
-    "rest": ("status", "error", "rate_limit", "slow", "black_hole", "drop"),
+    "rest": ("status", "error", "rate_limit", "slow", "black_hole", "drop", "unreadable"),
     "cdn": ("status", "slow", "black_hole", "drop"),
     "gateway": (
         "status",
@@ -61,7 +62,8 @@ class Fault:
     delay: float = 1.0
     after: bool = False  # rest: the request is carried out first, then its answer is spoilt
     resumable: bool = False  # invalid_session
-    html: bool = False  # status: an HTML page, which implies edge
+    html: bool = False  # status: an HTML page, which implies edge; unreadable: no JSON
+    body: str = "{}"  # unreadable: the whole answer
     hits: int = 0
     until: float = 0.0
     over: asyncio.Event = field(default_factory=asyncio.Event, repr=False)

@@ -38,6 +38,7 @@ class Gateway:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One connection, from its handshake to its end."""
         state = self.state
+        state.counts.connections += 1
         fault = self._matching_fault("connect")
         if fault is not None and fault.kind == "status":
             return web.Response(status=fault.status, text=fault.message)

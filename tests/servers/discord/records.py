@@ -139,6 +139,7 @@ class Fault(_FromJson):
 class Counts(_FromJson):
     """Counters since the start or the last reset; mappings count by name."""
 
+    connections: int
     identifies: int
     identifies_refused: Mapping[str, int]
     identifies_left: int

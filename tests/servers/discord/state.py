@@ -45,6 +45,7 @@ class ServerState:
     interactions: InteractionStore = field(init=False)
     started: float = field(init=False)
     blocked_words: tuple[str, ...] = ()  # by AutoMod
+    odd_messages: dict[str, Json] = field(default_factory=dict)  # by id, what REST tells instead
     spent: int = 0  # identifies of earlier counts, so that a reset does not give new ones
 
     def __post_init__(self) -> None:

@@ -4,7 +4,13 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from tests.servers.discord.control_api import administration, guilds, interactions, messages
+from tests.servers.discord.control_api import (
+    administration,
+    guilds,
+    injection,
+    interactions,
+    messages,
+)
 from tests.servers.discord.control_api.base import GATEWAY, REFUSE, sentences
 from tests.servers.discord.faults import Fault
 from tests.servers.discord.gateway import Gateway
@@ -20,6 +26,6 @@ def build(
     """All routes; listen on loopback only, there is no authorization."""
     app = web.Application(middlewares=[sentences], client_max_size=LARGEST_REQUEST)
     app[STATE], app[GATEWAY], app[REFUSE] = state, gateway, refuse
-    for part in (messages, guilds, interactions, administration):
+    for part in (messages, guilds, interactions, administration, injection):
         app.add_routes(part.routes())
     return app

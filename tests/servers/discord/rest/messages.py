@@ -40,9 +40,10 @@ def routes() -> list[web.RouteDef]:
 
 def shown(state: ServerState, message: Message) -> Json:
     """A message for the bot: REST too holds back content that the application may not read."""
-    return state.payloads.message(
+    body = state.payloads.message(
         message, content=bool(state.settings.privileged_intents & MESSAGE_CONTENT)
     )
+    return state.odd_messages.get(str(message.id), body)
 
 
 async def create(request: web.Request) -> web.Response:

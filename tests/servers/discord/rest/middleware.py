@@ -89,6 +89,10 @@ async def _with_faults(
     if fault is None:
         return await _limited(state, request, handler, name)
     state.counts.faults[f"rest {fault.kind}"] += 1
+    if fault.kind == "unreadable":
+        await _limited(state, request, handler, name)
+        kind = "text/html" if fault.html else "application/json"
+        return web.Response(text=fault.body, content_type=kind)
     if fault.after or fault.kind == "slow":
         if fault.kind == "slow" and not fault.after:
             await asyncio.sleep(fault.delay)
