@@ -1,6 +1,8 @@
 """What the workflows promise about themselves, beside what actionlint and zizmor look at."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,12 @@ import pytest
 import yaml
 from release.inputs import PATHS
 
+from tests.release.origin import Origin
+
 FOLDER = Path(__file__).parents[2] / ".github"
 WORKFLOWS = sorted(FOLDER.glob("workflows/*.yaml"))
 NAMES = [file.stem for file in WORKFLOWS]
+GUARDS = ("rollback-guard", "rollback-guard-schedule")
 TRIGGERS = True  # what YAML 1.1 makes of the key `on`
 
 
@@ -21,7 +26,9 @@ def load(file: Path) -> dict[Any, Any]:
 
 
 def test_these_are_all_workflows() -> None:
-    assert NAMES == ["check", "e2e", "image", "rollback-guard"]
+    assert NAMES == [
+        "check", "e2e", "image-schedule", "image", "rollback-guard-schedule", "rollback-guard",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=NAMES)
@@ -47,7 +54,7 @@ def test_no_clone_keeps_credentials_and_every_job_ends(file: Path) -> None:
                 assert step["with"]["fetch-depth"] == 0
 
 
-@pytest.mark.parametrize("name", ["image", "rollback-guard"])
+@pytest.mark.parametrize("name", ["image", "rollback-guard", "rollback-guard-schedule"])
 def test_where_every_run_counts_nothing_that_waits_is_cancelled(name: str) -> None:
     workflow = load(FOLDER / f"workflows/{name}.yaml")
 
@@ -63,18 +70,103 @@ def test_the_image_workflow_runs_for_the_inputs_of_the_hash_and_for_nothing_else
     assert sorted(path.removesuffix("/**") for path in push["paths"]) == sorted(PATHS)
 
 
-def test_the_guard_runs_at_each_push_and_heals_on_a_schedule() -> None:
-    workflow = load(FOLDER / "workflows/rollback-guard.yaml")
+def test_the_guard_runs_at_each_push_and_heals_on_a_schedule_of_its_own() -> None:
+    """GitHub disables a whole file for its schedule, in forks and in quiet repositories."""
+    push = load(FOLDER / "workflows/rollback-guard.yaml")
+    schedule = load(FOLDER / "workflows/rollback-guard-schedule.yaml")
 
-    assert workflow[TRIGGERS]["push"] == {"branches": ["main"]}
-    assert workflow[TRIGGERS]["schedule"]
-    assert workflow["jobs"]["guard"]["environment"] == "rollback-guard"
+    assert push[TRIGGERS].keys() == {"push", "workflow_dispatch"}
+    assert push[TRIGGERS]["push"] == {"branches": ["main"]}
+    assert schedule[TRIGGERS].keys() == {"schedule", "workflow_dispatch"}
+    step = push["jobs"]["guard"]["steps"][-1]
+    assert step["env"].pop("BEFORE") == "${{ github.event.before }}"
+    step["run"] = step["run"].removesuffix(' --before "$BEFORE"')
+    assert push["jobs"] == schedule["jobs"]
+
+
+def test_what_deploys_shares_no_file_with_a_schedule() -> None:
+    for name in ("image", "rollback-guard"):
+        assert "schedule" not in load(FOLDER / f"workflows/{name}.yaml")[TRIGGERS]
+
+
+def test_the_guards_environment_holds_its_key_and_records_no_deployments() -> None:
+    for name in GUARDS:
+        job = load(FOLDER / f"workflows/{name}.yaml")["jobs"]["guard"]
+        assert job["environment"] == {"name": "rollback-guard", "deployment": False}
 
 
 def test_the_only_secret_is_the_guards_key_in_its_environment() -> None:
     for file in WORKFLOWS:
         secrets = set(re.findall(r"secrets\.(\w+)", file.read_text()))
-        assert secrets == ({"GUARD_DEPLOY_KEY"} if file.stem == "rollback-guard" else set())
+        assert secrets == ({"GUARD_DEPLOY_KEY"} if file.stem in GUARDS else set())
+
+
+GH = """\
+#!/bin/sh
+case "$*" in
+  "run list --workflow image.yaml "*) cat "$0.runs" ;;
+  "workflow run image.yaml --ref main") echo "$*" >> "$0.started" ;;
+  *) exit 1 ;;
+esac
+"""
+
+
+def test_a_squash_merge_that_github_skipped_gets_its_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step of the workflow itself, as bash on GitHub's runner runs it, on a clone."""
+    origin = Origin.new(tmp_path)
+    gh = tmp_path / "bin/gh"
+    gh.parent.mkdir()
+    gh.write_text(GH)
+    gh.chmod(0o755)
+    started, runs = gh.with_name("gh.started"), gh.with_name("gh.runs")
+    monkeypatch.setenv("PATH", f"{gh.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(FOLDER / "scripts"))
+    (step,) = load(FOLDER / "workflows/image-schedule.yaml")["jobs"]["image"]["steps"][1:]
+
+    def schedule(*commits: str) -> int:
+        runs.write_text("".join(f"{commit}\n" for commit in commits))
+        bash = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step["run"]]
+        subprocess.run(bash, cwd=origin.ada.path, check=True)
+        count = len(started.read_text().splitlines()) if started.exists() else 0
+        started.unlink(missing_ok=True)
+        return count
+
+    first = origin.merge("Greet people")
+    commit = origin.ada.git("rev-parse", "HEAD")
+    assert schedule(commit) == 0
+    tag = origin.merge("Greet nobody (#7)\n\n* wip [skip ci]")
+    assert schedule(commit) == 1
+    origin.ada.commit("Something else", {"README.md": "hello"})
+    assert schedule(commit) == 1
+    assert schedule(origin.ada.git("rev-parse", "HEAD"), commit) == 0
+    for one in (first, tag):
+        bump = origin.bump(one)
+    origin.ada.git("pull", "--quiet", "--rebase")
+    assert schedule(commit) == 0, "it was built by hand, and deployed"
+    origin.revert(bump)
+    assert origin.release("guard") == 0
+    origin.ada.git("pull", "--quiet", "--rebase")
+    assert schedule(commit) == 0, "it was rolled back"
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_a_deploy_key_with_any_line_ending_is_accepted(tmp_path: Path, ending: str) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    secret = ending.join(key.read_text().split("\n")) if ending != "\r" else key.read_text() + "\r"
+    public = "set -- $GIT_SSH_COMMAND; ssh-keygen -y -f $3"
+
+    done = subprocess.run(
+        [FOLDER / "scripts/with-deploy-key", "bash", "-c", public],
+        env={"PATH": os.environ["PATH"], "GUARD_DEPLOY_KEY": secret},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.stdout.split()[:2] == key.with_suffix(".pub").read_text().split()[:2], done.stderr
 
 
 def test_every_update_waits_a_week() -> None:

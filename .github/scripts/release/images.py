@@ -1,13 +1,15 @@
-"""Commands about one commit's image: hash, tag-name, find, tag."""
+"""Commands about one commit's image: hash, tag-name, find, tag, without-run."""
 
 import argparse
 import os
 import re
+import sys
 from typing import TYPE_CHECKING
 
 from release.console import annotate
 from release.inputs import PATHS, changing_commit, input_hash, source_tag
 from release.manifests import IMAGE_REPOSITORY, excluded
+from release.reading import history
 from release.registry import Registry
 from release.tagging import plan
 from release.tags import Tag
@@ -26,7 +28,7 @@ REFUSED = (
 
 
 def add_commands(commands: "Commands") -> None:
-    """Add the four commands to the command line."""
+    """Add these commands to the command line."""
     command = commands.add_parser(
         "hash",
         help="print the hash of the image's inputs",
@@ -80,6 +82,17 @@ def add_commands(commands: "Commands") -> None:
     )
     command.add_argument("--dry-run", action="store_true", help="say what would be tagged")
     command.set_defaults(run=run_tag)
+
+    command = commands.add_parser(
+        "without-run",
+        help="print the merge that got no run of the image workflow, if there is one",
+        description="Read from stdin the commits that the image workflow has run for, one a line. "
+        "Print the newest commit that changed an input if neither it nor a later one is among "
+        "them, and it is neither deployed nor excluded; else print nothing. Exit code 0 either "
+        "way.",
+    )
+    _commit(command)
+    command.set_defaults(run=run_without_run)
 
 
 def _commit(command: argparse.ArgumentParser) -> None:
@@ -152,6 +165,18 @@ def run_tag(git: "Git", options: argparse.Namespace) -> int:
         print(f"nothing to do: {own} is on {digest} already")
     if is_excluded(git, tip, own):
         annotate("warning", "image", REFUSED.format(tag=own, digest=digest))
+    return 0
+
+
+def run_without_run(git: "Git", options: argparse.Namespace) -> int:
+    """Print the commit, or nothing."""
+    tip = git.commit(options.commit)
+    merge = changing_commit(git, tip)
+    tag = Tag.of(git, merge)
+    line = git.first_parents(tip)
+    has_run = not set(line[tag.number - 1 :]).isdisjoint(sys.stdin.read().split())
+    if not has_run and not is_excluded(git, tip, tag) and history(git, tip).deployed < tag.number:
+        print(merge)
     return 0
 
 
