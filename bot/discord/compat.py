@@ -21,7 +21,7 @@ from discord.gateway import DiscordWebSocket, ReconnectWebSocket, WebSocketClosu
 from bot.observability import tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 
     # What could not be read (`event`, `message`, `frame`, `response`), its ids, and why.
     Report = Callable[[str, Mapping[str, object], BaseException], None]
@@ -133,27 +133,115 @@ def tolerate(client: discord.Client, report: Report) -> None:
     state.create_message = create_message  # type: ignore[method-assign]
     client.http.logs_from = readable_logs_from  # type: ignore[method-assign]
     parsers: dict[str, Callable[[Any], None]] = state.parsers
-    state.parsers = {name: _guarded(name, parse, report) for name, parse in parsers.items()}
+    state.parsers = {name: _guarded(state, name, parse, report) for name, parse in parsers.items()}
 
 
 class UnreadableResponse(Exception):
     """A successful response of the REST API whose body cannot be read."""
 
 
-def _guarded(name: str, parse: Callable[[Any], None], report: Report) -> Callable[[Any], None]:
+def _guarded(
+    state: Any, name: str, parse: Callable[[Any], None], report: Report
+) -> Callable[[Any], None]:
     if name == "READY":  # without it there is no session: see WebSocket
         return parse
 
     def guarded(data: Any) -> None:
+        undo = _Undo(state, name, data)
         try:
+            _check_overwrites(name, data)
             parse(data)
         except Exception as error:  # noqa: BLE001  # whatever a parser raises
+            undo()
             report("event", {"event": name, **ids_of(data)}, error)
-            if name == "MESSAGE_CREATE" and isinstance(data, dict) and "referenced_message" in data:
+            less = _less(name, data)
+            if less is not None:
                 with contextlib.suppress(Exception):
-                    parse({key: data[key] for key in data if key != "referenced_message"})
+                    parse(less)
 
     return guarded
+
+
+class _Undo:
+    """Takes back what a parser changed in the cache before it failed: half a server is worse."""
+
+    def __init__(self, state: Any, event: str, data: Any) -> None:
+        guild = state._get_guild(  # noqa: SLF001
+            _snowflake(data, "guild_id") or _snowflake(data, "id")
+        )
+        changed: Any = None
+        match event:
+            case "GUILD_CREATE" | "GUILD_UPDATE":
+                changed = guild
+            case "CHANNEL_UPDATE" | "THREAD_UPDATE" if guild is not None:
+                changed = guild.get_channel_or_thread(_snowflake(data, "id") or 0)
+            case "GUILD_ROLE_UPDATE" if guild is not None:
+                changed = guild.get_role(_snowflake(data.get("role"), "id") or 0)
+        self._changed = changed
+        self._before = {} if changed is None else dict(_attributes(changed))
+
+    def __call__(self) -> None:
+        """Put the cached object back as it was."""
+        for name, value in self._before.items():
+            setattr(self._changed, name, value)
+
+
+def _less(event: str, data: Any) -> dict[str, Any] | None:
+    """Give what an event may still be read as: without what it can do without."""
+    if not isinstance(data, dict):
+        return None
+    if event == "MESSAGE_CREATE" and "referenced_message" in data:
+        return {key: value for key, value in data.items() if key != "referenced_message"}
+    if event == "GUILD_CREATE" and isinstance(data.get("roles"), list):
+        kept = {key: value for key, value in data.items() if not isinstance(value, list)}
+        for name, readable in (
+            ("channels", _is_channel),
+            ("roles", _is_role),
+            ("members", _is_member),
+        ):
+            found = data.get(name)
+            kept[name] = (
+                [each for each in found if readable(each)] if isinstance(found, list) else []
+            )
+        return kept
+    return None
+
+
+def _is_channel(data: Any) -> bool:
+    with contextlib.suppress(Exception):
+        _check_overwrites("GUILD_CREATE", {"channels": [data]})
+        return _snowflake(data, "id") is not None and {"type", "name", "position"} <= data.keys()
+    return False
+
+
+def _is_role(data: Any) -> bool:
+    return _snowflake(data, "id") is not None and str(data.get("permissions")).isdigit()
+
+
+def _is_member(data: Any) -> bool:
+    return isinstance(data, dict) and _snowflake(data.get("user"), "id") is not None
+
+
+def _attributes(thing: object) -> Iterator[tuple[str, Any]]:
+    """Give an object's attributes; containers, which a parser changes in place, as copies."""
+    for owner in type(thing).__mro__:
+        slots: Any = owner.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            with contextlib.suppress(AttributeError):
+                value = getattr(thing, name)
+                yield name, value.copy() if isinstance(value, (dict, list, set)) else value
+
+
+def _check_overwrites(event: str, data: Any) -> None:
+    """Raise where a channel's overwrites are missing: the library takes that for none at all."""
+    channels: Iterable[Any] = ()
+    if event in {"CHANNEL_CREATE", "CHANNEL_UPDATE"} and data.get("guild_id") is not None:
+        channels = (data,)
+    elif event == "GUILD_CREATE":
+        channels = data.get("channels") or ()
+    for channel in channels:
+        for overwrite in channel["permission_overwrites"]:
+            _, _ = int(overwrite["allow"]), int(overwrite["deny"])
 
 
 def _stub(state: Any, channel: Any, data: Any) -> UnreadableMessage:

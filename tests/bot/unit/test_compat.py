@@ -140,6 +140,61 @@ async def test_a_question_is_heard_although_what_it_replies_to_cannot_be_parsed(
     assert len(client.skipped) == 1
 
 
+EVERYONE = {"id": GUILD, "name": "@everyone", "permissions": "66560", "position": 0}
+DENIED = [{"id": GUILD, "type": 0, "allow": "0", "deny": "1024"}]
+
+
+def channel(number: str, **more: Any) -> dict[str, Any]:
+    shape = {"id": number, "type": 0, "name": "hall", "position": 0, "permission_overwrites": []}
+    return {**shape, **more}
+
+
+def guild(*channels: Any, **more: Any) -> dict[str, Any]:
+    shape = {"id": GUILD, "name": "harbour", "owner_id": "2", "roles": [EVERYONE], "members": []}
+    return {**shape, "channels": list(channels), "member_count": 2, "unavailable": False, **more}
+
+
+@pytest.mark.parametrize(
+    ("event", "data"),
+    [
+        ("GUILD_CREATE", guild(channel("12"), None, roles=None)),
+        ("GUILD_UPDATE", {"id": GUILD, "name": "harbour", "roles": [EVERYONE, {}]}),
+        ("CHANNEL_UPDATE", channel(HALL, guild_id=GUILD, permission_overwrites=[{"id": "x"}])),
+        ("CHANNEL_UPDATE", {"id": HALL, "guild_id": GUILD, "type": 0, "name": "x", "position": 0}),
+        ("GUILD_ROLE_UPDATE", {"guild_id": GUILD, "role": {"id": GUILD, "permissions": "8"}}),
+    ],
+)
+async def test_an_update_that_cannot_be_parsed_changes_nothing_of_what_is_known(
+    client: Client, event: str, data: Any
+) -> None:
+    """Half of an update would leave a channel without the overwrites that close it."""
+    client.receive("GUILD_CREATE", guild(channel(HALL, permission_overwrites=DENIED)))
+    assert client.skipped == []
+
+    client.receive(event, data)
+
+    assert [kind for kind, _, _ in client.skipped] == ["event"]
+    known = client.get_guild(int(GUILD))
+    hall = known.get_channel(int(HALL)) if known else None
+    assert hall is not None
+    assert [each[1].pair()[1].value for each in hall.overwrites.items()] == [1024]
+    assert known is not None
+    assert known.default_role.permissions.value == 66560
+
+
+async def test_a_server_of_which_a_part_cannot_be_parsed_is_known_without_that_part(
+    client: Client,
+) -> None:
+    odd = [{"id": "13", "type": 0}, channel("14", permission_overwrites=None), None]
+
+    client.receive("GUILD_CREATE", guild(channel(HALL), *odd, emojis=[None], threads=[{}]))
+
+    known = client.get_guild(int(GUILD))
+    assert known is not None
+    assert [each.id for each in known.channels] == [int(HALL)]
+    assert len(client.skipped) == 1
+
+
 async def test_a_history_with_unreadable_entries_is_read_to_its_end(client: Client) -> None:
     async def logs_from(*_: Any, **__: Any) -> Any:
         return page
