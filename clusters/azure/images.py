@@ -10,6 +10,10 @@ REPOSITORY = "discordskybot"
 BUILD_INPUTS = (".dockerignore", "Dockerfile", "bot")
 _DEPLOYABLE = re.compile(r"main-(\d+)-([0-9a-f]{7})")
 _SIGNATURES = r"^.*\.sig$"  # Flux's default, which every list of one's own repeats
+REMEDY = (
+    "A newer number is not excluded: merge a change to bot/ or the Dockerfile, or build the "
+    "present code again:"
+)
 REBUILD = (
     "git commit --allow-empty -m 'Build the image again' && git push origin main",
     "gh workflow run image.yaml --ref main",
@@ -56,6 +60,5 @@ def explain_all_excluded(tags: list[str]) -> str:
     shown = tags[0] if len(tags) == 1 else f"{tags[0]} to {tags[-1]}"
     return (
         f"The rollback guard excludes every image in the registry ({shown}): main was rolled back "
-        "to an image that this registry does not have. A newer number is not excluded: merge a "
-        "change to bot/ or the Dockerfile, or build the present code again:"
+        "to an image that this registry does not have."
     )

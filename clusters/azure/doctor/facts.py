@@ -90,11 +90,35 @@ class Azure(Value):
     bot: ManagedIdentity | None = None
     reflector: ManagedIdentity | None = None
     unknown_clients: tuple[str, ...] = ()  # settings whose id no identity of the subscription has
-    vault: bool | None = None  # whether the vault is there
+    vault: bool | None = None  # whether the vault exists
+    registry: str = (
+        ""  # the name of the registry, which its login server does not always begin with
+    )
+    tags: tuple[str, ...] | None = None  # of the bot's images
+
+
+class Build(Value):
+    """The newest run of the image workflow."""
+
+    status: str  # completed, in_progress, queued
+    conclusion: str = ""
+    url: str = ""
+    of_main: bool | None = None  # whether it built what main has now
+
+
+class GitHub(Value):
+    """What gh says of the repository that Flux follows. None where gh could not say."""
+
+    repository: str
+    workflows: dict[str, str] = {}  # states, by file name
+    rules: tuple[str, ...] | None = None  # types of the rules that apply to main
+    obstacles: dict[str, str] = {}  # rulesets that let no deploy key pass: name and address
+    runs_main: bool | None = None  # whether the running image was built from what main has now
+    build: Build | None = None
 
 
 class Facts(Value):
-    """Everything that the chain is told from."""
+    """Everything that the chain is diagnosed from."""
 
     unreachable: str = ""  # why kubectl could not be used
     context: str = ""  # which cluster: a context, and whose kubeconfig it is of
@@ -108,6 +132,9 @@ class Facts(Value):
     secrets: tuple[SecretState, ...] = ()
     vault_resolves: bool | None = None  # whether the vault's name is in DNS, as seen from here
     azure: Azure | None = None
+    exclusions: tuple[str, ...] = ()  # expressions of tags that Flux ignores
+    on_github: bool = False  # whether Flux follows a repository on github.com
+    github: GitHub | None = None
     names: dict[str, str] = {}  # what the set-up called things, from its local record
     not_checked: tuple[str, ...] = ()  # sentences: what could not be looked at, and why
 
@@ -130,6 +157,18 @@ class Facts(Value):
         return (self.settings or {}).get(name) or f"<{name}>"
 
     @property
+    def registry(self) -> str:
+        """What names the registry to `az acr`: its name, else its login server, which az takes."""
+        named = self.azure.registry if self.azure else ""
+        return named or self.names.get("ACR_NAME") or self.setting("ACR_LOGIN_SERVER")
+
+    @property
+    def registry_id(self) -> str:
+        """A shell expression for the resource id of the registry."""
+        query = f"[?loginServer=='{self.setting('ACR_LOGIN_SERVER')}'].id"
+        return f'"$(az acr list --query "{query}" --output tsv)"'
+
+    @property
     def newest(self) -> Pod | None:
         """The bot's newest pod that is not on its way out."""
         return next((pod for pod in self.pods if not pod.terminating), None)
@@ -141,22 +180,22 @@ _PULL_ROLES = ("AcrPull", "AcrPush", "Contributor", "Owner", "Container Registry
 
 @dataclass(frozen=True, slots=True)
 class WorkloadIdentity:
-    """One of the two: the cluster setting with its client id, its ServiceAccount, its roles."""
+    """One of the two workload identities: its setting, ServiceAccount and sufficient roles."""
 
     title: str
-    suffix: str  # of its identity's name, behind the set-up's
+    suffix: str  # of its managed identity's name, after the name of the set-up
     setting: str
     namespace: str
     account: str
-    roles: tuple[str, ...]  # the least one first
+    roles: tuple[str, ...]  # the least privileged one first
 
     @property
     def subject(self) -> str:
-        """What its ServiceAccount's tokens say about whose they are."""
+        """The subject of its ServiceAccount's tokens."""
         return f"system:serviceaccount:{self.namespace}:{self.account}"
 
     def identity(self, facts: Facts) -> ManagedIdentity | None:
-        """Return what az says of it, if anything."""
+        """Return the managed identity as az shows it, if az could be asked."""
         azure = facts.azure
         if azure is None:
             return None
@@ -175,16 +214,10 @@ REFLECTOR_IDENTITY = WorkloadIdentity(
 
 
 def words(facts: Facts, identity: WorkloadIdentity) -> dict[str, str]:
-    """Return what sentences and commands about PARTY name; capitals where it is not known."""
+    """Return what the known errors may name of IDENTITY; capitals for what is not known."""
     found = identity.identity(facts)
-    registry = facts.setting("ACR_LOGIN_SERVER")
     vault = facts.setting("KEYVAULT_NAME")
-    is_bot = identity is BOT_IDENTITY
-    scope = (
-        f"az keyvault show --name {vault}"
-        if is_bot
-        else f"az acr show --name {_registry_name(registry)}"
-    )
+    vault_id = f'"$(az keyvault show --name {vault} --query id --output tsv)"'
     return {
         "who": identity.title,
         "setting": identity.setting,
@@ -196,12 +229,7 @@ def words(facts: Facts, identity: WorkloadIdentity) -> dict[str, str]:
         "group": found.group if found else facts.called("RESOURCE_GROUP"),
         "aks": facts.aks,
         "role": identity.roles[0],
-        "scope": f'"$({scope} --query id --output tsv)"',
+        "scope": vault_id if identity is BOT_IDENTITY else facts.registry_id,
         "vault": vault,
-        "registry": registry,
-        "acr": _registry_name(registry),
+        "registry": facts.setting("ACR_LOGIN_SERVER"),
     }
-
-
-def _registry_name(login_server: str) -> str:
-    return login_server.partition(".")[0]

@@ -1,6 +1,6 @@
-"""The chain from the cluster to an answer, in the order in which each link needs the one before.
+"""The chain of links from the cluster to an answer, each of which needs the ones before it.
 
-facts ─▶ diagnose ─▶ one CheckResult for each link; after the first that is broken none is reached
+facts ─▶ diagnose ─▶ one CheckResult for each link; after the first broken one, none is reached
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from clusters.azure.doctor import release_links
 from clusters.azure.doctor.facts import (
     ACCOUNT,
     BOT,
@@ -18,47 +19,24 @@ from clusters.azure.doctor.facts import (
     SETTINGS,
     Bot,
     Facts,
-    FluxObject,
     Pod,
     WorkloadIdentity,
 )
 from clusters.azure.doctor.known_errors import (
     AGAIN,
-    KNOWN_ERRORS,
     again,
     explain,
+    match_error,
     problem_with,
     registry_readable,
     vault_evidence,
 )
-from clusters.azure.doctor.result import CheckResult, Status, broken, ok, unknown
-
-_SEE_FLUX = "flux get all --namespace flux-system"
-
-
-def condition_problem(
-    found: FluxObject, summary: str, remedy: str, *commands: str
-) -> CheckResult | None:
-    """Return a result if the object is suspended or failed; None if it is well or under way."""
-    if found.suspended:
-        kind = {"ImageRepository": "image repository", "ImageUpdateAutomation": "image update"}
-        what = kind.get(found.kind, found.kind.lower())
-        return broken(
-            f"{found.kind} {found.name} is suspended: somebody said stop.",
-            "Ask who and why, then let it go on.",
-            f"flux resume {what} {found.name}",
-        )
-    if found.ready == "False":
-        return broken(f"{summary}: {found.message}", remedy, *commands)
-    if not found.ready:
-        return unknown(f"{found.kind} {found.name} has no condition yet", "Look again.", _SEE_FLUX)
-    return None
-
+from clusters.azure.doctor.result import CheckResult, Status, broken, condition_problem, ok, unknown
 
 _OF_KEY_VAULT = {"KEYVAULT_NAME", "AZURE_TENANT_ID", "BOT_CLIENT_ID"}
-# Reasons of a Kustomization that are about what it applied, not about applying: links of their own.
+# Reasons of a Kustomization that concern what it applied: those are links of their own.
 _LATER = {"HealthCheckFailed", "Progressing", "ProgressingWithRetry", "HealthCheckCanceled"}
-_STARTS = 60  # seconds within which a controller is up
+_STARTS = 60  # seconds that a controller may take to start
 
 
 def cluster(facts: Facts) -> CheckResult:
@@ -66,20 +44,20 @@ def cluster(facts: Facts) -> CheckResult:
     where = f" ({facts.context})" if facts.context else ""
     if not facts.unreachable:
         return ok(facts.context or "kubectl reaches it")
-    summary = f"The cluster cannot be asked{where}: {facts.unreachable.rstrip('?.')}."
+    summary = f"The cluster cannot be reached{where}: {facts.unreachable.rstrip('?.')}."
     entered = f"az aks get-credentials {facts.aks}"
     if "AKS_NAME" not in facts.names:
         return broken(
             summary,
-            "There is no record of this set-up on this machine. The first command makes what is "
-            "missing; what was set up elsewhere it finds, and brings record and kubeconfig here.",
+            "There is no record of this set-up on this machine. The first command creates what is "
+            "missing; it finds what was set up elsewhere, and restores record and kubeconfig here.",
             again(facts.names.get("NAME")),
             entered,
         )
     return broken(
         summary,
-        "Start it if it was stopped, or get the credentials of the right cluster. What is missing, "
-        "set-up makes.",
+        "Start it if it was stopped, or get the credentials of the right cluster. Set-up creates "
+        "what is missing.",
         f"az aks start {facts.aks}",
         entered,
         "kubectl config get-contexts",
@@ -92,15 +70,15 @@ def settings(facts: Facts) -> CheckResult:
     wanted = [name for name in SETTINGS if facts.key_vault or name not in _OF_KEY_VAULT]
     if facts.settings is None:
         summary = f"There is no ConfigMap cluster-settings in {FLUX}."
-        return broken(summary, "The set-up writes it.", AGAIN)
+        return broken(summary, "Set-up writes it.", AGAIN)
     if any("cluster-settings" in line for line in facts.not_checked):
-        return unknown("cluster-settings may not be read")
+        return unknown("cluster-settings cannot be read with this login")
     missing = [name for name in wanted if not facts.settings.get(name)]
     if missing:
         change = ",".join(f'"{name}":"VALUE"' for name in missing)
         return broken(
             f"cluster-settings lacks {', '.join(missing)}, so Flux refuses to apply.",
-            "The set-up writes them; clusters/README.md says what each is.",
+            "Set-up writes them; clusters/README.md says what each is.",
             AGAIN,
             f"kubectl --namespace {FLUX} patch configmap cluster-settings --type merge"
             f" --patch '{{\"data\":{{{change}}}}}'",
@@ -112,11 +90,11 @@ def controllers(facts: Facts) -> CheckResult:
     """Whether Flux is there and its controllers run."""
     instance = facts.object("FluxInstance", "flux")
     if not facts.flux and not facts.not_checked:
-        return broken(f"There is nothing of Flux in {FLUX}.", "The set-up installs it.", AGAIN)
+        return broken(f"Flux is not installed in {FLUX}.", "Set-up installs it.", AGAIN)
     if instance and instance.ready == "False":
         return broken(
             f"The FluxInstance is not Ready: {instance.message}",
-            "Mend what it names, and apply it again.",
+            "Fix what it names, and apply it again.",
             "kubectl --namespace flux-system describe fluxinstance flux",
             AGAIN,
         )
@@ -130,10 +108,35 @@ def controllers(facts: Facts) -> CheckResult:
         why = pod.unschedulable or pod.message or pod.waiting or "it is not Ready"
         return broken(
             f"Flux's pod {pod.name} does not run: {why}",
-            "Its description says what it waits for; a full node needs a larger one.",
+            "Its description says what it waits for. If the node is full, take a larger one.",
             f"kubectl --namespace {FLUX} describe pod {pod.name}",
         )
-    return ok("Flux's controllers run" if facts.controllers else "Flux's objects are kept")
+    return ok("Flux's controllers run" if facts.controllers else "Flux's objects are there")
+
+
+# What source-controller says that has nothing to do with the deploy key.
+_GIT_ERRORS = (
+    (
+        r"lookup [\w.-]+(?: on \S+)?: ",
+        "The cluster's DNS does not resolve the host: look at it.",
+        ("kubectl --namespace kube-system logs --selector k8s-app=kube-dns --tail 20",),
+    ),
+    (
+        r"dial tcp [^ ]+: |i/o timeout|connection refused|no route to host",
+        "The cluster does not reach the host by SSH (port 22): see what closes the way out.",
+        ("kubectl get networkpolicies --all-namespaces",),
+    ),
+    (
+        r"knownhosts: key mismatch|key is unknown",
+        "The Secret flux-system knows another host key: set-up writes GitHub's again.",
+        ("kubectl --namespace flux-system delete secret flux-system", AGAIN),
+    ),
+    (
+        r"couldn't find remote ref|reference not found",
+        "The repository has no branch main yet: push one.",
+        ("git push origin main",),
+    ),
+)
 
 
 def git(facts: Facts) -> CheckResult:
@@ -142,27 +145,31 @@ def git(facts: Facts) -> CheckResult:
     if found is None:
         return broken(
             f"There is no GitRepository {FLUX}: Flux does not know what to follow.",
-            "The FluxInstance makes it.",
+            "The FluxInstance creates it.",
             AGAIN,
         )
+    summary = "Flux cannot read the repository"
+    for pattern, remedy, commands in _GIT_ERRORS:
+        if found.ready == "False" and re.search(pattern, found.message, re.IGNORECASE):
+            return broken(f"{summary}: {found.message}", remedy, *commands)
     return condition_problem(
         found,
-        "Flux cannot read the repository",
-        "The deploy key of the Secret flux-system must be one of the repository's; the set-up "
-        "makes both.",
+        summary,
+        "The deploy key in the Secret flux-system must be one of the repository's; set-up creates "
+        "both.",
         "gh repo deploy-key list",
         AGAIN,
     ) or ok(f"Flux reads {found.target}")
 
 
-def apply_object(facts: Facts) -> CheckResult:
+def applied(facts: Facts) -> CheckResult:
     """Whether what is in Git was applied; whether it also became Ready comes later."""
     for name in (FLUX, f"{BOT}-images", BOT):
         found = facts.object("Kustomization", name)
         if found is None:
             return broken(
                 f"There is no Flux Kustomization {name}.",
-                "The root Kustomization makes it from clusters/production; is that merged?",
+                "The root Kustomization creates it from clusters/production; is that merged?",
                 f"flux get kustomizations --namespace {FLUX}",
             )
         if found.reason in _LATER and not found.suspended:
@@ -170,8 +177,7 @@ def apply_object(facts: Facts) -> CheckResult:
         result = condition_problem(
             found,
             f"Flux cannot apply {name}",
-            "Mend what it names in Git (`python -m tests.gitops check` finds most of it), and "
-            "merge.",
+            "Fix what it names in Git (`python -m tests.gitops check` finds most of it).",
             f"flux reconcile kustomization {name} --with-source",
         )
         if result:
@@ -189,7 +195,7 @@ def identity(facts: Facts) -> CheckResult:
     unknown = facts.azure.unknown_clients if facts.azure else ()
     for identity in _unproven(facts):
         if identity.setting in unknown:
-            return _explain_code("AADSTS700016", facts, identity)
+            return _explain_message("AADSTS700016", facts, identity)
     return _known(facts, "both client ids")
 
 
@@ -203,7 +209,8 @@ def federation(facts: Facts) -> CheckResult:
             continue
         if (facts.issuer, identity.subject) not in known.trusts:
             issuers = {issuer for issuer, subject in known.trusts if subject == identity.subject}
-            return _explain_code("AADSTS700211" if issuers else "AADSTS700213", facts, identity)
+            code = "AADSTS700211" if issuers else "AADSTS700213"
+            return _explain_message(code, facts, identity)
     return _known(facts, "both trust their ServiceAccount")
 
 
@@ -216,10 +223,11 @@ def vault(facts: Facts) -> CheckResult:
     seen = vault_evidence(facts)
     gone = facts.vault_resolves is False or (facts.azure and facts.azure.vault is False)
     if gone and not any(check.label == "ok" for check in facts.secrets):
-        return _explain_code("no such host", facts, BOT_IDENTITY)
+        host = f"{facts.setting('KEYVAULT_NAME')}.vault.azure.net"
+        return _explain_message(f"lookup {host}: no such host", facts, BOT_IDENTITY)
     if seen:
         return ok(f"{facts.setting('KEYVAULT_NAME')} answers the bot, {seen}")
-    return unknown("nothing has asked the vault yet: there is no pod of the bot")
+    return unknown("nothing has asked the vault yet: the bot has no pod")
 
 
 def role(facts: Facts) -> CheckResult:
@@ -231,7 +239,8 @@ def role(facts: Facts) -> CheckResult:
         if known is None or known.roles is None:
             continue
         if not set(known.roles) & set(identity.roles):
-            return _explain_code("ForbiddenByRbac", facts, identity)
+            code = "ForbiddenByRbac" if identity is BOT_IDENTITY else "UNAUTHORIZED"
+            return _explain_message(code, facts, identity)
     return _known(facts, "bot and image-reflector may read")
 
 
@@ -242,14 +251,14 @@ def secrets(facts: Facts) -> CheckResult:
     if found := problem_with(facts, "secrets"):
         return found
     if facts.secrets and all(check.label == "ok" for check in facts.secrets):
-        return ok("both are in the vault, and enabled")
+        return ok("both are in the vault and enabled")
     if seen := vault_evidence(facts):
         return ok(f"both could be read, {seen}")
-    return unknown("nothing has read them yet: there is no pod of the bot")
+    return unknown("nothing has read them yet: the bot has no pod")
 
 
 def _unproven(facts: Facts) -> list[WorkloadIdentity]:
-    """Return those of whom only az can tell: nothing proves that they got through."""
+    """Return the identities that nothing has proved to work: only az can tell."""
     asked = any(check.label in {"ok", "disabled", "missing"} for check in facts.secrets)
     bot = [BOT_IDENTITY] if facts.key_vault and not asked else []
     return bot + ([] if registry_readable(facts) else [REFLECTOR_IDENTITY])
@@ -264,102 +273,22 @@ def _known(facts: Facts, summary: str) -> CheckResult:
     if azure and azure.bot and azure.reflector:
         return ok(f"{summary}, says az")
     missing = " and ".join(name for name, seen in (("the bot", bot), ("Flux", flux)) if not seen)
-    return unknown(f"nothing shows it for {missing}; `az login`, and the doctor asks Azure itself")
+    return unknown(f"nothing shows it for {missing}; after `az login` the doctor asks Azure")
 
 
-def _explain_code(code: str, facts: Facts, identity: WorkloadIdentity) -> CheckResult:
-    """Say what az showed in the words of the cause that CODE would have had."""
-    return explain(next(one for one in KNOWN_ERRORS if one.fits(code)), facts, identity)
-
-
-_PUSH = re.compile(
-    r"push|read.only|authoriz|authenticat|denied|permission|remote:|\b403\b|GH006|GH013",
-    re.IGNORECASE,
-)
-_EMPTY = re.compile(r"NAME_UNKNOWN|NOT_FOUND|MANIFEST_UNKNOWN|\b404\b", re.IGNORECASE)
-
-
-def registry(facts: Facts) -> CheckResult:
-    """Whether Flux finds tags in the registry."""
-    found = facts.object("ImageRepository", BOT)
-    if found is None:
-        return _missing("ImageRepository")
-    if found.ready == "False" and _EMPTY.search(found.message):
-        return broken(
-            f"The registry has no {found.target} yet: {found.message}",
-            "Push the first image: run the image workflow, or build by hand as README says.",
-            "gh workflow run image.yaml --ref main",
-            f"flux reconcile image repository {BOT}",
-        )
-    return condition_problem(
-        found,
-        "Flux cannot read the registry",
-        "ACR_LOGIN_SERVER must be the registry's login server.",
-        "az acr list --query [].loginServer --output tsv",
-        f"flux reconcile image repository {BOT}",
-    ) or ok(_short(r"found \d+ tags", found.message) or f"Flux reads {found.target}")
-
-
-def policy(facts: Facts) -> CheckResult:
-    """Whether one of the tags is chosen."""
-    found = facts.object("ImagePolicy", BOT)
-    if found is None:
-        return _missing("ImagePolicy")
-    return condition_problem(
-        found,
-        f"The image policy matches no tag (it wants {found.target})",
-        "Tags are main-<number>-<seven hex digits>: see which there are, and that the policy in "
-        "clusters/production/images is as in Git. Without any, run the image workflow.",
-        f"az acr repository show-tags --name {_registry_of(facts)} --repository discordskybot",
-        f"flux reconcile kustomization {BOT}-images --with-source",
-        "gh workflow run image.yaml --ref main",
-    ) or ok(_short(r"resolved to (\S+)", found.message) or "a tag is chosen")
-
-
-def automation(facts: Facts) -> CheckResult:
-    """Whether the automation may push what it chose."""
-    found = facts.object("ImageUpdateAutomation", BOT)
-    if found is None:
-        return _missing("ImageUpdateAutomation")
-    if found.ready == "False" and _PUSH.search(found.message):
-        return broken(
-            f"The automation may not push to main: {found.message}",
-            "The deploy key in the Secret flux-system must have write access and be on the bypass "
-            "list of main's ruleset; the set-up makes one.",
-            "gh repo deploy-key list",
-            AGAIN,
-            f"flux reconcile image update {BOT}",
-        )
-    return condition_problem(
-        found,
-        "The automation cannot write the tag into Git",
-        "Mend what it names.",
-        f"flux reconcile image update {BOT}",
-    ) or ok(found.message or "it pushes")
-
-
-def _short(pattern: str, message: str) -> str:
-    found = re.search(pattern, message)
-    return found[found.re.groups] if found else ""
-
-
-def _missing(kind: str) -> CheckResult:
-    return broken(
-        f"There is no {kind} {BOT}.",
-        "The Kustomization discord-sky-images makes it.",
-        f"flux reconcile kustomization {BOT}-images --with-source",
-    )
-
-
-def _registry_of(facts: Facts) -> str:
-    return facts.setting("ACR_LOGIN_SERVER").partition(".")[0]
+def _explain_message(message: str, facts: Facts, identity: WorkloadIdentity) -> CheckResult:
+    """Explain what az showed like the error message that it causes."""
+    error = match_error(message)
+    assert error is not None
+    return explain(error, facts, identity, message)
 
 
 _PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 # Statuses as words of their own: the digest in the same message holds any three digits.
 _UNAUTHORIZED = re.compile(
-    r"\b(?:401|403)\b|unauthorized|authentication required|denied", re.IGNORECASE
+    r"\b(?:401|403)\b|unauthorized|authentication required|requested access", re.IGNORECASE
 )
+_FIREWALL = re.compile(r"client with IP '([^']+)' is not allowed access")
 _GONE = re.compile(r"not found|\b404\b|manifest unknown|NotFound", re.IGNORECASE)
 _PLACEHOLDER = "main-0-0000000"
 _BAD_SETTINGS = 2  # the bot's exit code
@@ -371,14 +300,14 @@ def pod_there(facts: Facts) -> CheckResult:
     pod = facts.newest
     if pod is None:
         return broken(
-            f"There is no pod of the bot in {BOT}.",
+            f"The bot has no pod in {BOT}.",
             "The Deployment and its ReplicaSet say why.",
             f"kubectl --namespace {BOT} describe deployment,replicaset",
         )
     if pod.unschedulable:
         return broken(
-            f"No node has room for pod {pod.name}: {pod.unschedulable}",
-            "A rollout needs room for two pods of the bot; add a node, or take a larger one.",
+            f"No node has capacity for pod {pod.name}: {pod.unschedulable}",
+            "A rollout needs capacity for two pods of the bot: add a node, or take a larger one.",
             "kubectl describe nodes",
             f"az aks scale {facts.aks} --node-count 2",
         )
@@ -386,12 +315,12 @@ def pod_there(facts: Facts) -> CheckResult:
 
 
 def mount(facts: Facts) -> CheckResult:
-    """Whether the node brings the files into the pod."""
+    """Whether the node mounts the files into the pod."""
     if found := problem_with(facts, "mount"):
         return found
     pod = facts.newest
     if pod and pod.mount_error:
-        remedy = "The message is the provider's own; its log has more."
+        remedy = "The message is the provider's own; its log says more."
         log = "kubectl --namespace kube-system logs --selector app=secrets-store-provider-azure"
         summary = f"Pod {pod.name} waits for its files: {pod.mount_error}"
         return broken(summary, remedy, f"{_DESCRIBE} {pod.name}", log)
@@ -405,23 +334,31 @@ def pull(facts: Facts) -> CheckResult:
         return ok(f"the node has {_named(pod.image)}" if pod else "no pod")
     summary = f"The node cannot pull {_named(pod.image)}: {pod.message}"
     server, _, rest = pod.image.partition("/")
-    registry = server.partition(".")[0]
+    registry = facts.registry if server == facts.setting("ACR_LOGIN_SERVER") else server
+    attached = facts.registry_id if registry == server else registry
     if _PLACEHOLDER in pod.image:
         return broken(
             f"Git still names the placeholder {_PLACEHOLDER}: no image was deployed yet.",
             "Run the image workflow; the automation writes the tag.",
             "gh workflow run image.yaml --ref main",
         )
+    if blocked := _FIREWALL.search(pod.message):
+        return broken(
+            summary,
+            "The registry's firewall does not let the cluster in: let its address in, or all.",
+            f"az acr network-rule add --name {registry} --ip-address {blocked[1]}",
+            f"az acr update --name {registry} --default-action Allow",
+        )
     if _UNAUTHORIZED.search(pod.message):
         return broken(
             summary,
             "The cluster's kubelet identity needs AcrPull on the registry.",
-            f"az aks update {facts.aks} --attach-acr {registry}",
+            f"az aks update {facts.aks} --attach-acr {attached}",
             f"az aks check-acr {facts.aks} --acr {server}",
         )
-    remedy = "Go back to an image that is whole: the older tag runs, the guard excludes this one."
+    remedy = "Roll back to an intact image: the older tag runs, and the guard excludes this one."
     if not _GONE.search(pod.message):
-        remedy = "See whether the registry can be reached, and whether the image is whole in it."
+        remedy = "See whether the registry can be reached, and whether it has the image intact."
     repository = re.split(r"[:@]", rest)[0]
     return broken(
         summary,
@@ -432,7 +369,7 @@ def pull(facts: Facts) -> CheckResult:
 
 
 def _named(image: str) -> str:
-    """Drop the digest: the tag is what a person knows."""
+    """Drop the digest: people know the tag."""
     return image.partition("@")[0]
 
 
@@ -449,12 +386,14 @@ def start(facts: Facts) -> CheckResult:
     if pod.exit_code == _BAD_SETTINGS:
         return broken(
             f"The bot refuses its settings: {problem or 'its log names them'}",
-            "Mend apps/discord-sky/config.toml, and merge.",
+            "Fix apps/discord-sky/config.toml, and merge.",
             ".venv/bin/python -m bot check-config apps/discord-sky/config.toml",
             logs,
         )
     summary = f"The bot ends with code {pod.exit_code}: {problem or pod.message}"
-    return broken(summary, "Its log says why. Go back meanwhile.", logs, "make rollback TO=--last")
+    return broken(
+        summary, "Its log says why. Roll back meanwhile.", logs, "make rollback TO=--last"
+    )
 
 
 _INTENTS = 4014  # Discord's close code
@@ -470,13 +409,13 @@ def token(facts: Facts) -> CheckResult:
     if usable == 0:
         what = "has no Discord token"
         if bot.metrics.get('credential_present{name="discord"}'):
-            what = "shows Discord a token that it refuses"
+            what = "has a Discord token that Discord refuses"
         return broken(
             f"The bot {what}.",
-            "Reset the token in Discord's developer portal (Bot, Reset Token), and set it at once.",
+            "Reset the token in Discord's developer portal (Bot, Reset Token), and set it now.",
             _rotate(facts, "discord-token"),
         )
-    return ok("Discord accepts the token" if _open(bot) else "there is one that was not refused")
+    return ok("Discord accepts the token" if _open(bot) else "it has one that was not refused")
 
 
 def gateway(facts: Facts) -> CheckResult:
@@ -490,18 +429,18 @@ def gateway(facts: Facts) -> CheckResult:
         return broken(
             "Discord closes the gateway with 4014: the Message Content Intent is off.",
             "Switch it on: https://discord.com/developers/applications, the application, Bot, "
-            "Privileged Gateway Intents. The bot tries again within ten minutes, or at once so:",
+            "Privileged Gateway Intents. The bot tries again within ten minutes, or at once with:",
             f"kubectl --namespace {BOT} rollout restart deployment {ACCOUNT}",
         )
     if bot.login == "gateway_refused":
         summary = f"Discord closes the gateway for good, with {bot.login_code}: {bot.login_remedy}"
         restart = f"kubectl --namespace {BOT} rollout restart deployment {ACCOUNT}"
-        return broken(summary, "Do what it says, then start the bot anew.", restart)
+        return broken(summary, "Do what it says, then restart the bot.", restart)
     summary = bot.readyz or "no gateway session is open"
     return broken(
         f"The bot is not connected to Discord: {summary}.",
-        "It tries again by itself. Its log says what it meets; https://discordstatus.com says "
-        "whether it is Discord.",
+        "It keeps trying. Its log says what fails; https://discordstatus.com shows whether Discord "
+        "has an outage.",
         f"kubectl --namespace {BOT} logs {bot.pod} --tail 20",
     )
 
@@ -516,7 +455,7 @@ def key(facts: Facts) -> CheckResult:
         refused = "The model's provider refuses the bot's key."
         return broken(
             refused if present else "The bot has no key for the model's provider.",
-            "Make a new key (https://platform.openai.com/api-keys), and set it.",
+            "Create a new key (https://platform.openai.com/api-keys), and set it.",
             _rotate(facts, "openai-api-key"),
         )
     answered = bot.metrics.get('model_requests_total{outcome="ok"}', 0)
@@ -526,14 +465,14 @@ def key(facts: Facts) -> CheckResult:
         f".venv/bin/python -m bot secrets check --vault https://{facts.setting('KEYVAULT_NAME')}"
     )
     return unknown(
-        "nobody has asked the bot since it started, so the key was not tried",
+        "nobody has asked the bot anything since it started, so the key was not tried",
         f"To try it, {_WRITE}, or:",
         f"{check}.vault.azure.net",
     )
 
 
 def ready(facts: Facts) -> CheckResult:
-    """Whether the newest pod is Ready, and Flux content."""
+    """Whether the newest pod is Ready, and the rollout succeeded."""
     pod, bot = facts.newest, facts.bot
     if pod is None:
         return _unheard(facts)
@@ -548,8 +487,8 @@ def ready(facts: Facts) -> CheckResult:
     found = facts.object("Kustomization", BOT)
     if found and found.ready == "False":
         return broken(
-            f"Flux gave the last rollout up: {found.message}",
-            "If the pod is well by now, let Flux look again.",
+            f"Flux gave up on the last rollout: {found.message}",
+            "If the pod is Ready by now, let Flux check again.",
             f"flux reconcile kustomization {BOT}",
         )
     return ok(f"{pod.name} is Ready")
@@ -569,8 +508,8 @@ def _rotate(facts: Facts, secret: str) -> str:
 def _unheard(facts: Facts) -> CheckResult:
     pod: Pod | None = facts.newest
     if pod is None:
-        return unknown("there is no pod to ask")
-    return unknown(f"pod {pod.name} could not be asked", "Its log may tell.", _log_of(pod))
+        return unknown("the bot has no pod")
+    return unknown(f"pod {pod.name} could not be asked", "Its log may say why.", _log_of(pod))
 
 
 def _log_of(pod: Pod) -> str:
@@ -584,15 +523,17 @@ CHAIN: tuple[tuple[str, str, Check], ...] = (
     ("settings", "cluster-settings is complete", settings),
     ("flux", "Flux's controllers run", controllers),
     ("git", "Flux reads the repository", git),
-    ("applied", "what is in Git is applied", apply_object),
+    ("applied", "what is in Git is applied", applied),
     ("identity", "Entra knows the identities", identity),
     ("federation", "they trust the cluster's tokens", federation),
     ("vault", "the vault answers", vault),
     ("role", "they may read vault and registry", role),
     ("secrets", "the secrets are there and enabled", secrets),
-    ("registry", "Flux finds images", registry),
-    ("policy", "the policy chooses a tag", policy),
-    ("automation", "the automation may push", automation),
+    ("workflow", "GitHub runs the image workflow", release_links.image_workflow),
+    ("registry", "Flux finds images", release_links.registry),
+    ("policy", "the policy chooses a tag", release_links.policy),
+    ("ruleset", "rules for main let deploy keys pass", release_links.ruleset),
+    ("automation", "the automation may push", release_links.automation),
     ("pod", "the bot has a pod on a node", pod_there),
     ("mount", "the node mounts the secrets", mount),
     ("pull", "the node pulls the image", pull),
@@ -601,6 +542,8 @@ CHAIN: tuple[tuple[str, str, Check], ...] = (
     ("gateway", "the gateway is open, intents on", gateway),
     ("key", "the model's provider accepts the key", key),
     ("ready", "the bot is Ready", ready),
+    ("guard", "the rollback guard is enabled", release_links.guard),
+    ("current", "what runs is what main has", release_links.current),
 )
 
 

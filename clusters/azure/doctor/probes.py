@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import re
 import socket
 import subprocess
@@ -25,6 +26,7 @@ from typing import Any
 from bot.credentials.azure_vault import AzureVault
 from bot.credentials.keyvault import VaultTrouble
 from bot.secrets_command.arguments import SECRETS
+from clusters.azure import images
 from clusters.azure.doctor.facts import (
     ACCOUNT,
     BOT,
@@ -33,13 +35,16 @@ from clusters.azure.doctor.facts import (
     REFLECTOR_IDENTITY,
     Azure,
     Bot,
+    Build,
     Facts,
     FluxObject,
+    GitHub,
     ManagedIdentity,
     Pod,
     SecretState,
     WorkloadIdentity,
 )
+from clusters.azure.steps.github import BLOCKING_RULES, IMAGE_WORKFLOW
 
 _KUBECTL_SECONDS = 20
 _FORWARD_SECONDS = 10.0
@@ -138,13 +143,13 @@ def flux_object(item: Json) -> FluxObject:
 
 
 def is_plain(item: Json) -> bool:
-    """Say whether this Kustomization takes the credentials from a Secret, not from Key Vault."""
+    """Return whether this Kustomization takes the credentials from a Secret, not from Key Vault."""
     components = (item.get("spec") or {}).get("components") or ()
     return any(str(one).rstrip("/").endswith("plain-secret") for one in components)
 
 
 def pods(items: Iterable[Json], events: Iterable[Json] = ()) -> tuple[Pod, ...]:
-    """Read pods, newest first, with what the EVENTS say of those that wait."""
+    """Read pods, newest first, with what EVENTS say about those that wait."""
     warned = list(events)
     ordered = sorted(items, key=lambda item: item["metadata"]["creationTimestamp"], reverse=True)
     return tuple(_pod(item, _warnings(item, warned)) for item in ordered)
@@ -199,11 +204,11 @@ _IDENTITIES = "[].{name:name, group:resourceGroup, client:clientId, principal:pr
 
 
 class AzUnavailable(Exception):
-    """az did not say; the message is its last line."""
+    """az did not answer; the message is its last line."""
 
 
 def probe_azure(settings: dict[str, str], not_checked: list[str]) -> Azure | None:
-    """Ask az; None, with a sentence in NOT_CHECKED, where it cannot be asked."""
+    """Ask az; None, with a sentence in NOT_CHECKED, if it cannot be asked."""
     what = "identities, federated credentials and roles, as Azure has them"
     try:
         _az("account", "show")
@@ -215,7 +220,9 @@ def probe_azure(settings: dict[str, str], not_checked: list[str]) -> Azure | Non
             known = pool.submit(_az, "identity", "list", "--query", _IDENTITIES)
             vault = pool.submit(_vault, settings.get("KEYVAULT_NAME", ""))
             registry = pool.submit(_registry, settings.get("ACR_LOGIN_SERVER", ""))
-            scopes = {BOT_IDENTITY: vault.result(), REFLECTOR_IDENTITY: registry.result()}
+            registry_id, registry_name = registry.result()
+            scopes = {BOT_IDENTITY: vault.result(), REFLECTOR_IDENTITY: registry_id}
+            tags = pool.submit(_tags, registry_name)
             by_client = {str(one["client"]).lower(): one for one in known.result() or ()}
             found = {
                 identity: pool.submit(
@@ -232,6 +239,8 @@ def probe_azure(settings: dict[str, str], not_checked: list[str]) -> Azure | Non
         reflector=reflector,
         unknown_clients=_unknown(settings, bot=bot, reflector=reflector),
         vault=vault.result() is not None if settings.get("KEYVAULT_NAME") else None,
+        registry=registry_name,
+        tags=tags.result(),
     )
 
 
@@ -272,20 +281,34 @@ def _identity(found: dict[str, str] | None, scope: str | None) -> ManagedIdentit
 
 
 def _vault(name: str) -> str | None:
-    """Return the vault's resource id; None if there is none of that name."""
+    """Return the vault's resource id; None if there is no vault with that name."""
     found = _az("keyvault", "show", "--name", name, "--query", "id") if name else None
     return str(found) if found else None
 
 
-def _registry(login_server: str) -> str | None:
-    """Return the registry's resource id; None if there is none of that address."""
-    query = f"[?loginServer=='{login_server}'].id"
+def _registry(login_server: str) -> tuple[str | None, str]:
+    """Return the id and the name of the registry with that login server, which may have a label."""
+    query = f"[?loginServer=='{login_server}'].[id, name]"
     found = _az("acr", "list", "--query", query) if login_server else None
-    return str(found[0]) if found else None
+    return (str(found[0][0]), str(found[0][1])) if found else (None, "")
+
+
+def _tags(registry: str) -> tuple[str, ...] | None:
+    """Return the tags of the bot's images; None if they cannot be read."""
+    if not registry:
+        return None
+    try:
+        found = _az(
+            *("acr", "repository", "show-tags", "--name", registry),
+            *("--repository", images.REPOSITORY),
+        )
+    except AzUnavailable:  # whoever is logged in may not read images, or there are none
+        return None
+    return tuple(str(tag) for tag in found or ())
 
 
 def _az(*arguments: str) -> Any:
-    """Run az and return its answer; None for what is not there. Raises AzUnavailable."""
+    """Run az and return its answer; None for what does not exist. Raises AzUnavailable."""
     try:
         done = subprocess.run(
             ["az", *arguments, "--output", "json", "--only-show-errors"],
@@ -297,7 +320,7 @@ def _az(*arguments: str) -> Any:
     except FileNotFoundError:
         raise AzUnavailable("there is no az in PATH") from None
     except subprocess.TimeoutExpired:
-        raise AzUnavailable(f"az said nothing for {_AZ_SECONDS} s") from None
+        raise AzUnavailable(f"az did not answer within {_AZ_SECONDS} s") from None
     if done.returncode == _NOT_FOUND:
         return None
     if done.returncode:
@@ -306,11 +329,113 @@ def _az(*arguments: str) -> Any:
     return json.loads(done.stdout) if done.stdout.strip() else None
 
 
+_GH_SECONDS = 30
+_GITHUB = re.compile(r"\bgithub\.com[:/]+([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
+_NO_SUCH = re.compile(r"HTTP 404|No commit found")
+
+
+class GhUnavailable(Exception):
+    """gh did not answer; the message is its last line."""
+
+
+def github_repository(url: str) -> str:
+    """Return OWNER/NAME of a repository on github.com; "" for any other address."""
+    found = _GITHUB.search(url)
+    return found[1] if found else ""
+
+
+def probe_github(repository: str, image: str, not_checked: list[str]) -> GitHub | None:
+    """Ask gh about the repository that Flux follows, and whether IMAGE is what main has now."""
+    try:
+        workflows = _gh(f"repos/{repository}/actions/workflows?per_page=100")
+        rules = _gh(f"repos/{repository}/rules/branches/main?per_page=100")
+        main = _inputs(repository, "main")
+        running = _inputs(repository, images.commit_of(image))
+        runs_main = main == running if main and running else None
+        return GitHub(
+            repository=repository,
+            workflows={
+                one["path"].rpartition("/")[2]: one["state"]
+                for one in (workflows or {}).get("workflows", ())
+            },
+            rules=None if rules is None else tuple(rule["type"] for rule in rules),
+            obstacles=_obstacles(repository, rules or ()),
+            runs_main=runs_main,
+            build=_build(repository, main) if runs_main is False else None,
+        )
+    except GhUnavailable as error:
+        not_checked.append(f"workflows, rules and commits, as GitHub has them: {error}")
+        return None
+
+
+def _obstacles(repository: str, rules: Iterable[Json]) -> dict[str, str]:
+    """Return the rulesets that keep deploy keys from pushing: their names and addresses."""
+    blocking = {rule["ruleset_id"] for rule in rules if rule["type"] in BLOCKING_RULES}
+    found: dict[str, str] = {}
+    for number in sorted(blocking):
+        one = _gh(f"repos/{repository}/rulesets/{number}") or {}
+        actors = one.get("bypass_actors")  # shown only to those who may edit the ruleset
+        if actors is not None and "DeployKey" not in {actor["actor_type"] for actor in actors}:
+            found[one["name"]] = f"https://github.com/{repository}/settings/rules/{number}"
+    return found
+
+
+def _inputs(repository: str, commit: str) -> dict[str, str]:
+    """Return the object ids of the build inputs at COMMIT; nothing if it is not known."""
+    seen = _gh(f"repos/{repository}/commits/{commit}") if commit else None
+    if seen is None:
+        return {}
+    tree = _gh(f"repos/{repository}/git/trees/{seen['commit']['tree']['sha']}") or {}
+    return {
+        one["path"]: one["sha"]
+        for one in tree.get("tree", ())
+        if one["path"] in images.BUILD_INPUTS
+    }
+
+
+def _build(repository: str, main: dict[str, str]) -> Build | None:
+    """Return the newest run of the image workflow on main; None if there is none."""
+    query = f"repos/{repository}/actions/workflows/{IMAGE_WORKFLOW}/runs?branch=main&per_page=1"
+    runs = (_gh(query) or {}).get("workflow_runs") or ()
+    if not runs:
+        return None
+    built = _inputs(repository, runs[0]["head_sha"])
+    return Build(
+        status=runs[0]["status"],
+        conclusion=runs[0]["conclusion"] or "",
+        url=runs[0]["html_url"],
+        of_main=built == main if built else None,
+    )
+
+
+def _gh(path: str) -> Any:
+    """Read PATH of GitHub's API; None if it does not exist. Raises GhUnavailable."""
+    try:
+        done = subprocess.run(
+            ["gh", "api", path],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=_GH_SECONDS,
+            env={**os.environ, "GH_PROMPT_DISABLED": "1", "GH_PAGER": ""},
+        )
+    except FileNotFoundError:
+        raise GhUnavailable("there is no gh in PATH") from None
+    except subprocess.TimeoutExpired:
+        raise GhUnavailable(f"gh did not answer within {_GH_SECONDS} s") from None
+    if done.returncode and _NO_SUCH.search(done.stderr):
+        return None
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"gh ended with code {done.returncode}"]
+        raise GhUnavailable(lines[-1].strip())
+    return json.loads(done.stdout)
+
+
 _PORT = 8080
 _HTTP_SECONDS = 5
 _LINES = 400
 _SAMPLE = re.compile(r"^discord_sky_(\w+(?:\{[^}]*\})?) (\S+)", re.MULTILINE)
-# What the chain is told from; the rest stays where it is.
+# The series that the links are diagnosed from.
 _WANTED = (
     "credential_present",
     "credential_usable",
@@ -320,7 +445,7 @@ _WANTED = (
 
 
 def probe_bot(kubectl: Kubectl, pod: Pod, not_checked: list[str]) -> Bot:
-    """Look at the bot in POD; what cannot be seen is told in NOT_CHECKED."""
+    """Ask the bot in POD; what cannot be asked goes into NOT_CHECKED."""
     said = _log(kubectl, pod, not_checked)
     if pod.waiting:  # no process listens there
         return Bot(pod=pod.name, problem=_problem(said))
@@ -483,6 +608,7 @@ class Collector:
             return Facts(unreachable=str(error), context=asked, names=dict(self.names))
         settings, issuer, found = self._settings(), self._issuer(), self._pods()
         known, flux = settings or {}, self._flux()
+        repository = _followed(flux)
         return Facts(
             context=asked,
             issuer=issuer,
@@ -495,6 +621,9 @@ class Collector:
             secrets=self._secrets(known),
             vault_resolves=_resolves(known.get("KEYVAULT_NAME", "")),
             azure=self._azure(known),
+            exclusions=_exclusions(flux),
+            on_github=bool(repository),
+            github=self._github(repository, found),
             names=dict(self.names),
             not_checked=tuple(self.not_checked),
         )
@@ -564,6 +693,25 @@ class Collector:
         if self.passive:
             return None
         return probe_azure(settings, self.not_checked)
+
+    def _github(self, repository: str, found: tuple[Pod, ...]) -> GitHub | None:
+        if self.passive or not repository:
+            return None
+        running = next((pod for pod in found if pod.ready and not pod.terminating), None)
+        return probe_github(repository, running.image if running else "", self.not_checked)
+
+
+def _followed(flux: Iterable[Json]) -> str:
+    """Return the repository on github.com that Flux follows, as OWNER/NAME."""
+    urls = (one["spec"].get("url", "") for one in flux if one["kind"] == "GitRepository")
+    return next(filter(None, map(github_repository, urls)), "")
+
+
+def _exclusions(flux: Iterable[Json]) -> tuple[str, ...]:
+    lists = (
+        one["spec"].get("exclusionList") or () for one in flux if one["kind"] == "ImageRepository"
+    )
+    return tuple(pattern for patterns in lists for pattern in patterns)
 
 
 def _resolves(vault: str) -> bool | None:

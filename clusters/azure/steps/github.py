@@ -409,7 +409,7 @@ REQUIRED_CHECKS = (
 _ACTIONS_APP = 15368  # GitHub Actions: no other app can report these checks as passed
 _ADMIN_ROLE = 5
 # Rules that a push of the image automation or the guard cannot satisfy, only bypass.
-_BLOCKING_RULES = frozenset(
+BLOCKING_RULES = frozenset(
     {
         "pull_request",
         "required_status_checks",
@@ -482,7 +482,7 @@ def _ruleset_ids(runner: Runner) -> dict[str, str]:
 def deploy_key_obstacles(runner: Runner) -> tuple[str, ...]:
     """Return a problem for each ruleset on main that keeps the bot's deploy keys from pushing."""
     rules = runner.query(gh(f"api {_API}/rules/branches/main?per_page=100")) or ()
-    blocking = {rule["ruleset_id"] for rule in rules if rule["type"] in _BLOCKING_RULES}
+    blocking = {rule["ruleset_id"] for rule in rules if rule["type"] in BLOCKING_RULES}
     problems = []
     for number in sorted(blocking):
         found = runner.query(gh(f"api {_API}/rulesets/$RULESET"), RULESET=str(number))

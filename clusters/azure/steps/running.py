@@ -144,7 +144,7 @@ def _refuse_all_excluded(runner: Runner) -> None:
     if excluded := images.all_excluded(_tags(runner) or (), patterns):
         commands = "".join(f"\n    {command}" for command in images.REBUILD)
         raise Stop(
-            f"{images.explain_all_excluded(excluded)}{commands}\n"
+            f"{images.explain_all_excluded(excluded)}\n{images.REMEDY}{commands}\n"
             "Then run this again; it continues from there."
         )
 

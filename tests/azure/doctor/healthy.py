@@ -9,6 +9,7 @@ from clusters.azure.doctor.facts import (
     Bot,
     Facts,
     FluxObject,
+    GitHub,
     ManagedIdentity,
     Pod,
     SecretState,
@@ -49,6 +50,7 @@ def facts(**changes: Any) -> Facts:
             "pods": (pod(),),
             "bot": bot(),
             "secrets": looks(),
+            "names": {"ACR_NAME": "example"},
             **changes,
         }
     )
@@ -97,6 +99,20 @@ def looks(label: str = "ok", detail: str = "") -> tuple[SecretState, ...]:
     return (
         SecretState(name="discord-token", label=label, detail=detail),
         SecretState(name="openai-api-key", label="ok"),
+    )
+
+
+def github(**changes: Any) -> GitHub:
+    """Return what gh says when all is well."""
+    workflows = ("image.yaml", "rollback-guard.yaml", "rollback-guard-schedule.yaml")
+    return GitHub(
+        **{
+            "repository": "example/discord-sky",
+            "workflows": dict.fromkeys(workflows, "active"),
+            "rules": ("pull_request", "non_fast_forward"),
+            "runs_main": True,
+            **changes,
+        }
     )
 
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
-from clusters.azure.doctor.facts import Facts, ManagedIdentity
+from clusters.azure.doctor.facts import Build, Facts, ManagedIdentity
 from clusters.azure.doctor.links import CHAIN, Link, diagnose, first_broken
 from clusters.azure.doctor.result import Status
-from tests.azure.doctor.healthy import BOT_CLIENT, azure, bot, facts, flux, looks, pod
+from tests.azure.doctor.healthy import (
+    BOT_CLIENT,
+    azure,
+    bot,
+    facts,
+    flux,
+    github,
+    looks,
+    pod,
+)
 
 _MOUNT = (
     'MountVolume.SetUp failed for volume "discord" : rpc error: code = Unknown desc = failed to '
@@ -44,6 +54,32 @@ def not_ready(readyz: str, metrics: dict[str, float], login: str = "", code: int
 def failed(kind: str, message: str, name: str = "discord-sky", reason: str = "Failure") -> Facts:
     """One of Flux's objects, not Ready."""
     return facts(flux=flux(kind, name, ready="False", reason=reason, message=message))
+
+
+_GUARD = r"^main-0*(?:[1-9]|10)-"
+
+
+def excluded(scan: str = "successful scan: found 2 tags", **changes: Any) -> Facts:
+    """No tag is chosen, and the rollback guard excludes some."""
+    objects = {
+        one.name + one.kind: one
+        for one in (
+            *flux("ImagePolicy", ready="False", message="version list argument cannot be empty"),
+            *flux("ImageRepository", message=scan)[5:6],
+        )
+    }
+    return facts(flux=tuple(objects.values()), exclusions=(r"^.*\.sig$", _GUARD), **changes)
+
+
+def on_github(**changes: Any) -> Facts:
+    """A bot that runs, in a repository on GitHub."""
+    return facts(on_github=True, github=github(**changes))
+
+
+def ended(conclusion: str, *, of_main: bool = True) -> Build:
+    """A run of the image workflow that is over."""
+    url = "https://github.com/example/discord-sky/actions/runs/12"
+    return Build(status="completed", conclusion=conclusion, url=url, of_main=of_main)
 
 
 def found(seen: Facts) -> Link:
@@ -226,6 +262,182 @@ FAULTS = {
         "ready",
         "rollout status",
     ),
+    # The vault's network, by its code.
+    "a vault whose firewall is closed": (
+        waiting(f'{_MOUNT}403 Forbidden {{"innererror": {{"code": "ForbiddenByFirewall"}}}}'),
+        "vault",
+        "az keyvault update --name example-vault --default-action Allow",
+    ),
+    "a vault without public access": (
+        waiting(
+            f"{_MOUNT}Public network access is disabled and request is not from a trusted service "
+            'nor via an approved private link. {"innererror": {"code": "ForbiddenByConnection"}}'
+        ),
+        "vault",
+        "az keyvault update --name example-vault --public-network-access Enabled",
+    ),
+    "a vault with access policies": (
+        waiting(
+            f"{_MOUNT}The user, group or application 'appid=2' does not have secrets get "
+            'permission on key vault. {"innererror": {"code": "ForbiddenByPolicy"}}'
+        ),
+        "role",
+        "--enable-rbac-authorization true",
+    ),
+    # DNS and the way out: the host decides.
+    "Entra's name does not resolve": (
+        waiting(
+            f'{_MOUNT}Post "https://login.microsoftonline.com/t/oauth2/v2.0/token": dial tcp: '
+            "lookup login.microsoftonline.com on 10.0.0.10:53: no such host"
+        ),
+        "identity",
+        "--selector k8s-app=kube-dns",
+    ),
+    "Entra cannot be reached": (
+        waiting(
+            f'{_MOUNT}Post "https://login.microsoftonline.com/t/oauth2/v2.0/token": dial tcp '
+            "20.190.151.7:443: i/o timeout"
+        ),
+        "identity",
+        "networkpolicies",
+    ),
+    "the vault's name resolves and it cannot be reached": (
+        waiting(
+            f'{_MOUNT}Get "https://example-vault.vault.azure.net/secrets/discord-token": dial tcp '
+            "20.1.2.3:443: connect: connection refused"
+        ),
+        "vault",
+        "networkpolicies",
+    ),
+    "the cluster's DNS does not answer": (
+        waiting(
+            f"{_MOUNT}dial tcp: lookup example-vault.vault.azure.net on 10.0.0.10:53: "
+            "server misbehaving"
+        ),
+        "vault",
+        "--selector k8s-app=kube-dns",
+    ),
+    "Flux does not resolve Entra's name": (
+        failed("ImageRepository", "dial tcp: lookup login.microsoftonline.com: no such host"),
+        "identity",
+        "--selector k8s-app=kube-dns",
+    ),
+    "Flux does not resolve the registry's name": (
+        failed("ImageRepository", "dial tcp: lookup example.azurecr.io: no such host"),
+        "registry",
+        "az acr list --query [].loginServer",
+    ),
+    "a registry whose firewall is closed": (
+        failed(
+            "ImageRepository",
+            "GET https://example.azurecr.io/oauth2/token: DENIED: client with IP '192.0.2.7' is "
+            "not allowed access, refer https://aka.ms/acr/firewall to grant access",
+        ),
+        "registry",
+        "--ip-address 192.0.2.7",
+    ),
+    "a node that the registry's firewall stops": (
+        pulling(
+            "example.azurecr.io/discordskybot:main-8-0a1b2c3@sha256:1",
+            "403 Forbidden: client with IP '192.0.2.7' is not allowed access",
+        ),
+        "pull",
+        "az acr network-rule add --name example --ip-address 192.0.2.7",
+    ),
+    # Words of other errors mean nothing by themselves.
+    "a volume that may not be written": (
+        waiting(f"{_MOUNT}open /var/lib/kubelet/pods/1/volumes/token: permission denied"),
+        "mount",
+        "describe pod",
+    ),
+    "a vault that refuses with a code that is not known": (
+        waiting(f'{_MOUNT}403 Forbidden {{"innererror": {{"code": "ForbiddenByMoon"}}}}'),
+        "mount",
+        "secrets-store-provider-azure",
+    ),
+    # Git.
+    "Git's host does not resolve": (
+        failed("GitRepository", "dial tcp: lookup github.com: no such host", "flux-system"),
+        "git",
+        "kube-dns",
+    ),
+    "Git's port is closed": (
+        failed("GitRepository", "dial tcp 140.82.112.4:22: i/o timeout", "flux-system"),
+        "git",
+        "networkpolicies",
+    ),
+    "an empty repository": (
+        failed("GitRepository", "couldn't find remote ref refs/heads/main", "flux-system"),
+        "git",
+        "git push origin main",
+    ),
+    "a ruleset in the automation's way": (
+        failed("ImageUpdateAutomation", "remote: error: GH013: Repository rule violations found"),
+        "automation",
+        "gh ruleset check main",
+    ),
+    "a push that came second": (
+        failed("ImageUpdateAutomation", "failed to push some refs: non-fast-forward"),
+        "automation",
+        "flux reconcile image update",
+    ),
+    # Images and workflows.
+    "every image excluded, as az shows": (
+        excluded(azure=azure(registry="example", tags=("main-7-0a1b2c3", "src-1"))),
+        "policy",
+        "gh workflow run image.yaml --ref main",
+    ),
+    "every image excluded, as Flux alone shows": (
+        excluded("successful scan: found 0 tags"),
+        "policy",
+        "git commit --allow-empty",
+    ),
+    "a disabled image workflow": (
+        on_github(workflows={"image.yaml": "disabled_manually"}),
+        "workflow",
+        "gh workflow enable image.yaml --repo example/discord-sky",
+    ),
+    "a guard whose schedule GitHub disabled": (
+        on_github(
+            workflows={
+                "image.yaml": "active",
+                "rollback-guard.yaml": "active",
+                "rollback-guard-schedule.yaml": "disabled_inactivity",
+            }
+        ),
+        "guard",
+        "gh workflow enable rollback-guard-schedule.yaml",
+    ),
+    "a guard in a fork": (
+        on_github(workflows={"image.yaml": "active", "rollback-guard.yaml": "disabled_fork"}),
+        "guard",
+        "gh workflow enable rollback-guard.yaml",
+    ),
+    "a fork whose workflows were never enabled": (
+        on_github(workflows={}),
+        "workflow",
+        "example/discord-sky",
+    ),
+    "a ruleset without deploy keys": (
+        on_github(obstacles={"protect main": "https://github.com/example/x/settings/rules/7"}),
+        "ruleset",
+        "gh ruleset check main",
+    ),
+    "a merge that no image was built from": (
+        on_github(runs_main=False, build=ended("success", of_main=False)),
+        "current",
+        "gh workflow run image.yaml --ref main",
+    ),
+    "a merge, and no run at all": (
+        on_github(runs_main=False),
+        "current",
+        "gh workflow run image.yaml --ref main",
+    ),
+    "a merge whose image could not be built": (
+        on_github(runs_main=False, build=ended("failure")),
+        "current",
+        "gh run view --log-failed --repo example/discord-sky 12",
+    ),
 }
 
 
@@ -327,3 +539,80 @@ def test_a_digest_with_a_status_among_its_digits_is_no_refusal() -> None:
 
     assert link.name == "pull"
     assert "make rollback TO=--last" in link.result.commands
+
+
+def test_a_bot_on_github_that_is_well_has_no_broken_link() -> None:
+    links = diagnose(facts(azure=azure(), on_github=True, github=github()))
+
+    assert {link.result.status for link in links} == {Status.OK}
+
+
+def test_what_gh_could_not_tell_is_unknown_and_not_broken() -> None:
+    links = {link.name: link.result for link in diagnose(facts(on_github=True))}
+
+    for name in ("workflow", "ruleset", "guard", "current"):
+        assert links[name].status is Status.UNKNOWN
+        assert "gh auth login --scopes repo,workflow" in links[name].commands
+
+
+@pytest.mark.parametrize(
+    ("seen", "status", "words"),
+    [
+        (
+            on_github(runs_main=False, build=Build(status="in_progress", url="u", of_main=True)),
+            Status.OK,
+            "is being built",
+        ),
+        (on_github(runs_main=False, build=ended("success")), Status.UNKNOWN, "within a minute"),
+        (on_github(runs_main=None), Status.UNKNOWN, "could not be compared"),
+        (
+            facts(
+                on_github=True,
+                github=github(runs_main=False, build=ended("success")),
+                exclusions=(r"^.*\.sig$", _GUARD),
+            ),
+            Status.OK,
+            "was rolled back",
+        ),
+    ],
+)
+def test_a_main_that_is_ahead_for_a_reason_is_not_broken(
+    seen: Facts, status: Status, words: str
+) -> None:
+    links = {link.name: link.result for link in diagnose(seen)}
+
+    assert links["current"].status is status
+    assert words in links["current"].summary
+
+
+def test_a_main_without_a_ruleset_is_told_how_to_get_one() -> None:
+    links = {link.name: link.result for link in diagnose(on_github(rules=()))}
+
+    assert links["ruleset"].status is Status.OK
+    assert "make azure ARGS=--ruleset" in links["ruleset"].summary
+
+
+def test_a_policy_that_matches_nothing_is_not_taken_for_a_rollback() -> None:
+    """There are tags that are not excluded: the policy is at fault."""
+    some = azure(registry="example", tags=("main-11-0a1b2c3", "main-7-0a1b2c3"))
+
+    broken = found(excluded(azure=some))
+
+    assert "matches no tag" in broken.result.summary
+
+
+@pytest.mark.parametrize("names", [{}, {"ACR_NAME": "theirs123"}])
+def test_the_registrys_name_is_never_cut_out_of_its_login_server(names: dict[str, str]) -> None:
+    """With a domain name label, it is not what comes before the first dot."""
+    server = "theirs123-h7d0fsg4a2crf8cs.azurecr.io"
+    settings = {**(facts().settings or {}), "ACR_LOGIN_SERVER": server}
+    image = f"{server}/discordskybot:main-8-0a1b2c3@sha256:1"
+    faults = [failed("ImagePolicy", "none"), pulling(image, "401 Unauthorized")]
+    faults += [pulling(image, "not found"), failed("ImageRepository", "UNAUTHORIZED")]
+
+    for seen in faults:
+        labelled = seen.model_copy(update={"settings": settings, "names": names})
+        commands = "\n".join(found(labelled).result.commands)
+
+        assert not re.search(r"theirs123-\w+(?!\w*\.azurecr\.io)(?:\s|$)", commands)
+        assert "theirs123" in commands

@@ -13,15 +13,17 @@ from pathlib import Path
 import pytest
 
 from bot.metrics import Metrics
-from clusters.azure.doctor.facts import Azure, ManagedIdentity, SecretState
+from clusters.azure.doctor.facts import Azure, Build, GitHub, ManagedIdentity, SecretState
 from clusters.azure.doctor.probes import (
     Json,
     Kubectl,
     KubectlError,
     flux_object,
+    github_repository,
     is_plain,
     pods,
     probe_azure,
+    probe_github,
     probe_vault,
     samples,
 )
@@ -128,7 +130,8 @@ _WELL = {
         {"name": "other", "group": "sky", "client": "other", "principal": f"{_PRINCIPAL}other"},
     ],
     "keyvault show example-vault": "/vaults/example-vault",
-    "acr list": ["/registries/example"],
+    "acr list": [["/registries/example", "example"]],
+    "acr repository show-tags example discordskybot": ["main-7-0123abc", "src-1"],
     "identity federated-credential list sky-bot sky": [[ISSUER, BOT_SUBJECT]],
     f"role assignment list {_PRINCIPAL}bot /vaults/example-vault": ["Key Vault Secrets User"],
 }
@@ -165,6 +168,8 @@ def test_az_shows_identities_with_whom_they_trust_and_their_roles(
         reflector=None,
         unknown_clients=("IMAGE_REFLECTOR_CLIENT_ID",),
         vault=True,
+        registry="example",
+        tags=("main-7-0123abc", "src-1"),
     )
     assert not_checked == []
     assert REFLECTOR_CLIENT not in str(told)
@@ -187,7 +192,7 @@ def test_the_real_az_understands_all_that_is_asked_and_advised(
 
     assert [(one.argv, one.said) for one in verdicts if not one.understood] == []
     assert [(one.argv, one.said) for one in verdicts if one.argv in asked and not one.sound] == []
-    assert len(asked) == 6
+    assert len(asked) == 7
     assert len(advised) > 10
 
 
@@ -347,3 +352,114 @@ def test_without_the_right_to_make_tokens_it_is_said() -> None:
 
     assert found == ()
     assert not_checked == ["the vault, as the bot: cannot create resource serviceaccounts/token"]
+
+
+# --- GitHub ---
+
+_INPUTS = {"tree": [{"path": "bot", "sha": "1"}, {"path": "README.md", "sha": "2"}]}
+_OLDER = {"tree": [{"path": "bot", "sha": "0"}, {"path": "README.md", "sha": "3"}]}
+_AT = "repos/example/discord-sky"
+_GITHUB_ANSWERS: dict[str, object] = {
+    f"{_AT}/actions/workflows?": {
+        "workflows": [{"path": ".github/workflows/image.yaml", "state": "active"}]
+    },
+    f"{_AT}/rules/branches/main": [{"type": "pull_request", "ruleset_id": 7}],
+    f"{_AT}/rulesets/7": {"name": "main", "bypass_actors": [{"actor_type": "RepositoryRole"}]},
+    f"{_AT}/commits/main": {"commit": {"tree": {"sha": "new"}}},
+    f"{_AT}/commits/0a1b2c3": {"commit": {"tree": {"sha": "old"}}},
+    f"{_AT}/git/trees/new": _INPUTS,
+    f"{_AT}/git/trees/old": _OLDER,
+    f"{_AT}/actions/workflows/image.yaml/runs": {
+        "workflow_runs": [
+            {"status": "in_progress", "conclusion": None, "html_url": "u", "head_sha": "main"}
+        ]
+    },
+}
+_IMAGE = "example.azurecr.io/discordskybot:main-7-0a1b2c3@sha256:1"
+
+
+def ask_gh(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, answers: Mapping[str, object]
+) -> tuple[GitHub | None, list[str]]:
+    """Ask a script in the place of gh; it says of what it does not know that it is not there."""
+    script = folder / "gh"
+    unknown = 'sys.exit("gh: Not Found (HTTP 404)")'
+    text = _SCRIPT.replace('sys.exit(f"ERROR: the script does not know {{asked}}")', unknown)
+    script.write_text(
+        text.format(
+            python=sys.executable,
+            answers=json.dumps({f"api {path}": answer for path, answer in answers.items()}),
+            calls=str(folder / "calls"),
+        )
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    not_checked: list[str] = []
+    return probe_github("example/discord-sky", _IMAGE, not_checked), not_checked
+
+
+def test_gh_shows_workflows_rules_and_what_main_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, not_checked = ask_gh(tmp_path, monkeypatch, _GITHUB_ANSWERS)
+
+    assert seen == GitHub(
+        repository="example/discord-sky",
+        workflows={"image.yaml": "active"},
+        rules=("pull_request",),
+        obstacles={"main": "https://github.com/example/discord-sky/settings/rules/7"},
+        runs_main=False,
+        build=Build(status="in_progress", url="u", of_main=True),
+    )
+    assert not_checked == []
+
+
+def test_only_what_an_image_is_built_from_is_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change to README.md builds nothing, and so nothing is missing."""
+    other = {"tree": [{"path": "bot", "sha": "1"}, {"path": "README.md", "sha": "9"}]}
+
+    seen, _ = ask_gh(tmp_path, monkeypatch, {**_GITHUB_ANSWERS, f"{_AT}/git/trees/old": other})
+
+    assert seen is not None
+    assert (seen.runs_main, seen.build) == (True, None)
+
+
+def test_a_commit_that_the_repository_does_not_know_is_no_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = {path: what for path, what in _GITHUB_ANSWERS.items() if "0a1b2c3" not in path}
+
+    seen, not_checked = ask_gh(tmp_path, monkeypatch, answers)
+
+    assert seen is not None
+    assert seen.runs_main is None
+    assert not_checked == []
+
+
+def test_without_gh_it_is_said_what_could_not_be_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    not_checked: list[str] = []
+
+    assert probe_github("example/discord-sky", _IMAGE, not_checked) is None
+    assert not_checked == [
+        "workflows, rules and commits, as GitHub has them: there is no gh in PATH"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "repository"),
+    [
+        ("ssh://git@github.com/example/discord-sky.git", "example/discord-sky"),
+        ("https://github.com/example/discord-sky", "example/discord-sky"),
+        ("git@github.com:example/discord.sky.git", "example/discord.sky"),
+        ("ssh://git@git.example/discord-sky", ""),
+        ("https://notgithub.community/example/x", ""),
+        ("http://10.244.0.1:8081/discord-sky.git", ""),
+    ],
+)
+def test_only_a_repository_on_github_is_asked_about(url: str, repository: str) -> None:
+    assert github_repository(url) == repository

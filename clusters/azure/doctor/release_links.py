@@ -1,0 +1,237 @@
+"""The links that decide which image runs: workflows, rules for main, registry, policy, automation.
+
+Pure, like the other links.
+"""
+
+from __future__ import annotations
+
+import re
+
+from clusters.azure import images
+from clusters.azure.doctor.facts import BOT, FLUX, Facts, GitHub
+from clusters.azure.doctor.known_errors import AGAIN, problem_with
+from clusters.azure.doctor.result import CheckResult, broken, condition_problem, ok, unknown
+from clusters.azure.steps.github import GUARD_WORKFLOWS, IMAGE_WORKFLOW
+
+_EMPTY = re.compile(r"NAME_UNKNOWN|NOT_FOUND|MANIFEST_UNKNOWN|\b404\b", re.IGNORECASE)
+_RULES = re.compile(r"\bGH0(?:06|13)\b|rule violations|protected branch", re.IGNORECASE)
+# Nothing but the repository's own refusal: a push that came second is tried again by itself.
+_PUSH = re.compile(
+    r"read.only|authoriz|authenticat|permission denied|access denied|remote:|\b403\b",
+    re.IGNORECASE,
+)
+_FAST_FORWARD = re.compile(r"non-fast-forward|fetch first|cannot lock ref", re.IGNORECASE)
+
+
+def image_workflow(facts: Facts) -> CheckResult:
+    """Whether GitHub runs the image workflow."""
+    return _workflows(facts, IMAGE_WORKFLOW)
+
+
+def guard(facts: Facts) -> CheckResult:
+    """Whether GitHub runs the rollback guard, at pushes and on its schedule."""
+    return _workflows(facts, *GUARD_WORKFLOWS)
+
+
+def _workflows(facts: Facts, *names: str) -> CheckResult:
+    github = facts.github
+    if github is None:
+        return _without_github(facts)
+    if not github.workflows:
+        return broken(
+            f"GitHub runs no workflow of {github.repository}.",
+            f"Open https://github.com/{github.repository}/actions and enable them: in a fork they "
+            "are disabled at first.",
+            f"gh browse --repo {github.repository} --settings",
+        )
+    states = {name: github.workflows.get(name, "") for name in names}
+    disabled = [name for name, state in states.items() if state.startswith("disabled")]
+    if disabled:
+        return broken(
+            f"{' and '.join(disabled)} {'is' if len(disabled) == 1 else 'are'} disabled "
+            f"({states[disabled[0]]}): GitHub does so in forks and after 60 days without a commit.",
+            "Enable them; set-up does so as well.",
+            *(f"gh workflow enable {name} --repo {github.repository}" for name in disabled),
+        )
+    if not states[names[0]]:
+        return broken(
+            f"main of {github.repository} has no .github/workflows/{names[0]}.",
+            "Restore it, and merge.",
+            f"git log --oneline -- .github/workflows/{names[0]}",
+        )
+    return ok(f"{' and '.join(name for name, state in states.items() if state)}: enabled")
+
+
+def _without_github(facts: Facts) -> CheckResult:
+    if facts.on_github:
+        return unknown("GitHub could not be asked", "Log in, and run the doctor again.", _GH_LOGIN)
+    return ok("Flux follows no repository on GitHub")
+
+
+_GH_LOGIN = "gh auth login --scopes repo,workflow"
+
+
+def ruleset(facts: Facts) -> CheckResult:
+    """Whether the rules for main let the deploy keys pass, and whether there are any."""
+    github = facts.github
+    if github is None or github.rules is None:
+        return _without_github(facts)
+    if github.obstacles:
+        name, address = next(iter(github.obstacles.items()))
+        return broken(
+            f"The ruleset {name!r} on main lets no deploy key pass: neither Flux nor the rollback "
+            "guard can push.",
+            f"Add 'Deploy keys' to its bypass list: {address}",
+            f"gh ruleset check main --repo {github.repository}",
+        )
+    if "pull_request" not in github.rules:
+        return ok("main takes pushes without a pull request; make azure ARGS=--ruleset ends that")
+    return ok(f"rules for main: {', '.join(sorted(set(github.rules)))}")
+
+
+def registry(facts: Facts) -> CheckResult:
+    """Whether Flux finds tags in the registry."""
+    found = facts.object("ImageRepository", BOT)
+    if found is None:
+        return _missing("ImageRepository")
+    if problem := problem_with(facts, "registry"):
+        return problem
+    if found.ready == "False" and _EMPTY.search(found.message):
+        return broken(
+            f"The registry has no {found.target} yet: {found.message}",
+            "Push the first image: run the image workflow, or build by hand as README.md says.",
+            "gh workflow run image.yaml --ref main",
+            f"flux reconcile image repository {BOT}",
+        )
+    return condition_problem(
+        found,
+        "Flux cannot read the registry",
+        "ACR_LOGIN_SERVER must be the registry's login server.",
+        "az acr list --query [].loginServer --output tsv",
+        f"flux reconcile image repository {BOT}",
+    ) or ok(_short(r"found \d+ tags", found.message) or f"Flux reads {found.target}")
+
+
+def policy(facts: Facts) -> CheckResult:
+    """Whether one of the tags is chosen."""
+    found = facts.object("ImagePolicy", BOT)
+    if found is None:
+        return _missing("ImagePolicy")
+    if found.ready == "False" and (excluded := _all_excluded(facts)):
+        return excluded
+    return condition_problem(
+        found,
+        f"The image policy matches no tag (it wants {found.target})",
+        "Tags are main-<number>-<seven hex digits>: see which there are, and whether the policy is "
+        "the one in clusters/production/images. If there are none, run the image workflow.",
+        f"az acr repository show-tags --name {facts.registry} --repository {images.REPOSITORY}",
+        f"flux reconcile kustomization {BOT}-images --with-source",
+        "gh workflow run image.yaml --ref main",
+    ) or ok(_short(r"resolved to (\S+)", found.message) or "a tag is chosen")
+
+
+def _all_excluded(facts: Facts) -> CheckResult | None:
+    """Return a result if the rollback guard excludes every image that there is."""
+    tags = facts.azure.tags if facts.azure else None
+    if tags is not None:
+        excluded = images.all_excluded(tags, facts.exclusions)
+        if not excluded:
+            return None
+        return broken(images.explain_all_excluded(excluded), images.REMEDY, *images.REBUILD)
+    # Without az: Flux counts the tags that are not excluded.
+    repository = facts.object("ImageRepository", BOT)
+    expressions = images.exclusions(facts.exclusions)
+    if not (expressions and repository and re.search(r"found 0 tags", repository.message)):
+        return None
+    return broken(
+        "Flux finds no tag that is not excluded, and the rollback guard excludes some: "
+        f"{', '.join(expressions)}",
+        "If those are all there are, main was rolled back to an image that this registry does not "
+        f"have. {images.REMEDY}",
+        *images.REBUILD,
+    )
+
+
+def automation(facts: Facts) -> CheckResult:
+    """Whether the automation may push what it chose."""
+    found = facts.object("ImageUpdateAutomation", BOT)
+    if found is None:
+        return _missing("ImageUpdateAutomation")
+    if found.ready == "False" and _RULES.search(found.message):
+        return broken(
+            f"A ruleset keeps the automation from pushing to main: {found.message}",
+            "Add 'Deploy keys' to the bypass list of that ruleset (GitHub, Settings, Rules).",
+            "gh ruleset check main",
+            f"flux reconcile image update {BOT}",
+        )
+    refused = _PUSH.search(found.message) and not _FAST_FORWARD.search(found.message)
+    if found.ready == "False" and refused:
+        return broken(
+            f"The automation may not push to main: {found.message}",
+            "The deploy key in the Secret flux-system must have write access; set-up creates one.",
+            "gh repo deploy-key list",
+            AGAIN,
+            f"flux reconcile image update {BOT}",
+        )
+    return condition_problem(
+        found,
+        "The automation cannot write the tag into Git",
+        "Fix what it names.",
+        f"flux reconcile image update {BOT}",
+    ) or ok(found.message or "it pushes")
+
+
+def current(facts: Facts) -> CheckResult:
+    """Whether what runs was built from what main has now."""
+    github = facts.github
+    if github is None:
+        return _without_github(facts)
+    if github.runs_main is None:
+        return unknown("what the running image was built from could not be compared with main")
+    if github.runs_main:
+        return ok("it was built from what main has now")
+    return _behind(facts, github)
+
+
+def _behind(facts: Facts, github: GitHub) -> CheckResult:
+    """Return why main has a change to the bot that does not run."""
+    build = github.build
+    if build is None or build.of_main is False:
+        return _never_built(github)
+    if build.status != "completed":
+        return ok(f"main is newer, and its image is being built: {build.url}")
+    if build.conclusion != "success":
+        return broken(
+            f"main is newer, and its image could not be built ({build.conclusion}): {build.url}",
+            "Fix what the run names; the bot keeps running the older image meanwhile.",
+            f"gh run view --log-failed --repo {github.repository} {build.url.rpartition('/')[2]}",
+        )
+    if images.exclusions(facts.exclusions):
+        return ok("main is newer, and its image was rolled back; the next merge deploys")
+    return unknown(
+        "main is newer, and its image was built: Flux deploys it within a minute",
+        "If it does not, see what it chose:",
+        f"flux get images all --namespace {FLUX}",
+    )
+
+
+def _never_built(github: GitHub) -> CheckResult:
+    return broken(
+        "main has a change to the bot that no image was built from: the image workflow did not run "
+        "for it. A commit message with a directive such as [skip ci] prevents that.",
+        "Run the workflow; Flux deploys the image.",
+        f"gh workflow run image.yaml --ref main --repo {github.repository}",
+    )
+
+
+def _short(pattern: str, message: str) -> str:
+    found = re.search(pattern, message)
+    return found[found.re.groups] if found else ""
+
+
+def _missing(kind: str) -> CheckResult:
+    return broken(
+        f"There is no {kind} {BOT}.",
+        "The Kustomization discord-sky-images creates it.",
+        f"flux reconcile kustomization {BOT}-images --with-source",
+    )
