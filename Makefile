@@ -101,7 +101,7 @@ tools: setup  ## Build the pinned Go tools into the cache; install missing Debia
 	@$(PY) -m tests.tools build
 
 tools-check: setup
-	@$(PY) -m tests.tools build actionlint crane crds csi-crds flux kubeconform openapi registry
+	@$(PY) -m tests.tools build actionlint crane crds csi-crds flux goregex kubeconform openapi registry
 
 lock: setup  ## Renew the locks with hashes from pyproject.toml
 	@$(VENV)/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \

@@ -1,7 +1,7 @@
 """Programs and schemas of pinned versions, built from their Go modules into a cache.
 
 `python -m tests.tools build` fills the cache; everything else in tests/ asks here where a program
-lies. Importing does nothing; only the standard library is used, because the build may run before
+is. Importing does nothing; only the standard library is used, because the build may run before
 there is a virtual environment.
 """
 

@@ -1,22 +1,21 @@
-"""Command line: build the pinned tools, say what is cached, install Debian packages."""
+"""Command line: build the pinned tools, list what is cached, install Debian packages."""
 
 import argparse
 import difflib
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from tests.tools import apt, cache, golang, modules, packages, schedule
-from tests.tools.checks import NotReady, check
+from tests.tools import build, cache, packages
 from tests.tools.families import FAMILIES, Family
 
 EXPLAIN = """\
 The one-machine loop and the checks use programs of exact versions: Kubernetes, Flux, a registry
 and so on. Nothing is downloaded ready-made: each is built with Go from its published module,
 whose checksum is in tests/tools/<family>/go.sum, into a cache. What is cached is not built again
-until its go.mod changes. The first build of everything takes about a quarter of an hour on two
-cores and 13 GB of disk; later ones take what was changed.
+until its go.mod changes. The first build of everything takes about 20 minutes on two
+cores and 13 GB of disk; later ones build what was changed.
 
   python -m tests.tools build                  everything
   python -m tests.tools build crane flux       only what these two need
@@ -28,6 +27,13 @@ cores and 13 GB of disk; later ones take what was changed.
 The cache is $SKY_CACHE, or discord-sky in your cache folder. Exit code 2: this machine lacks
 something, and the message says what to do.
 """
+# What a failed build says, and what to do about it.
+REMEDIES = {
+    "no space left": "free some disk space (`go clean -cache` frees most), then run this again",
+    "signal: killed": "the machine ran out of memory; end other programs, then run this again",
+    "checksum mismatch": "the download is not what go.sum names; find out why before you go on",
+    "SECURITY ERROR": "the download is not what go.sum names; find out why before you go on",
+}
 
 
 class Usage(RuntimeError):
@@ -36,45 +42,41 @@ class Usage(RuntimeError):
 
 def choose(names: Sequence[str]) -> list[Family]:
     """Return the families that NAMES (families, tools or shared folders) stand for; all if none."""
-    known: dict[str, list[Family]] = {}
-    for family in FAMILIES:
-        provided = {family.name, *dict(family.tools), *(item.name for item in family.shares)}
-        for name in provided:
-            known.setdefault(name, []).append(family)
+    provided = {family.name: {family.name, *family.provides} for family in FAMILIES}
+    known = set().union(*provided.values())
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
             raise Usage(f"there is no tool or family {name!r}: {hint}")
-    chosen = {family.name for name in names for family in known[name]}
-    return [family for family in FAMILIES if not names or family.name in chosen]
+    return [one for one in FAMILIES if not names or provided[one.name] & set(names)]
 
 
-def build(names: Sequence[str]) -> None:
+def build_missing(names: Sequence[str]) -> None:
     """Build what is missing of NAMES."""
     families = choose(names)
-    toolchain = golang.toolchain()
+    toolchain = cache.toolchain()
     began = time.monotonic()
-    missing = schedule.missing(families, toolchain)
-    cached = [family.name for family in families if family not in missing]
+    missing = build.missing(families, toolchain)
     if not missing:
         print(f"tools: all {len(families)} families are cached")
         return
-    check(missing, toolchain)
+    build.check(missing, toolchain)
+    cached = ", ".join(family.name for family in families if family not in missing)
     minutes = sum(family.seconds for family in missing) / 60
     print(
-        f"tools: cached: {', '.join(cached) or 'nothing'}\n"
+        f"tools: cached: {cached or 'nothing'}\n"
         f"tools: to build: {', '.join(family.name for family in missing)}"
         f" (about {minutes:.0f} min on two cores if Go has nothing cached)",
         flush=True,
     )
-    schedule.build(families, toolchain)
+    build.build(families, toolchain)
     print(f"tools: everything is built, {time.monotonic() - began:.0f} s")
 
 
 def status() -> None:
     """Print what is built."""
-    toolchain = golang.toolchain()
+    toolchain = cache.toolchain()
     print(f"cache {cache.cache_root()}, {toolchain.version} {toolchain.os}/{toolchain.arch}")
     for family in FAMILIES:
         folder = cache.entry(family, toolchain)
@@ -82,15 +84,14 @@ def status() -> None:
         if folder.is_dir():
             size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
             state = f"{size / 1e6:5.0f} MB"
-        made = [name for name, _ in family.tools] + [f"share/{one.name}" for one in family.shares]
-        print(f"{state:>8}  {family.name:22}{family.version():10}{' '.join(made)}")
+        print(f"{state:>8}  {family.name:22}{family.version():10}{' '.join(family.provides)}")
     if old := cache.stale(toolchain):
         print(f"{len(old)} entries of other pins; `python -m tests.tools clean` removes them")
 
 
 def env() -> None:
     """Print a line that puts the built programs on a shell's PATH."""
-    toolchain = golang.toolchain()
+    toolchain = cache.toolchain()
     folders = [cache.entry(family, toolchain) / "bin" for family in FAMILIES if family.tools]
     path = ":".join(shlex.quote(str(folder)) for folder in folders if folder.is_dir())
     print(f'export PATH={path}:"$PATH"' if path else "# nothing is built yet: run `make tools`")
@@ -98,18 +99,28 @@ def env() -> None:
 
 def clean() -> None:
     """Remove cache entries that the pins of this checkout do not name."""
-    old = schedule.clean(golang.toolchain())
+    old = build.clean(cache.toolchain())
     print(f"tools: removed {len(old)} entries" if old else "tools: nothing to remove")
 
 
 def debian_packages(*, install: bool) -> None:
     """Say which packages are missing, or install them."""
     absent = packages.missing()
-    if absent and install and apt.may_install():
-        apt.install(absent)
+    if absent and install and packages.may_install():
+        packages.install(absent)
     elif absent:
         raise packages.PackagesMissing(packages.remedy(absent))
     print(f"tools: all {len(packages.PACKAGES)} Debian packages are there")
+
+
+def explain(error: build.BuildFailed) -> str:
+    """Turn a failed build into what a person needs: the last lines, whose, and a remedy."""
+    family, text = error.family, "\n".join(error.lines)
+    found = [remedy for words, remedy in REMEDIES.items() if words in text]
+    if build.is_network_trouble(error.lines):
+        found.insert(0, "check the network and `go env GOPROXY GOSUMDB`, then run this again")
+    remedy = [*found, f"look at tests/tools/{family.source.name}/go.mod, then run this again"][0]
+    return f"{text}\ntools: {family.name} could not be built: {remedy}."
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -123,7 +134,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     one = commands.add_parser("build", help="build what is not cached")
     one.add_argument("names", nargs="*", metavar="FAMILY|TOOL", help="default: everything")
     commands.add_parser("status", help="what is built")
-    commands.add_parser("path", help="print where a program lies").add_argument("tool")
+    commands.add_parser("path", help="print where a program is").add_argument("tool")
     commands.add_parser("env", help="print a line to eval that extends PATH")
     commands.add_parser("clean", help="remove entries that these pins do not name")
     one = commands.add_parser("packages", help="Debian packages that the loop needs")
@@ -131,53 +142,28 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def run(asked: argparse.Namespace) -> None:
-    """Do what was asked."""
-    match asked.command:
-        case "build":
-            build(asked.names)
-        case "status":
-            status()
-        case "path":
-            print(cache.tool(asked.tool))
-        case "env":
-            env()
-        case "clean":
-            clean()
-        case "packages":
-            debian_packages(install=asked.install)
-
-
-def explain(error: schedule.BuildFailed) -> str:
-    """Turn a failed build into what a person needs: the last lines, whose, and a remedy."""
-    family = error.family
-    text = "\n".join(error.lines)
-    if modules.is_network_trouble(error.lines):
-        remedy = "look at the network and at `go env GOPROXY GOSUMDB`, then run this again"
-    elif "no space left" in text:
-        remedy = "make room on the disk (`go clean -cache` frees most), then run this again"
-    elif "signal: killed" in text:
-        remedy = "the machine ran out of memory; end other programs, then run this again"
-    elif "checksum mismatch" in text or "SECURITY ERROR" in text:
-        remedy = "what was downloaded is not what go.sum names; do not go on before you know why"
-    else:
-        remedy = f"look at tests/tools/{family.source.name}/go.mod, then run this again"
-    return f"{text}\ntools: {family.name} could not be built: {remedy}."
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 1 (a build failed) or 2 (something is missing here)."""
+    asked = parse(arguments)
+    commands: dict[str, Callable[[], None]] = {
+        "build": lambda: build_missing(asked.names),
+        "status": status,
+        "path": lambda: print(cache.tool(asked.tool)),
+        "env": env,
+        "clean": clean,
+        "packages": lambda: debian_packages(install=asked.install),
+    }
     try:
-        run(parse(arguments))
-    except schedule.BuildFailed as error:
+        commands[asked.command]()
+    except build.BuildFailed as error:
         print(explain(error), file=sys.stderr)
         return 1
     except (
-        NotReady,
-        Usage,
+        build.NotReady,
+        cache.GoMissing,
         cache.ToolMissing,
-        golang.GoMissing,
         packages.PackagesMissing,
+        Usage,
     ) as error:
         print(f"tools: {error}.", file=sys.stderr)
         return 2

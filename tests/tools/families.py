@@ -13,6 +13,7 @@ HERE = Path(__file__).resolve().parent
 # The Flux release whose CRDs are taken; flux/go.mod pins the same (a test compares them).
 FLUX = "v2.9.5"
 _FLUX_CRDS = "config/data/flux/" + FLUX + "/"
+_FLUX_CLI = "github.com/fluxcd/flux2/v2"
 _KUBE_VERSION = "k8s.io/component-base/version"
 _CSI_DRIVER = "sigs.k8s.io/secrets-store-csi-driver"
 _AZURE_PROVIDER = "github.com/Azure/secrets-store-csi-driver-provider-azure"
@@ -52,6 +53,11 @@ class Family:
     folder: str = ""
     seconds: int = 5
     megabytes: int = 200
+
+    @property
+    def provides(self) -> list[str]:
+        """The names of its programs and of its shared folders."""
+        return [*dict(self.tools), *(share.name for share in self.shares)]
 
     @property
     def source(self) -> Path:
@@ -125,29 +131,48 @@ FAMILIES = (
         megabytes=100,
     ),
     Family(
-        "source-controller",
-        module="github.com/fluxcd/source-controller",
-        tools=(("source-controller", "github.com/fluxcd/source-controller"),),
-        seconds=129,
-        megabytes=2800,
-    ),
-    Family(
-        "kustomize-controller",
-        module="github.com/fluxcd/kustomize-controller",
-        tools=(("kustomize-controller", "github.com/fluxcd/kustomize-controller"),),
-        seconds=120,
-        megabytes=1800,
+        "goregex",
+        module="",
+        tools=(("goregex", "."),),
+        megabytes=100,
     ),
     Family(
         "flux",
-        module="github.com/fluxcd/flux2/v2",
-        tools=(("flux", "github.com/fluxcd/flux2/v2/cmd/flux"),),
+        module=_FLUX_CLI,
+        tools=(("flux", _FLUX_CLI + "/cmd/flux"),),
         ldflags="-X main.VERSION={number}",
         # The CLI embeds the install manifests, which are made at release time and not in the
         # module. `flux install` would need them; build, diff, create and export do not.
         additions=(("cmd/flux/manifests/none.yaml", "# left out of this build\n"),),
         seconds=160,
         megabytes=2000,
+    ),
+    # One go.mod for all of Flux's controllers: they are released together and share most of their
+    # dependencies, so each of these is compiled once. (The command-line program needs an older
+    # release of one of them.)
+    Family(
+        "flux-controllers",
+        module="github.com/fluxcd/source-controller",
+        tools=tuple(
+            (name, "github.com/fluxcd/" + name)
+            for name in (
+                "source-controller",
+                "kustomize-controller",
+                "image-reflector-controller",
+                "image-automation-controller",
+                "notification-controller",
+            )
+        ),
+        seconds=300,
+        megabytes=4000,
+    ),
+    Family(
+        "coredns",
+        module="github.com/coredns/coredns",
+        # Ours, from its packages: the stock program also has the SDKs of three clouds.
+        tools=(("coredns", "."),),
+        seconds=40,
+        megabytes=500,
     ),
     Family(
         "secrets-store-csi-driver",
@@ -204,6 +229,8 @@ FAMILIES = (
                 ),
                 crds_only=True,
             ),
+            # What Flux's controllers may do, as it is installed with them.
+            Share("flux-rights", (_FLUX_CRDS + "rbac.yaml",)),
         ),
     ),
 )

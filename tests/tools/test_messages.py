@@ -1,15 +1,12 @@
 """What a person reads: each trouble is one sentence with its remedy and an exit code."""
 
-import io
 from pathlib import Path
 
 import pytest
 
-from tests.tools import PackagesMissing, apt, checks, golang, packages, require_packages, schedule
+from tests.tools import PackagesMissing, build, cache, packages, require_packages
 from tests.tools.__main__ import explain, main
 from tests.tools.families import FAMILIES, Family
-from tests.tools.progress import Progress
-from tests.tools.running import GoFailed, Runner
 
 CRANE = next(family for family in FAMILIES if family.name == "crane")
 
@@ -17,7 +14,7 @@ CRANE = next(family for family in FAMILIES if family.name == "crane")
 @pytest.fixture(autouse=True)
 def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SKY_CACHE", str(tmp_path / "cache"))
-    golang.toolchain.cache_clear()
+    cache.toolchain.cache_clear()
 
 
 def fake_go(folder: Path, version: str) -> str:
@@ -47,20 +44,8 @@ def test_an_old_go_is_said(
 
 
 def test_versions_compare_by_number() -> None:
-    assert golang.numbers("go1.9") < golang.numbers("go1.26.0") < golang.numbers("go1.26.8 X:y")
-    assert golang.numbers("go1.27rc1") >= golang.numbers("1.26.0")
-
-
-def test_a_full_disk_is_said_with_what_is_needed() -> None:
-    with pytest.raises(checks.NotReady, match=r"has 0\.1 GB free and building needs \d+\.\d GB"):
-        checks.check_disk(FAMILIES, (Path("/"),), free=lambda _path: 100_000_000)
-
-
-def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-
-    with pytest.raises(checks.NotReady, match=r"cannot be written: .* SKY_CACHE"):
-        checks.check_writable(tmp_path / "file" / "below")
+    assert cache.numbers("go1.9") < cache.numbers("go1.26.0") < cache.numbers("go1.26.8 X:y")
+    assert cache.numbers("go1.27rc1") >= cache.numbers("1.26.0")
 
 
 def test_a_misspelt_tool_is_named_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,45 +56,18 @@ def test_a_misspelt_tool_is_named_with_the_nearest(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("line", "remedy"),
     [
-        ("dial tcp: lookup proxy: no such host", "look at the network"),
-        ("write x: no space left on device", "make room on the disk"),
+        ("dial tcp: lookup proxy: no such host", "check the network"),
+        ("write x: no space left on device", "free some disk space"),
         ("compile: signal: killed", "ran out of memory"),
-        ("verifying module: checksum mismatch", "do not go on before you know why"),
+        ("verifying module: checksum mismatch", "find out why before you go on"),
         ("main.go:1: syntax error", "look at tests/tools/crane/go.mod"),
     ],
 )
 def test_a_failed_build_shows_its_lines_its_family_and_a_remedy(line: str, remedy: str) -> None:
-    said = explain(schedule.BuildFailed(CRANE, GoFailed(("go", "build"), ["first", line])))
+    said = explain(build.BuildFailed(CRANE, ["first", line]))
 
     assert said.startswith(f"first\n{line}\ntools: crane could not be built: ")
     assert remedy in said
-
-
-def test_what_go_says_is_kept_and_what_it_reports_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program = tmp_path / "go"
-    program.write_text("#!/bin/sh\necho progress >&2; echo message >&2; echo out; exit 3\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-
-    with pytest.raises(GoFailed) as failed:
-        Runner().go("build", folder=tmp_path, on_line=lambda line: line == "progress")
-
-    assert failed.value.lines == ["message"]
-    assert failed.value.output == "out\n"
-
-
-def test_the_heartbeat_says_who_is_how_far() -> None:
-    now = 0.0
-    progress = Progress(3, out=io.StringIO(), clock=lambda: now)
-    progress.started("crane", ["crane"])
-    progress.doing("crane", "compiled 5 of up to 9 packages")
-    now = 12.0
-
-    assert progress.heartbeat() == (
-        "[0 of 3 done]   12 s  crane compiled 5 of up to 9 packages, 12 s"
-    )
 
 
 def test_missing_packages_are_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +88,7 @@ def test_packages_are_not_installed_by_others_than_root(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(packages, "is_there", lambda proof: proof != "nft")
-    monkeypatch.setattr(apt, "may_install", lambda: False)
+    monkeypatch.setattr(packages, "may_install", lambda: False)
 
     assert main(["packages", "--install"]) == 2
     assert "missing: nftables" in capsys.readouterr().err
@@ -139,7 +97,7 @@ def test_packages_are_not_installed_by_others_than_root(
 def test_services_are_forbidden_only_while_installing(tmp_path: Path) -> None:
     policy = tmp_path / "policy-rc.d"
 
-    with apt._no_services(policy):
+    with packages.no_services(policy):
         assert policy.read_text().endswith("exit 101\n")
         assert policy.stat().st_mode & 0o111
 
@@ -150,7 +108,7 @@ def test_somebody_elses_service_policy_stays(tmp_path: Path) -> None:
     policy = tmp_path / "policy-rc.d"
     policy.write_text("#!/bin/sh\nexit 0\n")
 
-    with apt._no_services(policy):
+    with packages.no_services(policy):
         assert policy.read_text() == "#!/bin/sh\nexit 0\n"
 
     assert policy.exists()
@@ -161,11 +119,11 @@ def test_families_can_be_chosen_by_what_they_provide(
 ) -> None:
     wanted: list[list[Family]] = []
 
-    def nothing_is_missing(families: list[Family], _: golang.Toolchain) -> list[Family]:
+    def nothing_is_missing(families: list[Family], _: cache.Toolchain) -> list[Family]:
         wanted.append(families)
         return []
 
-    monkeypatch.setattr(schedule, "missing", nothing_is_missing)
+    monkeypatch.setattr(build, "missing", nothing_is_missing)
 
     assert main(["build", "kubectl", "crds"]) == 0
 

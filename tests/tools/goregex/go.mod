@@ -1,0 +1,3 @@
+module tools/goregex
+
+go 1.26.0
