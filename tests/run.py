@@ -30,7 +30,7 @@ LAYERS: dict[str, list[str]] = {
     ],
     "release": ["tests/release", "tests/tools", "tests/test_run.py"],
     "azure": ["tests/azure"],
-    "gitops": ["tests/gitops", "tests/loop/image_controllers"],
+    "gitops": ["tests/gitops"],
     "loop": ["tests/loop"],
 }
 

@@ -20,8 +20,8 @@ To see how something behaves when a part fails:
   lose registry        the same, but it ends as if its machine was lost
   freeze openai        hangs without closing a connection, until `thaw openai`
 
-LOOP_WITHOUT=image-controllers,discord,openai leaves stand-ins out, so that another program takes
-their place: its address and credentials are in `status`.
+LOOP_WITHOUT=discord,openai leaves these out, so that other programs take their place: addresses
+and credentials are in `status`.
 """
 
 

@@ -11,7 +11,6 @@ from release.manifests import DEFAULT, IMAGE_REPOSITORY, with_excluded
 from release.spans import Span, expression
 from release.tags import LARGEST
 
-from tests.loop.image_controllers.goregex import compile_go
 from tests.tools import ToolMissing, tool
 
 ROOT = Path(__file__).parents[2]
@@ -44,11 +43,22 @@ def test_substitution_leaves_the_expression_as_it_is() -> None:
 
 
 def test_it_is_in_gos_language() -> None:
+    """The expression means the same to Go's regexp package, which Flux uses, as to the guard."""
     text = expression(SPANS)
     assert text is not None
+    numbers = (2, 3, 4, 16, 17, 18, 999, 1234, 1235, 4999, 5000, LARGEST)
+    tags = {number: f"main-{number}-0a1b2c3" for number in numbers}
 
-    compiled = compile_go(text, "the guard's entry")
+    done = subprocess.run(
+        [tool("goregex"), text],
+        input="\n".join([*tags.values(), "main-17-0a1b2c3-rc1", "x-main-17-0a1b2c3"]),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
 
-    assert compiled.search("main-18-0a1b2c3")
-    assert not compiled.search("main-4-0a1b2c3")
+    within = [
+        tag for number, tag in tags.items() if any(s.first <= number <= s.last for s in SPANS)
+    ]
+    assert done.stdout.split() == within
     assert max(map(int, re.findall(r"{(\d+)}", text))) < 1000

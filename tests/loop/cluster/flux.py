@@ -1,63 +1,67 @@
-"""Flux's source-controller and kustomize-controller as processes, and the stand-in for the rest."""
+"""Flux's five controllers as processes, with the arguments that production's FluxInstance gives."""
 
 from tests.loop.cluster import pki
 from tests.loop.supervisor import readiness, state
-from tests.loop.supervisor.process import Spec, python
+from tests.loop.supervisor.process import Spec
 from tests.tools import tool
 
-_ENVIRONMENT = {"RUNTIME_NAMESPACE": state.FLUX_NAMESPACE}
 _COMMON = (
     "--watch-all-namespaces=true",
     "--enable-leader-election=false",  # it is alone, and would wait for a dead one's lease
     "--metrics-addr=:0",
-    "--interval-jitter-percentage=0",  # tests count on the intervals
+    "--log-level=info",
     "--min-retry-delay=250ms",
     "--max-retry-delay=10s",
-    "--log-level=info",
 )
+_EVENTS = f"--events-addr=http://{state.NOTIFICATION_EVENTS}/"
+_JITTER = "--interval-jitter-percentage=0"  # tests count on the intervals
 
 
-def source_controller() -> Spec:
-    """Fetch Git and serve it as artifacts, to kustomize-controller on this host only."""
-    return Spec(
-        "source-controller",
-        (
-            tool("source-controller"),
-            *_COMMON,
-            f"--health-addr={state.SOURCE_HEALTH}",
+def controllers() -> list[Spec]:
+    """Return all of Flux."""
+    return [
+        _controller(
+            "source-controller",
+            _EVENTS,
+            _JITTER,
             f"--storage-path={state.STATE / 'source'}",
             f"--storage-addr={state.SOURCE_STORAGE}",
             f"--storage-adv-addr={state.SOURCE_STORAGE}",
         ),
-        readiness.http(state.SOURCE_HEALTH, "/readyz"),
-        needs=("crds", "objects"),
-        environment={**_ENVIRONMENT, "KUBECONFIG": str(pki.kubeconfig("source-controller"))},
-    )
-
-
-def kustomize_controller() -> Spec:
-    """Apply what source-controller fetched."""
-    return Spec(
-        "kustomize-controller",
-        (
-            tool("kustomize-controller"),
-            *_COMMON,
-            f"--health-addr={state.KUSTOMIZE_HEALTH}",
+        _controller(
+            "kustomize-controller",
+            _EVENTS,
+            _JITTER,
             "--requeue-dependency=1s",
             # As in clusters/production: a rollback does not wait out the failing version.
             "--feature-gates=CancelHealthCheckOnNewRevision=true",
         ),
-        readiness.http(state.KUSTOMIZE_HEALTH, "/readyz"),
-        needs=("crds", "objects"),
-        environment={**_ENVIRONMENT, "KUBECONFIG": str(pki.kubeconfig("kustomize-controller"))},
-    )
+        _controller(
+            "image-reflector-controller",
+            _EVENTS,
+            "--requeue-dependency=1s",
+            f"--storage-path={state.STATE / 'image-reflector'}",
+            needs=("registry",),
+        ),
+        _controller("image-automation-controller", _EVENTS, needs=("git",)),
+        _controller(
+            "notification-controller",
+            f"--events-addr={state.NOTIFICATION_EVENTS}",
+            f"--receiverAddr={state.NOTIFICATION_RECEIVER}",
+        ),
+    ]
 
 
-def image_controllers() -> Spec:
-    """Take the place of image-reflector-controller and image-automation-controller."""
+def _controller(name: str, *arguments: str, needs: tuple[str, ...] = ()) -> Spec:
+    """Describe the controller NAME, with rights and a health port of its own."""
+    health = state.FLUX_HEALTH[name]
     return Spec(
-        "image-controllers",
-        python("tests.loop.image_controllers", "--kubeconfig", pki.kubeconfig("image-controllers")),
-        readiness.started,
-        needs=("crds", "objects", "registry", "git"),
+        name,
+        (tool(name), *_COMMON, f"--health-addr={health}", *arguments),
+        readiness.http(health, "/readyz"),
+        needs=("crds", "objects", *needs),
+        environment={
+            "RUNTIME_NAMESPACE": state.FLUX_NAMESPACE,
+            "KUBECONFIG": str(pki.kubeconfig(name)),
+        },
     )

@@ -28,7 +28,7 @@ def write_configuration() -> None:
         f'[host."http://{state.REGISTRY}"]\n  capabilities = ["pull", "resolve"]\n'
     )
     (_CNI / "10-bridge.conflist").write_text(json.dumps(_bridge(), indent=1) + "\n")
-    # Pods reach everything by address. The host's resolvers may lie where no pod gets to.
+    # Pods ask the cluster's DNS. The host's own resolvers may be where no pod can reach them.
     (_CONFIG / "resolv.conf").write_text("options timeout:1 attempts:1\n")
     (_CONFIG / "containerd.toml").write_text(_containerd())
     (_CONFIG / "kubelet.json").write_text(json.dumps(_kubelet(), indent=1) + "\n")
@@ -159,6 +159,8 @@ def _kubelet() -> dict[str, object]:
         "oomScoreAdj": 0,  # lowering it is not always allowed, see containerd
         "podLogsDir": str(state.STATE / "pods"),
         "volumePluginDir": str(state.STATE / "volume-plugins"),
+        "clusterDNS": [state.DNS_SERVICE],
+        "clusterDomain": "cluster.local",
         "resolvConf": str(_CONFIG / "resolv.conf"),
         "registerNode": True,
         "configMapAndSecretChangeDetectionStrategy": "Watch",

@@ -9,7 +9,7 @@ from lightkube.codecs import from_dict
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.core_v1 import Node
 
-from tests.loop.cluster import git_server, kube, rights, secrets_store
+from tests.loop.cluster import dns, git_server, kube, rights, secrets_store
 from tests.loop.supervisor import state
 from tests.tools import share
 
@@ -52,7 +52,7 @@ async def create(api: AsyncClient) -> None:
     await apply(api, _namespace(state.FLUX_NAMESPACE))
     own = git_server.show("apps/discord-sky/namespace.yaml")
     await apply(api, yaml.safe_load(own) if own else _namespace(state.BOT_NAMESPACE))
-    items = [*rights.flux(), *secrets_store.objects(), _settings()]
+    items = [*rights.flux(), *rights.dns(), *dns.objects(), *secrets_store.objects(), _settings()]
     await asyncio.gather(*(apply(api, item) for item in items))
 
 

@@ -50,9 +50,8 @@ CLIENTS = {
     "kube-proxy": ("system:kube-proxy", ""),
     "kubelet": (f"system:node:{state.NODE}", "system:nodes"),
     "apiserver-kubelet-client": ("apiserver-kubelet-client", "system:masters"),
-    "source-controller": ("flux:source-controller", ""),
-    "kustomize-controller": ("flux:kustomize-controller", ""),
-    "image-controllers": ("flux:image-controllers", ""),
+    **{name: (f"flux:{name}", "") for name in state.FLUX_HEALTH},
+    "coredns": ("system:coredns", ""),
     "secrets-store-csi-driver": ("csi:secrets-store-driver", ""),
 }
 

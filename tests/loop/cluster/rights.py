@@ -2,31 +2,35 @@
 
 from typing import Any
 
+import yaml
+
+from tests.loop.supervisor import state
+from tests.tools import share
+
 READ = ("get", "list", "watch")
 WRITE = (*READ, "create", "update", "patch", "delete")
 
 
 def flux() -> list[dict[str, Any]]:
-    """Return the rights of Flux's controllers; kustomize-controller's are upstream's, all."""
-    toolkit = "toolkit.fluxcd.io"
-    source = [
-        rule(f"source.{toolkit}", "*", *WRITE),
-        rule("", "namespaces secrets configmaps serviceaccounts", *READ),
-        rule("", "events", "create", "patch"),
+    """Return the rights of Flux's controllers, upstream's own."""
+    manifest = (share("flux-rights") / "rbac.yaml").read_text()
+    role = next(
+        one
+        for one in yaml.safe_load_all(manifest)
+        if one["kind"] == "ClusterRole" and one["metadata"]["name"] == "crd-controller"
+    )
+    users = dict.fromkeys(state.FLUX_HEALTH, role["metadata"]["name"])
+    users["kustomize-controller"] = "cluster-admin"
+    return [role, *(binding(f"flux:{name}", right) for name, right in users.items())]
+
+
+def dns() -> list[dict[str, Any]]:
+    """Return the rights of CoreDNS: upstream's."""
+    rules = [
+        rule("", "endpoints services pods namespaces", "list", "watch"),
+        rule("discovery.k8s.io", "endpointslices", "list", "watch"),
     ]
-    image = [
-        rule(f"image.{toolkit}", "*", *READ, "update", "patch"),
-        rule(f"source.{toolkit}", "gitrepositories", *READ),
-        rule("", "secrets", "get"),
-        rule("", "events", "create", "patch"),
-    ]
-    return [
-        role("flux:source-controller", source),
-        role("flux:image-controllers", image),
-        binding("flux:source-controller", "flux:source-controller"),
-        binding("flux:image-controllers", "flux:image-controllers"),
-        binding("flux:kustomize-controller", "cluster-admin"),
-    ]
+    return [role("system:coredns", rules), binding("system:coredns", "system:coredns")]
 
 
 def csi_driver() -> list[dict[str, Any]]:

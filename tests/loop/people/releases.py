@@ -122,7 +122,7 @@ class Releases:
         """Wait for a commit of the automation's, newer than AFTER, that deploys TAG; return it."""
         await self.seen.until(
             f"the automation has committed {tag}",
-            "image-controllers",
+            "image-automation-controller",
             lambda now: now.pushed not in {"", after} and Said.by(now.pushed).deployed.tag == tag,
         )
         return self.seen.now.pushed
@@ -176,7 +176,7 @@ class Releases:
             quiet = not await self.guard.run()
             if quiet and head == await asyncio.to_thread(self.clone.head):
                 return said
-        raise NotSeen(f"quiet after {_ROUNDS} runs of the guard", "image-controllers", 0)
+        raise NotSeen(f"quiet after {_ROUNDS} runs of the guard", "image-automation-controller", 0)
 
 
 async def _selected(api: AsyncClient) -> bool:

@@ -60,7 +60,7 @@ class Demo:
         self._say_image(image, expect_build=builds)
         await self._seen.until(
             f"the image policy's latest tag is {image.tag}",
-            "image-controllers",
+            "image-reflector-controller",
             lambda now: now.tag == image.tag,
         )
         line.add("policy", f"latest image is {image.tag}")
@@ -93,13 +93,13 @@ class Demo:
         """Wait for the automation's commit after LAST, which deploys IMAGE, and return it."""
         await self._seen.until(
             f"a commit of the automation that sets the tag {image.tag}",
-            "image-controllers",
+            "image-automation-controller",
             lambda now: now.pushed != last,
         )
         commit = self._seen.now.pushed
         where = "apps/discord-sky/kustomization.yaml"
         if f"newTag: {image.tag} " not in await asyncio.to_thread(self._clone.text, where):
-            raise NotSeen(f"newTag: {image.tag} in {where}", "image-controllers", 0)
+            raise NotSeen(f"newTag: {image.tag} in {where}", "image-automation-controller", 0)
         self._timeline.add("git", f"the automation committed {commit[:7]}: tag and digest")
         return commit
 

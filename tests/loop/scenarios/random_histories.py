@@ -130,7 +130,8 @@ class History:
 
     async def restart(self) -> None:
         """Restart the image controllers."""
-        await asyncio.to_thread(control.restart, "image-controllers")
+        for name in ("image-reflector-controller", "image-automation-controller"):
+            await asyncio.to_thread(control.restart, name)
         self._tell("the image controllers restart")
 
     async def guard(self) -> None:
@@ -182,7 +183,8 @@ async def live(releases: Releases, seed: int, steps: int = STEPS) -> History:
     except (AssertionError, NotSeen, GitFailed, ReleaseFailed, TimeoutError) as error:
         told = "\n  ".join(["", *history.told])
         what = f"what people asked for (LOOP_SEED={seed}): {error}{told}"
-        raise HistoryFailed(what, getattr(error, "part", "image-controllers"), 0) from error
+        part = getattr(error, "part", "image-automation-controller")
+        raise HistoryFailed(what, part, 0) from error
     return history
 
 

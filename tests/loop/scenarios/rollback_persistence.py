@@ -12,7 +12,13 @@ from tests.loop.people.releases import Releases, Said
 from tests.loop.supervisor import control
 
 FORCED_RUNS = 3
-RESTARTED = ("source-controller", "kustomize-controller", "image-controllers")
+RESTARTED = (
+    "source-controller",
+    "kustomize-controller",
+    "image-reflector-controller",
+    "image-automation-controller",
+    "notification-controller",
+)
 
 
 class CameBack(NotSeen):
@@ -41,15 +47,15 @@ async def stays_out(releases: Releases, tag: str, seconds: float) -> None:
 
     try:
         await releases.seen.until(
-            f"{tag} comes back", "image-controllers", lambda _: back(), seconds
+            f"{tag} comes back", "image-automation-controller", lambda _: back(), seconds
         )
     except NotSeen:
         return
-    raise CameBack(f"{tag} stays out", "image-controllers", seconds)
+    raise CameBack(f"{tag} stays out", "image-automation-controller", seconds)
 
 
 async def disturb(releases: Releases) -> None:
-    """Force the automation to run three times, and restart each controller and the stand-in."""
+    """Force the automation to run three times, and restart each controller."""
     for _ in range(FORCED_RUNS):
         await nudge.scan(releases.api)
         await nudge.automate(releases.api)
@@ -89,7 +95,8 @@ async def _still(releases: Releases, before: Deployed) -> None:
     """Raise CameBack unless everything agrees on BEFORE."""
     said = await releases.agree()
     if said.deployed != before:
-        raise CameBack(f"{before.tag} stays, not {said.deployed.tag}", "image-controllers", 0)
+        what = f"{before.tag} stays, not {said.deployed.tag}"
+        raise CameBack(what, "image-automation-controller", 0)
 
 
 async def _watch(releases: Releases, bad: Deployed, early: str, seconds: float) -> float:

@@ -9,6 +9,7 @@ from lightkube import AsyncClient
 
 from tests.loop.cluster import (
     control_plane,
+    dns,
     flux,
     git_server,
     kube,
@@ -44,18 +45,18 @@ class Step:
 
 def prepare() -> None:
     """Make folders, certificates, configuration, cgroups and the bridge, in well under a second."""
-    for name in ("home", "tmp", "source"):
+    for name in ("home", "tmp", "source", "image-reflector"):
         (state.STATE / name).mkdir()
     pki.create()
     stand_ins.write_credentials()
-    for part in (node, secrets_store, registry, git_server):
+    for part in (node, dns, secrets_store, registry, git_server):
         part.write_configuration()
     cgroups.create()
     network.create()
 
 
 def specs(left_out: frozenset[str]) -> list[Spec]:
-    """Every process, but for the stand-ins that are left out."""
+    """Every process, but for those that are left out."""
     table = [
         control_plane.etcd(),
         control_plane.kube_apiserver(),
@@ -66,9 +67,8 @@ def specs(left_out: frozenset[str]) -> list[Spec]:
         node.kube_proxy(),
         registry.spec(),
         git_server.spec(),
-        flux.source_controller(),
-        flux.kustomize_controller(),
-        flux.image_controllers(),
+        dns.coredns(),
+        *flux.controllers(),
         stand_ins.discord(),
         stand_ins.openai(),
         stand_ins.vault(),

@@ -73,8 +73,19 @@ KUBELET_PORT = 10250  # on the bridge's address; the API server asks the node fo
 KUBELET_HEALTH_PORT = 12248
 KUBE_PROXY_HEALTH_PORT = 12256
 KUBE_PROXY_METRICS_PORT = 12249
-SOURCE_HEALTH = "127.0.0.1:12440"
-KUSTOMIZE_HEALTH = "127.0.0.1:12441"
+FLUX_HEALTH = {
+    "source-controller": "127.0.0.1:12440",
+    "kustomize-controller": "127.0.0.1:12441",
+    "image-reflector-controller": "127.0.0.1:12442",
+    "image-automation-controller": "127.0.0.1:12443",
+    "notification-controller": "127.0.0.1:12444",
+}
+NOTIFICATION_EVENTS = "127.0.0.1:12490"
+NOTIFICATION_RECEIVER = "127.0.0.1:12492"
+# CoreDNS as the host serves it; pods ask at the address of the Service, as everywhere.
+DNS_SERVICE = "10.0.0.10"
+DNS_PORT = 12053
+DNS_HEALTH = "127.0.0.1:12081"
 CSI_METRICS = "127.0.0.1:12095"
 # The provider listens at every address with these two; they have no setting for that.
 PROVIDER_HEALTH_PORT = 12989
@@ -87,7 +98,9 @@ BOT_NAMESPACE = "discord-sky"
 
 # What can be left out, by LOOP_WITHOUT, so that another program takes its place.
 REPLACEABLE = (
-    "image-controllers",
+    "image-reflector-controller",
+    "image-automation-controller",
+    "notification-controller",
     "discord",
     "openai",
     "vault",

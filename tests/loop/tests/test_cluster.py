@@ -43,7 +43,9 @@ def kubectl_image(loop: state.Loop, tmp_path: Path) -> str:
     return name
 
 
-def _pod(name: str, namespace: str, image: str, *arguments: str) -> Any:
+def _pod(name: str, namespace: str, image: str, *arguments: str, **environment: str) -> Any:
+    variables = [{"name": key, "value": value} for key, value in environment.items()]
+    main = {"name": "main", "image": image, "args": list(arguments), "env": variables}
     return from_dict(
         {
             "apiVersion": "v1",
@@ -51,7 +53,7 @@ def _pod(name: str, namespace: str, image: str, *arguments: str) -> Any:
             "metadata": {"name": name, "namespace": namespace},
             "spec": {
                 "restartPolicy": "Never",
-                "containers": [{"name": "main", "image": image, "args": list(arguments)}],
+                "containers": [main],
             },
         }
     )
@@ -82,6 +84,27 @@ async def test_a_pod_pulls_from_the_registry_and_reaches_the_api_by_its_service_
     said = await _log(api, "asks", namespace)
     assert pod.status.phase == "Succeeded", said
     assert f"https://{state.KUBERNETES_SERVICE}:443/" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome"),
+    [
+        ("kubernetes.default.svc", ("Succeeded", "https://kubernetes.default.svc:443/")),
+        ("login.microsoftonline.com", ("Failed", "no such host")),
+    ],
+)
+async def test_a_pod_resolves_services_by_name_and_nothing_beyond_the_machine(
+    api: AsyncClient, namespace: str, kubectl_image: str, name: str, outcome: tuple[str, str]
+) -> None:
+    question = ("auth", "whoami", "-o", "name", "-v=6")
+    asks = _pod("asks", namespace, kubectl_image, *question, KUBERNETES_SERVICE_HOST=name)
+    await api.create(asks)
+
+    pod = await kube.until(api, Pod, "asks", _ended, namespace)
+
+    said = await _log(api, "asks", namespace)
+    assert pod.status.phase == outcome[0], said
+    assert outcome[1] in said
 
 
 async def test_a_push_to_git_is_fetched_by_flux(api: AsyncClient, tmp_path: Path) -> None:

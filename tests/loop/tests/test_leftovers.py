@@ -182,14 +182,15 @@ def test_down_in_the_middle_of_up_ends_both() -> None:
 
 @pytest.mark.usefixtures("no_loop")
 def test_what_is_left_out_is_not_started_and_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LOOP_WITHOUT", "discord,openai,image-controllers")
+    monkeypatch.setenv("LOOP_WITHOUT", "discord,openai,image-automation-controller")
     _up()
 
     said = command("status")
 
     assert said.returncode == 0
-    assert "left out: discord, image-controllers, openai" in said.stdout
-    assert not {"discord", "openai", "image-controllers"} & set(state.load().processes)
+    assert "left out: discord, image-automation-controller, openai" in said.stdout
+    left_out = {"discord", "openai", "image-automation-controller"}
+    assert not left_out & set(state.load().processes)
 
 
 @pytest.mark.usefixtures("no_loop")

@@ -46,7 +46,7 @@ async def test_a_reverted_bump_stays_reverted_and_the_next_merge_deploys(
 async def test_without_the_guard_the_tag_is_written_again_and_the_guard_mends_it(
     releases: Releases, wakes: str
 ) -> None:
-    """The stand-in is no kinder than Flux; and where the automation wins the race, it loses it."""
+    """Flux itself does it; and where the automation wins the race, it loses it."""
     before = (await releases.said()).deployed
     bad = await releases.deploy()
     bump = await releases.bumped(bad.tag)
@@ -55,7 +55,7 @@ async def test_without_the_guard_the_tag_is_written_again_and_the_guard_mends_it
     assert reverted.deployed == before
 
     if wakes == "a restart":
-        await asyncio.to_thread(control.restart, "image-controllers")
+        await asyncio.to_thread(control.restart, "image-automation-controller")
     else:
         await nudge.automate(releases.api)
     said = Said.by(await releases.bumped(bad.tag, after=bump))

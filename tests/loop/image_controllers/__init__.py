@@ -1,1 +1,0 @@
-"""Stands in for Flux's image-reflector- and image-automation-controller. README.md has the why."""
