@@ -10,41 +10,36 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from bot import health
-from bot.answering import Kit
-from bot.commands import screens
-from bot.commands.presses import Presses
-from bot.conversation.downloads import Downloads
-from bot.conversation.files import Reader
-from bot.conversation.recall import Recall
-from bot.credentials import mounted
-from bot.credentials.access import Access
-from bot.desk import Desk
-from bot.discord import gateway
+from bot.admission.control import AdmissionControl
+from bot.answers.dispatcher import Dispatcher
+from bot.answers.pipeline import Services
+from bot.context.attachments import AttachmentReader, Downloads
+from bot.context.cache import MessageCache
+from bot.credentials import mounted_files
+from bot.credentials.store import CredentialStore
+from bot.discord import client as gateway
+from bot.discord import texts
+from bot.discord.backfill import Backfill
 from bot.discord.backoff import ReconnectBackoff
-from bot.discord.catchup import CatchUp
-from bot.discord.channels import Channels
-from bot.discord.connection import Connection
-from bot.discord.interactions import House, Interactions
-from bot.discord.lines import Line, Lines
-from bot.discord.pulse import Pulse
-from bot.discord.turnstile import Turnstile
-from bot.lease.floor import Floor, shelf_of
-from bot.lease.handover import Handover
-from bot.limits.allowance import Allowance
-from bot.lists import Lists
-from bot.llm.model import OpenAIModel
-from bot.metrics import Metrics
-from bot.observability import tasks
-from bot.personas import files as persona_files
-from bot.reply.pace import Gate, Pace
-from bot.safety.guard import Guard
-from bot.safety.moderation import Moderation
+from bot.discord.buttons import ButtonHandler
+from bot.discord.commands import CommandContext, CommandHandler
+from bot.discord.rest import RestClient
+from bot.discord.session import Connection, HeartbeatMonitor
+from bot.discord.shards import IdentifyLimiter, ShardManager, ShardSession
+from bot.leadership.coordinator import Coordinator, lease_store
+from bot.leadership.handover import Handover
+from bot.llm.openai_client import OpenAIModel
+from bot.moderation.moderation_pipeline import Moderation, ModerationPipeline
+from bot.observability import health, tasks
+from bot.observability.metrics import Metrics
+from bot.personas import loader as persona_files
+from bot.reply.rates import EditRate, RateLimiter
+from bot.triggers.access_policy import AccessPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-    from bot.lease.memory import Keepsake
+    from bot.leadership.state import HandoverState
     from bot.settings.loading import Loaded
 
 log = logging.getLogger(__name__)
@@ -60,7 +55,7 @@ class App:
         self.metrics = metrics = Metrics()
         metrics.build.labels(settings.revision).set(1)
         metrics.unknown_settings.set(len(loaded.unknown))
-        self.cast, refused = persona_files.of(loaded)
+        self.personas, refused = persona_files.of(loaded)
         metrics.persona_problems.set(len(refused))
         self._began, self._mistakes, self._unknown = (
             int(time.time()),
@@ -69,94 +64,102 @@ class App:
         )
         for sentence in refused:
             log.warning("persona refused", extra={"problem": sentence})
-        self.access = access = Access(settings, environ, metrics)
+        self.access = access = CredentialStore(settings, environ, metrics)
         self.model = OpenAIModel(settings.openai, access.key, metrics)
-        recall = Recall()
-        gate = Gate()
-        self.floor = floor = Floor(shelf_of(settings, environ), settings, metrics)
-        pulses: list[Pulse] = []
+        cache = MessageCache()
+        rate_limiter = RateLimiter()
+        self.coordinator = coordinator = Coordinator(
+            lease_store(settings, environ), settings, metrics
+        )
+        heartbeats: list[HeartbeatMonitor] = []
 
-        def make(shard: int) -> Line:
+        def make(shard: int) -> ShardSession:
             """Make one shard's session, and what it needs."""
-            pulse = Pulse(metrics, siblings=pulses)
+            heartbeat = HeartbeatMonitor(metrics, siblings=heartbeats)
             backoff = ReconnectBackoff()
-            catchup = CatchUp(self.desk, gate, metrics, settings.work.catch_up_seconds)
-            return Line(
-                pulse,
+            backfill = Backfill(
+                self.dispatcher, rate_limiter, metrics, settings.work.catch_up_seconds
+            )
+            return ShardSession(
+                heartbeat,
                 Connection(
-                    lambda: gateway.Gateway(
-                        self.desk,
-                        recall,
-                        pulse,
-                        catchup,
-                        presses=presses,
+                    lambda: gateway.GatewayClient(
+                        self.dispatcher,
+                        cache,
+                        heartbeat,
+                        backfill,
+                        button_handler=button_handler,
                         interactions=interactions,
                         shard=(shard, settings.discord.shards),
-                        turnstile=turnstile,
+                        identify_limiter=identify_limiter,
                         backoff=backoff,
                         metrics=metrics,
                     ),
                     access.token,
-                    pulse,
+                    heartbeat,
                     backoff,
                     settings.http.heartbeat_seconds,
                 ),
-                catchup,
+                backfill,
             )
 
-        turnstile = Turnstile(settings.discord.shards)
-        self.lines = lines = Lines(settings.discord.shards, make, floor.speaking, metrics)
+        identify_limiter = IdentifyLimiter(settings.discord.shards)
+        self.shards = shards = ShardManager(
+            settings.discord.shards, make, coordinator.is_leader, metrics
+        )
 
-        def client(guild_id: int | None) -> gateway.Gateway | None:
-            return lines.client(None if guild_id is None else floor.shard_of(guild_id))
+        def client(guild_id: int | None) -> gateway.GatewayClient | None:
+            return shards.client(None if guild_id is None else coordinator.shard_of(guild_id))
 
-        channels = Channels(client, metrics, gate, lines.logged_in)
-        pace = Pace(settings.reply.edit_seconds)
-        self.allowance = allowance = Allowance(settings, metrics)
+        channels = RestClient(client, metrics, rate_limiter, shards.logged_in)
+        edit_rate = EditRate(settings.reply.edit_seconds)
+        self.admission = admission = AdmissionControl(settings, metrics)
         self.downloads = Downloads()
-        reader = Reader(self.downloads, settings.files)
-        kit = Kit(
+        reader = AttachmentReader(self.downloads, settings.files)
+        services = Services(
             settings,
-            recall,
+            cache,
             channels,
             self.model,
             channels,
-            pace,
+            edit_rate,
             metrics,
-            allowance,
+            admission,
             reader,
-            Guard(settings.safety, Moderation(self.model, settings.safety, metrics), metrics),
-            self.cast,
+            ModerationPipeline(
+                settings.safety, Moderation(self.model, settings.safety, metrics), metrics
+            ),
+            self.personas,
         )
-        self.desk = Desk(kit, self.floor)
-        presses = Presses(self.desk, channels, metrics)
-        keepsakes: list[Keepsake] = [self.desk.taken, lines, allowance.purse]
-        self.handover = Handover(self.desk, lines, keepsakes, self._able, metrics)
-        interactions = Interactions(
-            House(
+        self.dispatcher = Dispatcher(services, self.coordinator)
+        button_handler = ButtonHandler(self.dispatcher, channels, metrics)
+        handover_states: list[HandoverState] = [self.dispatcher.taken, shards, admission.ledger]
+        self.handover = Handover(self.dispatcher, shards, handover_states, self._can_lead, metrics)
+        interactions = CommandHandler(
+            CommandContext(
                 settings,
-                Lists(settings.access),
-                self.cast,
+                AccessPolicy(settings.access),
+                self.personas,
                 metrics,
-                speaks=self.desk.takes,
+                speaks=self.dispatcher.takes,
                 status=self._status,
-                refusal=self.desk.refusal,
+                refusal=self.dispatcher.refusal,
             )
         )
         self.stopping = asyncio.Event()
 
     def _status(self) -> str:
-        return screens.status_text(
+        return texts.status_text(
             {
                 "version": self.settings.revision,
                 "running since": f"<t:{self._began}:R>",
                 "model": f"{self.settings.openai.model} at {self.settings.openai.base_url}",
                 "ready": self.not_ready() or "yes",
-                "round trip to Discord": f"{self.lines.latency() * 1000:.0f} ms",
-                "answers under way": str(self.desk.under_way),
-                "spent today": f"{self.allowance.purse.spent('day'):.2f}",
-                "spent this month": f"{self.allowance.purse.spent('month'):.2f}",
-                "personas": f"{len(list(self.cast))}, mistakes in them: {self._mistakes}",
+                "round trip to Discord": f"{self.shards.latency() * 1000:.0f} ms",
+                "answers under way": str(self.dispatcher.under_way),
+                "spent today": f"{self.admission.ledger.spent('day'):.2f}",
+                "spent this month": f"{self.admission.ledger.spent('month'):.2f}",
+                "personas": f"{len(list(self.personas))}, mistakes in them: {self._mistakes}",
                 "unknown settings": str(self._unknown),
             }
         )
@@ -167,18 +170,18 @@ class App:
             return "stopping"
         if not self.access.key.usable:
             return "there is no usable key for the language model"
-        closed = self.lines.not_ready(self.settings.http.heartbeat_seconds)
+        closed = self.shards.not_ready(self.settings.http.heartbeat_seconds)
         if closed is None and not self.model.loaded:
             return "the language model's client is being loaded"
-        return closed or self.floor.not_ready()
+        return closed or self.coordinator.not_ready()
 
-    def _able(self, shard: int) -> bool:
+    def _can_lead(self, shard: int) -> bool:
         """Whether Discord can be heard and spoken to; who cannot leaves speaking to others."""
-        if not self.floor.may_take(shard):
+        if not self.coordinator.may_take(shard):
             return False
         if self.settings.discord.shards > 1:
             return self.access.token.usable  # the session begins with the Lease
-        return self.lines.not_ready(self.settings.http.heartbeat_seconds) is None
+        return self.shards.not_ready(self.settings.http.heartbeat_seconds) is None
 
     async def run(self) -> None:
         """Run until `stopping` is set, then finish what was taken. Raises BadSettings."""
@@ -191,24 +194,24 @@ class App:
                     for name, work in self._background()
                 ]
                 # Not kept running: a failure ends the process, and with it what they hold.
-                running.append(group.start(self.lines.run(), "sessions"))
-                running.append(group.start(self.floor.run(self.handover), "leadership"))
+                running.append(group.start(self.shards.run(), "sessions"))
+                running.append(group.start(self.coordinator.run(self.handover), "leadership"))
                 await self.stopping.wait()
                 drain = self.settings.work.drain_seconds
-                leaving = group.start(self.floor.leave(drain), "release_leases")
-                await self.desk.drain()
+                leaving = group.start(self.coordinator.leave(drain), "release_leases")
+                await self.dispatcher.drain()
                 await leaving
                 for task in running:
                     task.cancel()
             await self.model.close()
             await self.downloads.close()
             await self.access.close()
-            await self.floor.close()
+            await self.coordinator.close()
         log.info("stopped")
 
     def _background(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
         """Name the loops that go on after a failure."""
-        yield "mounted_files", lambda: mounted.watch(self.access.files)
+        yield "mounted_files", lambda: mounted_files.watch(self.access.files)
         for keeper in self.access.keepers:
             yield "vault_poller", keeper.run
         yield "load_model_client", self._warm
@@ -222,7 +225,7 @@ class App:
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_WARM_AFTER):
-                await self.lines.ever_open()
+                await self.shards.ever_open()
         try:
             await self.model.warm()
         finally:

@@ -1,1 +1,1 @@
-"""The two secrets, from files, Key Vault or the environment; other rooms get the value in use."""
+"""The Discord token and the provider's key: from files, Key Vault or the environment."""

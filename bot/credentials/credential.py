@@ -1,4 +1,10 @@
-"""A credential: its value now, where that came from, and what its service said of it.
+"""The value of a credential that is in use, and what is known of it.
+
+What credentials look like: enough to see one in the place of another, and to name one safely.
+
+What the operator sees of one credential: never its value, only that value's digest.
+
+A credential: its value now, where that came from, and what its service said of it.
 
 It is read from a mounted file; Key Vault is asked when there is no value or its service refused it;
 last comes an environment variable, for a laptop. White space around a value is dropped: a trailing
@@ -12,25 +18,112 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
+import re
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
-from bot.credentials.forms import digest, no_form
-from bot.credentials.gauges import CredentialGauges
-from bot.credentials.held import Held
-from bot.errors import CredentialMissing
+from bot.domain.errors import CredentialMissing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bot.credentials.held import Source
     from bot.credentials.keyvault import Version
-    from bot.metrics import Metrics
+    from bot.observability.metrics import Metrics
 
 log = logging.getLogger(__name__)
+
+
+Source = Literal["file", "keyvault", "environment"]
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialValue:
+    """A value, where it came from, and what Key Vault says of it, as far as that is known."""
+
+    value: str = field(repr=False)
+    source: Source
+    version: Version | None = None
+    taken: float = field(default_factory=time.time)
+
+
+_DISCORD = re.compile(r"[\w-]{20,}\.[\w-]{5,}\.[\w-]{20,}", re.ASCII)
+_VISIBLE = re.compile(r"[!-~]+")  # what may stand in an HTTP header, without white space
+
+
+def digest(value: str) -> str:
+    """Eight hex digits of the SHA-256: tells two values apart, too little to guess one."""
+    return hashlib.sha256(value.encode()).hexdigest()[:8]
+
+
+def no_form(value: str) -> str | None:
+    """What no credential has: white space inside, or characters that HTTP cannot carry."""
+    if not _VISIBLE.fullmatch(value):
+        return "it has white space, or other characters that no credential has, inside"
+    return None
+
+
+def not_discord(value: str) -> str | None:
+    """Why `value` cannot be a Discord bot's token; None if it may be one."""
+    if value.startswith("sk-"):
+        return "it is a key for OpenAI, not a token for Discord"
+    return no_form(value)
+
+
+def not_openai(value: str) -> str | None:
+    """Why `value` cannot be a model provider's key; None if it may be one."""
+    if _DISCORD.fullmatch(value):
+        return "it is a token for Discord, not a key for OpenAI"
+    return no_form(value)
+
+
+class CredentialGauges:
+    """The series of one credential."""
+
+    def __init__(self, name: str, metrics: Metrics, usable: Callable[[], bool]) -> None:
+        self._name = name
+        self._metrics = metrics
+        self._labels: tuple[str, ...] | None = None
+        metrics.credential.labels(name).set(0)
+        metrics.credential_usable.labels(name).set_function(lambda: float(usable()))
+
+    def taken(self, held: CredentialValue) -> None:
+        """Show a value that was taken now."""
+        began = time.monotonic()
+        metrics = self._metrics
+        metrics.credential.labels(self._name).set(1)
+        metrics.credential_changes.labels(self._name).inc()
+        metrics.credential_age.labels(self._name).set_function(lambda: time.monotonic() - began)
+        self.show(held)
+
+    def show(self, held: CredentialValue) -> None:
+        """Show where the value came from, and when it expires."""
+        info, expiry = self._metrics.credential_info, self._metrics.credential_expiry
+        if self._labels is not None:
+            info.remove(*self._labels)
+        version = held.version.id if held.version else ""
+        self._labels = (self._name, held.source, digest(held.value), version)
+        info.labels(*self._labels).set(1)
+        expires = held.version.expires if held.version else None
+        if expires is None:
+            expiry.labels(self._name)
+            expiry.remove(self._name)
+        else:
+            at = expires
+            expiry.labels(self._name).set_function(lambda: at - time.time())
+
+    def refused(self) -> None:
+        """Count a refusal by the service."""
+        self._metrics.credential_refused.labels(self._name).inc()
+        self._metrics.credential_refusal.labels(self._name).set_to_current_time()
+
+    def rejected(self) -> None:
+        """Count a value that was not even tried."""
+        self._metrics.credential_rejected.labels(self._name).inc()
+
 
 _FILE_LAG = 600.0  # seconds: a file that names a value refused so recently is behind the times
 _VAULT_AGAIN = 30.0  # seconds: a new key may be refused until its provider knows it everywhere
@@ -65,8 +158,8 @@ class Credential:
         self._wrong = wrong
         self._clock = clock
         self._gauges = CredentialGauges(name, metrics, lambda: self.usable)
-        self._held: Held | None = None
-        self._worked: Held | None = None
+        self._held: CredentialValue | None = None
+        self._worked: CredentialValue | None = None
         self._refused: dict[str, _Refusal] = {}
         self._in_file: str | None = None
         self._not_taken = ""  # why what was found last is none
@@ -86,7 +179,7 @@ class Credential:
         return self._held.value
 
     @property
-    def held(self) -> Held | None:
+    def held(self) -> CredentialValue | None:
         """The value now, with all that is known of it."""
         return self._held
 
@@ -171,7 +264,7 @@ class Credential:
         if refusal and self.usable and self._clock() - refusal.at < _FILE_LAG:
             log.info("the file is behind: its value was refused", extra=self._what())
             return
-        self._take(Held(value, "file"))
+        self._take(CredentialValue(value, "file"))
 
     def offer(self, value: str, version: Version) -> bool:
         """Take what Key Vault holds if that helps; says whether it was taken."""
@@ -185,7 +278,7 @@ class Credential:
             if self._clock() - refusal.at < _VAULT_AGAIN:
                 return False
             del self._refused[digest(value)]
-        self._take(Held(value, "keyvault", version))
+        self._take(CredentialValue(value, "keyvault", version))
         return True
 
     def fall_back(self) -> None:
@@ -193,7 +286,7 @@ class Credential:
         if self.usable or not self._environment or digest(self._environment) in self._refused:
             return
         if not self._is_wrong(self._environment, "environment"):
-            self._take(Held(self._environment, "environment"))
+            self._take(CredentialValue(self._environment, "environment"))
 
     def describe(self, version: Version) -> None:
         """Note what Key Vault says of its newest version, if that is the one in use.
@@ -230,7 +323,7 @@ class Credential:
             self._gauges.rejected()
         return bool(problem)
 
-    def _take(self, held: Held) -> None:
+    def _take(self, held: CredentialValue) -> None:
         self._held = held
         self._gauges.taken(held)
         log.info("credential read", extra=self._what())
@@ -239,7 +332,7 @@ class Credential:
     def _tell(self) -> None:
         self._news.set()
 
-    def _what(self, held: Held | None = None) -> dict[str, str]:
+    def _what(self, held: CredentialValue | None = None) -> dict[str, str]:
         """Name and digest for the log: enough to tell two values apart, too little to guess one."""
         held = held or self._held
         if held is None:

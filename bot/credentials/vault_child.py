@@ -14,18 +14,21 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from bot import log
-from bot.credentials import azure_vault
+from bot.credentials import keyvault
 from bot.credentials.keyvault import VaultTrouble
+from bot.observability import log as json_lines
 from bot.observability import tasks
+
+log = logging.getLogger(__name__)
+
 
 _log = logging.getLogger(__name__)
 
 
 async def serve(url: str) -> None:
     """Answer until there are no more questions."""
-    azure_vault.load()
-    vault = azure_vault.AzureVault(url, os.environ)
+    keyvault.load()
+    vault = keyvault.AzureVault(url, os.environ)
     questions = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(questions), sys.stdin
@@ -38,7 +41,7 @@ async def serve(url: str) -> None:
         await vault.close()
 
 
-async def _answer(vault: azure_vault.AzureVault, number: int, operation: str, name: str) -> None:
+async def _answer(vault: keyvault.AzureVault, number: int, operation: str, name: str) -> None:
     answer: dict[str, Any] = {"number": number}
     try:
         if operation == "read":
@@ -56,7 +59,7 @@ async def _answer(vault: azure_vault.AzureVault, number: int, operation: str, na
 
 def main(url: str) -> int:
     """Serve; returns the exit code. What is worth a line goes to the bot's own log."""
-    log.configure("warning", sys.stderr)
+    json_lines.configure("warning", sys.stderr)
     try:
         asyncio.run(serve(url))
     except Exception:  # noqa: BLE001  # the last edge

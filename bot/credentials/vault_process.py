@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Mapping
 
+
 _COMMAND = (sys.executable, "-m", "bot.credentials.vault_child")
 _LINGERS = 15.0  # seconds after the last answer: five of the longest pauses between questions
 _SECONDS = 30.0  # for an answer: AzureVault's own ten, and the start where CPU is scarce

@@ -1,1 +1,1 @@
-"""Discord's events in, its REST API out: only here are its library's objects touched."""
+"""Discord's gateway, REST API, commands and buttons; the only package that uses discord.py."""

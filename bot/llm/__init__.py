@@ -1,1 +1,1 @@
-"""Turns in, text out: here, and nowhere else, the model's provider is asked for answers."""
+"""The client of the language model's provider: requests, streams, retries, tools."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from bot.errors import ModelPaused
+from bot.domain.errors import ModelPaused
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from bot.errors import (
+from bot.domain.errors import (
     BadPicture,
     CutShort,
     Filtered,
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     import openai
 
-    from bot.usage import Usage
+    from bot.domain.model_request import Usage
+
 
 _BY_CODE: dict[str, type[SkyError]] = {
     "insufficient_quota": QuotaSpent,

@@ -1,1 +1,1 @@
-"""What can be seen of the bot from outside: tasks that fail are logged and counted."""
+"""Structured logs, Prometheus metrics, and the HTTP port for probes and metrics."""

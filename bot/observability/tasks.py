@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bot.errors_root import SkyError
+from bot.domain.errors import SkyError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine

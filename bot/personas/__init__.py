@@ -1,1 +1,1 @@
-"""Who the bot is, and where; it reads the personas' files and touches nothing else."""
+"""Personas: read from files, looked up by name and by location."""

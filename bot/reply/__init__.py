@@ -1,1 +1,1 @@
-"""An answer in messages while it is being written; it knows Discord only as an outbox."""
+"""An answer as Discord messages while it is being written; independent of Discord's library."""

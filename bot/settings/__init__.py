@@ -1,1 +1,1 @@
-"""What can be set, read with every mistake told at once; it touches no other room's values."""
+"""Typed settings from a TOML or YAML file and the environment, validated at once."""

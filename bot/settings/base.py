@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from bot.well_formed import well_formed
+from bot.domain.text import sanitize
 
 
 class Section(BaseModel):
@@ -21,7 +21,7 @@ def _address(*schemes: str) -> AfterValidator:
 
     def check(value: str) -> str:
         parts = urlsplit(value)
-        odd = well_formed(value) != value  # a byte that is no text, out of the environment
+        odd = sanitize(value) != value  # a byte that is no text, out of the environment
         if parts.scheme not in schemes or not parts.hostname or odd:
             raise ValueError(f"must be an address that begins with {schemes[-1]}://")
         return value.rstrip("/")

@@ -1,10 +1,14 @@
-"""Read the settings from a file and the environment, and say everything that is wrong at once."""
+"""A TOML file that a person wrote: read, or refused with the place and the remedy.
+
+Read the settings from a file and the environment, and say everything that is wrong at once.
+"""
 
 from __future__ import annotations
 
 import difflib
 import json
 import textwrap
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
@@ -12,14 +16,49 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import EnvSettingsSource, NoDecode, SettingsError
 
-from bot.errors import BadSettings
-from bot.settings import toml_file
+from bot.domain.errors import BadSettings
 from bot.settings.schema import PREFIX, SEPARATOR, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pydantic_core import ErrorDetails
+
+
+# Of pydantic's names, those that are not the file's.
+_KINDS = {
+    "tuple_type": 'must be a list, as in ["one", "two"]',
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+}
+
+
+def read(path: Path, *, missing: str, directory: str) -> dict[str, Any]:
+    """Read `path`; raises BadSettings, with one sentence.
+
+    `missing` and `directory` are the remedies where it is not there, or is a directory.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        problem = f"there is no such file. {missing}"
+    except IsADirectoryError:
+        problem = f"is a directory. {directory}"
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror}). Mend its permissions."
+    except UnicodeDecodeError:
+        problem = "is not UTF-8 text. Save it as UTF-8."
+    except tomllib.TOMLDecodeError as error:
+        problem = f"is not TOML: {error}. Mend that line."
+    raise BadSettings([f"{path}: {problem}"])
+
+
+def expected(detail: ErrorDetails) -> str:
+    """What has to stand where `detail` found something else, in the words of the file."""
+    words = detail["msg"].removeprefix("Value error, ").partition(", unable to parse")[0]
+    words = words.replace("Input should be", "must be").replace("String should", "must")
+    return _KINDS.get(detail["type"], f"{words[0].lower()}{words[1:]}")
+
 
 DEFAULTS = Path(__file__).parent / "defaults.toml"  # below the file and the environment
 _SEVERAL = (dict, list, tuple, set, frozenset)
@@ -57,9 +96,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return toml_file.read(
-        path, missing="Create it, or name another.", directory="Name a file in it."
-    )
+    return read(path, missing="Create it, or name another.", directory="Name a file in it.")
 
 
 def _not_json(environ: Mapping[str, str]) -> Iterator[str]:
@@ -100,7 +137,7 @@ def _sentence(detail: ErrorDetails, environ: Mapping[str, str], path: Path | Non
     keys = [str(key) for key in detail["loc"]]
     place = _place(keys, environ, path)
     shown = textwrap.shorten(repr(detail["input"]), 80, placeholder="…")
-    return f"{place}: {toml_file.expected(detail)}; it is {shown} now."
+    return f"{place}: {expected(detail)}; it is {shown} now."
 
 
 def _place(keys: list[str], environ: Mapping[str, str], path: Path | None) -> str:

@@ -1,4 +1,10 @@
-"""The settings: frozen, typed, read once at the start and passed in.
+"""The settings of who speaks; lease/floor.py acts on them.
+
+The settings of limits and money; limits/ acts on them.
+
+The settings of what may be asked and said.
+
+The settings: frozen, typed, read once at the start and passed in.
 
 A TOML file and environment variables give them; a variable wins over the file. Its name is `SKY_`,
 then the section and the key in capitals with two underscores between: `SKY_OPENAI__MODEL`.
@@ -7,23 +13,180 @@ Reading them is in loading.py.
 
 from __future__ import annotations
 
+import hashlib
+import os
+import tempfile
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BeforeValidator, Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from bot.settings.access import AccessSettings, AmbientSettings, PersonasSettings
 from bot.settings.base import HttpUrl, Seconds, SecretName, Section, SocketUrl
-from bot.settings.calling import Access, Ambient, Personas
-from bot.settings.lease import Lease
-from bot.settings.limits import Budget, Limits
-from bot.settings.safety import Safety
+
+
+class LeaseSettings(Section):
+    """Of several processes one answers: the one that holds a Lease."""
+
+    where: Literal["auto", "cluster", "file"] = Field(
+        default="auto",
+        description="Where the Lease lies: a Kubernetes object (`cluster`) or a `file`; "
+        "`auto` is the former in a pod",
+    )
+    name: str = Field(
+        default="discord-sky-bot",
+        pattern=r"^[a-z0-9]([-a-z0-9]{0,60}[a-z0-9])?$",
+        description="The Lease's name; with several shards, a hyphen and the shard's number follow",
+    )
+    holder: str = Field(
+        default="", description="The pod's own name; the Deployment sets it. Empty: the host's name"
+    )
+    account: Path = Field(
+        default=Path("/var/run/secrets/kubernetes.io/serviceaccount"),
+        description="Where the ServiceAccount's token is mounted",
+    )
+    file: Path | None = Field(
+        default=None,
+        description="The file to lock instead, outside of a cluster; "
+        "without it one in the system's temporary folder",
+    )
+    seconds: Annotated[float, Field(ge=1, le=600)] = Field(
+        default=75,
+        description="How long the Lease lasts. So long a crash of a whole node goes unnoticed, "
+        "and, but for a few seconds, an outage of the API server silences nobody",
+    )
+
+    shards_per_pod: int = Field(
+        default=16, ge=1, le=1000, description="The most shards that one process serves"
+    )
+
+    def path(self, token_file: Path) -> Path:
+        """Give the file to lock: the same for every bot that reads the same token."""
+        if self.file is not None:
+            return self.file
+        name = hashlib.sha256(str(token_file.absolute()).encode()).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"discord-sky-{os.getuid()}" / f"lease-{name}"
+
+
+PerHour = Annotated[int, Field(ge=0, le=1_000_000)]
+PerAnswer = Annotated[int, Field(ge=1, le=20)]
+Money = Annotated[float, Field(ge=0, le=1_000_000)]
+Share = Annotated[float, Field(ge=0, le=0.9)]
+
+
+class LimitsSettings(Section):
+    """How many calls are answered in any 60 minutes (0: no limit), and what one answer may do.
+
+    Who is over a limit is told once, with when to come back; then the bot is silent.
+    """
+
+    user_per_hour: PerHour = Field(default=0, description="Calls of one person, wherever")
+    channel_per_hour: PerHour = Field(
+        default=0, description="Calls in one channel or thread, whoever calls"
+    )
+    server_per_hour: PerHour = Field(default=0, description="Calls in one server, whoever calls")
+    reserve: Share = Field(
+        default=0.2,
+        description="The share of a channel's and a server's calls that is kept for people who "
+        "call; the bot joins in unasked only below it",
+    )
+    searches: PerAnswer = Field(
+        default=3, description="Web searches for one answer, where a persona may search"
+    )
+    drawings: PerAnswer = Field(
+        default=1, description="Pictures drawn for one answer; with searches the sum counts"
+    )
+
+
+class Price(Section):
+    """What a model costs: money per million tokens."""
+
+    input: Money = Field(description="Of tokens that the model reads")
+    cached_input: Money | None = Field(
+        default=None, description="Of those it has read before; as `input` where it is not given"
+    )
+    output: Money = Field(description="Of tokens that it writes, thinking included")
+
+
+# As price lists had them in the first half of 2026. They change: the provider's own list counts.
+_PRICES = {
+    "gpt-5": Price(input=1.25, cached_input=0.125, output=10),
+    "gpt-5-mini": Price(input=0.25, cached_input=0.025, output=2),
+    "gpt-5-nano": Price(input=0.05, cached_input=0.005, output=0.4),
+    "gpt-4.1": Price(input=2, cached_input=0.5, output=8),
+    "gpt-4.1-mini": Price(input=0.4, cached_input=0.1, output=1.6),
+    "gpt-4o": Price(input=2.5, cached_input=1.25, output=10),
+    "gpt-4o-mini": Price(input=0.15, cached_input=0.075, output=0.6),
+}
+
+
+class BudgetSettings(Section):
+    """What may be spent in a day and in a month (UTC). 0 is no bound; what is spent is counted."""
+
+    daily: Money = Field(default=0, description="The most money in a day, from midnight UTC")
+    monthly: Money = Field(default=0, description="The most money in a calendar month, UTC")
+    reserve: Share = Field(
+        default=0.2,
+        description="The share of both that is kept for people who call; the bot joins in unasked "
+        "only below it",
+    )
+    currency: str = Field(
+        default="USD", pattern=r"^[A-Z]{3}$", description="What the prices are in"
+    )
+    image: Money = Field(default=0.04, description="The price of one generated image")
+    search: Money = Field(default=0.01, description="The price of one web search")
+    moderation: Money = Field(
+        default=0,
+        description="The price of a million tokens that the moderation reads; OpenAI's is free",
+    )
+    prices: dict[str, Price] = Field(
+        default=_PRICES,
+        description="The price table, a table for each model: `input`, `cached_input` and `output` "
+        "per million tokens. A model that is not in it is counted at the dearest price",
+    )
+
+
+def _split(value: Any) -> Any:
+    """Take "a, b" apart."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+Words = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=100)], ...],
+    NoDecode,
+    BeforeValidator(_split),
+]
+
+
+class SafetySettings(Section):
+    """What is not asked and not said. Mentions never ping, links are never masked: no setting."""
+
+    banned_words: Words = Field(
+        default=(),
+        description="Words or phrases: a question with one is not answered, "
+        "in an answer they are hidden",
+    )
+    moderation: Literal["off", "input", "output", "both"] = Field(
+        default="off",
+        description="What the provider's moderation checks: questions, answers (shown some "
+        "sentences at a time then), both",
+    )
+    moderation_model: str = Field(
+        default="omni-moderation-latest", min_length=1, description="What it checks with"
+    )
+    moderation_down: Literal["refuse", "allow"] = Field(
+        default="refuse", description="What happens while it cannot be asked"
+    )
+
 
 PREFIX = "SKY_"
 SEPARATOR = "__"
 
 
-class Discord(Section):
+class DiscordSettings(Section):
     """Where Discord is, and how the bot is called there."""
 
     api_url: HttpUrl = Field(
@@ -51,7 +214,7 @@ class Discord(Section):
     )
 
 
-class Credentials(Section):
+class CredentialsSettings(Section):
     """Where a credential is asked for when its file is refused or missing."""
 
     keyvault_url: HttpUrl | None = Field(
@@ -71,7 +234,7 @@ class Credentials(Section):
         return None if value == "" else value
 
 
-class OpenAI(Section):
+class OpenAISettings(Section):
     """The language model's provider: OpenAI, or anyone who speaks its protocol."""
 
     base_url: HttpUrl = Field(default="https://api.openai.com/v1", description="The provider's API")
@@ -136,7 +299,7 @@ class OpenAI(Section):
     )
 
 
-class Conversation(Section):
+class ConversationSettings(Section):
     """How much the model reads. The newest message is always in; the oldest are left out first."""
 
     max_turns: int = Field(
@@ -157,7 +320,7 @@ class Conversation(Section):
     )
 
 
-class Files(Section):
+class FilesSettings(Section):
     """What is opened of that which people attach. The bot fetches it, and hands it on."""
 
     pictures: int = Field(
@@ -171,7 +334,7 @@ class Files(Section):
     text_kilobytes: int = Field(default=64, ge=1, le=1024, description="The largest text file")
 
 
-class Reply(Section):
+class ReplySettings(Section):
     """How an answer looks while it is written, and when it is done."""
 
     first_words_seconds: Annotated[float, Field(ge=0, le=10)] = Field(
@@ -206,7 +369,7 @@ class Reply(Section):
     )
 
 
-class Work(Section):
+class WorkSettings(Section):
     """How much is done at once."""
 
     in_flight: int = Field(default=64, ge=1, le=1000, description="Answers being written at once")
@@ -225,7 +388,7 @@ class Work(Section):
     )
 
 
-class Http(Section):
+class HttpSettings(Section):
     """The port for probes and metrics: /livez, /readyz, /metrics."""
 
     host: str = Field(
@@ -241,7 +404,7 @@ class Http(Section):
     )
 
 
-class Log(Section):
+class LogSettings(Section):
     """JSON lines on standard output."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
@@ -260,22 +423,22 @@ class Settings(BaseSettings):
         env_nested_delimiter=SEPARATOR,
     )
 
-    discord: Discord = Discord()
-    credentials: Credentials = Credentials()
-    openai: OpenAI = OpenAI()
-    access: Access = Access()
-    personas: Personas = Personas()
-    ambient: Ambient = Ambient()
-    conversation: Conversation = Conversation()
-    files: Files = Files()
-    safety: Safety = Safety()
-    reply: Reply = Reply()
-    work: Work = Work()
-    lease: Lease = Lease()
-    limits: Limits = Limits()
-    budget: Budget = Budget()
-    http: Http = Http()
-    log: Log = Log()
+    discord: DiscordSettings = DiscordSettings()
+    credentials: CredentialsSettings = CredentialsSettings()
+    openai: OpenAISettings = OpenAISettings()
+    access: AccessSettings = AccessSettings()
+    personas: PersonasSettings = PersonasSettings()
+    ambient: AmbientSettings = AmbientSettings()
+    conversation: ConversationSettings = ConversationSettings()
+    files: FilesSettings = FilesSettings()
+    safety: SafetySettings = SafetySettings()
+    reply: ReplySettings = ReplySettings()
+    work: WorkSettings = WorkSettings()
+    lease: LeaseSettings = LeaseSettings()
+    limits: LimitsSettings = LimitsSettings()
+    budget: BudgetSettings = BudgetSettings()
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
     revision: str = Field(default="unknown", description="The commit that runs; the image sets it")
 
     @classmethod

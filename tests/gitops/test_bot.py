@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.personas.files import DIRECTORY
+from bot.personas.loader import DIRECTORY
 from bot.settings.schema import Settings
 from tests.gitops.findings import ROOT, KubeObject
 

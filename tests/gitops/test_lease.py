@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from bot.lease.kubernetes import KubernetesShelf
-from bot.lease.record import Fate, LeaseAway, LeaseChanged, Record, now
+from bot.leadership.kubernetes_lease import KubernetesLeaseStore
+from bot.leadership.record import HolderStatus, LeaseChanged, LeaseRecord, LeaseUnreachable, now
 from tests.gitops.apiserver import ApiServer
 from tests.gitops.findings import KubeObject
 from tests.gitops.render import Render
@@ -65,8 +65,8 @@ def lease(name: str) -> KubeObject:
     }
 
 
-def shelf(account: Path, holder: str = "pod-a", name: str = NAME) -> KubernetesShelf:
-    return KubernetesShelf(name, 1, holder, account, 75)
+def store(account: Path, holder: str = "pod-a", name: str = NAME) -> KubernetesLeaseStore:
+    return KubernetesLeaseStore(name, 1, holder, account, 75)
 
 
 def pod(server: ApiServer, name: str, status: dict[str, Any]) -> None:
@@ -118,7 +118,7 @@ def pod(server: ApiServer, name: str, status: dict[str, Any]) -> None:
 
 @pytest.mark.usefixtures("_in_cluster", "fresh")
 async def test_a_lease_is_taken_renewed_and_let_go(account: Path, server: ApiServer) -> None:
-    one, other = shelf(account), shelf(account, "pod-b")
+    one, other = store(account), store(account, "pod-b")
     free = await one.read(0)
 
     held = await one.write(0, free.taken(one.me))
@@ -127,7 +127,7 @@ async def test_a_lease_is_taken_renewed_and_let_go(account: Path, server: ApiSer
 
     assert (free.holder, held.holder, held.transitions) == ("", "pod-a", 1)
     assert seen == kept
-    assert seen.notes == {"taken": "a b", "heard": '{"mark": 5}'}
+    assert seen.annotations == {"taken": "a b", "heard": '{"mark": 5}'}
     shown = server.kubectl("get", "lease", NAME, "-n", NAMESPACE, "-o", "json")
     told = json.loads(shown.stdout)
     assert told["spec"]["holderIdentity"] == "pod-a"
@@ -141,13 +141,13 @@ async def test_a_lease_is_taken_renewed_and_let_go(account: Path, server: ApiSer
 
 @pytest.mark.usefixtures("_in_cluster", "fresh")
 async def test_of_two_that_write_at_once_one_is_refused(account: Path) -> None:
-    shelves = [shelf(account, f"pod-{number}") for number in range(4)]
+    shelves = [store(account, f"pod-{number}") for number in range(4)]
     free = await shelves[0].read(0)
 
     writes = (each.write(0, free.taken(each.me)) for each in shelves)
     done = await asyncio.gather(*writes, return_exceptions=True)
 
-    assert sum(isinstance(each, Record) for each in done) == 1
+    assert sum(isinstance(each, LeaseRecord) for each in done) == 1
     assert sum(isinstance(each, LeaseChanged) for each in done) == 3
     for each in shelves:
         await each.close()
@@ -157,7 +157,7 @@ async def test_of_two_that_write_at_once_one_is_refused(account: Path) -> None:
 async def test_what_the_kubelet_reports_of_the_holder_counts_if_it_came_after_the_renewal(
     account: Path, server: ApiServer
 ) -> None:
-    one = shelf(account)
+    one = store(account)
     ended = {"terminated": {"exitCode": 137, "finishedAt": f"{now():%Y-%m-%dT%H:%M:%SZ}"}}
     waits = {"waiting": {"reason": "CrashLoopBackOff"}}
     pod(server, "running", {"state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}})
@@ -166,14 +166,16 @@ async def test_what_the_kubelet_reports_of_the_holder_counts_if_it_came_after_th
     long_ago = now().replace(year=2020)
     later = now().replace(year=2040)
 
-    async def fate(holder: str, renewed: Any) -> Fate:
-        return await one.fate(0, replace(Record(), holder=holder, renewed=renewed))
+    async def holder_status(holder: str, renewed: Any) -> HolderStatus:
+        return await one.holder_status(0, replace(LeaseRecord(), holder=holder, renewed=renewed))
 
-    assert await fate("running", long_ago) is Fate.ALIVE
-    assert await fate("ended", long_ago) is Fate.ENDED
-    assert await fate("waiting", long_ago) is Fate.ENDED
-    assert await fate("ended", later) is Fate.ALIVE  # a restarted one has renewed since
-    assert await fate("nobody", long_ago) is Fate.GONE
+    assert await holder_status("running", long_ago) is HolderStatus.ALIVE
+    assert await holder_status("ended", long_ago) is HolderStatus.ENDED
+    assert await holder_status("waiting", long_ago) is HolderStatus.ENDED
+    assert (
+        await holder_status("ended", later) is HolderStatus.ALIVE
+    )  # a restarted one has renewed since
+    assert await holder_status("nobody", long_ago) is HolderStatus.GONE
     await one.close()
 
 
@@ -182,13 +184,13 @@ async def test_another_lease_and_a_missing_one_are_refused_with_the_remedy(
     account: Path, server: ApiServer
 ) -> None:
     server.kubectl("create", "-f", "-", stdin=json.dumps(lease("somebody-elses")))
-    other = shelf(account, name="somebody-elses")
-    with pytest.raises(LeaseAway, match=r"may not touch Lease somebody-elses .*role.yaml"):
+    other = store(account, name="somebody-elses")
+    with pytest.raises(LeaseUnreachable, match=r"may not touch Lease somebody-elses .*role.yaml"):
         await other.read(0)
 
     server.kubectl("delete", "lease", NAME, "--namespace", NAMESPACE)
-    one = shelf(account)
-    with pytest.raises(LeaseAway, match="no Lease discord-sky-bot: apply apps/discord-sky"):
+    one = store(account)
+    with pytest.raises(LeaseUnreachable, match="no Lease discord-sky-bot: apply apps/discord-sky"):
         await one.read(0)
     await other.close()
     await one.close()
@@ -196,8 +198,8 @@ async def test_another_lease_and_a_missing_one_are_refused_with_the_remedy(
 
 @pytest.mark.usefixtures("_in_cluster")
 async def test_without_a_mounted_token_the_remedy_is_told(tmp_path: Path) -> None:
-    with pytest.raises(LeaseAway, match="volume kube-api-access"):
-        await shelf(tmp_path).read(0)
+    with pytest.raises(LeaseUnreachable, match="volume kube-api-access"):
+        await store(tmp_path).read(0)
 
 
 @pytest.mark.usefixtures("_in_cluster")
@@ -207,7 +209,7 @@ async def test_an_api_server_that_is_away_is_said_to_be(
     with closing(socket.socket()) as nobody:
         nobody.bind(("127.0.0.1", 0))
         monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(nobody.getsockname()[1]))
-        one = shelf(account)
-        with pytest.raises(LeaseAway, match="out of reach"):
+        one = store(account)
+        with pytest.raises(LeaseUnreachable, match="out of reach"):
             await one.read(0)
         await one.close()

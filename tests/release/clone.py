@@ -70,6 +70,6 @@ def inputs(version: str = "1") -> dict[str, str]:
     return {
         "Dockerfile": "FROM scratch\nCOPY bot /bot\n",
         ".dockerignore": "*\n!bot\n",
-        "bot/__main__.py": f"VERSION = {version!r}\n",
+        "bot/cli/main.py": f"VERSION = {version!r}\n",
         "bot/requirements.txt": "aiohttp==3.14.0\n",
     }

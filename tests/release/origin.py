@@ -76,7 +76,7 @@ class Origin:
     def merge(self, subject: str) -> str:
         """Let Ada merge a change of the bot; return its tag."""
         self.ada.git("pull", "--quiet", "--rebase")
-        self.ada.commit(subject, {"bot/__main__.py": f"# {subject}\n"})
+        self.ada.commit(subject, {"bot/cli/main.py": f"# {subject}\n"})
         self.ada.git("push", "--quiet", "origin", "main")
         git = Git(self.ada.path)
         return str(Tag.of(git, git.commit("HEAD")))
@@ -84,7 +84,7 @@ class Origin:
     def merge_with_patience(self, subject: str) -> None:
         """Let Ada merge while others push."""
         self.ada.git("pull", "--quiet", "--rebase")
-        self.ada.commit(subject, {"bot/__main__.py": f"# {subject}\n"})
+        self.ada.commit(subject, {"bot/cli/main.py": f"# {subject}\n"})
         while Git(self.ada.path).attempt("push", "--quiet", "origin", "main").returncode:
             self.ada.git("pull", "--quiet", "--rebase")
 

@@ -323,7 +323,7 @@ def test_going_back_to_before_the_first_image_is_warned_of(origin: Origin, capsy
 
 
 def test_the_working_tree_and_the_index_are_not_touched(reverted: Origin) -> None:
-    reverted.ada.write({"bot/__main__.py": "half done\n", "new.txt": "new\n"})
+    reverted.ada.write({"bot/cli/main.py": "half done\n", "new.txt": "new\n"})
     reverted.ada.git("add", "new.txt")
     before = reverted.ada.git("status", "--porcelain"), reverted.ada.git("rev-parse", "HEAD")
 

@@ -54,7 +54,7 @@ def test_changing_any_input_changes_the_hash(clone: Clone, name: str) -> None:
 def test_mode_name_and_presence_count(clone: Clone, change: str) -> None:
     clone.commit("inputs", inputs())
     before = hash_of(clone)
-    file = clone.path / "bot/__main__.py"
+    file = clone.path / "bot/cli/main.py"
 
     match change:
         case "mode":

@@ -14,7 +14,7 @@ REPOSITORY = (
     f"127.0.0.1:{REGISTRY_PORT}/discordskybot"  # the same registry, as Docker may push to it
 )
 NAME = re.compile(r"You are Sky(?: \(edition \d+\))?")
-PERSONA = Path("bot/personas/character.py")
+PERSONA = Path("bot/personas/persona.py")
 ATTEMPTS = 5
 
 
@@ -47,7 +47,7 @@ class Person:
 
     def crash(self) -> str:
         """Merge a bot that ends as soon as it starts."""
-        return self.merge(Path("bot/__main__.py"), re.compile(r"\A"), 'raise SystemExit("bad")\n')
+        return self.merge(Path("bot/cli/main.py"), re.compile(r"\A"), 'raise SystemExit("bad")\n')
 
     def merge(self, file: Path, found: re.Pattern[str], text: str) -> str:
         """Replace the first match in a file by a merge commit; return it."""

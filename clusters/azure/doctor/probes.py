@@ -23,9 +23,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bot.credentials.azure_vault import AzureVault
-from bot.credentials.keyvault import VaultTrouble
-from bot.secrets_command.arguments import SECRETS
+from bot.cli.main import SECRETS
+from bot.credentials.keyvault import AzureVault, VaultTrouble
 from clusters.azure import images
 from clusters.azure.doctor.facts import (
     ACCOUNT,

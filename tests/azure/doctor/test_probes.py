@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.metrics import Metrics
+from bot.observability.metrics import Metrics
 from clusters.azure.doctor.facts import Azure, Build, GitHub, ManagedIdentity, SecretState
 from clusters.azure.doctor.probes import (
     Json,

@@ -135,7 +135,7 @@ def running(
         "SKY_HTTP__HOST": "127.0.0.1",
         "SKY_HTTP__PORT": str(port),
     }
-    log = files / "bot.log"
+    log = files / "bot.observability.log"
     began = time.time()
     with log.open("wb") as out:
         process = subprocess.Popen(

@@ -6,21 +6,19 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bot.conversation.files import Unfetched
-from bot.errors import MayNotSpeak, PlaceGone
-from bot.safety.guard import Guard
-from bot.safety.moderation import Moderation
-from bot.usage import Usage
+from bot.context.attachments import Unfetched
+from bot.domain.errors import MayNotSpeak, PlaceGone
+from bot.domain.model_request import Usage
+from bot.moderation.moderation_pipeline import Moderation, ModerationPipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.ask import Ask
-    from bot.errors import SkyError
-    from bot.messages import Message, Picture, Post
-    from bot.metrics import Metrics
+    from bot.domain.errors import SkyError
+    from bot.domain.messages import Message, Picture, Post
+    from bot.domain.model_request import Account, ModelRequest
+    from bot.observability.metrics import Metrics
     from bot.settings.schema import Settings
-    from bot.usage import Account
 
 
 class Archive:
@@ -58,7 +56,7 @@ class SilentArchive(Archive):
 
 
 @dataclass
-class Shelf:
+class FakeLeaseStore:
     """Files by their address; the others are gone."""
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -66,7 +64,7 @@ class Shelf:
     most_at_once: int = 0
 
     async def fetch(self, url: str, most: int) -> bytes:
-        """See bot.conversation.files.Source."""
+        """See bot.context.attachments.Source."""
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(0)
@@ -77,7 +75,7 @@ class Shelf:
 
 
 @dataclass
-class FakeOutbox:
+class FakeSink:
     """Channels that keep what was said in them."""
 
     posts: dict[int, Post] = field(default_factory=dict)
@@ -170,19 +168,19 @@ class FakeModel:
     usage: Usage = field(default_factory=lambda: Usage("a-model", input=10, output=5))
     pictures: tuple[Picture, ...] = ()
     sources: tuple[str, ...] = ()
-    asked: list[Ask] = field(default_factory=list)
+    asked: list[ModelRequest] = field(default_factory=list)
     at_once: int = 0
     most_at_once: int = 0
 
     async def answer(
         self,
-        ask: Ask,
+        ask: ModelRequest,
         say: Callable[[str], object],
         show: Callable[[Picture], object],
         cite: Callable[[str], object],
         account: Account,
     ) -> None:
-        """See bot.llm.model.Model."""
+        """See bot.llm.openai_client.Model."""
         self.asked.append(ask)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -211,7 +209,7 @@ class FakeJudge:
     asked: list[str] = field(default_factory=list)
 
     async def flagged(self, text: str, model: str) -> bool:
-        """See bot.safety.moderation.Judge."""
+        """See bot.moderation.moderation_pipeline.Judge."""
         del model
         self.asked.append(text)
         await asyncio.sleep(0)
@@ -220,6 +218,8 @@ class FakeJudge:
         return self.word in text
 
 
-def open_guard(settings: Settings, metrics: Metrics) -> Guard:
+def open_guard(settings: Settings, metrics: Metrics) -> ModerationPipeline:
     """Make the guard of these settings, with a moderation that flags nothing unless it says so."""
-    return Guard(settings.safety, Moderation(FakeJudge(), settings.safety, metrics), metrics)
+    return ModerationPipeline(
+        settings.safety, Moderation(FakeJudge(), settings.safety, metrics), metrics
+    )

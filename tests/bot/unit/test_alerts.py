@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bot.metrics import Metrics
+from bot.observability.metrics import Metrics
 
 ROOM = Path(__file__).parents[3] / "apps" / "discord-sky"
 RULES: list[dict[str, Any]] = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.reply.blank import is_blank
+from bot.domain.text import is_blank
 
 
 @pytest.mark.parametrize(

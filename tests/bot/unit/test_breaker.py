@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.errors import ModelPaused
+from bot.domain.errors import ModelPaused
 from bot.llm.breaker import Breaker
 
 

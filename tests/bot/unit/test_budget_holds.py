@@ -12,29 +12,44 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.answering import Kit
-from bot.conversation.files import Reader
-from bot.conversation.recall import Recall
-from bot.desk import Desk
-from bot.errors import Filtered, ModelBusy, ModelDown, ModelSlow, SkyError, Stopped, TooMuchText
-from bot.limits import ceiling
-from bot.limits.allowance import Allowance
-from bot.llm.model import OpenAIModel
-from bot.messages import Author, Message
-from bot.metrics import Metrics
-from bot.personas.cast import Cast
-from bot.personas.character import Persona
-from bot.reply.pace import Pace
-from bot.settings.calling import Personas
-from bot.settings.limits import Budget, Limits, Price
-from bot.settings.schema import OpenAI, Reply, Settings, Work
-from bot.usage import Usage
-from tests.bot.unit.fakes import Archive, FakeOutbox, Shelf, open_guard
-from tests.bot.unit.test_llm_asking import Key
+from bot.admission import ceiling
+from bot.admission.control import AdmissionControl
+from bot.answers.dispatcher import Dispatcher
+from bot.answers.pipeline import Services
+from bot.context.attachments import AttachmentReader
+from bot.context.cache import MessageCache
+from bot.domain.errors import (
+    Filtered,
+    ModelBusy,
+    ModelDown,
+    ModelSlow,
+    SkyError,
+    Stopped,
+    TooMuchText,
+)
+from bot.domain.messages import Author, Message
+from bot.domain.model_request import Usage
+from bot.llm.openai_client import OpenAIModel
+from bot.observability.metrics import Metrics
+from bot.personas.persona import Persona
+from bot.personas.registry import PersonaRegistry
+from bot.reply.rates import EditRate
+from bot.settings.access import PersonasSettings
+from bot.settings.schema import (
+    BudgetSettings,
+    LimitsSettings,
+    OpenAISettings,
+    Price,
+    ReplySettings,
+    Settings,
+    WorkSettings,
+)
+from tests.bot.unit.fakes import Archive, FakeLeaseStore, FakeSink, open_guard
+from tests.bot.unit.test_llm_request import Key
 
 if TYPE_CHECKING:
-    from bot.ask import Ask
-    from bot.llm.hosted_tools import Hearer
+    from bot.domain.model_request import ModelRequest
+    from bot.llm.tools import StreamListener
 
 ME = 7
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
@@ -58,8 +73,10 @@ class Provider:
     acts: list[Act]
     most_output: int
 
-    async def answer(self, client: Any, key: str, ask: Ask, hearer: Hearer) -> Usage:
-        """See bot.llm.streams.Api."""
+    async def answer(
+        self, client: Any, key: str, ask: ModelRequest, listener: StreamListener
+    ) -> Usage:
+        """See bot.llm.apis.Api."""
         del client, key
         act = self.acts.pop() if self.acts else Act("told", 0.5, 5)
         await asyncio.sleep(0)
@@ -71,8 +88,8 @@ class Provider:
             raise ModelSlow
         whole = ask.ceiling(str(ask.model), self.most_output)
         for _ in range(round(act.share * ask.searches)):
-            hearer.searched()
-        hearer.say("word " * act.words)
+            listener.searched()
+        listener.say("word " * act.words)
         told = Usage(
             whole.model,
             input=round(act.share * whole.input) or 1,
@@ -101,26 +118,26 @@ class Pod:
         model = OpenAIModel(self.configured.openai, Key(), self.metrics)
         model._api = self.provider
         model._client = object()  # type: ignore[assignment]  # the provider above needs none
-        self.allowance = Allowance(self.configured, self.metrics, lambda: NOON)
-        kit = Kit(
+        self.admission = AdmissionControl(self.configured, self.metrics, lambda: NOON)
+        services = Services(
             self.configured,
-            Recall(),
+            MessageCache(),
             Archive(),
             model,
-            FakeOutbox(),
-            Pace(0.02),
+            FakeSink(),
+            EditRate(0.02),
             self.metrics,
-            self.allowance,
-            Reader(Shelf(), self.configured.files),
+            self.admission,
+            AttachmentReader(FakeLeaseStore(), self.configured.files),
             open_guard(self.configured, self.metrics),
-            Cast({"scout": SCOUT}, Personas(default="scout")),
+            PersonaRegistry({"scout": SCOUT}, PersonasSettings(default="scout")),
         )
-        self.desk = Desk(kit)
+        self.dispatcher = Dispatcher(services)
 
     @property
     def spent(self) -> float:
         """What this process counted today."""
-        return self.allowance.purse.spent("day")
+        return self.admission.ledger.spent("day")
 
     @property
     def overrun(self) -> float:
@@ -146,21 +163,21 @@ def configurations(draw: st.DrawFn) -> Settings:
     price = st.builds(Price, input=money, output=money)
     fallback = draw(st.sampled_from([None, "spare"]))
     return Settings(
-        openai=OpenAI(
+        openai=OpenAISettings(
             model="main",
             fallback_model=fallback,
             max_output_tokens=draw(st.integers(16, 4000)),
             attempts=draw(st.integers(1, 4)),
             breaker_failures=0,
         ),
-        limits=Limits(searches=draw(st.integers(1, 5))),
-        budget=Budget(
+        limits=LimitsSettings(searches=draw(st.integers(1, 5))),
+        budget=BudgetSettings(
             daily=draw(st.floats(0.0001, 3)),
             search=draw(st.floats(0, 0.1)),
             prices={"main": draw(price), "spare": draw(price)},
         ),
-        reply=Reply(first_words_seconds=0),
-        work=Work(in_flight=draw(st.integers(1, 8))),
+        reply=ReplySettings(first_words_seconds=0),
+        work=WorkSettings(in_flight=draw(st.integers(1, 8))),
     )
 
 
@@ -198,28 +215,30 @@ async def play(
     for number, what in enumerate(asked, 1):
         if number == handed_over + 1:
             pod = Pod(configured, provider)
-            pod.allowance.purse.load(0, first.allowance.purse.dump(0))
+            pod.admission.ledger.load(0, first.admission.ledger.dump(0))
         if what == "wait":
             await asyncio.sleep(0.002)
         elif what == "stop":
-            pod.desk.stop(number - 1, Stopped())
-        pod.desk.receive(Message(number, number, Author(number, "Ada"), "a question"), ME)
-    await asyncio.gather(first.desk.drain(), pod.desk.drain())
+            pod.dispatcher.stop(number - 1, Stopped())
+        pod.dispatcher.receive(Message(number, number, Author(number, "Ada"), "a question"), ME)
+    await asyncio.gather(first.dispatcher.drain(), pod.dispatcher.drain())
     return first, pod
 
 
 async def test_what_a_predecessor_goes_on_to_spend_is_in_the_sums_of_its_successor() -> None:
     configured = Settings(
-        openai=OpenAI(model="main", max_output_tokens=100),
-        budget=Budget(daily=1000, search=0, prices={"main": Price(input=0, output=1_000_000)}),
+        openai=OpenAISettings(model="main", max_output_tokens=100),
+        budget=BudgetSettings(
+            daily=1000, search=0, prices={"main": Price(input=0, output=1_000_000)}
+        ),
     )
     provider = Provider([Act("told", 1.0, 5)] * 4, 100)
     old, new = Pod(configured, provider), Pod(configured, provider)
     for number in range(1, 5):
-        old.desk.receive(Message(number, number, Author(1, "Ada"), "a question"), ME)
+        old.dispatcher.receive(Message(number, number, Author(1, "Ada"), "a question"), ME)
 
-    new.allowance.purse.load(0, old.allowance.purse.dump(0))
-    await old.desk.drain()
+    new.admission.ledger.load(0, old.admission.ledger.dump(0))
+    await old.dispatcher.drain()
 
     assert old.spent == pytest.approx(400)
     assert new.spent >= old.spent

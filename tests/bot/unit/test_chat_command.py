@@ -10,18 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from bot.chat_command.talk import Means, Talk
-from bot.conversation.files import Reader
-from bot.errors import ModelDown, NothingSaid, UnknownPersona
-from bot.limits.allowance import Allowance
-from bot.messages import Picture
-from bot.metrics import Metrics
-from bot.personas.cast import Cast
-from bot.personas.character import Persona
-from bot.settings.calling import Personas
-from bot.settings.limits import Limits
-from bot.settings.schema import Settings
-from tests.bot.unit.fakes import FakeModel, Shelf, open_guard
+from bot.admission.control import AdmissionControl
+from bot.cli.chat import ChatServices, ChatSession
+from bot.context.attachments import AttachmentReader
+from bot.domain.errors import ModelDown, NothingSaid, UnknownPersona
+from bot.domain.messages import Picture
+from bot.observability.metrics import Metrics
+from bot.personas.persona import Persona
+from bot.personas.registry import PersonaRegistry
+from bot.settings.access import PersonasSettings
+from bot.settings.schema import LimitsSettings, Settings
+from tests.bot.unit.fakes import FakeLeaseStore, FakeModel, open_guard
 
 PIRATE = Persona("Captain", "You are Captain.", greeting="Ahoy!")
 
@@ -31,19 +30,21 @@ class Terminal:
     """A talk, and what is on the screen."""
 
     model: FakeModel = field(default_factory=FakeModel)
-    limits: Limits = field(default_factory=Limits)
+    limits: LimitsSettings = field(default_factory=LimitsSettings)
     screen: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         settings, metrics = Settings(limits=self.limits), Metrics()
-        means = Means(
+        means = ChatServices(
             settings,
-            Reader(Shelf(), settings.files),
+            AttachmentReader(FakeLeaseStore(), settings.files),
             self.model,
-            Allowance(settings, metrics),
+            AdmissionControl(settings, metrics),
             open_guard(settings, metrics),
         )
-        self.talk = Talk(means, Cast({"pirate": PIRATE}, Personas()), self.screen.append)
+        self.talk = ChatSession(
+            means, PersonaRegistry({"pirate": PIRATE}, PersonasSettings()), self.screen.append
+        )
 
     @property
     def text(self) -> str:
@@ -120,7 +121,7 @@ async def test_an_answer_that_shows_nothing_is_a_sentence(blank: str) -> None:
 
 
 async def test_a_limit_tells_a_time_that_a_terminal_shows() -> None:
-    person = Terminal(limits=Limits(user_per_hour=1))
+    person = Terminal(limits=LimitsSettings(user_per_hour=1))
     await person.talk.say("one")
 
     await person.talk.say("two")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.commands.catalog import ALL, differ
+from bot.discord.commands import ALL, differ
 
 
 def told() -> list[dict[str, Any]]:

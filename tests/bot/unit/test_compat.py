@@ -10,7 +10,7 @@ import discord
 import pytest
 from discord.gateway import ReconnectWebSocket
 
-from bot.discord import compat, values
+from bot.discord import compat, converters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -208,8 +208,8 @@ async def test_a_history_with_unreadable_entries_is_read_to_its_end(client: Clie
     found = [each async for each in channel.history(limit=4)]
 
     assert [each.id for each in found] == [9, 8, 7]
-    assert [values.read(each).readable for each in found] == [True, False, True]
-    assert values.read(found[1]).author.id == int(ADA)
+    assert [converters.to_message(each).readable for each in found] == [True, False, True]
+    assert converters.to_message(found[1]).author.id == int(ADA)
     assert sorted(kind for kind, _, _ in client.skipped) == ["message", "message"]
     page = "<html>"
     with pytest.raises(compat.UnreadableResponse):

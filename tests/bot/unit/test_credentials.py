@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.credentials.access import Access
 from bot.credentials.credential import Credential
-from bot.credentials.mounted import watch
-from bot.errors import CredentialMissing
-from bot.metrics import Metrics
+from bot.credentials.mounted_files import watch
+from bot.credentials.store import CredentialStore
+from bot.domain.errors import CredentialMissing
+from bot.observability.metrics import Metrics
 from bot.settings.loading import load
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ async def test_what_is_missing_is_told_with_every_place_that_it_may_come_from(
 ) -> None:
     variables = {"OPENAI_API_KEY": f"{'a' * 24}.bbbbbb.{'c' * 27}"}  # as a token for Discord is
     settings = load(None, {"SKY_DISCORD__TOKEN_FILE": str(tmp_path / "token")}).settings
-    access = Access(settings, variables, Metrics())
+    access = CredentialStore(settings, variables, Metrics())
     assert isinstance(access.key, Credential)
     access.key.fall_back()
 

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from bot import errors
-from bot.errors import Retried, SkyError, Told
+from bot.domain import errors
+from bot.domain.errors import Retried, SkyError, UserFacingError
 
 CLASSES = [
     kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, SkyError)
@@ -20,7 +20,9 @@ def test_the_docstring_draws_the_whole_tree() -> None:
     assert {kind.__name__ for kind in CLASSES} <= drawn
 
 
-@pytest.mark.parametrize("kind", [kind for kind in CLASSES if issubclass(kind, (Retried, Told))])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in CLASSES if issubclass(kind, (Retried, UserFacingError))]
+)
 def test_a_person_reads_one_or_two_plain_sentences(kind: type[SkyError]) -> None:
     assert re.fullmatch(r"[A-Z][^.\n]+\.( [A-Z][^.\n]+\.)?", kind.sentence)
 

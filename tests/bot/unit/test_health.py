@@ -5,12 +5,12 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from bot.errors import BadSettings
-from bot.health import serving
-from bot.metrics import Metrics
-from bot.settings.schema import Http
+from bot.domain.errors import BadSettings
+from bot.observability.health import serving
+from bot.observability.metrics import Metrics
+from bot.settings.schema import HttpSettings
 
-ANY_PORT = Http(host="127.0.0.1", port=0)
+ANY_PORT = HttpSettings(host="127.0.0.1", port=0)
 
 
 async def get(port: int, path: str) -> tuple[int, str]:
@@ -54,5 +54,5 @@ async def test_another_path_says_what_there_is() -> None:
 async def test_a_taken_port_is_a_sentence_with_the_remedy() -> None:
     async with serving(ANY_PORT, Metrics(), lambda: None) as port:
         with pytest.raises(BadSettings, match="SKY_HTTP__PORT"):
-            async with serving(Http(host="127.0.0.1", port=port), Metrics(), lambda: None):
+            async with serving(HttpSettings(host="127.0.0.1", port=port), Metrics(), lambda: None):
                 pass

@@ -11,22 +11,21 @@ from typing import TYPE_CHECKING, Any, cast
 import discord
 import pytest
 
-from bot.decision import Answer, Ignore, Rules, called, decide
-from bot.discord import interactions
-from bot.discord.interactions import House, Interactions, Topics
-from bot.discord.invocation import Invocation
-from bot.errors import OverLimit
-from bot.lists import Lists
-from bot.messages import Asked, Author, Message, Place
-from bot.metrics import Metrics
-from bot.personas.cast import only_sky
-from bot.settings.calling import Access
+from bot.discord import commands
+from bot.discord.commands import CommandContext, CommandHandler, Invocation, Topics
+from bot.domain.errors import OverLimit
+from bot.domain.messages import Author, CommandOrigin, Location, Message
+from bot.observability.metrics import Metrics
+from bot.personas.registry import only_sky
+from bot.settings.access import AccessSettings
 from bot.settings.schema import Settings
+from bot.triggers.access_policy import AccessPolicy
+from bot.triggers.match import Ignored, Trigger, TriggerRules, called, match
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.errors import SkyError
+    from bot.domain.errors import SkyError
 
 ME = 7
 
@@ -68,19 +67,19 @@ def used(name: str, response: Response) -> discord.Interaction:
     )
 
 
-def desk(
+def dispatcher(
     metrics: Metrics, speaks: Callable[[], bool], refused: SkyError | None = None
-) -> Interactions:
-    house = House(
+) -> CommandHandler:
+    context = CommandContext(
         Settings(),
-        Lists(Access()),
+        AccessPolicy(AccessSettings()),
         only_sky(),
         metrics,
         lambda _: speaks(),
         lambda: "well",
         lambda _: refused,
     )
-    return Interactions(house)
+    return CommandHandler(context)
 
 
 def count(metrics: Metrics, outcome: str) -> float:
@@ -92,7 +91,7 @@ def count(metrics: Metrics, outcome: str) -> float:
 async def test_the_one_that_speaks_quotes_the_question() -> None:
     metrics, response = Metrics(), Response()
 
-    await desk(metrics, lambda: True).receive(used("sky", response))
+    await dispatcher(metrics, lambda: True).receive(used("sky", response))
 
     assert response.said == ["-# Ada asks Sky:\n>>> gulls"]
     assert count(metrics, "asked") == 1
@@ -100,7 +99,7 @@ async def test_the_one_that_speaks_quotes_the_question() -> None:
 
 async def test_a_question_that_would_be_turned_away_is_told_so_in_private_each_time() -> None:
     metrics, response, refused = Metrics(), Response(), OverLimit("user", 1_800_000_000)
-    made = desk(metrics, lambda: True, refused)
+    made = dispatcher(metrics, lambda: True, refused)
 
     for _ in range(2):
         await made.receive(used("sky", response))
@@ -112,10 +111,10 @@ async def test_a_question_that_would_be_turned_away_is_told_so_in_private_each_t
 
 
 async def test_the_one_that_only_listens_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interactions, "_WAIT_TO_SPEAK", 0.1)
+    monkeypatch.setattr(commands, "_WAIT_TO_SPEAK", 0.1)
     metrics, response = Metrics(), Response()
 
-    await desk(metrics, lambda: False).receive(used("sky", response))
+    await dispatcher(metrics, lambda: False).receive(used("sky", response))
 
     assert response.said == []
     assert count(metrics, "not_speaking") == 1
@@ -125,7 +124,7 @@ async def test_the_one_that_begins_to_speak_in_time_takes_what_it_overheard() ->
     metrics, response = Metrics(), Response()
     begins = time.monotonic() + 0.2
 
-    await desk(metrics, lambda: time.monotonic() > begins).receive(used("sky", response))
+    await dispatcher(metrics, lambda: time.monotonic() > begins).receive(used("sky", response))
 
     assert len(response.said) == 1
 
@@ -139,7 +138,7 @@ async def test_a_refusal_is_counted_and_breaks_nothing(code: int, outcome: str) 
     refusal = discord.HTTPException(cast("Any", answer), {"code": code, "message": "no"})
     metrics = Metrics()
 
-    await desk(metrics, lambda: True).receive(used("help", Response(refusal)))
+    await dispatcher(metrics, lambda: True).receive(used("help", Response(refusal)))
 
     assert count(metrics, outcome) == 1
 
@@ -147,7 +146,7 @@ async def test_a_refusal_is_counted_and_breaks_nothing(code: int, outcome: str) 
 async def test_a_discord_that_is_gone_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     metrics = Metrics()
 
-    await desk(metrics, lambda: True).receive(used("help", Response(OSError("gone"))))
+    await dispatcher(metrics, lambda: True).receive(used("help", Response(OSError("gone"))))
 
     assert count(metrics, "failed") == 1
     assert "gulls" not in caplog.text
@@ -156,14 +155,22 @@ async def test_a_discord_that_is_gone_is_counted(caplog: pytest.LogCaptureFixtur
 def quoted(topic: str, by: int = ME) -> Message:
     """The response as the gateway brings it, which knows the asker's name and no roles."""
     return Message(
-        99, 10, Author(1, "ada"), topic, guild_id=5, asked=Asked(by, 50, "Sky"), place=Place(("5",))
+        99,
+        10,
+        Author(1, "ada"),
+        topic,
+        guild_id=5,
+        asked=CommandOrigin(by, 50, "Sky"),
+        place=Location(("5",)),
     )
 
 
 def test_the_whole_topic_and_who_asked_come_back_with_the_response() -> None:
     topics = Topics()
     asker = Author(1, "Ada", roles=("70", "pilots"))
-    topics.keep(Invocation(50, "sky", asker, Place(), 10, 5, {"topic": "x" * 3000}, role_ids=(70,)))
+    topics.keep(
+        Invocation(50, "sky", asker, Location(), 10, 5, {"topic": "x" * 3000}, role_ids=(70,))
+    )
 
     message = topics.whole(quoted("x…"))
 
@@ -172,10 +179,10 @@ def test_the_whole_topic_and_who_asked_come_back_with_the_response() -> None:
 
 
 def test_only_ones_own_response_is_a_question() -> None:
-    rules = Rules("!sky", Lists(Access(allow_users=("2",))))
+    rules = TriggerRules("!sky", AccessPolicy(AccessSettings(allow_users=("2",))))
 
-    assert decide(quoted("hello"), me=ME, rules=rules) == Answer("slash", "hello", "Sky")
-    assert decide(quoted("hello", by=8), me=ME, rules=rules) == Ignore("bot")
+    assert match(quoted("hello"), me=ME, rules=rules) == Trigger("slash", "hello", "Sky")
+    assert match(quoted("hello", by=8), me=ME, rules=rules) == Ignored("bot")
     assert called(quoted("!sky hello", by=8), me=ME, command="!sky") is None
 
 
@@ -210,9 +217,9 @@ class Application:
 
 async def introduced(
     application: Application, monkeypatch: pytest.MonkeyPatch, speaks: Callable[[], bool]
-) -> Interactions:
-    monkeypatch.setattr(interactions, "_LOOK_LONG", 0.01)
-    made = desk(Metrics(), speaks)
+) -> CommandHandler:
+    monkeypatch.setattr(commands, "_LOOK_LONG", 0.01)
+    made = dispatcher(Metrics(), speaks)
     await asyncio.wait_for(made.introduce(cast("discord.Client", application)), 5)
     return made
 

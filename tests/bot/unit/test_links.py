@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.safety.links import Unmasking
+from bot.moderation.links import LinkUnmasker
 
 
 def shown(pieces: list[str]) -> str:
-    unmasking = Unmasking()
+    unmasking = LinkUnmasker()
     return "".join([*map(unmasking.feed, pieces), unmasking.flush()])
 
 

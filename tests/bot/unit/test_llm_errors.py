@@ -9,7 +9,7 @@ import httpx2
 import openai
 import pytest
 
-from bot.errors import (
+from bot.domain.errors import (
     CutShort,
     Filtered,
     KeyRefused,
@@ -23,8 +23,8 @@ from bot.errors import (
     SkyError,
     TooMuchText,
 )
+from bot.domain.model_request import Usage
 from bot.llm.provider_errors import mapped, raise_for_event, raise_for_finish
-from bot.usage import Usage
 
 REQUEST = httpx2.Request("POST", "https://api.example/v1/responses")
 

@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-from bot.ask import Ask
-from bot.errors import CutShort, Filtered, ModelDown
-from bot.llm.asking import Spoken
-from bot.llm.hosted_tools import Tools, cited, wanted
-from bot.messages import Picture
-from bot.usage import Usage
+from bot.domain.errors import CutShort, Filtered, ModelDown
+from bot.domain.messages import Picture
+from bot.domain.model_request import ModelRequest, Usage
+from bot.llm.request import StreamRecorder
+from bot.llm.tools import HostedTools, cited, wanted
 
-QUESTION = Ask("You are Sky.", ())
+QUESTION = ModelRequest("You are Sky.", ())
 
 
 @dataclass
@@ -26,19 +25,19 @@ class Heard:
     pages: list[str] = field(default_factory=list)
 
     def say(self, text: str) -> None:
-        """See bot.llm.hosted_tools.Hearer."""
+        """See bot.llm.tools.Hearer."""
         self.said.append(text)
 
     def show(self, picture: Picture) -> None:
-        """See bot.llm.hosted_tools.Hearer."""
+        """See bot.llm.tools.Hearer."""
         self.pictures.append(picture)
 
     def cite(self, url: str) -> None:
-        """See bot.llm.hosted_tools.Hearer."""
+        """See bot.llm.tools.Hearer."""
         self.pages.append(url)
 
     def searched(self) -> None:
-        """See bot.llm.hosted_tools.Hearer."""
+        """See bot.llm.tools.Hearer."""
 
 
 def done(kind: str, **item: Any) -> dict[str, Any]:
@@ -47,7 +46,7 @@ def done(kind: str, **item: Any) -> dict[str, Any]:
 
 def hear(*events: dict[str, Any]) -> tuple[Heard, Usage]:
     heard = Heard()
-    tools = Tools(heard, most=4)
+    tools = HostedTools(heard, most=4)
     for event in events:
         tools.hear(event["type"], event)
     return heard, tools.counted(Usage("m", input=5))
@@ -95,11 +94,11 @@ def test_only_tools_that_are_asked_for_are_offered() -> None:
     draw = {"type": "image_generation"}
 
     assert wanted(QUESTION) == {}
-    assert wanted(Ask("", (), tools=("web_search",), searches=3)) == {
+    assert wanted(ModelRequest("", (), tools=("web_search",), searches=3)) == {
         "tools": [{"type": "web_search"}],
         "max_tool_calls": 3,
     }
-    assert wanted(Ask("", (), image=True, drawings=1)) == {
+    assert wanted(ModelRequest("", (), image=True, drawings=1)) == {
         "tools": [draw],
         "tool_choice": draw,
         "max_tool_calls": 1,
@@ -124,11 +123,11 @@ def test_a_search_that_says_nothing_of_itself_counts() -> None:
 
 def test_an_answer_that_goes_on_has_one_space_where_it_broke_off() -> None:
     heard = Heard()
-    spoken = Spoken(heard.say, heard.show, heard.cite)
+    recorder = StreamRecorder(heard.say, heard.show, heard.cite)
 
-    spoken.say("once there ")
-    assert spoken.resume() == "once there"
-    spoken.say("  was")
-    spoken.say(" a cat")
+    recorder.say("once there ")
+    assert recorder.resume() == "once there"
+    recorder.say("  was")
+    recorder.say(" a cat")
 
-    assert spoken.text == "".join(heard.said) == "once there was a cat"
+    assert recorder.text == "".join(heard.said) == "once there was a cat"

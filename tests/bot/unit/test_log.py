@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot import log
+from bot.observability import log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.__main__ import main
+from bot.cli.main import main
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:

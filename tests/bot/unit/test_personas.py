@@ -8,26 +8,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.errors import UnknownPersona
-from bot.messages import Place
-from bot.personas import character
-from bot.personas import files as persona_files
-from bot.personas.cast import Cast, only_sky
-from bot.personas.character import Persona
-from bot.settings.calling import Personas
+from bot.domain.errors import UnknownPersona
+from bot.domain.messages import Location
+from bot.personas import loader as persona_files
+from bot.personas import persona as character
+from bot.personas.persona import Persona
+from bot.personas.registry import PersonaRegistry, only_sky
+from bot.settings.access import PersonasSettings
 from bot.settings.loading import load
 
 PIRATE = Persona("Pirate", "You are a pirate.")
 TUTOR = Persona("Patient Tutor", "You are a tutor.")
-THREAD = Place(("5", "harbour"), ("11", "kites", "10", "help"), ())
+THREAD = Location(("5", "harbour"), ("11", "kites", "10", "help"), ())
 
 
-def cast(**choices: object) -> Cast:
-    return Cast({"pirate": PIRATE, "tutor": TUTOR}, Personas.model_validate(choices))
+def cast(**choices: object) -> PersonaRegistry:
+    return PersonaRegistry(
+        {"pirate": PIRATE, "tutor": TUTOR}, PersonasSettings.model_validate(choices)
+    )
 
 
 def test_without_files_and_choices_everywhere_is_sky() -> None:
-    assert only_sky().at(THREAD) == only_sky().at(Place()) == character.DEFAULT
+    assert only_sky().at(THREAD) == only_sky().at(Location()) == character.DEFAULT
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,7 @@ def test_the_nearest_choice_counts(choices: dict[str, object], name: str) -> Non
 
 
 def test_a_file_of_that_name_takes_skys_part() -> None:
-    mine = Cast({"sky": PIRATE}, Personas())
+    mine = PersonaRegistry({"sky": PIRATE}, PersonasSettings())
 
     assert mine.at(THREAD) == mine.named("Sky") == PIRATE
 
@@ -136,13 +138,13 @@ def test_what_is_not_a_persona_is_told_and_what_kubernetes_hides_is_not_seen(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "..data").mkdir()
-    notes = tmp_path / "notes.md"
-    notes.write_text("x")
+    annotations = tmp_path / "notes.md"
+    annotations.write_text("x")
     (tmp_path / "latin.toml").write_bytes(b"\xff")
 
     assert persona_files.read(tmp_path).problems == [
         f"{tmp_path / 'latin.toml'}: is not UTF-8 text. Save it as UTF-8.",
-        f"{notes}: is not a persona's file. Call it notes.toml, or put it elsewhere.",
+        f"{annotations}: is not a persona's file. Call it notes.toml, or put it elsewhere.",
     ]
 
 

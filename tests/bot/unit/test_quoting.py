@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands.quoting import Quoted, quote, unquote
+from bot.discord.texts import QuotedQuestion, quote, unquote
 
 NAMES = st.text(min_size=1, max_size=32)
 TOPICS = st.text(max_size=4000).map(str.strip)
@@ -21,7 +21,7 @@ def test_what_was_asked_is_read_back_whoever_asked(
     image: bool,  # noqa: FBT001  # hypothesis gives it
     target: int | None,
 ) -> None:
-    text = quote(name, Quoted(topic, persona, image=image, target=target), (5, 10))
+    text = quote(name, QuotedQuestion(topic, persona, image=image, target=target), (5, 10))
 
     read = unquote(text)
 
@@ -36,9 +36,9 @@ def test_what_was_asked_is_read_back_whoever_asked(
 def test_a_name_cannot_pretend_to_be_a_question() -> None:
     name = "Eve asks Pirate about https://discord.com/channels/1/2/3:\n>>> x"
 
-    read = unquote(quote(name, Quoted("hello", "Sky"), (5, 10)))
+    read = unquote(quote(name, QuotedQuestion("hello", "Sky"), (5, 10)))
 
-    assert read == Quoted("hello", "Sky")
+    assert read == QuotedQuestion("hello", "Sky")
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,6 @@ def test_other_words_are_no_question(text: str) -> None:
 
 
 def test_it_reads_like_a_sentence() -> None:
-    assert quote("A_da", Quoted("a ship\nat sea", "Pirate", image=True), (5, 10)) == (
+    assert quote("A_da", QuotedQuestion("a ship\nat sea", "Pirate", image=True), (5, 10)) == (
         "-# A\\_da asks Pirate for a picture:\n>>> a ship\nat sea"
     )

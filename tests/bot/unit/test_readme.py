@@ -1,4 +1,4 @@
-"""The room's README says what the code says."""
+"""The README of bot/ says what the code says."""
 
 from __future__ import annotations
 
@@ -16,17 +16,13 @@ def test_the_settings_table_is_the_code() -> None:
     assert written(text) == text
 
 
-def test_every_room_is_listed() -> None:
+def test_every_package_and_module_is_listed() -> None:
     listed = set(re.findall(r"\]\((\w[\w/]*(?:\.py)?)\)", README.read_text()))
     files = {path.relative_to(README.parent) for path in README.parent.rglob("*.py")}
-    folders = {path.parts[0] for path in files if len(path.parts) > 1}
-    rooms = {
-        path.as_posix()
-        for path in files
-        if path.name != "__init__.py" and not path.parts[0].endswith("_command")
-    }
+    packages = {path.parts[0] for path in files if len(path.parts) > 1}
+    modules = {path.as_posix() for path in files if path.name != "__init__.py"}
 
-    assert listed == rooms | folders
+    assert listed == modules | packages
 
 
 def test_the_invitation_asks_for_what_the_bot_uses_and_nothing_else() -> None:

@@ -10,7 +10,7 @@ from hypothesis import settings as budget
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bot.errors import BadSettings
+from bot.domain.errors import BadSettings
 from bot.settings.loading import known_keys, load
 from bot.settings.schema import Settings
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import NothingSaid
-from bot.metrics import Metrics
+from bot.domain.errors import NothingSaid
 from bot.observability import tasks
+from bot.observability.metrics import Metrics
 
 BOT = Path(__file__).parents[3] / "bot"
 STARTERS = {"create_task", "ensure_future", "TaskGroup", "run_coroutine_threadsafe", "eager_start"}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.tokens import beginning, reckoned
+from bot.domain.text import beginning, estimate_tokens
 
 # Counted with o200k_base itself (gpt-tokenizer 4.0.0).
 COUNTED = [
@@ -27,7 +27,7 @@ COUNTED = [
 
 @pytest.mark.parametrize(("text", "counted"), COUNTED)
 def test_what_is_reckoned_is_more_than_what_a_tokenizer_counts(text: str, counted: int) -> None:
-    assert counted <= reckoned(text) <= 4 * counted
+    assert counted <= estimate_tokens(text) <= 4 * counted
 
 
 @given(st.text(max_size=2000), st.integers(0, 500))
@@ -35,6 +35,6 @@ def test_a_beginning_is_as_long_as_it_may_be(text: str, most: int) -> None:
     found = beginning(text, most)
 
     assert text.startswith(found)
-    assert reckoned(found) <= most
+    assert estimate_tokens(found) <= most
     if found != text:
-        assert reckoned(text[: len(found) + 1]) > most
+        assert estimate_tokens(text[: len(found) + 1]) > most

@@ -12,8 +12,8 @@ from tests.servers.keyvault.harness import Harness
 from tests.servers.keyvault.harness import running as running_vault
 from tests.servers.openai.control import OpenAIControl
 
-from .scene import Scene
-from .scene import scene as open_scene
+from .scenario import Scene
+from .scenario import scene as open_scene
 from .servers import Servers
 from .servers import servers as run_servers
 from .stage import Stage

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from .conftest import FreshStage
 from .process import BotProcess
-from .scene import Scene
-from .scene import scene as open_scene
+from .scenario import Scene
+from .scenario import scene as open_scene
 
 
 @asynccontextmanager

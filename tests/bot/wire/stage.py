@@ -90,7 +90,7 @@ def stage(
         **QUICK,
         **settings,
     }
-    bot = BotProcess(environment, directory / "bot.log")
+    bot = BotProcess(environment, directory / "bot.observability.log")
     if start:
         bot.start()
     try:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from .scene import Scene
+from .scenario import Scene
 
 
 @pytest.mark.parametrize("length", [1990, 2100, 9000])

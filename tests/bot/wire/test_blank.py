@@ -2,7 +2,7 @@
 
 import pytest
 
-from .scene import Scene
+from .scenario import Scene
 
 SENTENCE = "The language model had nothing to say to that. Please try to put it differently."
 

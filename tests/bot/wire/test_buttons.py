@@ -6,8 +6,8 @@ from tests.servers.openai.records import ScriptedAnswer
 
 from .answers import Seen, buttons
 from .conftest import FreshStage
-from .scene import Scene
-from .scene import scene as open_scene
+from .scenario import Scene
+from .scenario import scene as open_scene
 
 SLOW = "[[length=900 chunks=60 delay=0.1]]"
 

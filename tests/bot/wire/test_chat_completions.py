@@ -2,11 +2,11 @@
 
 import asyncio
 
-from bot import errors
+from bot.domain import errors
 
 from .conftest import FreshStage
-from .scene import Scene
-from .scene import scene as open_scene
+from .scenario import Scene
+from .scenario import scene as open_scene
 
 
 async def test_a_call_is_answered_over_chat_completions(chat_scene: Scene) -> None:

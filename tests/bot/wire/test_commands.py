@@ -7,8 +7,8 @@ import pytest
 from tests.servers.discord.control import ControlError
 
 from .conftest import FreshStage
-from .scene import Scene
-from .scene import scene as open_scene
+from .scenario import Scene
+from .scenario import scene as open_scene
 
 
 @pytest.fixture(autouse=True)
@@ -104,10 +104,10 @@ async def test_the_menu_of_a_message_asks_about_that_message(scene: Scene) -> No
 
     records = await scene.openai.requests()
     turns = [r.asked.turns for r in records if r.asked and "cheese" in str(r.asked.turns)][-1]
-    spoken = [turn.text for turn in turns if turn.role == "user"]
-    assert spoken[0].startswith("Freya")
-    assert "the moon is made of cheese" in spoken[0]
-    assert spoken[1].startswith("Bram")
+    recorder = [turn.text for turn in turns if turn.role == "user"]
+    assert recorder[0].startswith("Freya")
+    assert "the moon is made of cheese" in recorder[0]
+    assert recorder[1].startswith("Bram")
     assert (
         "asks Sky about https://discord.com/channels/"
         in (await scene.discord.message(question)).content

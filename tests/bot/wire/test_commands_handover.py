@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .conftest import FreshStage
 from .pair import another, answered_once, two
-from .scene import Scene
+from .scenario import Scene
 
 
 async def test_of_two_that_listen_one_acknowledges_a_command(
@@ -78,11 +78,11 @@ async def test_who_was_not_heard_is_judged_by_their_roles_all_the_same(
 
         scene.bot.kill()
         allowed = await scene.call("anybody on deck?", by="Goran")
-        barred = await scene.call("me too?", by="Hana")
+        denial = await scene.call("me too?", by="Hana")
         async with another(scene) as successor:
             await successor.logged("caught up")
             await answered_once(scene, [allowed])
-            assert await _silent(scene, barred)
+            assert await _silent(scene, denial)
 
 
 async def _silent(scene: Scene, question: str) -> bool:

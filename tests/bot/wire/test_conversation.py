@@ -3,12 +3,12 @@
 import re
 from itertools import count
 
-from bot import errors
+from bot.domain import errors
 from tests.servers.openai.control import Fault, FaultKind
 
 from .conftest import FreshStage
-from .scene import Scene
-from .scene import scene as open_scene
+from .scenario import Scene
+from .scenario import scene as open_scene
 
 _rooms = count(1)
 

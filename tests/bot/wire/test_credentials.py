@@ -3,8 +3,8 @@
 from tests.servers.openai.keys import digest
 
 from .conftest import FreshStage
-from .scene import Scene
-from .scene import scene as open_scene
+from .scenario import Scene
+from .scenario import scene as open_scene
 from .servers import new_token
 
 

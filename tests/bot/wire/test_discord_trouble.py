@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from .scene import Scene
+from .scenario import Scene
 
 CREATE = "POST /channels/{channel_id}/messages"
 EDIT = "PATCH /channels/{channel_id}/messages/{message_id}"
@@ -57,11 +57,11 @@ async def test_the_end_of_an_answer_outlasts_twenty_seconds_without_discords_api
 
 async def test_a_channel_without_permission_to_write_harms_nobody(chat_scene: Scene) -> None:
     closed = await chat_scene.discord.add_channel("closed", deny=["send_messages"])
-    unsaid = await chat_scene.bot.metric("answers_total", outcome="may_not_speak")
+    undelivered = await chat_scene.bot.metric("answers_total", outcome="may_not_speak")
     question = await chat_scene.call("can you write here?", where=closed.name)
 
     await chat_scene.bot.logged("answer unsaid")
-    assert await chat_scene.bot.metric("answers_total", outcome="may_not_speak") == unsaid + 1
+    assert await chat_scene.bot.metric("answers_total", outcome="may_not_speak") == undelivered + 1
     assert (await chat_scene.seen(question)).parts == ()
     await chat_scene.discord.remove_channel(closed.name)
     await chat_scene.answer(await chat_scene.call("but here you can"))

@@ -5,7 +5,7 @@ from base64 import b64decode
 from tests.servers.discord.records import Message
 
 from .answers import Seen
-from .scene import Scene
+from .scenario import Scene
 
 PNG = b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgwCBmKh1SgAAAABJRU5ErkJggg=="

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from .conftest import FreshStage
-from .scene import Scene
-from .scene import scene as open_scene
+from .scenario import Scene
+from .scenario import scene as open_scene
 
 TROUBLE = [
     pytest.param("reconnect", {}, id="op 7"),

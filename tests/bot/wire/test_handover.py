@@ -7,7 +7,7 @@ from .answers import buttons
 from .conftest import FreshStage
 from .pair import another, answered_once, two
 from .process import BotProcess
-from .scene import Scene
+from .scenario import Scene
 
 MESSAGES, A_SECOND, CHANNELS = 40, 10, 12
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from tests.servers.keyvault.harness import BOT, Harness
 
 from .conftest import FreshStage
-from .scene import scene as open_scene
+from .scenario import scene as open_scene
 from .servers import Servers
 from .vaulted import vaulted
 

@@ -11,8 +11,8 @@ from tests.servers.discord.control import DiscordControl
 from .answers import buttons
 from .conftest import FreshStage
 from .process import BotProcess
-from .scene import Scene
-from .scene import scene as open_scene
+from .scenario import Scene
+from .scenario import scene as open_scene
 from .servers import Servers
 
 BACK = re.compile(r"I am back <t:(\d+):R>\.$")

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from .scene import Scene
+from .scenario import Scene
 
 MESSAGES, CHANNELS, A_SECOND = 50, 10, 5
 

@@ -9,8 +9,8 @@ from tests.servers.openai.control import ScriptedAnswer
 
 from .answers import LIMIT, buttons
 from .conftest import FreshStage
-from .scene import Scene
-from .scene import scene as open_scene
+from .scenario import Scene
+from .scenario import scene as open_scene
 from .stitch import is_whole
 
 CREATE = "POST /channels/{channel_id}/messages"

@@ -3,12 +3,12 @@
 import asyncio
 from pathlib import Path
 
-from bot import errors
+from bot.domain import errors
 from tests.servers.openai.control import Fault, FaultKind, ScriptedAnswer
 
 from .conftest import FreshStage
-from .scene import Scene
-from .scene import scene as open_scene
+from .scenario import Scene
+from .scenario import scene as open_scene
 
 
 async def test_an_answer_that_breaks_off_is_gone_on_with(scene: Scene) -> None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from bot import errors
+from bot.domain import errors
 from tests.servers.openai.control import Fault, FaultKind, Record
 
 from .answers import Seen
-from .scene import Scene
-from .scene import scene as open_scene
+from .scenario import Scene
+from .scenario import scene as open_scene
 from .stage import Stage
 
 SECONDS = 25

@@ -10,8 +10,8 @@ from tests.servers.openai.records import Fault, FaultKind, Record, Turn, UsageKi
 
 from .answers import Seen, buttons
 from .conftest import FreshStage
-from .scene import Scene
-from .scene import scene as open_scene
+from .scenario import Scene
+from .scenario import scene as open_scene
 
 SCOUT = 'name = "Scout"\nprompt = "You are Scout."\ntools = ["web_search"]\n'
 A_TOKEN = json.dumps({"gpt-5-mini": {"input": 0, "output": 1_000_000}})  # 1 for each token

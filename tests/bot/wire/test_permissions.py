@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from .scene import Scene
+from .scenario import Scene
 
 
 async def test_where_the_bot_may_read_and_not_write_a_reaction_shows_that_it_heard(
     scene: Scene,
 ) -> None:
     closed = await scene.discord.add_channel("read-only", deny=["send_messages"])
-    unsaid = await scene.bot.metric("answers_total", outcome="may_not_speak")
+    undelivered = await scene.bot.metric("answers_total", outcome="may_not_speak")
 
     question = await scene.call("can you write here?", where=closed.name)
 
@@ -19,7 +19,7 @@ async def test_where_the_bot_may_read_and_not_write_a_reaction_shows_that_it_hea
         while not (await scene.discord.message(question)).reactions:
             await events.event(lambda e: e.kind == "reaction", 10)
     assert await scene.silence(question)  # the model is not asked for what nobody would read
-    assert await scene.bot.metric("answers_total", outcome="may_not_speak") == unsaid + 1
+    assert await scene.bot.metric("answers_total", outcome="may_not_speak") == undelivered + 1
     await scene.bot.logged("answer unsaid", detail="the bot has no permission to write there")
 
 
@@ -80,12 +80,12 @@ async def test_without_permission_for_embeds_an_answer_with_links_is_an_answer(
 
 
 async def test_a_closed_direct_message_harms_nobody_and_is_counted(scene: Scene) -> None:
-    unsaid = await scene.bot.metric("answers_total", outcome="may_not_speak")
+    undelivered = await scene.bot.metric("answers_total", outcome="may_not_speak")
     await scene.discord.open_dms("Hana", to_bot=False)
 
     question = await scene.whisper("a secret", by="Hana")
 
-    await scene.bot.until_metric("answers_total", unsaid + 1, outcome="may_not_speak")
+    await scene.bot.until_metric("answers_total", undelivered + 1, outcome="may_not_speak")
     assert (await scene.seen(question)).parts == ()
     await scene.discord.open_dms("Hana", to_bot=True)
     await scene.answer(await scene.whisper("another secret", by="Hana"))

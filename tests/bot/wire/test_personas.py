@@ -8,8 +8,8 @@ import pytest
 from tests.servers.discord.control import DiscordControl
 
 from .conftest import FreshStage
-from .scene import Scene
-from .scene import scene as open_scene
+from .scenario import Scene
+from .scenario import scene as open_scene
 from .servers import Servers
 
 PIRATE = """

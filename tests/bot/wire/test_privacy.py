@@ -2,9 +2,9 @@
 
 import asyncio
 
-from bot import errors
+from bot.domain import errors
 
-from .scene import Scene
+from .scenario import Scene
 
 TROUBLE = ("unauthorized", "server_error", "malformed", "error_event", "reset", "context_length")
 

@@ -1,6 +1,6 @@
 """The probes and metrics tell the truth."""
 
-from .scene import Scene
+from .scenario import Scene
 
 
 async def test_a_bot_at_work_is_alive_and_ready(scene: Scene) -> None:

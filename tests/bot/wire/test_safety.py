@@ -2,12 +2,12 @@
 
 import pytest
 
-from bot import errors
+from bot.domain import errors
 from tests.servers.openai.control import Fault, FaultKind
 
 from .conftest import FreshStage
-from .scene import Scene
-from .scene import scene as open_scene
+from .scenario import Scene
+from .scenario import scene as open_scene
 
 
 async def test_a_link_never_stands_behind_other_words(scene: Scene) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bot.__main__ import main
-from bot.secrets_command import arguments, command
-from bot.secrets_command.desk import Person
+from bot.cli import main as command_line
+from bot.cli.main import main
+from bot.cli.secrets import command
+from bot.cli.secrets.actions import Terminal
 from bot.settings.loading import load
 from tests.servers.keyvault.harness import ISSUER, OPERATOR, TENANT, VAULT_URL, Harness
 from tests.servers.keyvault.records import Federation, Identity, Role
@@ -39,7 +40,7 @@ class Sitting:
     async def run(self, *line: str, typed: str = "") -> bool:
         """Run a command line; `typed` is what the person answers to the prompt."""
         parser = argparse.ArgumentParser()
-        arguments.add(parser.add_subparsers())
+        command_line.add_secrets(parser.add_subparsers())
         self.said.clear()
 
         def type_unseen(prompt: str) -> str:
@@ -50,9 +51,9 @@ class Sitting:
         where = ["--vault", VAULT_URL, "--metrics-url", bot]
         chosen = parser.parse_args(["secrets", *line, *where])
         settings = load(None, self.environ).settings
-        person = Person(self.said.append, type_unseen)
+        person = Terminal(self.said.append, type_unseen)
         trust = self.story.azure.trust
-        well = await command.run(chosen, settings, self.environ, person, **trust)
+        well = await command.run_secrets(chosen, settings, self.environ, person, **trust)
         if typed:
             assert typed not in self.text
         return well

@@ -5,7 +5,7 @@ import asyncio
 from tests.servers.openai.records import Record
 
 from .answers import Seen
-from .scene import Scene
+from .scenario import Scene
 
 PEOPLE = 10
 SLOW = "[[chunks=20 delay=0.2]]"  # four seconds, and something to show from the beginning

@@ -1,7 +1,7 @@
 """SIGTERM: what was taken is finished, nothing more is taken, and the process ends with 0."""
 
 from .conftest import FreshStage
-from .scene import scene as open_scene
+from .scenario import scene as open_scene
 
 
 async def test_an_answer_that_was_begun_is_finished(fresh: FreshStage) -> None:

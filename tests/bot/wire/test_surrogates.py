@@ -1,6 +1,6 @@
 """Half a character, which JSON may hold and UTF-8 may not: whoever sends one is answered."""
 
-from .scene import Scene
+from .scenario import Scene
 
 HALF = "\ud83d"
 

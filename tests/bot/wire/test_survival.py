@@ -8,8 +8,8 @@ import pytest
 
 from .answers import buttons
 from .conftest import FreshStage
-from .scene import Scene
-from .scene import scene as open_scene
+from .scenario import Scene
+from .scenario import scene as open_scene
 
 SLOW = "[[first=1 delay=0.05 chunks=20]]"
 POLL = {

@@ -3,12 +3,12 @@
 from base64 import b64decode
 from pathlib import Path
 
-from bot import errors
+from bot.domain import errors
 from tests.servers.openai.pictures import DOT
 
 from .conftest import FreshStage
-from .scene import Scene
-from .scene import scene as open_scene
+from .scenario import Scene
+from .scenario import scene as open_scene
 
 SCOUT = 'name = "Scout"\nprompt = "You are Scout."\ntools = ["web_search", "image_generation"]\n'
 

@@ -1,6 +1,6 @@
 """Runs last: what both servers counted over all the stories of the shared bot."""
 
-from .scene import Scene
+from .scenario import Scene
 
 
 async def test_the_bot_stays_within_discords_limits_and_speaks_only_what_both_sides_know(

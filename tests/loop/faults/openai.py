@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bot import errors
+from bot.domain import errors
 from tests.loop.faults.entry import Entry, Ground, Play, now
 from tests.servers.openai.control import Fault, FaultKind
 

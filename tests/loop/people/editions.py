@@ -18,7 +18,7 @@ from tests.loop.people.merge import Clone, Image, ImageWorkflow
 from tests.loop.people.observe import BOT, FLUX, ImageRepository, NotSeen, Observer, PodSeen
 from tests.loop.supervisor import state
 
-PERSONA = "bot/personas/character.py"
+PERSONA = "bot/personas/persona.py"
 _EDITION = re.compile(r"You are Sky(?: \(edition (\d+)\))?")
 _LONG = 120.0
 _FIRST_LOOK = 3.0  # seconds until the watches have told what there is

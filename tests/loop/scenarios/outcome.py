@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bot import errors
+from bot.domain import errors
 
 
 def sentences(kind: type[errors.SkyError] = errors.SkyError) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from bot.commands import catalog
+from bot.discord import commands
 from tests.bot.wire.answers import Seen
 from tests.loop.people.observe import NotSeen
 from tests.loop.scenarios.outcome import Fate, Tally, sentences
@@ -85,7 +85,7 @@ class Steady:
         """
         name = f"load-{self.mark}-{self._next():05}"
         text = f"Tell me about {name}. {pace}"
-        invoked = await self.discord.invoke(catalog.ASK, channel, author, {catalog.TOPIC: text})
+        invoked = await self.discord.invoke(commands.ASK, channel, author, {commands.TOPIC: text})
         asked = made_at(int(invoked.id))
         self._invoked[invoked.id] = _Question(name, asked)
         self._note_interaction(await self.discord.interaction(invoked.id))

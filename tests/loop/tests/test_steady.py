@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 from openai import AsyncOpenAI
 
-from bot.commands import catalog
-from bot.errors import ModelBusy
+from bot.discord import commands
+from bot.domain.errors import ModelBusy
 from tests.bot.wire.servers import Servers, servers
 from tests.loop.scenarios.outcome import Fate, Tally
 from tests.loop.scenarios.steady import Steady, watching
@@ -140,7 +140,7 @@ async def test_a_true_sentence_of_failure_is_a_fate_of_its_own(stage: Stage) -> 
 
 
 async def test_a_command_that_nobody_acknowledges_is_told_by_discord_itself(stage: Stage) -> None:
-    await stage.discord("PUT", f"applications/{await stage.me()}/commands", list(catalog.ALL))
+    await stage.discord("PUT", f"applications/{await stage.me()}/commands", list(commands.ALL))
 
     await stage.load.command("general", "Ada", "[[chunks=2]]")
     tally = await stage.load.settled(quiet=5)

@@ -1,0 +1,1 @@
+"""Whether a request may be answered now: hourly limits and the budget."""

@@ -1,0 +1,225 @@
+"""What answers cost, and whether there is money left. Pure but for the metrics.
+
+Counted from what the provider says an answer used up, at the prices of the settings. Days and
+months are UTC's. What this process counts for a shard is kept in the shard's Lease
+(lease/memory.py), so it outlives the pod; the total is the sum over all shards, as far as their
+Leases were read.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from bot.admission.hourly import Caller, LimitReached, NoticeLog
+from bot.settings.schema import Price
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from bot.domain.model_request import Usage
+    from bot.observability.metrics import Metrics
+    from bot.settings.schema import BudgetSettings
+
+log = logging.getLogger(__name__)
+
+
+_MILLION = 1_000_000
+_DAYS, _MONTHS = "%Y-%m-%d", "%Y-%m"
+_PENNY = 1e-9  # less than any price, more than what adding up floats costs
+_RESERVED = "reserved"
+_SOON = 60.0  # seconds after which an answer that is being written has most likely ended
+
+Period = Literal["day", "month"]
+_FORMS: dict[Period, str] = {"day": _DAYS, "month": _MONTHS}
+
+
+def price_of(model: str, prices: Mapping[str, Price]) -> Price | None:
+    """Look up a model: by its name, or as a dated version of the longest name that fits."""
+    names = [name for name in prices if model == name or model.startswith(f"{name}-20")]
+    return prices[max(names, key=len)] if names else None
+
+
+def dearest(prices: Mapping[str, Price]) -> Price:
+    """The safe side for a model without a price: the highest of each kind."""
+    rows = list(prices.values())
+    return Price(
+        input=max((row.input for row in rows), default=0),
+        output=max((row.output for row in rows), default=0),
+    )
+
+
+def cost(usage: Usage, budget: BudgetSettings) -> float:
+    """The money for what one answer used up."""
+    price = price_of(usage.model, budget.prices) or dearest(budget.prices)
+    cached = price.input if price.cached_input is None else price.cached_input
+    fresh = max(usage.input - usage.cached_input, 0)
+    tokens = fresh * price.input + usage.cached_input * cached + usage.output * price.output
+    tokens += usage.moderated * budget.moderation
+    return tokens / _MILLION + usage.images * budget.image + usage.searches * budget.search
+
+
+@dataclass(eq=False, slots=True)
+class Reservation:
+    """Money that is kept for one answer, and that its requests are charged to: a usage.Account."""
+
+    ledger: Budget
+    shard: int
+    left: float
+
+    def charge(self, usage: Usage) -> None:
+        """See usage.Account. What is not covered is counted all the same, and shows in a metric."""
+        money = self.ledger.charge(usage, self.shard)
+        if money > self.left + _PENNY:
+            self.ledger.overrun(money - self.left)
+        self.left = max(0.0, self.left - money)
+
+    def covers(self, most: Usage) -> bool:
+        """See usage.Account. Where nothing is bounded, everything is covered."""
+        return self.ledger.covers(self.left, most)
+
+    def lower(self, most: float) -> None:
+        """Keep no more than `most`, as soon as more is known about the answer."""
+        self.left = min(self.left, most)
+
+    def end(self) -> None:
+        """Keep nothing more."""
+        self.ledger.release(self)
+
+
+class Budget:
+    """Knows what was spent today and this month, and says when that is enough.
+
+    A HandoverState (lease/memory.py): `dump` and `load` carry a shard's sums from pod to pod.
+    """
+
+    name = "money"
+
+    def __init__(
+        self, budget: BudgetSettings, metrics: Metrics, clock: Callable[[], float]
+    ) -> None:
+        self._budget = budget
+        self._metrics = metrics
+        self._clock = clock
+        self._sums: dict[int, dict[str, float]] = {}
+        self._reserved: set[Reservation] = set()  # for answers that have not ended
+        self._handed: dict[int, float] = {}  # reserved by whoever spoke for a shard before
+        self._told = NoticeLog()
+        metrics.budget.labels("day").set(budget.daily)
+        metrics.budget.labels("month").set(budget.monthly)
+        self._show()
+
+    def charge(self, usage: Usage, shard: int = 0) -> float:
+        """Count what an answer of `shard` used up; returns its cost."""
+        money = cost(usage, self._budget)
+        sums = self._sums.setdefault(shard, {})
+        for period in self._periods().values():
+            sums[period] = sums.get(period, 0.0) + money
+        self._metrics.spent_total.labels(usage.model).inc(money)
+        if price_of(usage.model, self._budget.prices) is None and not usage.moderated:
+            self._metrics.unpriced.labels(usage.model).inc()
+        self._show()
+        return money
+
+    def reserve(self, most: float, shard: int = 0) -> Reservation:
+        """Keep `most` for an answer that was let in, until its reservation ends.
+
+        What an answer will cost is not known before its end, so it counts as the most it can. That
+        is handed on with the rest, because whoever finishes it after a hand-over, or is killed in
+        it, tells nobody any more.
+        """
+        reservation = Reservation(self, shard, most)
+        self._reserved.add(reservation)
+        return reservation
+
+    def release(self, reservation: Reservation) -> None:
+        """End a reservation; once is as good as twice."""
+        self._reserved.discard(reservation)
+
+    def covers(self, left: float, most: Usage) -> bool:
+        """Whether `left` of a reservation is enough for one more request that uses `most`."""
+        bounded = self._budget.daily or self._budget.monthly
+        return not bounded or cost(most, self._budget) <= left + _PENNY
+
+    def overrun(self, money: float) -> None:
+        """Note that an answer cost so much more than was reserved for it: a bound was ignored."""
+        self._metrics.overrun.inc(money)
+        log.warning("an answer cost more than was reserved for it", extra={"more": round(money, 6)})
+
+    def spent(self, period: Period) -> float:
+        """What was spent in the present day or month, by all shards that are known of."""
+        own = sum(sums.get(self._periods()[period], 0.0) for sums in self._sums.values())
+        return own + sum(self._handed.values())
+
+    def admit(self, caller: Caller) -> LimitReached | None:
+        """Let a call in while there is money for it, or say when there will be some again."""
+        over = self.over(caller)
+        if over is None or caller.ambient:
+            return over
+        tell = self._told.first(over.scope, caller.channel_id, over.until, self._clock())
+        return replace(over, tell=tell)
+
+    def over(self, caller: Caller) -> LimitReached | None:
+        """Say what stands against a call and note nothing: what is spent, or may be soon."""
+        below = 1 - self._budget.reserve if caller.ambient else 1.0
+        bounds = list(self._bounds())
+        for period, most, until in bounds:
+            if self.spent(period) >= most * below:
+                return LimitReached(period, until)
+        reserved = sum(each.left for each in self._reserved)
+        for period, most, _ in bounds:
+            if self.spent(period) + reserved >= most * below:
+                return LimitReached("set_aside", self._clock() + _SOON)
+        return None
+
+    def dump(self, shard: int) -> str:
+        """See HandoverState: the sums of the present day and month, and what is reserved.
+
+        From here on what a predecessor had reserved is spent: it cannot tell any more how much of
+        it was needed.
+        """
+        sums, handed = self._sums.setdefault(shard, {}), self._handed.pop(shard, 0.0)
+        for period in self._periods().values():
+            sums[period] = sums.get(period, 0.0) + handed
+        now = {name: sums[name] for name in self._periods().values()}
+        now[_RESERVED] = sum(each.left for each in self._reserved if each.shard == shard)
+        return json.dumps({name: round(money, 6) for name, money in now.items() if money > 0})
+
+    def load(self, shard: int, text: str) -> None:
+        """See HandoverState. Sums only grow, so the higher of what is known is true."""
+        try:
+            kept = {str(name): float(money) for name, money in json.loads(text).items()}
+        except (ValueError, TypeError, AttributeError):
+            log.warning("kept money cannot be read", extra={"shard": shard})
+            return
+        found = {name: money for name, money in kept.items() if 0 <= money < math.inf}
+        sums = self._sums.setdefault(shard, {})
+        for period in self._periods().values():
+            sums[period] = max(sums.get(period, 0.0), found.get(period, 0.0))
+        self._handed[shard] = found.get(_RESERVED, 0.0)
+        self._show()
+
+    def _bounds(self) -> Iterator[tuple[Period, float, float]]:
+        """Each bound that there is, the later end first: who waits is told the true one."""
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        if self._budget.monthly:
+            following = (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+            yield "month", self._budget.monthly, following.timestamp()
+        if self._budget.daily:
+            yield "day", self._budget.daily, (midnight + timedelta(days=1)).timestamp()
+
+    def _periods(self) -> dict[Period, str]:
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        return {period: now.strftime(form) for period, form in _FORMS.items()}
+
+    def _show(self) -> None:
+        for sums in self._sums.values():  # what is over is over
+            for old in set(sums) - set(self._periods().values()):
+                del sums[old]
+        for period in _FORMS:
+            self._metrics.spent.labels(period).set(self.spent(period))

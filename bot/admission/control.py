@@ -1,0 +1,91 @@
+"""Whether a call may be answered now: the limits per hour and the money, asked together."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bot.admission import ceiling
+from bot.admission.budget import Budget
+from bot.admission.hourly import Caller, HourlyLimits, LimitReached
+from bot.domain.messages import shard_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from bot.admission.budget import Reservation
+    from bot.domain.messages import Message
+    from bot.domain.model_request import ModelRequest
+    from bot.observability.metrics import Metrics
+    from bot.personas.persona import Persona
+    from bot.settings.schema import Settings
+    from bot.triggers.answer_request import AnswerRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """A call that counts, and has money reserved, before its question was read."""
+
+    caller: Caller
+    limits: HourlyLimits
+    reservation: Reservation
+
+    def cancel(self) -> None:
+        """Let it count for nothing: there will be no answer."""
+        self.limits.withdraw(self.caller)
+        self.reservation.end()
+
+
+class AdmissionControl:
+    """The limits and the purse of one process."""
+
+    def __init__(
+        self, settings: Settings, metrics: Metrics, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._metrics = metrics
+        self._settings = settings
+        self._limits = HourlyLimits(settings.limits, clock)
+        self.ledger = Budget(settings.budget, metrics, clock)
+
+    def admit(self, message: Message, *, ambient: bool = False) -> LimitReached | None:
+        """Let a call in and note it, or say what stands against it."""
+        return self._admit(Caller(message.author.id, message.channel_id, message.guild_id, ambient))
+
+    def book(self, caller: Caller, personas: Iterable[Persona]) -> LimitReached | Booking:
+        """Let in a call whose question is not read yet, and reserve the most it can cost."""
+        over = self._admit(caller)
+        if over is not None:
+            return over
+        most = max(ceiling.before_reading(self._settings, each, image=True) for each in personas)
+        shard = shard_of(caller.guild_id, self._settings.discord.shards)
+        return Booking(caller, self._limits, self.ledger.reserve(most, shard))
+
+    def over(self, caller: Caller) -> LimitReached | None:
+        """Say what stands against a call that is only about to be made."""
+        return self._counted(self.ledger.over(caller) or self._limits.over(caller))
+
+    def reserve(self, call: AnswerRequest) -> Reservation:
+        """Reserve the most that the answer to a call can cost, until the reservation ends."""
+        shard = shard_of(call.message.guild_id, self._settings.discord.shards)
+        return self.ledger.reserve(self._most(call), shard)
+
+    def take(self, booking: Booking, call: AnswerRequest) -> Reservation:
+        """Turn a booking into the reservation for a call, now that its question was read."""
+        booking.reservation.lower(self._most(call))
+        return booking.reservation
+
+    def know(self, reservation: Reservation, ask: ModelRequest) -> None:
+        """Reserve no more than that, now that it is known what the model will read."""
+        reservation.lower(ceiling.of_ask(self._settings, ask))
+
+    def _most(self, call: AnswerRequest) -> float:
+        return ceiling.before_reading(self._settings, call.persona, image=call.image)
+
+    def _admit(self, caller: Caller) -> LimitReached | None:
+        return self._counted(self.ledger.admit(caller) or self._limits.admit(caller))
+
+    def _counted(self, over: LimitReached | None) -> LimitReached | None:
+        if over is not None:
+            self._metrics.limited.labels(over.scope).inc()
+        return over

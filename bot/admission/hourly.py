@@ -1,0 +1,127 @@
+"""How many calls are answered in an hour: of a person, in a channel, in a server. Pure.
+
+Every call that is let in is noted, so a limit holds for any 60 minutes, not for those of a clock.
+Who is over one is told once, with when to come back. Calls that are turned away count for nothing:
+who goes on asking does not push the end of the wait away.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bot.settings.schema import LimitsSettings as Settings
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+HOUR = 3600.0
+_KEPT = 20_000  # persons and places; those that called least recently are forgotten
+
+Scope = Literal["user", "channel", "server", "day", "month", "set_aside"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, and where. `unasked` is the bot joining in by itself."""
+
+    user_id: int
+    channel_id: int
+    guild_id: int | None = None
+    ambient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReached:
+    """Not now: which limit, until when (seconds since 1970), and whether to say so."""
+
+    scope: Scope
+    until: float
+    tell: bool = False
+
+
+class NoticeLog:
+    """Who knows already that they have to wait, and until when."""
+
+    def __init__(self) -> None:
+        self._until: OrderedDict[tuple[str, int], float] = OrderedDict()
+
+    def first(self, scope: str, who: int, until: float, now: float) -> bool:
+        """Say whether `who` is to be told now; from then on they know it until `until`."""
+        if self._until.get((scope, who), 0.0) > now:
+            return False
+        _keep(self._until, (scope, who), until)
+        return True
+
+
+class HourlyLimits:
+    """Lets calls in, or says which limit is reached and until when."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._calls: OrderedDict[tuple[Scope, int], deque[float]] = OrderedDict()
+        self._told = NoticeLog()
+
+    def admit(self, caller: Caller) -> LimitReached | None:
+        """Note a call and let it in, or say what stands against it."""
+        over, now = self.over(caller), self._clock()
+        if over is not None:
+            listener = _listener(caller, over.scope)
+            tell = not caller.ambient and self._told.first(over.scope, listener, over.until, now)
+            return replace(over, tell=tell)
+        for scope, who, _ in self._bounds(caller):
+            self._calls[scope, who].append(now)
+        return None
+
+    def withdraw(self, caller: Caller) -> None:
+        """Take back the newest note of a call that was let in and came to nothing."""
+        for scope, who, _ in self._bounds(caller):
+            if calls := self._calls.get((scope, who)):
+                calls.pop()
+
+    def over(self, caller: Caller) -> LimitReached | None:
+        """Say what stands against a call, and note nothing."""
+        now = self._clock()
+        for scope, who, most in self._bounds(caller):
+            calls = self._recent(scope, who, now)
+            if len(calls) >= most:
+                return LimitReached(scope, calls[-most] + HOUR if most else now + HOUR)
+        return None
+
+    def _bounds(self, caller: Caller) -> Iterator[tuple[Scope, int, int]]:
+        """Each limit that applies: what it counts, whose, and how many are let in."""
+        settings = self._settings
+        below = 1 - settings.reserve if caller.ambient else 1.0
+        if settings.user_per_hour and not caller.ambient:
+            yield "user", caller.user_id, settings.user_per_hour
+        if settings.channel_per_hour:
+            yield "channel", caller.channel_id, int(settings.channel_per_hour * below)
+        if settings.server_per_hour and caller.guild_id is not None:
+            yield "server", caller.guild_id, int(settings.server_per_hour * below)
+
+    def _recent(self, scope: Scope, who: int, now: float) -> deque[float]:
+        calls = self._calls.get((scope, who))
+        if calls is None:
+            calls = deque()
+        _keep(self._calls, (scope, who), calls)
+        while calls and calls[0] <= now - HOUR:
+            calls.popleft()
+        return calls
+
+
+def _listener(caller: Caller, scope: Scope) -> int:
+    """Whose knowing it is: the person's own limit is theirs; a place is told once for all in it."""
+    return caller.user_id if scope == "user" else caller.channel_id
+
+
+def _keep(store: OrderedDict[K, V], key: K, value: V) -> None:
+    store[key] = value
+    store.move_to_end(key)
+    if len(store) > _KEPT:
+        store.popitem(last=False)

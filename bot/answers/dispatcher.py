@@ -1,0 +1,347 @@
+"""What is said to those who are turned away: a word each, and few at once.
+
+Takes calls, answers a bounded number at once, and finishes what was taken before it stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bot.admission.hourly import LimitReached
+from bot.answers.pipeline import AnswerTask, Services
+from bot.domain.errors import DiscordDown, OverLimit, QuestionGone, TooBusy, UnknownPersona
+from bot.leadership.coordinator import SingleProcess
+from bot.leadership.state import ProcessedMessages, StandbyBuffer
+from bot.observability import tasks
+from bot.triggers.access_policy import AccessPolicy
+from bot.triggers.ambient import AmbientPolicy
+from bot.triggers.answer_request import AnswerRequest
+from bot.triggers.match import Trigger, TriggerRules, called, match
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.admission.budget import Reservation
+    from bot.admission.control import Booking
+    from bot.admission.hourly import Caller
+    from bot.answers.pipeline import Services
+    from bot.domain.errors import SkyError
+    from bot.domain.messages import Author, Location, Message
+    from bot.leadership.coordinator import Leadership
+    from bot.triggers.access_policy import Denial
+
+log = logging.getLogger(__name__)
+
+
+_AT_ONCE = 8  # a flood is not answered by a flood
+
+
+class Refusals:
+    """Those that are being said."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self.under_way: set[asyncio.Task[None]] = set()
+
+    def say(self, call: AnswerRequest, error: SkyError) -> None:
+        """Begin to tell why a call is not answered, unless too many are told so just now.
+
+        Whoever used a command is told always: Discord waits for a response.
+        """
+        if len(self.under_way) < _AT_ONCE or call.message.asked is not None:
+            sorry = tasks.start(AnswerTask(call, self._services).refuse(error), "refusal")
+            self.under_way.add(sorry)
+            sorry.add_done_callback(self.under_way.discard)
+
+
+_LAST_WORDS_SECONDS = 3.0  # of the drain, for telling those whose answer does not end in time
+_BOOKED_SECONDS = 0.1  # in which a booking becomes an answer, or nothing
+_ENDING_SECONDS = 35.0  # terminationGracePeriodSeconds, and a little
+
+
+class Dispatcher:
+    """Every answer under way is a task of its own, whichever channel it is for.
+
+    Calls of a shard for which another process speaks are kept for a while, in case that changes.
+    """
+
+    def __init__(self, services: Services, coordinator: Leadership | None = None) -> None:
+        self._services = services
+        self._coordinator = coordinator or SingleProcess()
+        self.taken = ProcessedMessages(_ENDING_SECONDS)
+        self._overheard = StandbyBuffer()
+        self.on_undelivered: Callable[[Message], None] = lambda _: None  # Discord did not take it
+        self._work = services.settings.work
+        self._places = asyncio.Semaphore(self._work.in_flight)
+        self._answering: dict[asyncio.Task[None], AnswerTask] = {}
+        self._booked: dict[int, Booking] = {}  # by the question that will be answered anew
+        self._refusals = Refusals(services)
+        self._open = True
+        settings = services.settings
+        self._rules = TriggerRules(settings.discord.command, AccessPolicy(settings.access))
+        self._ambient_policy = AmbientPolicy(settings.access, settings.ambient)
+
+    @property
+    def under_way(self) -> int:
+        """How many answers are being written or wait for a place."""
+        return len(self._answering)
+
+    def receive(self, message: Message, me: int) -> None:
+        """Look at a message, and take it if it calls the bot, whose user id is `me`."""
+        self._hear(message, me)
+
+    def _hear(
+        self, message: Message, me: int, *, late: bool = False, replaces: tuple[int, ...] = ()
+    ) -> None:
+        """Receive; an answer to it comes in the place of the messages that it `replaces`."""
+        if message.author.id != me:
+            self._services.cache.hear(message)
+        decision = match(message, me=me, rules=self._rules)
+        shard = self._coordinator.shard_of(message.guild_id)
+        if not self._coordinator.is_leader(shard):
+            if isinstance(decision, Trigger):
+                self._services.metrics.messages.labels("overheard").inc()
+                self._overheard.put(shard, message, me)
+            return
+        decision = self._ambient_policy.judge(message, decision, late=late)
+        if not isinstance(decision, Trigger):
+            self._services.metrics.messages.labels(decision.reason).inc()
+            return
+        self._services.metrics.messages.labels(decision.how).inc()
+        if not self._open:
+            self._turn_away(message, "draining")
+        elif not self.taken.take(shard, message.id):
+            self._turn_away(message, "repeated")
+        elif not self._take(
+            replace(self._call(message, decision, me), replaces=replaces, late=late)
+        ):
+            self.taken.finish(shard, message.id)
+
+    def _call(self, message: Message, decision: Trigger, me: int) -> AnswerRequest:
+        call = AnswerRequest(
+            message,
+            decision.prompt,
+            me,
+            time.monotonic(),
+            persona=self._services.personas.at(message.place),
+            image=decision.image,
+            ambient=decision.how == "ambient",
+        )
+        if decision.persona is not None:
+            try:
+                call = replace(call, persona=self._services.personas.named(decision.persona))
+            except UnknownPersona as error:
+                call = replace(call, refused=error)  # told like an answer: limits count it
+        return call
+
+    def missed(self, message: Message, me: int, replaces: tuple[int, ...] = ()) -> bool:
+        """Receive a message that was not heard when it was written; says whether it was taken.
+
+        `replaces` are the messages of an answer that another process began and did not end.
+        """
+        if message.id in self.taken or message.author.bot:
+            return False
+        self._hear(message, me, late=True, replaces=replaces)
+        return message.id in self.taken
+
+    def needs_roles(self, message: Message, me: int) -> bool:
+        """Say whether a message calls the bot, and its writer's unknown roles decide the rest."""
+        rules = self._rules
+        unknown = message.author.roles is None and not message.direct and message.asked is None
+        if not unknown or not rules.lists.ask_for_roles:
+            return False
+        return called(message, me=me, command=rules.command) is not None
+
+    async def room(self) -> None:
+        """Wait until one more call can be taken."""
+        while self._full:
+            if self._answering:
+                await asyncio.wait(self._answering, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                await asyncio.sleep(_BOOKED_SECONDS)
+
+    def calls(self, message: Message, me: int) -> bool:
+        """Say whether a message would be taken if it were not too old."""
+        decision = match(message, me=me, rules=self._rules)
+        return isinstance(decision, Trigger) and message.id not in self.taken
+
+    def begin(self, shard: int) -> None:
+        """Take what was overheard of a shard; its last speaker let go in good order."""
+        for message, me in self._overheard.pop(shard):
+            self.receive(message, me)
+
+    def overheard(self, shard: int) -> list[Message]:
+        """Hand out what was overheard of a shard whose last speaker may have taken some of it."""
+        return [message for message, _ in self._overheard.pop(shard)]
+
+    def busy(self, shard: int) -> bool:
+        """Whether an answer for a shard is being written or waits."""
+        messages = (each.call.message for each in self._answering.values())
+        return any(self._coordinator.shard_of(each.guild_id) == shard for each in messages)
+
+    def abandon(self, shard: int) -> None:
+        """Drop every answer for a shard where it is: from now on another may give it."""
+        for task, answering in list(self._answering.items()):
+            message = answering.call.message
+            if self._coordinator.shard_of(message.guild_id) == shard:
+                task.cancel()
+                self.taken.forget(shard, message.id)
+                self._services.metrics.answers.labels("abandoned").inc()
+
+    def edit(self, message: Message) -> None:
+        """Remember the new words of a message; a call that waits is answered as it stands then."""
+        self._services.cache.put(message)
+        self._overheard.edit(message)
+
+    def withdraw(self, message_id: int) -> None:
+        """Forget a message that was deleted, and stop answering it."""
+        self._services.cache.forget(message_id)
+        self._overheard.forget(message_id)
+        self.stop(message_id, QuestionGone())
+
+    def shard_of(self, guild_id: int | None) -> int:
+        """See Leadership."""
+        return self._coordinator.shard_of(guild_id)
+
+    def takes(self, guild_id: int | None) -> bool:
+        """Whether calls from a server, or direct ones, are taken here and now."""
+        return self._open and self._coordinator.is_leader(self._coordinator.shard_of(guild_id))
+
+    def denies(self, author: Author, place: Location, *, direct: bool) -> Denial | None:
+        """Say what stands against somebody being answered in a place, as things are now."""
+        return self._rules.lists.denies(author, place, direct=direct)
+
+    def refusal(self, caller: Caller) -> SkyError | None:
+        """Say why a question that is about to be asked would be turned away; notes nothing."""
+        if self._full:
+            return TooBusy()
+        over = self._services.admission.over(caller)
+        return OverLimit(over.scope, over.until) if over else None
+
+    def is_answering(self, question_id: int) -> bool:
+        """Whether an answer to that message is being written, or waits for its turn."""
+        return question_id in self._booked or any(
+            each.is_about(question_id) for each in self._answering.values()
+        )
+
+    def stop(self, question_id: int, why: SkyError) -> bool:
+        """Stop the answer to that message; False if none is being written."""
+        found = [each for each in self._answering.values() if each.is_about(question_id)]
+        for answering in found:
+            answering.stop(why)
+        return bool(found)
+
+    def book(self, question_id: int, caller: Caller) -> SkyError | None:
+        """Keep a place, a call and money for a message that is answered anew; or say why not.
+
+        `again` or `cancel` has to follow.
+        """
+        if self._full:
+            return TooBusy()
+        booking = self._services.admission.book(
+            caller, (each for _, each in self._services.personas)
+        )
+        if isinstance(booking, LimitReached):
+            return OverLimit(booking.scope, booking.until)
+        self._booked[question_id] = booking
+        return None
+
+    def cancel(self, question_id: int) -> None:
+        """Give up what was booked for a message, if that did not become an answer."""
+        if (booking := self._booked.pop(question_id, None)) is not None:
+            booking.cancel()
+
+    def again(
+        self, question: Message, me: int, *, nonce_base: int, replaces: tuple[int, ...]
+    ) -> None:
+        """Answer a message that was booked for anew, in the place of its old answer."""
+        booking = self._booked.pop(question.id)
+        decision = called(question, me=me, command=self._rules.command)
+        if decision is None:  # nobody called the bot: it had joined in
+            decision = Trigger("ambient", question.text)
+        call = replace(self._call(question, decision, me), nonce_base=nonce_base, replaces=replaces)
+        if self.is_answering(question.id):  # found by the backfill meanwhile
+            booking.cancel()
+            return
+        if call.age < self._work.catch_up_seconds:  # no successor looks at what is older
+            self.taken.retake(self._coordinator.shard_of(question.guild_id), question.id)
+        self._start(call, self._services.admission.take(booking, call))
+
+    def _turn_away(self, message: Message, reason: str) -> None:
+        self._services.metrics.turned_away.labels(reason).inc()
+        log.info("not taken", extra={"message_id": message.id, "reason": reason})
+
+    def _take(self, call: AnswerRequest) -> bool:
+        """Begin to answer; False if the call is turned away."""
+        if self._full:
+            self._turn_away(call.message, "too_busy")
+            self._refusals.say(call, TooBusy())
+            return False
+        over = self._services.admission.admit(call.message, ambient=call.ambient)
+        if over is not None:
+            self._turn_away(call.message, f"over_limit_{over.scope}")
+            if over.tell or call.message.asked is not None:  # a question that is shown has an end
+                self._refusals.say(call, OverLimit(over.scope, over.until))
+            return False
+        self._start(
+            call, self._services.admission.reserve(call)
+        )  # now: others are let in before it runs
+        return True
+
+    @property
+    def _full(self) -> bool:
+        return len(self._answering) + len(self._booked) >= self._work.in_flight + self._work.waiting
+
+    def _start(self, call: AnswerRequest, reservation: Reservation) -> None:
+        answering = AnswerTask(call, self._services)
+        task = tasks.start(self._answer(answering, reservation), "answer")
+        self._answering[task] = answering
+        task.add_done_callback(self._done)
+        task.add_done_callback(lambda _: reservation.end())
+        self._count()
+
+    async def _answer(self, answering: AnswerTask, reservation: Reservation) -> None:
+        async with self._places:
+            outcome = await answering.run(reservation)
+        if outcome == DiscordDown.label and not answering.call.late:
+            # What was said of it stands there, or nothing. Discord will be asked which.
+            message = answering.call.message
+            self.taken.forget(self._coordinator.shard_of(message.guild_id), message.id)
+            self.on_undelivered(message)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        message = self._answering.pop(task).call.message
+        self.taken.finish(self._coordinator.shard_of(message.guild_id), message.id)
+        self._count()
+        if not task.cancelled() and task.exception() is not None:
+            self._services.metrics.answers.labels("broken").inc()
+
+    def _count(self) -> None:
+        taken = len(self._answering)
+        self._services.metrics.in_flight.set(min(taken, self._work.in_flight))
+        self._services.metrics.waiting.set(max(0, taken - self._work.in_flight))
+
+    async def drain(self) -> None:
+        """Take nothing more and finish what was taken; what does not end in time is told so."""
+        self._open = False
+        began = time.monotonic()
+        log.info("draining", extra={"answers": len(self._answering)})
+        await self._wait(self._work.drain_seconds - _LAST_WORDS_SECONDS)
+        for answering in list(self._answering.values()):
+            answering.interrupt()
+        await self._wait(_LAST_WORDS_SECONDS)
+        late = len(self._answering)
+        for task in [*self._answering, *self._refusals.under_way]:
+            task.cancel()
+        await self._wait(1)
+        seconds = round(time.monotonic() - began, 3)
+        log.info("drained", extra={"seconds": seconds, "cancelled": late})
+
+    async def _wait(self, seconds: float) -> None:
+        tasks = [*self._answering, *self._refusals.under_way]
+        if tasks:
+            await asyncio.wait(tasks, timeout=max(0.0, seconds))

@@ -1,0 +1,345 @@
+"""From a call to the model's words: the conversation, who answers, and what that costs.
+
+What is said goes wherever the caller wants it: to Discord (answering.py) or to a terminal (chat).
+
+One call from the taking to the last word: conversation, persona, model, reply.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from bot.admission import ceiling
+from bot.context.history import read_history
+from bot.context.prompt import attachments, build_prompt, words_of
+from bot.domain.errors import (
+    BadPicture,
+    MayNotSpeak,
+    ModelMissing,
+    RequestRefused,
+    SkyError,
+    TooMuchText,
+    Unexpected,
+    Unsaid,
+)
+from bot.domain.messages import Author
+from bot.domain.model_request import ModelRequest
+from bot.personas import persona as character
+from bot.personas.registry import PersonaRegistry, only_sky
+from bot.reply.button_ids import button
+from bot.reply.message_series import ReplyTarget
+from bot.reply.stream import ReplyStream
+from bot.triggers.match import after_command, without_mention
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from bot.admission.budget import Reservation
+    from bot.admission.control import AdmissionControl
+    from bot.context.attachments import AttachmentReader
+    from bot.context.cache import MessageCache
+    from bot.context.history import History
+    from bot.context.prompt import Prompt
+    from bot.domain.messages import Message, Picture
+    from bot.llm.openai_client import Model
+    from bot.moderation.moderation_pipeline import ModerationPipeline
+    from bot.observability.metrics import Metrics
+    from bot.reply.message_series import MessageSink
+    from bot.reply.rates import EditRate
+    from bot.settings.schema import Settings
+    from bot.triggers.answer_request import AnswerRequest
+
+log = logging.getLogger(__name__)
+
+
+_SOURCES = 8  # pages that are named below an answer
+_UNSEEN = "The language model can't open a picture here, so I answered without."
+_HALF = "The language model can't read so much at once, so I left out what came before."
+_NO_PICTURES = (BadPicture, ModelMissing, RequestRefused)  # what models say who cannot see
+
+
+class PipelineServices(Protocol):
+    """What thinking needs."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings."""
+
+    @property
+    def cache(self) -> MessageCache:
+        """The messages seen last."""
+
+    @property
+    def history(self) -> History:
+        """Where the others are found."""
+
+    @property
+    def reader(self) -> AttachmentReader:
+        """What opens attachments."""
+
+    @property
+    def model(self) -> Model:
+        """Who answers."""
+
+    @property
+    def guard(self) -> ModerationPipeline:
+        """What may be asked and said."""
+
+    @property
+    def admission(self) -> AdmissionControl:
+        """Where the money is counted."""
+
+
+class Sink(Protocol):
+    """Where an answer goes."""
+
+    @property
+    def text(self) -> str:
+        """All that was said so far."""
+
+    def say(self, piece: str) -> None:
+        """Take the next piece of text."""
+
+    def show(self, picture: Picture) -> None:
+        """Take a picture."""
+
+    def remark(self, sentence: str) -> None:
+        """Take what is said in small print below."""
+
+
+class AnswerPipeline:
+    """One answer of the model, paid for out of what was reserved for it."""
+
+    def __init__(
+        self, call: AnswerRequest, means: PipelineServices, sink: Sink, reservation: Reservation
+    ) -> None:
+        self._call = call
+        self._means = means
+        self._sink = sink
+        self._reservation = reservation
+
+    async def run(self) -> None:
+        """Let the model answer into the sink; raises a SkyError if that fails."""
+        means, call = self._means, self._call
+        if call.refused is not None:
+            raise call.refused
+        if call.persona.greeting and call.wordless:
+            self._sink.say(call.persona.greeting)
+            return
+        limits = means.settings.conversation
+        try:
+            message, prompt = self._as_it_is_now()
+            chain = await read_history(message, means.cache, means.history, limits)
+            wanted = attachments([message, *chain.linked, *chain.meant])
+            async with means.reader.opened(wanted) as files:
+                conversation = build_prompt(chain, prompt, files, me=call.me, limits=limits)
+                for remark in conversation.remarks:
+                    self._sink.remark(remark)
+                await self._ask(self._question(conversation))
+        except SkyError:
+            raise
+        except Exception as error:  # a defect of ours: somebody is waiting and is told
+            raise Unexpected(type(error).__name__) from error
+
+    async def _ask(self, ask: ModelRequest) -> None:
+        """Let the model answer what may be asked, and show what may be said of it."""
+        guard, sources, charge = self._means.guard, list[str](), self._reservation.charge
+        self._means.admission.know(self._reservation, ask)
+        await guard.admit(words_of(ask.turns[-1]), charge)
+        async with guard.around(self._sink.say, charge) as say:
+            await self._ask_with_less(ask, say, sources.append)
+        if sources:
+            self._sink.remark(_sources(sources))
+
+    async def _ask_with_less(
+        self, ask: ModelRequest, say: Callable[[str], object], cite: Callable[[str], object]
+    ) -> None:
+        """Ask, and where the model cannot take it: without pictures, without the older half."""
+        untold = {_UNSEEN, _HALF}
+        while True:
+            turns = ask.turns
+            try:
+                return await self._means.model.answer(
+                    ask, say, self._sink.show, cite, self._reservation
+                )
+            except TooMuchText:
+                if len(turns) == 1:
+                    raise
+                told, turns = _HALF, turns[len(turns) // 2 :]
+            except _NO_PICTURES:
+                if not any(turn.images for turn in turns):
+                    raise
+                told, turns = _UNSEEN, tuple(replace(turn, images=()) for turn in turns)
+            ask = replace(ask, turns=turns)
+            if told in untold:
+                untold.remove(told)
+                self._sink.remark(told)
+
+    def _as_it_is_now(self) -> tuple[Message, str]:
+        """Give the question and its words, as they were edited while the answer waited."""
+        call = self._call
+        now = self._means.cache.get(call.message.id)
+        if now is None or now.text == call.message.text:
+            return call.message, call.prompt
+        asked = after_command(now.text, self._means.settings.discord.command)
+        return now, asked.prompt if asked else without_mention(now.text, call.me)
+
+    def _question(self, conversation: Prompt) -> ModelRequest:
+        persona, image = self._call.persona, self._call.image
+        searches, drawings = ceiling.tool_calls(self._means.settings, persona, image=image)
+        return ModelRequest(
+            character.instructions(persona, joining_in=self._call.ambient),
+            conversation.turns,
+            model=persona.model,
+            temperature=persona.temperature,
+            effort=persona.effort,
+            tools=persona.tools,
+            image=image,
+            searches=searches,
+            drawings=drawings,
+        )
+
+
+def _sources(urls: list[str]) -> str:
+    """Name the pages that an answer rests on: each once, as it is, without a preview."""
+    each_once = list(dict.fromkeys(urls))[:_SOURCES]
+    return "Sources: " + " ".join(f"<{url}>" for url in each_once)
+
+
+_MUZZLED = "🤐"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What answering needs from around it."""
+
+    settings: Settings
+    cache: MessageCache
+    history: History
+    model: Model
+    sink: MessageSink
+    edit_rate: EditRate
+    metrics: Metrics
+    admission: AdmissionControl
+    reader: AttachmentReader
+    guard: ModerationPipeline
+    personas: PersonaRegistry = field(default_factory=only_sky)
+
+
+def _order(call: AnswerRequest, services: Services) -> ReplyTarget:
+    question = call.message
+    buttons = services.settings.reply.buttons
+    return ReplyTarget(
+        question,
+        call.nonce_base or question.id,
+        replaces=call.replaces,
+        stop=button("stop", question) if buttons else None,
+        again=button("again", question) if buttons else None,
+        title=call.prompt,
+    )
+
+
+class AnswerTask:
+    """One answer being made. It raises nothing but cancellation: whoever waits is told instead."""
+
+    def __init__(self, call: AnswerRequest, services: Services) -> None:
+        self.call = self._call = call
+        self._services = services
+        self._reply = ReplyStream(
+            _order(call, services),
+            services.sink,
+            services.edit_rate,
+            services.settings.reply,
+            self._first_words,
+        )
+        self.interrupt: Callable[[], None] = self._reply.interrupt
+
+    def is_about(self, question_id: int) -> bool:
+        """Whether this answers that message."""
+        return self._call.message.id == question_id
+
+    def stop(self, why: SkyError) -> None:
+        """End the answer now, with a word on why."""
+        self._reply.interrupt(why)
+
+    async def run(self, reservation: Reservation) -> str:
+        """Answer the call out of what was reserved for it; returns how that ended, as a label."""
+        thinking = AnswerPipeline(self._call, self._services, self._reply, reservation)
+        outcome = await self._count(thinking.run())
+        seconds = time.monotonic() - self._call.taken
+        self._services.metrics.answered.observe(seconds)
+        log.info("answered", extra=self._ids(outcome=outcome, seconds=round(seconds, 3)))
+        return outcome
+
+    async def refuse(self, error: SkyError) -> None:
+        """Tell `error` instead of an answer."""
+
+        async def fail() -> None:
+            raise error
+
+        outcome = await self._count(fail())
+        log.warning("turned away", extra=self._ids(outcome=outcome))
+
+    async def _count(self, writing: Coroutine[None, None, None]) -> str:
+        outcome = await self._outcome(writing)
+        self._services.metrics.answers.labels(outcome).inc()
+        if outcome == MayNotSpeak.label:
+            await self._sign()
+        return outcome
+
+    async def _outcome(self, writing: Coroutine[None, None, None]) -> str:
+        try:
+            if not self._services.sink.may_write(self._call.message):
+                writing.close()  # the model is not asked for what nobody would read
+                raise MayNotSpeak("the bot has no permission to write there")
+            failed = await self._reply.deliver(writing, ambient=self._call.ambient)
+        except Unsaid as error:
+            log.warning("answer unsaid", extra=self._ids(error=error.label, detail=str(error)))
+            return error.label
+        self._remember()
+        if failed is None:
+            return "complete"
+        defect = failed if isinstance(failed, Unexpected) else None
+        ids = self._ids(error=failed.label, detail=str(failed))
+        log.warning("answer failed", extra=ids, exc_info=defect)
+        return failed.label
+
+    async def _sign(self) -> None:
+        """Show who called that they were heard, where the bot may not say so."""
+        with contextlib.suppress(Unsaid):  # perhaps it may not even do that
+            await self._services.sink.react(self._call.message, _MUZZLED)
+
+    def _first_words(self) -> None:
+        self._services.metrics.first_words.observe(time.monotonic() - self._call.taken)
+
+    def _remember(self) -> None:
+        """Remember the answer whole; one with a picture is read from Discord, where that lies."""
+        message, sent = self._call.message, self._reply.sent
+        if self._reply.drew:
+            return
+        answer = replace(
+            message,
+            id=sent[0] if sent else 0,
+            author=Author(self._call.me, self._call.persona.name, bot=True),
+            text=self._reply.text,
+            attachments=(),
+            forwarded="",
+            replies_to=message.id,
+            replies_in=message.channel_id,
+            replied_author_id=message.author.id,
+        )
+        self._services.cache.put_answer(sent, answer)
+
+    def _ids(self, **more: object) -> dict[str, object]:
+        message = self._call.message
+        return {
+            "message_id": message.id,
+            "channel_id": message.channel_id,
+            "guild_id": message.guild_id,
+            "parts": len(self._reply.sent),
+            **more,
+        }

@@ -1,0 +1,164 @@
+"""What a configuration means, in plain words; and what is allowed in it and hardly meant. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from bot.admission.budget import cost, dearest, price_of
+from bot.admission.ceiling import before_reading
+from bot.domain.model_request import Usage
+from bot.domain.text import summarize_list
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bot.personas.registry import PersonaRegistry
+    from bot.settings.schema import Settings
+
+
+_EXAMPLE = (1000, 300)  # tokens read and written: a short conversation and its answer
+
+
+def summarize(settings: Settings, personas: PersonaRegistry) -> Iterator[str]:
+    """Yield a line for each thing that people ask about a bot."""
+    yield f"model: {_model(settings)}"
+    yield f"called: {_called(settings)}"
+    yield f"personas: {_personas(settings, personas)}"
+    yield f"answers: {_answers(settings)}"
+    yield f"limits: {_limits(settings)}"
+    yield f"budget: {_budget(settings)}"
+    yield f"one answer: at most {_most(settings, personas):.2f} {settings.budget.currency}"
+    yield f"safety: {_safety(settings)}"
+
+
+def notes(settings: Settings, personas: PersonaRegistry) -> Iterator[str]:
+    """Yield what the bot would run with, and somebody should look at."""
+    budget = settings.budget
+    safe = dearest(budget.prices)
+    for model, user in _models(settings, personas).items():
+        if price_of(model, budget.prices) is None:
+            yield (
+                f"{user}: {model!r} is not in budget.prices, so it is counted at the dearest price "
+                f"there, {safe.input:g} and {safe.output:g} {budget.currency} per million tokens. "
+                f'Add it: [budget.prices."{model}"] with input and output.'
+            )
+    if budget.daily and budget.monthly and budget.daily > budget.monthly:
+        yield "budget.daily: is more than budget.monthly, which alone counts then."
+    bound = min(filter(None, [budget.daily, budget.monthly]), default=0)
+    if 0 < bound < (most := _most(settings, personas)):
+        yield (
+            f"budget: one answer can cost {most:.2f} {budget.currency}, which is more than "
+            f"{bound:g}, so answers are given one at a time. Lower openai.max_output_tokens, "
+            "conversation.max_tokens or [limits] searches and drawings, or raise the budget."
+        )
+    if settings.openai.fallback_model == settings.openai.model:
+        yield "openai.fallback_model: is openai.model itself, so there is nothing to fall back to."
+
+    if settings.openai.api == "chat":
+        for key, persona in personas:
+            if persona.tools:
+                yield (
+                    f"persona {key!r}: {', '.join(persona.tools)} is run by the provider over the "
+                    "Responses API only, so it is left out with openai.api = 'chat'."
+                )
+
+
+def _models(settings: Settings, personas: PersonaRegistry) -> dict[str, str]:
+    """Each model that is asked, and which setting says so."""
+    asked = {settings.openai.model: "openai.model"}
+    if settings.openai.fallback_model:
+        asked.setdefault(settings.openai.fallback_model, "openai.fallback_model")
+    for key, persona in personas:
+        if persona.model:
+            asked.setdefault(persona.model, f"persona {key!r}")
+    return asked
+
+
+def _model(settings: Settings) -> str:
+    openai = settings.openai
+    way = {"responses": "the Responses API", "chat": "Chat Completions"}[openai.api]
+    fallback = f", {openai.fallback_model} where that is down" if openai.fallback_model else ""
+    key = "a token of the pod's Azure identity" if openai.auth == "entra" else "an API key"
+    return (
+        f"{openai.model}{fallback}, at {urlsplit(openai.base_url).hostname} through {way} with "
+        f"{key}; an answer has at most {openai.max_output_tokens} tokens"
+    )
+
+
+def _called(settings: Settings) -> str:
+    access, ambient = settings.access, settings.ambient
+    set_lists = [
+        f"{name} ({_quoted(getattr(access, name))})"
+        for name in type(access).model_fields
+        if name.startswith(("allow_", "block_")) and getattr(access, name)
+    ]
+    ways = ["by mention", "by reply", f"with {settings.discord.command}", "with /sky"]
+    ways += ["in direct messages"] if access.direct_messages else []
+    who = f"restricted by {', '.join(set_lists)}" if set_lists else "by everybody, everywhere"
+    joins = f"joins in unasked in {len(ambient.channels)} channels" if ambient.channels else ""
+    return "; ".join(filter(None, [f"{', '.join(ways)}; {who}", joins or "never joins in unasked"]))
+
+
+def _quoted(entries: tuple[str, ...]) -> str:
+    """Show of a list what lets a misspelt entry be seen, quoted: they are people's words."""
+    return summarize_list([repr(each) for each in entries])
+
+
+def _personas(settings: Settings, personas: PersonaRegistry) -> str:
+    names = ", ".join(key for key, _ in personas)
+    chosen = settings.personas
+    other = len(chosen.channels) + len(chosen.servers)
+    more = f", other ones in {other} places" if other else ""
+    return f"{names}; {chosen.default} answers{more}"
+
+
+def _answers(settings: Settings) -> str:
+    reply = settings.reply
+    long = {
+        "parts": "a long one goes on in further messages",
+        "file": f"from {reply.long_from} messages on a file holds it",
+        "thread": f"from {reply.long_from} messages on it goes on in a thread",
+    }[reply.long]
+    buttons = "with Stop and Again buttons" if reply.buttons else "without buttons"
+    return f"{buttons}; {long}; more than {reply.previews} links have no previews"
+
+
+def _limits(settings: Settings) -> str:
+    limits = settings.limits
+    per_hour = {
+        "a person": limits.user_per_hour,
+        "a channel": limits.channel_per_hour,
+        "a server": limits.server_per_hour,
+    }
+    told = [f"{who} {most} an hour" for who, most in per_hour.items() if most]
+    return f"{', '.join(told) or 'none per hour'}; {settings.work.in_flight} answers at once"
+
+
+def _most(settings: Settings, personas: PersonaRegistry) -> float:
+    """The most that one answer can cost, whoever gives it."""
+    return max(before_reading(settings, persona, image=True) for _, persona in personas)
+
+
+def _budget(settings: Settings) -> str:
+    budget, model = settings.budget, settings.openai.model
+    bounds = {"a day": budget.daily, "a month": budget.monthly}
+    told = [f"{most:g} {budget.currency} {period}" for period, most in bounds.items() if most]
+    given, made = _EXAMPLE
+    example = cost(Usage(model, input=given, output=made), budget)
+    return (
+        f"{' and '.join(told) or 'no bound, only counted'}; an answer of {given} tokens read and "
+        f"{made} written costs {example:.5f} {budget.currency}"
+    )
+
+
+def _safety(settings: Settings) -> str:
+    safety = settings.safety
+    words = f"{len(safety.banned_words)} banned words" if safety.banned_words else "no banned words"
+    checked = {
+        "off": "no moderation",
+        "input": "questions are moderated",
+        "output": "answers are moderated",
+        "both": "questions and answers are moderated",
+    }[safety.moderation]
+    return f"{checked}, {words}; nobody is ever pinged"

@@ -1,0 +1,1 @@
+"""What led to a question, as bounded turns for the model: history, attachments, prompt."""

@@ -1,0 +1,100 @@
+"""What was seen last, so that most conversations cost no request."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bot.domain.messages import Message
+
+
+_PER_CHANNEL = 50
+
+
+class MessageCache:
+    """The messages seen last, by id and by channel. Oldest go first."""
+
+    def __init__(self, room: int = 2000) -> None:
+        self._room = room
+        self._seen: OrderedDict[int, Message] = OrderedDict()
+        self._whole: OrderedDict[int, Message] = OrderedDict()
+        self._channels: OrderedDict[int, deque[int]] = OrderedDict()
+        self._followed: set[int] = set()
+        self._absent: OrderedDict[int, None] = OrderedDict()
+
+    def put(self, message: Message) -> None:
+        """Remember a message, or its new text."""
+        self._keep(self._seen, message.id, message)
+
+    def hear(self, message: Message) -> None:
+        """Remember a message that was just written, as the newest of its channel."""
+        self.put(message)
+        self._list(message)
+
+    def put_answer(self, parts: Iterable[int], answer: Message) -> None:
+        """Remember a whole answer under the id of each of its parts: a reply to any means it."""
+        for part in parts:
+            self._keep(self._whole, part, answer)
+        if answer.id:
+            self._list(answer)
+
+    def get(self, message_id: int) -> Message | None:
+        """Find a message; an answer in parts is found whole."""
+        return self._whole.get(message_id) or self._seen.get(message_id)
+
+    def forget(self, message_id: int) -> None:
+        """A message was deleted."""
+        self._seen.pop(message_id, None)
+        self._whole.pop(message_id, None)
+
+    def note_absent(self, message_id: int) -> None:
+        """Note that Discord knows no such message: most threads hang on none, and are asked of."""
+        self._absent[message_id] = None
+        if len(self._absent) > self._room:
+            self._absent.popitem(last=False)
+
+    def is_absent(self, message_id: int) -> bool:
+        """Whether that was noted."""
+        return message_id in self._absent
+
+    def recent(self, channel_id: int, before: int, most: int) -> list[Message] | None:
+        """List what was said in a channel before a message, oldest first.
+
+        None if there may be more than what is remembered: then follow() with what Discord lists.
+        """
+        ids = sorted({each for each in self._channels.get(channel_id, ()) if each < before})
+        found = [message for each in ids if (message := self.get(each)) is not None]
+        if len(found) < most and channel_id not in self._followed:
+            return None
+        return found[-most:]
+
+    def follow(self, channel_id: int, messages: Iterable[Message]) -> None:
+        """Take what Discord lists of a channel; from now on each message of it is heard."""
+        for message in messages:
+            if self.get(message.id) is None:
+                self.put(message)
+            self._list(message)
+        self._followed.add(channel_id)
+
+    def missed(self) -> None:
+        """Note that something may have been said that was not heard: ask anew."""
+        self._followed.clear()
+        self._channels.clear()
+
+    def _list(self, message: Message) -> None:
+        listed = self._channels.get(message.channel_id)
+        if listed is None:
+            listed = self._channels[message.channel_id] = deque(maxlen=_PER_CHANNEL)
+            if len(self._channels) > self._room:
+                gone, _ = self._channels.popitem(last=False)
+                self._followed.discard(gone)
+        listed.append(message.id)
+
+    def _keep(self, store: OrderedDict[int, Message], key: int, message: Message) -> None:
+        store[key] = message
+        store.move_to_end(key)
+        if len(store) > self._room:
+            store.popitem(last=False)

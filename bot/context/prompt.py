@@ -1,0 +1,159 @@
+"""Messages into turns for the model: who speaks and when, what is attached, and how much of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from bot.domain import text as tokens
+from bot.domain.model_request import Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bot.context.attachments import OpenedFile
+    from bot.context.history import MessageChain
+    from bot.domain.messages import Attachment, Message
+    from bot.settings.schema import ConversationSettings as Limits
+
+
+_NAME_LENGTH = 32  # Discord's own limit
+EPOCH = 1_420_070_400_000  # milliseconds: Discord's first moment, from which ids count
+_WORDS = 200  # tokens that pictures leave to the newest message
+_SMALL_PRINT = "-# "  # what the bot remarks below an answer is no part of it
+_TOO_MANY = "There was no room to look at every picture."
+_AT_MOST = "Your message is longer than I can read at once: I read its beginning."
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Turns, oldest first, and what the person should know of how they were come by."""
+
+    turns: tuple[Turn, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def build_prompt(
+    chain: MessageChain, prompt: str, files: Mapping[str, OpenedFile], *, me: int, limits: Limits
+) -> Prompt:
+    """Write down what led to a call, whose words without the call itself are `prompt`."""
+    newest, remarks = _newest(chain, prompt, files, limits)
+    room = limits.max_tokens - newest.tokens
+    written: list[tuple[int, list[Turn]]] = []  # newest first, with the writer
+    cut = chain.cut
+    for message in chain.messages:
+        turns = _turns(message, files, me)
+        room -= sum(turn.tokens for turn in turns)
+        if room < 0:
+            cut = True
+            break
+        if turns:
+            written.append((message.author.id, turns))
+    if cut:
+        remarks.append(_only(len(written) + 1))
+    fresh = attachments([chain.call, *chain.linked, *chain.meant[:1]])
+    opened = (files.get(each.url) for each in fresh)  # older ones were remarked on in their time
+    remarks += [file.remark for file in opened if file and file.remark]
+    return Prompt((*_joined(reversed(written)), newest), (*chain.remarks, *remarks))
+
+
+def _newest(
+    chain: MessageChain, prompt: str, files: Mapping[str, OpenedFile], limits: Limits
+) -> tuple[Turn, list[str]]:
+    call = chain.call
+    shown = _pictures(call, files)
+    pictures = shown[: max(0, limits.max_tokens - _WORDS) // tokens.PER_IMAGE]
+    words = _with_names(prompt, call)
+    body = _body(words, call, files) or "(calls you and says nothing more)"
+    linked = [f"(links to) {_head(each)}{_body(each.text, each, files)}" for each in chain.linked]
+    whole = "\n".join([f"{_head(call)}{body}", *linked])
+    room = limits.max_tokens - tokens.PER_TURN - tokens.PER_IMAGE * len(pictures)
+    text = tokens.beginning(whole, room)
+    remarks = [_AT_MOST] if text != whole else []
+    remarks += [_TOO_MANY] if len(pictures) < len(shown) else []
+    return Turn("user", text, pictures), remarks
+
+
+def _only(number: int) -> str:
+    if number == 1:
+        return "I read your message only, not what came before it."
+    return f"I read only the last {number} messages."
+
+
+def _turns(message: Message, files: Mapping[str, OpenedFile], me: int) -> list[Turn]:
+    """What a message is for the model: nothing, a turn, or two where the bot made a picture."""
+    pictures = _pictures(message, files)
+    if message.author.id != me:
+        body = _body(_with_names(message.text, message).strip(), message, files)
+        return [Turn("user", f"{_head(message)}{body}", pictures)] if body else []
+    text = _with_names(_without_small_print(message.text), message).strip()
+    said = [Turn("assistant", text)] if text else []
+    return [*said, Turn("user", "(the picture that you made)", pictures)] if pictures else said
+
+
+def words_of(turn: Turn) -> str:
+    """Give what was said, without who said it and when."""
+    return turn.text.partition("): ")[2] if turn.role == "user" else turn.text
+
+
+def _joined(written: Iterable[tuple[int, list[Turn]]]) -> list[Turn]:
+    """One turn for what one person said in a row; the beginning tells when that was begun."""
+    turns: list[Turn] = []
+    last = 0
+    for author, added in written:
+        for turn in added:
+            before = turns[-1] if turns and author == last else None
+            if before is not None and before.role == turn.role:
+                text = words_of(turn)
+                text = f"{before.text}\n{text}"
+                turns[-1] = Turn(turn.role, text, before.images + turn.images)
+            else:
+                turns.append(turn)
+        last = author
+    return turns
+
+
+def _pictures(message: Message, files: Mapping[str, OpenedFile]) -> tuple[str, ...]:
+    found = (files.get(each.url) for each in message.attachments)
+    return tuple(file.picture for file in found if file is not None and file.picture)
+
+
+def _body(words: str, message: Message, files: Mapping[str, OpenedFile]) -> str:
+    """The words of a message, what it forwards, and what is attached to it."""
+    forwarded = f"(forwards) {message.forwarded}" if message.forwarded else ""
+    attached = [_attached(each, files.get(each.url)) for each in message.attachments]
+    return "\n".join(filter(None, [words, forwarded, *attached]))
+
+
+def _attached(attachment: Attachment, file: OpenedFile | None) -> str:
+    name = re.sub(r"\s+", " ", attachment.name)[:80]
+    if file is None or file.trouble:
+        return f"(attached, not opened: {name})"
+    if file.picture:
+        return f"(attached picture: {name})"
+    return f"(attached file: {name})\n{file.text}\n(end of file)"
+
+
+def _without_small_print(text: str) -> str:
+    if _SMALL_PRINT not in text:
+        return text
+    return "\n".join(line for line in text.split("\n") if not line.startswith(_SMALL_PRINT))
+
+
+def _head(message: Message) -> str:
+    """Who and when, unable to pass for the beginning of another message."""
+    name = re.sub(r"[\s:()]+", " ", message.author.name).strip()[:_NAME_LENGTH] or "Someone"
+    at = datetime.fromtimestamp(((message.id >> 22) + EPOCH) / 1000, UTC)
+    return f"{name} ({at:%Y-%m-%d %H:%M}): "
+
+
+def _with_names(text: str, message: Message) -> str:
+    """`text` with names where Discord writes numbers."""
+    return re.sub(r"<@!?(\d+)>", lambda hit: f"@{message.names.get(int(hit[1]), 'someone')}", text)
+
+
+def attachments(messages: Sequence[Message]) -> list[Attachment]:
+    """What is attached to the messages, in their order."""
+    return [each for message in messages for each in message.attachments]

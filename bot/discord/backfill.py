@@ -1,0 +1,381 @@
+"""Where something may have been said, and what the bot has answered there.
+
+The roles of who wrote a message that was read from the REST API, which leaves them out.
+
+They are asked for only where something depends on them, and once for each person.
+
+What was said while the bot could not hear: after a gap, each call without an answer is taken.
+
+Discord sends again what a resumed session missed. A new session begins with nothing, so Discord's
+REST API is asked, only in channels whose last message is newer than the last one that was heard.
+So it is when another process spoke before: up to where it had heard lies in the Lease.
+Direct messages are looked for in those channels that the bot has heard from: Discord lists none.
+
+Discord's own history says what has an answer. One that was begun and not ended has a Stop button,
+or no button at all, and its question was taken just before a crash. It is given anew in the same
+messages.
+
+Ids tell the time here, by Discord's own clock, which need not be this machine's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import OrderedDict
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import aiohttp
+import discord
+
+from bot.discord import compat, converters
+from bot.observability import tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from bot.answers.dispatcher import Dispatcher
+    from bot.discord.client import GatewayClient
+    from bot.domain.messages import Author, Message
+    from bot.observability.metrics import Metrics
+    from bot.reply.rates import RateLimiter
+
+log = logging.getLogger(__name__)
+
+
+def find_answers(messages: Iterable[discord.Message], me: int) -> dict[int, list[discord.Message]]:
+    """Find the bot's own messages by what they reply to, the oldest part first."""
+    found: dict[int, list[discord.Message]] = {}
+    for message in sorted(messages, key=lambda each: each.id):
+        question_id = converters.answers(message, me)
+        if question_id is not None:
+            found.setdefault(question_id, []).append(message)
+    return found
+
+
+def readable_channels(client: discord.Client) -> Iterator[tuple[tuple[int, int], int]]:
+    """Every channel and thread that can be read, with its server and the id of its last message."""
+    for guild in client.guilds:
+        for channel in (*guild.channels, *guild.threads):
+            last = getattr(channel, "last_message_id", None)
+            if last and channel.permissions_for(guild.me).read_message_history:
+                yield (channel.id, guild.id), last
+
+
+_SECONDS = 10.0
+_FAILURES = (
+    aiohttp.ClientError,
+    OSError,
+    TimeoutError,
+    RuntimeError,
+    discord.HTTPException,
+    compat.UnreadableResponse,
+    ValueError,
+)
+
+
+class RoleLookup:
+    """Looks members up through one client. The roles of who cannot be found stay unknown."""
+
+    def __init__(self, client: GatewayClient) -> None:
+        self._client = client
+        self._found: dict[tuple[int | None, int], tuple[Author, tuple[int, ...] | None]] = {}
+
+    async def fill(self, message: Message) -> Message:
+        """Return `message` with its writer's roles."""
+        key = message.guild_id, message.author.id
+        if key not in self._found:
+            self._found[key] = await self._look_up(message)
+        author, role_ids = self._found[key]
+        return replace(message, author=author, role_ids=role_ids)
+
+    async def _look_up(self, message: Message) -> tuple[Author, tuple[int, ...] | None]:
+        guild = self._client.get_guild(message.guild_id or 0)
+        if guild is None:
+            return message.author, message.role_ids
+        try:
+            async with asyncio.timeout(_SECONDS):
+                fetch = guild.fetch_member(message.author.id)
+                member = await compat.request(self._client, self._client.rest, fetch)
+        except _FAILURES:
+            return message.author, message.role_ids
+        return converters.author(member), converters.role_ids(member)
+
+
+_OVERLAP = 5_000 << 22  # milliseconds in an id: those of two channels are not strictly in order
+_MOST = 400  # messages that are read in one channel, the newest ones
+_AT_ONCE = 4  # channels that are read at once
+_DIRECT_CHANNELS = 200  # remembered
+_ATTEMPTS = 3
+_AGAIN_SECONDS = 15.0
+_CLOCKS_DIFFER = timedelta(seconds=60)
+_TRANSIENT = (
+    aiohttp.ClientError,
+    OSError,
+    TimeoutError,
+    discord.HTTPException,
+    compat.UnreadableResponse,
+    ValueError,
+)
+
+
+class Backfill:
+    """Knows up to where the bot has heard, and reads what it has not. A keepsake."""
+
+    name = "heard"
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        rate_limiter: RateLimiter,
+        metrics: Metrics,
+        window_seconds: float = 600,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._rate_limiter = rate_limiter
+        self._metrics = metrics
+        self._window = timedelta(seconds=window_seconds)
+        self._heard: int | None = None
+        self._began: int | None = None
+        self._since: int | None = None  # from where on the present session hears everything
+        self._gap: int | None = (
+            None  # the mark from which on this session may have missed something
+        )
+        self._owed: int | None = None  # the same of what others left
+        self._reading: int | None = None  # from where on it is being looked at, and not yet taken
+        self._left: int | None = None  # up to where another process had heard
+        self._left_owed: int | None = None  # from where on it had still to look
+        self._suspect: frozenset[int] = frozenset()  # calls of others that may be half answered
+        self._suspect_from: int | None = None  # and so may all be that are newer than this
+        self._direct: OrderedDict[int, None] = OrderedDict()
+        self._overheard: dict[int, int | None] = {}  # channels to look into, with their servers
+        self._client: GatewayClient | None = None
+        self._due = asyncio.Event()
+
+    def heard(self, message_id: int, direct_channel: int | None) -> None:
+        """Note a message that arrived; `direct_channel` is where, if it was a direct message."""
+        self._heard = max(self._heard or 0, message_id)
+        if direct_channel is not None:
+            self._remember(direct_channel)
+
+    def gap(self) -> None:
+        """Note that from now on messages may be missed."""
+        if self._gap is None:
+            self._gap = self._began if self._heard is None else self._heard
+
+    def opened(self) -> None:
+        """Note a new session. What was said before the first one is not for this process.
+
+        Until the servers are known, the mark of the first one is this machine's clock, with room.
+        """
+        self.gap()
+        self._began = discord.utils.time_snowflake(discord.utils.utcnow() - _CLOCKS_DIFFER)
+        self._since = None
+
+    def resumed(self) -> None:
+        """Note that Discord has sent again what was missed."""
+        self._gap = None
+
+    def known(self, client: GatewayClient) -> None:
+        """Note that `client` is READY and knows its servers."""
+        self._client = client
+        self._since = max((last for _, last in readable_channels(client)), default=0)
+        self._due.set()
+
+    def follow(self) -> None:
+        """Begin after a process that let go, or after nobody. What it heard needs no second look.
+
+        A session that only begins now is looked out for from now on.
+        """
+        if self._left_owed is not None:
+            self.owe(self._left_owed)
+        left = self._left
+        if left is None and self._since is None:
+            left = discord.utils.time_snowflake(discord.utils.utcnow())
+        if left is not None and (self._since is None or left < self._since):
+            self.owe(left)
+        self._due.set()
+
+    def succeed(self, unfinished: Sequence[int], overheard: Iterable[Message]) -> None:
+        """Begin after a process that did not: look at what it heard last, and had not answered."""
+        for message in overheard:
+            self._overheard[message.channel_id] = message.guild_id
+            self.owe(message.id)
+        self._suspect, self._suspect_from = frozenset(unfinished), self._left
+        for mark in (*unfinished, self._left, self._left_owed):
+            if mark is not None:
+                self.owe(mark)
+        self._due.set()
+
+    def look_at(self, message: Message) -> None:
+        """Look in a while at a message whose answer Discord may not have taken."""
+        self._overheard[message.channel_id] = message.guild_id
+        self._owed = min(message.id, self._owed or message.id)
+        asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._due.set)
+
+    def pause(self) -> None:
+        """Leave what is said from now on to whoever comes next."""
+        mark = self._heard or self._since or self._began
+        if mark is not None:
+            self._owed = min(mark, self._owed or mark)
+
+    def owe(self, mark: int) -> None:
+        """Note that what was said from `mark` on has to be looked at."""
+        self._owed = min(mark, self._owed or mark)
+        self._due.set()
+
+    def dump(self, shard: int) -> str:
+        """See HandoverState."""
+        del shard
+        owed = [mark for mark in (self._gap, self._owed, self._reading) if mark is not None]
+        heard = self._heard or self._since or self._began
+        kept = {"heard": heard, "owed": min(owed, default=None), "direct": list(self._direct)}
+        return json.dumps(kept)
+
+    def load(self, shard: int, text: str) -> None:
+        """See HandoverState."""
+        del shard
+        try:
+            kept = json.loads(text)
+            direct = [int(each) for each in kept["direct"]]
+            self._left, self._left_owed = _mark(kept["heard"]), _mark(kept["owed"])
+        except (ValueError, KeyError, TypeError):
+            return
+        for channel_id in direct:
+            self._remember(channel_id)
+
+    async def keep(self, is_leader: Callable[[], bool]) -> None:
+        """Catch up whenever something is owed and this process speaks, until cancelled."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            client = self._client
+            if client is None or client.is_closed() or not is_leader():
+                continue  # whatever changes that sets the event again
+            try:
+                whole = await self.run(client)
+            except Exception as error:  # noqa: BLE001  # the next time may go well
+                tasks.report("backfill", error)
+                whole = False
+            if not whole:
+                asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._due.set)
+
+    async def run(self, client: GatewayClient) -> bool:
+        """Take what was missed since the gap began; `client` is READY and knows its servers."""
+        newest = max((last for _, last in readable_channels(client)), default=0)
+        marks = [mark for mark in (self._gap, self._owed) if mark is not None]
+        self._heard = max(self._heard or 0, newest)
+        if not marks:
+            return True
+        since = max(0, min(marks) - _OVERLAP)
+        self._gap, self._owed, self._reading = None, None, min(marks)
+        missed = self._places(client, since)
+        at_once = asyncio.Semaphore(_AT_ONCE)
+
+        async def read(channel: discord.PartialMessageable) -> list[discord.Message] | None:
+            async with at_once:
+                return await self._read(client, channel, since)
+
+        try:
+            found = await asyncio.gather(*map(read, missed))
+            await self._take(client, [message for each in found for message in each or []])
+        except Exception:
+            self.owe(min(marks))  # a defect of ours loses nothing: it is all looked at again
+            self._due.clear()
+            raise
+        whole, self._reading = None not in found, None
+        if not whole:
+            self.owe(min(marks))
+            self._due.clear()
+        log.info("caught up", extra={"channels": len(missed), "complete": whole})
+        return whole
+
+    def _places(self, client: GatewayClient, since: int) -> list[discord.PartialMessageable]:
+        """List where something may have been missed since then."""
+        found: dict[int, int | None] = {
+            where: guild for (where, guild), last in readable_channels(client) if last > since
+        }
+        found |= {where: found.get(where) for where in self._direct}
+        found |= self._overheard
+        self._overheard = {}
+        return [
+            client.get_partial_messageable(where, guild_id=guild) for where, guild in found.items()
+        ]
+
+    def _remember(self, direct_channel: int) -> None:
+        self._direct[direct_channel] = None
+        self._direct.move_to_end(direct_channel)
+        if len(self._direct) > _DIRECT_CHANNELS:
+            self._direct.popitem(last=False)
+
+    async def _read(
+        self, client: GatewayClient, channel: discord.PartialMessageable, since: int
+    ) -> list[discord.Message] | None:
+        """Read one channel; None if it could not be read and may be later."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                await self._rate_limiter()
+                after = discord.Object(since)
+                history = channel.history(limit=_MOST, after=after, oldest_first=False)
+                return [each async for each in history]
+            except (discord.Forbidden, discord.NotFound):
+                return []
+            except RuntimeError:  # aiohttp's word for a session closed under a call
+                if not client.is_closed():
+                    raise
+                return None
+            except _TRANSIENT as error:
+                what = {"channel_id": channel.id, "error": type(error).__name__}
+                log.warning("catching up failed", extra=what)
+                await asyncio.sleep(attempt)
+        return None
+
+    async def _take(self, client: GatewayClient, found: list[discord.Message]) -> None:
+        """Take what has no answer, oldest first; what is too old for that is counted."""
+        me = client.user.id if client.user else 0
+        answers = find_answers(found, me)
+        oldest = discord.utils.time_snowflake(discord.utils.utcnow() - self._window)
+        roles = RoleLookup(client)
+        for message in sorted(found, key=lambda each: each.id):
+            parts = answers.get(message.id, [])
+            if parts and not self._broken_off(message, parts[-1]):
+                continue
+            try:
+                read = converters.to_message(message)
+                if message.id < oldest:
+                    self._pass_over(read, me)
+                    continue
+                if not read.readable:
+                    continue
+                if self._dispatcher.needs_roles(read, me):
+                    read = await roles.fill(read)
+            except Exception as error:  # noqa: BLE001  # one message costs nothing but itself
+                self._skip(message, error)
+                continue
+            await self._dispatcher.room()
+            if self._dispatcher.missed(read, me, tuple(part.id for part in parts)):
+                self._metrics.caught_up.labels("ended" if parts else "answered").inc()
+
+    def _broken_off(self, question: discord.Message, newest: discord.Message) -> bool:
+        """Whether the answer that ends with `newest` was never ended."""
+        suspect = question.id in self._suspect or question.id > (self._suspect_from or question.id)
+        act = converters.state(newest)
+        return act == "stop" or (act is None and suspect)
+
+    def _skip(self, message: discord.Message, error: Exception) -> None:
+        self._metrics.unreadable.labels("message").inc()
+        ids = {"id": message.id, "channel_id": message.channel.id}
+        log.warning("unreadable, skipped", extra={**ids, "error": type(error).__name__})
+
+    def _pass_over(self, message: Message, me: int) -> None:
+        if self._dispatcher.calls(message, me):
+            self._metrics.caught_up.labels("too_old").inc()
+            log.warning("left unanswered", extra={"message_id": message.id, "reason": "too_old"})
+
+
+def _mark(kept: object) -> int | None:
+    """Read a mark; raises ValueError or TypeError."""
+    return None if kept is None else int(str(kept))

@@ -1,0 +1,236 @@
+"""What happens when somebody presses a button below an answer.
+
+Only the one who asked may; anybody else reads a sentence that nobody else sees. A press reaches
+every pod that is connected, and Discord takes the first response: the pod that can do something
+responds at once, one that cannot waits a moment for that.
+
+A press of a button as Discord reports it, and the response to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import aiohttp
+import discord
+
+from bot.admission.hourly import Caller
+from bot.discord import converters
+from bot.discord.texts import denial_text
+from bot.domain.errors import DiscordDown, Stopped
+from bot.domain.messages import Location
+from bot.reply import button_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from bot.answers.dispatcher import Dispatcher
+    from bot.domain.messages import Author, Message
+    from bot.observability.metrics import Metrics
+    from bot.reply.button_ids import ButtonId
+
+log = logging.getLogger(__name__)
+
+
+_NOT_YOURS = "Only the one who asked can press that."
+_WRITTEN = "There is nothing left to stop: that answer is not being written any more."
+_WRITING = "I am writing that answer already."
+_GONE = "Your question is not there any more, so I cannot answer it again."
+_AWAY = "Discord does not show me your question just now. Please press that again in a minute."
+_PATIENCE, _LOOK = 1.2, 0.05  # seconds; Discord waits for a response for three
+_RESTARTING = "I am being restarted. Please press that again in a minute."
+
+
+class Archive(Protocol):
+    """Where questions and their answers are found."""
+
+    async def fetch(self, channel_id: int, message_id: int) -> Message | None:
+        """Find one message; None when it is gone, or not for the bot to read."""
+
+    async def answers(self, channel_id: int, question_id: int, me: int) -> list[int]:
+        """List the messages of the bot that answer one, oldest first, as far as they are found."""
+
+
+async def _nothing() -> None:
+    """Acknowledge to nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonPress:
+    """A press: of which button, by whom and where, below which message. `id` is its own."""
+
+    id: int
+    mark: ButtonId
+    by: Author
+    message_id: int
+    me: int
+    guild_id: int | None = None
+    place: Location = field(default_factory=Location)
+
+
+@dataclass(frozen=True, slots=True)
+class PressResponse:
+    """How it went, and what Discord is told: a sentence for whoever pressed; whether buttons go.
+
+    `then` has to be done after that, whether Discord took it or not: it begins the answer that was
+    booked, which brings its own buttons.
+    """
+
+    outcome: str
+    sentence: str | None = None
+    clear: bool = False
+    then: Callable[[], None] | None = field(default=None, compare=False)
+
+
+class ButtonHandler:
+    """Does what the buttons say."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        archive: Archive,
+        metrics: Metrics,
+        patience: float = _PATIENCE,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._archive = archive
+        self._metrics = metrics
+        self._patience = patience
+
+    async def pressed(
+        self, press: ButtonPress, acknowledge: Callable[[], Awaitable[None]] = _nothing
+    ) -> PressResponse:
+        """Do it; returns what Discord is to be told.
+
+        `acknowledge` is called before anything that may take longer than Discord waits; where it
+        raises, somebody else has the press.
+        """
+        if press.by.id != press.mark.asker_id:
+            return PressResponse("not_theirs", _NOT_YOURS)
+        if press.mark.act == "stop":
+            return await self._stop(press)
+        return await self._again(press, acknowledge)
+
+    def count(self, press: ButtonPress, outcome: str) -> None:
+        """Count a press, once it is known who responded to it."""
+        self._metrics.button_handler.labels(press.mark.act, outcome).inc()
+
+    async def _stop(self, press: ButtonPress) -> PressResponse:
+        if await self._soon(lambda: self._dispatcher.stop(press.mark.question_id, Stopped())):
+            return PressResponse("done")
+        return PressResponse("too_late", _WRITTEN, clear=True)
+
+    async def _again(
+        self, press: ButtonPress, acknowledge: Callable[[], Awaitable[None]]
+    ) -> PressResponse:
+        mark = press.mark
+        denial = self._dispatcher.denies(press.by, press.place, direct=press.guild_id is None)
+        if denial is not None:  # since they asked: the lists hold for every answer
+            return PressResponse(denial, denial_text(denial))
+        if not await self._soon(lambda: self._dispatcher.takes(press.guild_id)):
+            return PressResponse("restarting", _RESTARTING)
+        if self._dispatcher.is_answering(mark.question_id):
+            return PressResponse("writing", _WRITING)
+        # Before anything is awaited: of many presses at once none finds what another took.
+        caller = Caller(press.by.id, mark.channel_id, press.guild_id)
+        if (refused := self._dispatcher.book(mark.question_id, caller)) is not None:
+            return PressResponse(refused.label, refused.sentence)
+        response = None
+        try:
+            await acknowledge()
+            response = await self._anew(press)
+        finally:
+            if response is None or response.then is None:
+                self._dispatcher.cancel(mark.question_id)
+        return response
+
+    async def _anew(self, press: ButtonPress) -> PressResponse:
+        mark, dispatcher = press.mark, self._dispatcher
+        try:
+            question = await self._archive.fetch(mark.channel_id, mark.question_id)
+        except DiscordDown as error:
+            return PressResponse(error.label, _AWAY)
+        if question is None:
+            return PressResponse("gone", _GONE, clear=True)
+        parts = await self._archive.answers(question.channel_id, question.id, press.me)
+        replaces = tuple(dict.fromkeys([*parts, press.message_id]))
+
+        def begin() -> None:
+            dispatcher.again(question, press.me, nonce_base=press.id, replaces=replaces)
+
+        return PressResponse("done", clear=True, then=begin)
+
+    async def _soon(self, works: Callable[[], bool]) -> bool:
+        """Try until it works: this pod may be about to take over, or another may respond first."""
+        until = time.monotonic() + self._patience
+        while not (well := works()) and time.monotonic() < until:  # noqa: ASYNC110  # for a second
+            await asyncio.sleep(_LOOK)
+        return well
+
+
+_TAKEN, _LATE = 40060, 10062  # another pod responded; the three seconds are over
+
+
+def to_button_press(interaction: discord.Interaction, me: int) -> ButtonPress | None:
+    """Read a press of one of an answer's buttons; None if it is something else."""
+    if interaction.type is not discord.InteractionType.component or interaction.message is None:
+        return None
+    data: Mapping[str, Any] = interaction.data or {}
+    mark = button_ids.read(str(data.get("custom_id", "")))
+    if mark is None:
+        return None
+    return ButtonPress(
+        interaction.id,
+        mark,
+        converters.author(interaction.user),
+        interaction.message.id,
+        me,
+        interaction.guild_id,
+        converters.place(interaction.channel, interaction.guild),
+    )
+
+
+async def respond(
+    interaction: discord.Interaction, press: ButtonPress, button_handler: ButtonHandler
+) -> None:
+    """Do what the button says and tell Discord."""
+    outcome = "failed"
+
+    async def acknowledge() -> None:
+        await interaction.response.defer()
+
+    response: PressResponse | None = None
+    try:
+        response = await button_handler.pressed(press, acknowledge)
+        await _tell(interaction, response)
+    except discord.HTTPException as error:
+        outcome = {_TAKEN: "elsewhere", _LATE: "late"}.get(error.code, outcome)
+        if outcome != "elsewhere":
+            log.warning("press not answered", extra={"code": error.code})
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        log.warning("press not answered", extra={"error": type(error).__name__})
+    else:
+        outcome = response.outcome
+    if response is not None and response.then is not None:
+        outcome = response.outcome  # it was acknowledged: only its old buttons are still there
+        response.then()
+    button_handler.count(press, outcome)
+
+
+async def _tell(interaction: discord.Interaction, response: PressResponse) -> None:
+    acknowledged = interaction.response.is_done()
+    if response.clear and acknowledged:
+        await interaction.edit_original_response(view=None)
+    elif response.clear:
+        await interaction.response.edit_message(view=None)
+    elif response.sentence and not acknowledged:
+        await interaction.response.send_message(response.sentence, ephemeral=True)
+        return
+    elif not acknowledged:
+        await interaction.response.defer()
+    if response.sentence:
+        await interaction.followup.send(response.sentence, ephemeral=True)

@@ -1,0 +1,398 @@
+"""The bot's commands as Discord is told of them, and whether it has to be told again. Pure.
+
+https://discord.com/developers/docs/interactions/application-commands#application-command-object
+
+A command that somebody used, as a plain value: the only place that reads Discord's object.
+
+Commands and menus: acknowledged within three seconds, by the pod that speaks.
+
+A question gets a visible response that quotes it. That response is the question from then on: the
+gateway hears it like any message, and the answer replies to it. So rollouts, crashes and gaps are
+treated as they are for messages. All other answers are for the one who asked, and nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+import discord
+
+from bot.admission.hourly import Caller
+from bot.discord import converters, texts
+from bot.discord.texts import QuotedQuestion, quote
+from bot.domain.errors import UnknownPersona
+from bot.domain.text import sanitize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from bot.domain.errors import SkyError
+    from bot.domain.messages import Author, Location, Message
+    from bot.observability.metrics import Metrics
+    from bot.personas.registry import PersonaRegistry
+    from bot.settings.schema import Settings
+    from bot.triggers.access_policy import AccessPolicy
+
+log = logging.getLogger(__name__)
+
+
+ASK, PERSONA, STATUS, HELP, PRIVACY = "sky", "persona", "sky-status", "help", "privacy"
+TOPIC = "topic"
+MENU = "Ask Sky"
+LONGEST_TOPIC = 4000
+
+_CHAT_INPUT, _MESSAGE_MENU = 1, 3
+_SUBCOMMAND, _STRING, _BOOLEAN = 1, 3, 5
+_SERVERS, _DIRECT = 0, 1
+_MANAGE_SERVER = str(1 << 5)
+_EVERYWHERE: Final = {"integration_types": [0], "contexts": [_SERVERS, _DIRECT]}
+
+
+def _command(name: str, description: str, *options: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "type": _CHAT_INPUT,
+        "name": name,
+        "description": description,
+        "options": list(options),
+        **_EVERYWHERE,
+        **more,
+    }
+
+
+def _option(kind: int, name: str, description: str, **more: Any) -> dict[str, Any]:
+    return {"type": kind, "name": name, "description": description, **more}
+
+
+_WHO = _option(_STRING, "persona", "Who answers", autocomplete=True)
+
+ALL: Final = (
+    _command(
+        ASK,
+        "Ask something",
+        _option(_STRING, TOPIC, "What to answer", required=True, max_length=LONGEST_TOPIC),
+        _WHO,
+        _option(_BOOLEAN, "image", "Answer with a picture"),
+    ),
+    _command(
+        PERSONA,
+        "Who I can be",
+        _option(_SUBCOMMAND, "list", "Everybody that I can be, and who answers here"),
+        _option(_SUBCOMMAND, "show", "One of them", options=[{**_WHO, "required": True}]),
+    ),
+    _command(
+        STATUS,
+        "How I am doing, for those who manage this server",
+        default_member_permissions=_MANAGE_SERVER,
+        contexts=[_SERVERS],
+    ),
+    _command(HELP, "How to call me"),
+    _command(PRIVACY, "What I send where, and what is kept"),
+    {"type": _MESSAGE_MENU, "name": MENU, **_EVERYWHERE},  # it may have no description
+)
+
+# What Discord fills in where nothing was said.
+_DEFAULTS: Final[dict[str, Any]] = {
+    "description": "",
+    "options": [],
+    "required": False,
+    "autocomplete": False,
+    "default_member_permissions": None,
+    "nsfw": False,
+}
+_COMPARED: Final = (
+    *("type", "name", "description", "options", "required", "autocomplete", "max_length"),
+    *("default_member_permissions", "nsfw", "contexts", "integration_types"),
+)
+
+
+def differ(theirs: Iterable[Mapping[str, Any]]) -> bool:
+    """Say whether Discord has other commands than ours."""
+    return sorted(map(_essence, theirs), key=repr) != sorted(map(_essence, ALL), key=repr)
+
+
+def _essence(command: Mapping[str, Any]) -> dict[str, Any]:
+    """What matters of a command or an option; Discord adds ids, versions and translations."""
+    essence = {}
+    for key in _COMPARED:
+        value = command.get(key)
+        value = _DEFAULTS.get(key) if value is None else value
+        if key == "options":
+            value = [_essence(option) for option in value or ()]
+        if key in {"contexts", "integration_types"} and value is not None:
+            value = sorted(value)
+        essence[key] = value
+    return essence
+
+
+_INVOCATION_SUBCOMMAND = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What was asked for, by whom, where, and what the bot and they may do there.
+
+    `name` is the command with its subcommand. `lacking` are the permissions without which the bot
+    cannot answer in that channel, by their names in Discord. `target` is a menu's message.
+    """
+
+    id: int
+    name: str
+    author: Author
+    place: Location
+    channel_id: int
+    guild_id: int | None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    typed: str = ""  # what is in the option that is being completed
+    lacking: tuple[str, ...] = ()
+    manages: bool = False
+    target: int | None = None
+    role_ids: tuple[int, ...] | None = None
+
+    @property
+    def direct(self) -> bool:
+        """Whether it was used in a direct message."""
+        return self.guild_id is None
+
+    def text(self, option: str) -> str:
+        """Return an option's text; empty where it was not given."""
+        return sanitize(str(self.options.get(option) or "")).strip()
+
+
+def read(interaction: discord.Interaction) -> Invocation:
+    """Take from an interaction what the bot needs of it."""
+    data: Mapping[str, Any] = interaction.data or {}
+    name, options = str(data.get("name", "")), list(data.get("options") or ())
+    if options and options[0].get("type") == _INVOCATION_SUBCOMMAND:
+        name, options = f"{name} {options[0]['name']}", list(options[0].get("options") or ())
+    return Invocation(
+        id=interaction.id,
+        name=name,
+        author=converters.author(interaction.user),
+        place=converters.place(interaction.channel, interaction.guild),
+        channel_id=interaction.channel_id or 0,
+        guild_id=interaction.guild_id,
+        options={option["name"]: option.get("value") for option in options},
+        typed=next((str(option["value"]) for option in options if option.get("focused")), ""),
+        lacking=tuple(_lacking(interaction)),
+        manages=interaction.permissions.manage_guild or interaction.permissions.administrator,
+        target=_target(data, interaction.channel_id),
+        role_ids=converters.role_ids(interaction.user),
+    )
+
+
+def _lacking(interaction: discord.Interaction) -> Iterable[str]:
+    mine = interaction.app_permissions
+    if mine.administrator or interaction.guild_id is None:
+        return
+    in_thread = isinstance(interaction.channel, discord.Thread)
+    needed = {
+        "View Channel": mine.view_channel,
+        "Send Messages": mine.send_messages or in_thread,
+        "Send Messages in Threads": mine.send_messages_in_threads or not in_thread,
+        "Read Message History": mine.read_message_history,
+    }
+    yield from (name for name, granted in needed.items() if not granted)
+
+
+def _target(data: Mapping[str, Any], channel_id: int | None) -> int | None:
+    """Return the message that a menu was opened on, if it is in the channel where that was."""
+    found = (data.get("resolved") or {}).get("messages") or {}
+    message = found.get(str(data.get("target_id")))
+    if message is None or str(message.get("channel_id")) != str(channel_id):
+        return None
+    return int(message["id"])
+
+
+_WAIT_TO_SPEAK = 2.4  # of Discord's three seconds: the one that speaks may just be going
+_LOOK = 0.05
+_LOOK_LONG, _LONGEST_PAUSE = 1.0, 300.0  # seconds, for telling Discord of the commands
+_CHOICES = 25  # Discord's limit
+_TOPICS = 500  # remembered until their response comes back through the gateway
+_LATE, _TAKEN = 10062, 40060  # Discord's codes
+_TRANSIENT = (aiohttp.ClientError, OSError, TimeoutError, discord.HTTPException)
+_UNKNOWN = "I don't know this command any more. Type `/` to see those that I have."
+
+
+class Topics:
+    """Who asked what, in full, until the gateway brings the response that quotes it."""
+
+    def __init__(self) -> None:
+        self._topics: OrderedDict[int, Invocation] = OrderedDict()
+
+    def keep(self, asked: Invocation) -> None:
+        """Remember a question."""
+        self._topics[asked.id] = asked
+        if len(self._topics) > _TOPICS:
+            self._topics.popitem(last=False)
+
+    def whole(self, message: Message) -> Message:
+        """Return `message` with all words that were asked and who asked, where it quotes them."""
+        asked = self._topics.pop(message.asked.interaction_id, None) if message.asked else None
+        if asked is None:
+            return message
+        topic = asked.text(TOPIC)
+        return replace(message, text=topic, author=asked.author, role_ids=asked.role_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandContext:
+    """What the commands need of the bot.
+
+    `speaks`: whether this process answers in a server now, or directly (None).
+    `status`: what `/sky-status` shows.
+    `refusal`: why a question would be turned away now, by limits, budget or a flood; None if not.
+    """
+
+    settings: Settings
+    lists: AccessPolicy
+    personas: PersonaRegistry
+    metrics: Metrics
+    speaks: Callable[[int | None], bool]
+    status: Callable[[], str]
+    refusal: Callable[[Caller], SkyError | None]
+
+
+class CommandHandler:
+    """Answers what Discord's commands and menus ask for."""
+
+    def __init__(self, context: CommandContext) -> None:
+        self._context = context
+        self.topics = Topics()
+        self._introduced = False
+
+    async def introduce(self, client: discord.Client) -> None:
+        """Tell Discord of the commands, once in this process's life, as soon as it speaks."""
+        pause = _LOOK_LONG
+        while not self._introduced and not client.is_closed():
+            if self._context.speaks(None):
+                try:
+                    changed = await _sync(client)
+                except _TRANSIENT as error:
+                    log.warning("commands not synced", extra={"error": type(error).__name__})
+                    pause = min(pause * 2, _LONGEST_PAUSE)
+                else:
+                    self._introduced = True
+                    log.info("commands synced", extra={"changed": changed})
+                    return
+            await asyncio.sleep(pause)
+
+    async def receive(self, interaction: discord.Interaction) -> None:
+        """Acknowledge one, if this process speaks or begins to in time."""
+        kind = interaction.type.name
+        try:
+            outcome = await self._respond(interaction)
+        except discord.HTTPException as error:
+            outcome = {_LATE: "late", _TAKEN: "acknowledged_elsewhere"}.get(error.code, "failed")
+            if outcome != "acknowledged_elsewhere":
+                what = {"kind": kind, "status": error.status, "code": error.code}
+                log.warning("interaction not acknowledged", extra=what)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            outcome = "failed"
+            what = {"kind": kind, "error": type(error).__name__}
+            log.warning("interaction not acknowledged", extra=what)
+        self._context.metrics.interactions.labels(kind, outcome).inc()
+
+    async def _respond(self, interaction: discord.Interaction) -> str:
+        until = time.monotonic() + _WAIT_TO_SPEAK
+        while not self._context.speaks(interaction.guild_id):
+            if time.monotonic() > until:
+                return "not_speaking"
+            await asyncio.sleep(_LOOK)
+        match interaction.type:
+            case discord.InteractionType.application_command:
+                return await self._command(interaction)
+            case discord.InteractionType.autocomplete:
+                return await self._complete(interaction)
+        return "unknown"
+
+    async def _complete(self, interaction: discord.Interaction) -> str:
+        typed = read(interaction).typed
+        found = [
+            discord.app_commands.Choice(name=persona.name, value=key)
+            for key, persona in self._context.personas.like(typed)
+        ]
+        await interaction.response.autocomplete(found[:_CHOICES])
+        return "completed"
+
+    async def _command(self, interaction: discord.Interaction) -> str:
+        asked = read(interaction)
+        if asked.name in {ASK, MENU}:
+            return await self._question(interaction, asked)
+        text, outcome = self._screen(asked)
+        await _whisper(interaction, text)
+        return outcome
+
+    def _screen(self, asked: Invocation) -> tuple[str, str]:
+        context = self._context
+        text, outcome = _UNKNOWN, "unknown"
+        match asked.name:
+            case name if name == HELP:
+                text, outcome = texts.help_text(context.settings), "shown"
+            case name if name == PRIVACY:
+                text, outcome = texts.privacy_text(context.settings, context.personas), "shown"
+            case "persona list":
+                text, outcome = texts.persona_list_text(context.personas, asked.place), "shown"
+            case "persona show":
+                try:
+                    persona = context.personas.named(asked.text("persona"))
+                    text, outcome = texts.persona_text(persona), "shown"
+                except UnknownPersona as error:
+                    text, outcome = error.sentence, error.label
+            case name if name == STATUS and asked.manages:
+                text, outcome = context.status(), "shown"
+            case name if name == STATUS:
+                text, outcome = "This is for those who manage this server.", "not_allowed"
+        return text, outcome
+
+    async def _question(self, interaction: discord.Interaction, asked: Invocation) -> str:
+        context = self._context
+        denial = context.lists.denies(asked.author, asked.place, direct=asked.direct)
+        if denial is not None:
+            await _whisper(interaction, texts.denial_text(denial))
+            return denial
+        if asked.lacking:
+            await _whisper(interaction, texts.lacking_text(asked.lacking))
+            return "may_not_speak"
+        if asked.name == MENU and asked.target is None:
+            await _whisper(interaction, "I can't see that message.")
+            return "no_target"
+        name, persona = asked.text("persona"), context.personas.at(asked.place)
+        try:
+            persona = context.personas.named(name) if name else persona
+        except UnknownPersona as error:
+            await _whisper(interaction, error.sentence)
+            return error.label
+        refused = context.refusal(Caller(asked.author.id, asked.channel_id, asked.guild_id))
+        if refused is not None:  # each time, for Discord wants an answer and nobody else sees it
+            await _whisper(interaction, refused.sentence)
+            return refused.label
+        topic, image = asked.text(TOPIC), bool(asked.options.get("image"))
+        self.topics.keep(asked)
+        quoted = QuotedQuestion(topic, persona.name, image=image, target=asked.target)
+        await interaction.response.send_message(
+            quote(asked.author.name, quoted, (asked.guild_id, asked.channel_id)),
+            allowed_mentions=discord.AllowedMentions.none(),
+            suppress_embeds=True,
+        )
+        return "asked"
+
+
+async def _whisper(interaction: discord.Interaction, text: str) -> None:
+    await interaction.response.send_message(
+        text, ephemeral=True, allowed_mentions=discord.AllowedMentions.none()
+    )
+
+
+async def _sync(client: discord.Client) -> bool:
+    """Tell Discord of the commands where it has others; says whether it had."""
+    application = client.application_id or 0
+    if not differ(await client.http.get_global_commands(application)):
+        return False
+    await client.http.bulk_upsert_global_commands(application, list(ALL))
+    return True

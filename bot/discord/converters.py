@@ -1,0 +1,157 @@
+"""Discord's objects into ours: the only place that reads them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import discord
+
+from bot.discord import compat
+from bot.discord.texts import unquote
+from bot.domain.messages import Attachment, Author, CommandOrigin, Location, Message
+from bot.domain.text import sanitize
+from bot.reply import button_ids
+
+_ORDINARY = frozenset({discord.MessageType.default, discord.MessageType.reply})
+
+
+def to_message(message: discord.Message) -> Message:
+    """Take from a message what the bot needs of it.
+
+    A bot's response that quotes what it was asked by a command is the question of whoever asked.
+    """
+    plain = _plain(message)
+    return _question(message, plain) or plain
+
+
+def unreadable(message: discord.Message) -> Message:
+    """Stand for a message of which nothing but its place is read."""
+    nobody = Author(0, "")
+    return Message(message.id, message.channel.id, nobody, "", readable=False)
+
+
+def _plain(message: discord.Message) -> Message:
+    reference, channel = message.reference, message.channel
+    replied = reference.resolved if reference else None
+    # A forwarded message has a reference too, and is no reply.
+    is_reply = reference is not None and message.type is discord.MessageType.reply
+    return Message(
+        id=message.id,
+        channel_id=channel.id,
+        guild_id=getattr(message.guild, "id", None) or getattr(channel, "guild_id", None),
+        author=author(message.author),
+        text=sanitize(message.content),
+        ordinary=message.type in _ORDINARY,
+        replies_to=reference.message_id if reference and is_reply else None,
+        replies_in=reference.channel_id if reference and is_reply else None,
+        replied_author_id=replied.author.id if isinstance(replied, discord.Message) else None,
+        names={user.id: sanitize(user.display_name) for user in message.mentions},
+        place=place(channel, message.guild),
+        attachments=tuple(map(_attachment, _attached(message))),
+        forwarded=sanitize("\n".join(each.content for each in message.message_snapshots)),
+        thread_of=channel.parent_id if isinstance(channel, discord.Thread) else None,
+        role_ids=role_ids(message.author),
+        readable=not isinstance(message, compat.UnreadableMessage),
+    )
+
+
+def answers(message: discord.Message, me: int) -> int | None:
+    """Which message this one answers, if it is of the bot, whose user id is `me`."""
+    if message.author.id != me or message.reference is None:
+        return None
+    return message.reference.message_id
+
+
+def _question(message: discord.Message, plain: Message) -> Message | None:
+    metadata = message.interaction_metadata
+    quoted = unquote(sanitize(message.content)) if metadata is not None else None
+    if metadata is None or quoted is None:
+        return None
+    return replace(
+        plain,
+        author=author(metadata.user),
+        text=quoted.topic,
+        ordinary=True,
+        replies_to=quoted.target,
+        role_ids=None,  # those of the bot, which wrote it, are not the asker's
+        asked=CommandOrigin(message.author.id, metadata.id, quoted.persona, quoted.image),
+    )
+
+
+def state(message: discord.Message) -> str | None:
+    """Which button stands below a message of the bot: `stop` while it is written, then `again`."""
+    rows = [each for each in message.components if isinstance(each, discord.ActionRow)]
+    marks = [
+        button_ids.read(child.custom_id)
+        for row in rows
+        for child in row.children
+        if isinstance(child, discord.Button) and child.custom_id
+    ]
+    return next((mark.act for mark in marks if mark is not None), None)
+
+
+def replied(message: discord.Message) -> Message | None:
+    """Read the message that this one replies to, which Discord sends along."""
+    resolved = message.reference.resolved if message.reference else None
+    if not isinstance(resolved, discord.Message):
+        return None
+    if resolved.type is discord.MessageType.reply and resolved.reference is None:
+        return None  # sent without what it replies to in turn: the chain would end there
+    return to_message(resolved)
+
+
+def place(channel: object, guild: discord.Guild | None) -> Location:
+    """Say how settings may name this channel: by ids alone where Discord did not tell the names."""
+    if guild is None:
+        return Location()
+    known = guild.get_channel_or_thread(getattr(channel, "id", 0))
+    if known is None and isinstance(channel, discord.Thread):
+        known = channel  # an archived one, which an interaction tells of
+    if known is None:
+        return Location(_named(guild), (str(getattr(channel, "id", 0)),))
+    parent = known.parent if isinstance(known, discord.Thread) else None
+    home = parent if isinstance(known, discord.Thread) else known
+    # A thread has the name that anybody gave it: settings mean it by its id alone.
+    own = (str(known.id),) if isinstance(known, discord.Thread) else _named(known)
+    category = home.category if home else None
+    return Location(
+        servers=_named(guild),
+        channels=own + (_named(parent) if parent else ()),
+        categories=_named(category) if category else (),
+    )
+
+
+def _named(thing: discord.Guild | discord.abc.GuildChannel | discord.Thread) -> tuple[str, str]:
+    return str(thing.id), thing.name.casefold()
+
+
+def author(user: discord.User | discord.Member) -> Author:
+    """Take from a user what the bot needs of them."""
+    return Author(user.id, sanitize(user.display_name), user.bot, _roles(user))
+
+
+def role_ids(user: discord.User | discord.Member) -> tuple[int, ...] | None:
+    """Give the ids of somebody's roles; None where Discord did not say which they are."""
+    return compat.role_ids(user) if isinstance(user, discord.Member) else None
+
+
+def _roles(user: discord.User | discord.Member) -> tuple[str, ...] | None:
+    """Name somebody's roles as settings do; None where one of them is not known by its name."""
+    if not isinstance(user, discord.Member):
+        return None
+    known = {role.id: role.name.casefold() for role in user.roles}
+    if not known.keys() >= set(compat.role_ids(user)):
+        return None
+    return tuple(each for role_id, name in known.items() for each in (str(role_id), name))
+
+
+def _attached(message: discord.Message) -> list[discord.Attachment]:
+    """The files of a message, and of what it forwards."""
+    return [
+        *message.attachments,
+        *(a for each in message.message_snapshots for a in each.attachments),
+    ]
+
+
+def _attachment(file: discord.Attachment) -> Attachment:
+    return Attachment(sanitize(file.filename), file.size, file.url)

@@ -1,0 +1,57 @@
+"""What a person can read, from what Discord sends with a message: no members need to be known.
+
+Discord's own arithmetic over roles and a channel's overwrites, for a writer who is no member in any
+cache: https://discord.com/developers/docs/topics/permissions#permission-overwrites
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import discord
+
+if TYPE_CHECKING:
+    from bot.domain.messages import Message
+
+
+_NEEDED = discord.Permissions(view_channel=True, read_message_history=True)
+
+
+def may_read(guild: discord.Guild | None, message: Message, channel_id: int) -> bool:
+    """Whether the writer of `message` can read in that channel of the same server.
+
+    False where it cannot be known: the writer's roles, a private thread other than the one that it
+    was written in, a channel that the bot does not see itself.
+    """
+    place = guild.get_channel_or_thread(channel_id) if guild else None
+    if isinstance(place, discord.Thread):
+        if place.is_private() and channel_id != message.channel_id:
+            return False
+        place = place.parent
+    if guild is None or place is None:
+        return False
+    if guild.owner_id == message.author.id:
+        return True
+    if message.role_ids is None:
+        return False
+    roles = {guild.id, *message.role_ids}
+    return _permissions(guild, place, roles, message.author.id) >= _NEEDED
+
+
+def _permissions(
+    guild: discord.Guild, place: discord.abc.GuildChannel, roles: set[int], person: int
+) -> discord.Permissions:
+    value = 0
+    for role_id in roles:
+        role = guild.get_role(role_id)
+        value |= role.permissions.value if role else 0
+    if discord.Permissions(value).administrator:
+        return discord.Permissions.all()
+    overwrites = {target.id: each.pair() for target, each in place.overwrites.items()}
+    for those in ({guild.id}, roles - {guild.id}, {person}):
+        found = [pair for target, pair in overwrites.items() if target in those]
+        for _, deny in found:
+            value &= ~deny.value
+        for allow, _ in found:
+            value |= allow.value
+    return discord.Permissions(value)

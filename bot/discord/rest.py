@@ -1,0 +1,396 @@
+"""Our posts into discord.py's arguments: text, buttons, files.
+
+What the bot asks of Discord's REST API: say, edit, delete, type, react, look up a message.
+
+discord.py waits out the rate limits and repeats after 500, 502, 504 and 524. Repeated here is what
+it lets through: 503, a connection that broke, silence, and a client that is being replaced. No
+message is doubled by that: Discord drops a second one with the same nonce.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import logging
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import aiohttp
+import discord
+
+from bot.discord import compat, converters, permissions
+from bot.discord.backfill import RoleLookup
+from bot.domain.errors import DiscordDown, MayNotSpeak, PlaceGone, Unsaid
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from bot.discord.client import GatewayClient
+    from bot.domain.messages import Button, Message, Post
+    from bot.observability.metrics import Metrics
+    from bot.reply.rates import RateLimiter
+
+log = logging.getLogger(__name__)
+
+
+SILENT = discord.AllowedMentions.none()
+
+
+def message_arguments(post: Post) -> dict[str, Any]:
+    """Write a post as arguments of `send`. Files are read, so each attempt needs this anew."""
+    arguments: dict[str, Any] = {"content": post.text, "allowed_mentions": SILENT}
+    if post.buttons:
+        arguments["view"] = _view(post.buttons)
+    if post.files:
+        arguments["files"] = _files(post)
+    if not post.previews:
+        arguments["suppress_embeds"] = True
+    return arguments
+
+
+def edit_arguments(post: Post, was: Post | None) -> dict[str, Any]:
+    """Write what differs from `was` as arguments of `edit`; all of it if `was` is not known."""
+    arguments: dict[str, Any] = {"content": post.text, "allowed_mentions": SILENT}
+    if was is None or was.buttons != post.buttons:
+        arguments["view"] = _view(post.buttons) if post.buttons else None
+    if was is None or was.files != post.files:
+        arguments["attachments"] = _files(post)
+    if not post.previews and (was is None or was.previews):
+        arguments["suppress"] = True
+    return arguments
+
+
+def _view(buttons: tuple[Button, ...]) -> discord.ui.View:
+    """Lay buttons out in a row. The view is finished at once, so that discord.py keeps none.
+
+    Who presses one is heard of as an interaction, whichever process laid it out.
+    """
+    view = discord.ui.View(timeout=None)
+    for button in buttons:
+        view.add_item(discord.ui.Button(label=button.label, custom_id=button.id))
+    view.stop()
+    return view
+
+
+def _files(post: Post) -> list[discord.File]:
+    return [discord.File(io.BytesIO(each.data), filename=each.name) for each in post.files]
+
+
+T = TypeVar("T")
+
+
+_ATTEMPT_SECONDS = 30.0  # longer than the longest wait for a place in a channel's limit
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+# What is half said is no answer, and nobody would hear why it broke off: a minute for a message,
+# because a nonce is remembered for three, and three minutes for an edit, which doubles nothing.
+_PATIENT_SEND = (*_PAUSES, *(15.0,) * 3)
+_PATIENT_EDIT = (*_PAUSES, *(15.0,) * 11)
+_LOGIN_SECONDS = 900.0  # a person sets a new token; after that the words are stale
+_NO_HISTORY_FOR_REPLY = 160002  # a reply needs the permission to read what it replies to
+_THREAD_EXISTS = 160004
+_ANSWER_LIES_WITHIN = 100  # messages after its question; Discord hands out so many at once
+
+
+class RestClient:
+    """Discord's channels, through whichever client is logged in now.
+
+    `client` gives the one that knows a server, or any for None.
+    """
+
+    def __init__(
+        self,
+        client: Callable[[int | None], GatewayClient | None],
+        metrics: Metrics,
+        rate_limiter: RateLimiter,
+        logged_in: Callable[[], Awaitable[object]],
+    ) -> None:
+        self._client = client
+        self._metrics = metrics
+        self._rate_limiter = rate_limiter
+        self._logged_in = logged_in
+
+    async def send(self, to: Message, post: Post, nonce: str, channel_id: int) -> int:
+        """See outbox.Outbox."""
+        reference = discord.MessageReference(
+            message_id=to.id,
+            channel_id=to.channel_id,
+            guild_id=to.guild_id,
+            fail_if_not_exists=False,  # a deleted question still gets its answer
+        )
+
+        async def look(client: GatewayClient) -> tuple[int] | None:
+            return await self._sent(client, to, post, nonce, channel_id)
+
+        async def call(client: GatewayClient) -> int:
+            place = client.get_partial_messageable(channel_id, guild_id=to.guild_id)
+            new = message_arguments(post)
+            if channel_id == to.channel_id:
+                new |= {"reference": reference, "mention_author": False}
+            try:
+                sent = await place.send(nonce=nonce, **new)
+            except discord.HTTPException as error:
+                if error.code != _NO_HISTORY_FOR_REPLY:
+                    raise
+                self._metrics.calls.labels("send", "no_history").inc()
+                sent = await place.send(nonce=nonce, **message_arguments(post))
+            if isinstance(sent, compat.UnreadableMessage):
+                return sent.id
+            if sent.content.strip() != post.text.strip():
+                # The nonce found what another pod had sent before it was killed.
+                await sent.edit(**edit_arguments(post, None))
+            return sent.id
+
+        return await self._ask("send", call, _PATIENT_SEND, lost=look)
+
+    async def _sent(
+        self, client: GatewayClient, to: Message, post: Post, nonce: str, channel_id: int
+    ) -> tuple[int] | None:
+        """Find what was just sent, by its nonce, or as Discord need not tell that, by its words."""
+        me = client.user.id if client.user else 0
+        place = client.get_partial_messageable(channel_id, guild_id=to.guild_id)
+        after = discord.Object(to.id)
+        newest = place.history(limit=_ANSWER_LIES_WITHIN, after=after, oldest_first=False)
+        own = [each async for each in newest if each.author.id == me]
+        named = (each.id for each in own if str(each.nonce) == nonce)
+        alike = (
+            each.id
+            for each in own
+            if each.nonce is None
+            and each.content.strip() == post.text.strip()
+            and (channel_id != to.channel_id or converters.answers(each, me) == to.id)
+        )
+        found = next(named, None) or next(alike, None)
+        return None if found is None else (found,)
+
+    async def edit(
+        self, channel_id: int, message_id: int, post: Post, was: Post | None, *, patient: bool
+    ) -> None:
+        """See outbox.Outbox."""
+        if self._rate_limiter.behind and not patient:
+            self._metrics.calls.labels("edit", "left_out").inc()
+            raise DiscordDown("left out: so much else is waiting")
+
+        async def call(client: GatewayClient) -> None:
+            place = client.get_partial_messageable(channel_id)
+            changes = edit_arguments(post, was)
+            if "suppress" in changes:
+                # Only of a message that was read does discord.py take previews away.
+                try:
+                    await (await place.fetch_message(message_id)).edit(**changes)
+                except discord.Forbidden:  # it may not read what it writes
+                    del changes["suppress"]
+                else:
+                    return
+            await place.get_partial_message(message_id).edit(**changes)
+
+        async def look(client: GatewayClient) -> tuple[None] | None:
+            shown = await client.get_partial_messageable(channel_id).fetch_message(message_id)
+            unread = isinstance(shown, compat.UnreadableMessage)
+            return (None,) if unread or shown.content.strip() == post.text.strip() else None
+
+        await self._ask("edit", call, _PATIENT_EDIT if patient else (), lost=look)
+
+    async def delete(self, channel_id: int, message_id: int) -> None:
+        """See outbox.Outbox."""
+
+        async def call(client: GatewayClient) -> None:
+            place = client.get_partial_messageable(channel_id)
+            await place.get_partial_message(message_id).delete()
+
+        await self._ask("delete", call, _PAUSES[:2], lost=_done)
+
+    async def start_thread(
+        self, on: Message, message_id: int, title: str
+    ) -> tuple[int, tuple[int, ...]]:
+        """See outbox.Outbox."""
+        if on.guild_id is None:
+            raise MayNotSpeak("a direct message has no threads")
+
+        async def call(client: GatewayClient) -> tuple[int, tuple[int, ...]]:
+            place = client.get_partial_messageable(on.channel_id, guild_id=on.guild_id)
+            message = place.get_partial_message(message_id)
+            try:
+                return (await message.create_thread(name=title)).id, ()
+            except discord.HTTPException as error:
+                if error.code != _THREAD_EXISTS:
+                    raise
+            # It has the id of the message that it hangs on. What replies to nothing is an answer's.
+            thread = client.get_partial_messageable(message_id, guild_id=on.guild_id)
+            me = client.user.id if client.user else 0
+            found = [each async for each in thread.history(limit=100, oldest_first=True)]
+            own = (each for each in found if each.author.id == me and each.reference is None)
+            return message_id, tuple(each.id for each in own)
+
+        return await self._ask("thread", call, _PAUSES)
+
+    async def react(self, to: Message, emoji: str) -> None:
+        """See outbox.Outbox."""
+
+        async def call(client: GatewayClient) -> None:
+            place = client.get_partial_messageable(to.channel_id)
+            await place.get_partial_message(to.id).add_reaction(emoji)
+
+        await self._ask("react", call, (), lost=_done)
+
+    def may_write(self, to: Message) -> bool:
+        """See outbox.Outbox. What discord.py knows of servers is asked, not Discord."""
+        client = self._client(to.guild_id)
+        guild = client.get_guild(to.guild_id) if client and to.guild_id else None
+        place = guild.get_channel_or_thread(to.channel_id) if guild else None
+        if guild is None or place is None:
+            return True
+        allowed = place.permissions_for(guild.me)
+        in_thread = isinstance(place, discord.Thread)
+        return allowed.send_messages_in_threads if in_thread else allowed.send_messages
+
+    async def typing(self, channel_id: int) -> None:
+        """See outbox.Outbox."""
+
+        async def call(client: GatewayClient) -> None:
+            await client.get_partial_messageable(channel_id).typing()
+
+        await self._ask("typing", call, (), lost=_done)
+
+    async def fetch(self, channel_id: int, message_id: int) -> Message | None:
+        """See chain.History."""
+
+        async def call(client: GatewayClient) -> Message:
+            place: discord.abc.Messageable = client.get_partial_messageable(channel_id)
+            known = client.get_channel(channel_id)
+            if isinstance(known, discord.abc.Messageable):
+                place = known  # with its server and names, which no message brings along
+            return self._read(await place.fetch_message(message_id))
+
+        with contextlib.suppress(PlaceGone, MayNotSpeak):
+            return await self._ask("fetch", call, _PAUSES[:2])
+        return None
+
+    async def recent(self, channel_id: int, before: int, most: int) -> list[Message] | None:
+        """See chain.History."""
+
+        async def call(client: GatewayClient) -> list[Message]:
+            place = client.get_partial_messageable(channel_id)
+            found = place.history(limit=most, before=discord.Object(before))
+            return [self._read(each) async for each in found][::-1]
+
+        with contextlib.suppress(Unsaid):
+            return await self._ask("history", call, _PAUSES[:1])
+        return None
+
+    def _read(self, message: discord.Message) -> Message:
+        """Read a message; one that cannot be read costs nothing but itself."""
+        try:
+            return converters.to_message(message)
+        except Exception as error:  # whatever an odd message makes fail
+            self._metrics.unreadable.labels("message").inc()
+            log.warning("unreadable, skipped", extra={"id": message.id}, exc_info=error)
+            return converters.unreadable(message)
+
+    async def may_read(self, message: Message, channel_id: int) -> bool:
+        """See chain.History. Roles that Discord did not tell are asked for."""
+        if message.direct:
+            return channel_id == message.channel_id
+        client = self._client(message.guild_id)
+        guild = client.get_guild(message.guild_id) if client and message.guild_id else None
+        if client is not None and message.role_ids is None:
+            message = await RoleLookup(client).fill(message)
+        return permissions.may_read(guild, message, channel_id)
+
+    async def answers(self, channel_id: int, question_id: int, me: int) -> list[int]:
+        """See presses.Archive."""
+
+        async def call(client: GatewayClient) -> list[int]:
+            place = client.get_partial_messageable(channel_id)
+            after = discord.Object(question_id)
+            found = [each async for each in place.history(limit=_ANSWER_LIES_WITHIN, after=after)]
+            return [each.id for each in found if converters.answers(each, me) == question_id]
+
+        with contextlib.suppress(Unsaid):
+            return await self._ask("history", call, _PAUSES[:1])
+        return []
+
+    async def _ask(
+        self,
+        name: str,
+        call: Callable[[GatewayClient], Coroutine[Any, Any, T]],
+        pauses: tuple[float, ...],
+        *,
+        lost: Callable[[GatewayClient], Coroutine[Any, Any, tuple[T] | None]] | None = None,
+    ) -> T:
+        """Call with the present client, again after each of `pauses` while it may still succeed.
+
+        Where Discord did it and its response cannot be read, `lost` finds out what it said; None
+        calls again.
+        """
+        for pause in (*pauses, None):
+            if pauses:
+                await self._wait_for_login()
+            await self._rate_limiter()
+            try:
+                result = await self._once(call, lost)
+            except Unsaid as error:
+                self._metrics.calls.labels(name, error.label).inc()
+                if pause is None or not isinstance(error, DiscordDown):
+                    raise
+                await asyncio.sleep(pause)
+            else:
+                self._metrics.calls.labels(name, "ok").inc()
+                return result
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _wait_for_login(self) -> None:
+        """Keep what is to be said while the token is exchanged: its answer is already paid."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOGIN_SECONDS):
+                await self._logged_in()
+
+    async def _once(
+        self,
+        call: Callable[[GatewayClient], Coroutine[Any, Any, T]],
+        lost: Callable[[GatewayClient], Coroutine[Any, Any, tuple[T] | None]] | None,
+    ) -> T:
+        client = self._client(None)
+        if client is None or client.is_closed():
+            raise DiscordDown("no client is logged in")
+        try:
+            return await _requested(client, call)
+        except compat.UnreadableResponse as error:
+            self._metrics.unreadable.labels("response").inc()
+            log.warning("unreadable response", extra={"error": str(error)}, exc_info=error)
+            try:
+                found = await _requested(client, lost) if lost is not None else None
+            except compat.UnreadableResponse:
+                found = None
+            if found is None:
+                raise DiscordDown("the response cannot be read") from error
+            return found[0]
+
+
+async def _requested(
+    client: GatewayClient, call: Callable[[GatewayClient], Coroutine[Any, Any, T]]
+) -> T:
+    """Make a request; raises Unsaid, or UnreadableResponse where Discord did what was asked."""
+    try:
+        async with asyncio.timeout(_ATTEMPT_SECONDS):
+            return await compat.request(client, client.rest, call(client))
+    except discord.Forbidden as error:
+        raise MayNotSpeak(f"code {error.code}") from error
+    except discord.NotFound as error:
+        raise PlaceGone(f"code {error.code}") from error
+    except (discord.DiscordServerError, discord.RateLimited) as error:
+        raise DiscordDown(type(error).__name__) from error
+    except discord.HTTPException as error:
+        if error.status in {401, 429}:  # the token was replaced; Discord's edge blocks us
+            raise DiscordDown(f"status {error.status}") from error
+        raise MayNotSpeak(f"status {error.status}, code {error.code}") from error
+    except (aiohttp.ClientError, OSError, ValueError) as error:  # no JSON, although it says so
+        raise DiscordDown(type(error).__name__) from error
+    except RuntimeError as error:  # aiohttp's word for a session closed under a call
+        if not client.is_closed():
+            raise
+        raise DiscordDown("the client was closed") from error
+
+
+async def _done(_: GatewayClient) -> tuple[None]:
+    """Say that nothing of the response is needed."""
+    return (None,)

@@ -1,0 +1,312 @@
+"""Whether the gateway is truly alive: a session is open, and Discord acknowledges its heartbeats.
+
+discord.py's `is_ready()` stays true while disconnected, and its `latency` keeps the last value on a
+connection that went silent. But every acknowledgement measures the latency anew, so a changed value
+is a beat that was acknowledged. It is looked at every second.
+
+Keeps the bot logged in: tries again with pauses of its own, and never spends logins in a loop.
+
+The client resumes by itself after most breaks (gateway.py). What it does not do is done here: a
+REST API that cannot be reached at login, a token that is refused, a gateway that is closed for
+good, and a break that lasts so long that Discord has forgotten the session.
+
+A refused token is asked about again at long pauses even if the file stays as it is: that costs a
+REST call and no identify, and the refusal may have been Discord's mistake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import random
+import time
+from typing import TYPE_CHECKING
+
+import aiohttp
+import discord
+
+from bot.discord import compat
+from bot.domain.errors import CredentialMissing, Fatal, GatewayRefused, TokenRefused
+from bot.observability import tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bot.credentials.credential import Credential
+    from bot.discord.backoff import ReconnectBackoff
+    from bot.discord.client import GatewayClient
+    from bot.observability.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+class HeartbeatMonitor:
+    """What is known of the session now.
+
+    Of the `siblings`, one for each shard, the metrics show the one that is worst off.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+        siblings: list[HeartbeatMonitor] | None = None,
+    ) -> None:
+        self._siblings = [] if siblings is None else siblings
+        self._siblings.append(self)
+        self._metrics = metrics
+        self._clock = clock
+        self._latency = math.inf
+        self._acknowledged = -math.inf
+        self.open = False
+        self._why = "not yet logged in"
+        self.ever_open = asyncio.Event()
+        self.since = clock()  # when it was opened or closed last
+
+    def opened(self, event: str) -> None:
+        """Note that a session began (`ready`) or went on (`resumed`)."""
+        self._metrics.gateway.labels(event).inc()
+        self._acknowledged = self._clock()
+        self._turn(is_open=True)
+        self.ever_open.set()
+
+    def closed(self, event: str) -> None:
+        """Note that the session is interrupted or over, and why."""
+        self._why = event
+        self._metrics.gateway.labels(event).inc()
+        self._turn(is_open=False)
+
+    def _turn(self, *, is_open: bool) -> None:
+        if self.open != is_open:
+            self.since = self._clock()
+        self.open = is_open
+        self._metrics.gateway_open.set(all(each.open for each in self._siblings))
+
+    def leave(self) -> None:
+        """Count no more: the session is meant to be over."""
+        self._siblings.remove(self)
+        self._metrics.gateway_open.set(all(each.open for each in self._siblings))
+
+    def sample(self, latency: float) -> None:
+        """Look at the client's latency now, in seconds; infinite or NaN before the first beat."""
+        if math.isfinite(latency) and latency != self._latency:
+            self._latency = latency
+            self._acknowledged = self._clock()
+            self._metrics.latency.set(latency)
+        age = max(each.heartbeat_age() for each in (self, *self._siblings))
+        self._metrics.heartbeat.set(age if math.isfinite(age) else -1)
+
+    def heartbeat_age(self) -> float:
+        """Seconds since the last acknowledged beat; infinite before the first."""
+        return self._clock() - self._acknowledged
+
+    def deaf_for(self, seconds: float) -> bool:
+        """Whether a session is open whose heartbeats were not acknowledged for so long."""
+        return self.open and self.heartbeat_age() > seconds
+
+    def not_ready(self, heartbeat_seconds: float) -> str | None:
+        """Why nothing can be heard from Discord now, None when all is well."""
+        if not self.open:
+            return f"no gateway session is open: {self._why}"
+        if self.heartbeat_age() > heartbeat_seconds:
+            return "Discord does not acknowledge heartbeats"
+        return None
+
+    def closed_for(self) -> float:
+        """Seconds since the session was interrupted; 0 while it is open."""
+        return 0.0 if self.open else self._clock() - self.since
+
+
+async def sample_every_second(
+    heartbeat: HeartbeatMonitor,
+    latency: Callable[[], float],
+    metrics: Metrics,
+    seconds: float = 1.0,
+) -> None:
+    """Keep `pulse` sampled, and measure how late the event loop wakes, until cancelled."""
+    while True:
+        began = time.monotonic()
+        await asyncio.sleep(seconds)
+        metrics.loop_lag.set(max(0.0, time.monotonic() - began - seconds))
+        heartbeat.sample(latency())
+
+
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0  # a login is REST first: these cost no identify
+_FATAL_PAUSE, _LONGEST_FATAL_PAUSE = 30.0, 600.0  # a person has to mend it
+_LONG_SESSION = 60.0  # seconds: one that lasted so long did not fail to begin
+_CLOSE_SECONDS = 1.5  # a silent gateway must not hold up the end
+_MUTE_SECONDS = 60.0  # twice the time of one attempt
+_GIVE_UP_RESUMING = 120.0  # seconds without a session; Discord has forgotten it by then
+_DEAF = 0.9  # of the seconds after which the bot is not Ready: it reconnects before that
+_TRANSIENT = (aiohttp.ClientError, OSError, TimeoutError, discord.DiscordException)
+
+_REMEDIES = {
+    4010: "Discord says that the shard is invalid.",
+    4011: "Discord wants the bot to be sharded: it is in too many servers for one session.",
+    4012: "Discord no longer knows this version of its gateway: update discord.py.",
+    4013: "Discord says that the intents are invalid: update discord.py.",
+    4014: "Switch on the Message Content Intent for this application at "
+    "https://discord.com/developers/applications, under Bot.",
+}
+
+
+class Connection:
+    """The present client, and the loop that replaces it."""
+
+    def __init__(
+        self,
+        make: Callable[[], GatewayClient],
+        token: Credential,
+        heartbeat: HeartbeatMonitor,
+        backoff: ReconnectBackoff,
+        heartbeat_seconds: float = 60.0,
+    ) -> None:
+        """Log in with `token`; a gateway that is deaf for `heartbeat_seconds` is not Ready.
+
+        `backoff` is that of the clients which `make` makes.
+        """
+        self._backoff = backoff
+        self._tried: str | None = None
+        self._deaf_seconds = _DEAF * heartbeat_seconds
+        self._make = make
+        self._token = token
+        self._heartbeat = heartbeat
+        self._client: GatewayClient | None = None
+        self._up = asyncio.Event()
+
+    def client(self) -> GatewayClient | None:
+        """The client that is logged in, or trying to."""
+        return self._client
+
+    async def logged_in(self) -> None:
+        """Wait until there is a client whose token Discord accepted."""
+        await self._up.wait()
+
+    def latency(self) -> float:
+        """The present client's latency; infinite without one."""
+        return self._client.latency if self._client else float("inf")
+
+    async def run(self) -> None:
+        """Stay connected until cancelled; then the session is closed in an orderly way."""
+        failures = fatalities = 0
+        while True:
+            token, began = None, time.monotonic()
+            try:
+                token = self._token.value
+                await self._session(token)
+                problem: Exception = aiohttp.ClientConnectionError("the session ended")
+            except Fatal as error:
+                problem = error
+            except _TRANSIENT as error:
+                problem = error
+            if time.monotonic() - began > _LONG_SESSION:
+                failures = fatalities = 0
+            if isinstance(problem, Fatal):
+                await self._wait_for_a_person(problem, token, fatalities)
+                fatalities += 1
+            else:
+                await self._wait_a_little(problem, failures)
+                failures, fatalities = failures + 1, 0
+
+    async def _wait_for_a_person(self, problem: Fatal, token: str | None, before: int) -> None:
+        pause = min(_FATAL_PAUSE * 2**before, _LONGEST_FATAL_PAUSE)
+        log.error("cannot log in", extra=_what(problem, pause))
+        self._heartbeat.closed(problem.label)
+        await self._token.another(token, pause)
+
+    async def _wait_a_little(self, problem: Exception, before: int) -> None:
+        pause = min(_SHORTEST_PAUSE * 2**before, _LONGEST_PAUSE)
+        pause *= random.uniform(0.5, 1)  # noqa: S311  # so that not all bots come at once
+        log.warning("login failed", extra=_what(problem, pause))
+        self._heartbeat.closed("login_failed")
+        await asyncio.sleep(pause)
+
+    async def _session(self, token: str) -> None:
+        """Log in and stay until the session is over; raises Fatal or one of _TRANSIENT."""
+        self._client = client = self._make()
+        if token != self._tried:
+            self._backoff.reset()
+        self._tried = token
+        watchdogs = [
+            self._watch(self._restart_if_stuck, client),
+            self._watch(self._reconnect_if_deaf, client),
+            self._watch(self._renew_if_mute, client),
+        ]
+        try:
+            await client.login(token)
+            self._token.accept(token)
+            self._up.set()
+            await client.connect()
+        except discord.LoginFailure as error:
+            self._token.refuse(token)
+            raise TokenRefused("Discord refused the token: put a new one in its place.") from error
+        except discord.PrivilegedIntentsRequired as error:
+            raise GatewayRefused(4014, _REMEDIES[4014]) from error
+        except discord.ConnectionClosed as error:
+            if error.code == 4004:  # noqa: PLR2004  # authentication failed
+                self._token.refuse(token)
+                raise TokenRefused("The token was reset: put the new one in its place.") from error
+            if error.code in _REMEDIES:
+                raise GatewayRefused(error.code, _REMEDIES[error.code]) from error
+            raise
+        finally:
+            self._up.clear()
+            for watchdog in watchdogs:
+                watchdog.cancel()
+            with contextlib.suppress(*_TRANSIENT):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await client.close()
+
+    def _watch(
+        self, watchdog: Callable[[GatewayClient], Awaitable[None]], client: GatewayClient
+    ) -> asyncio.Task[None]:
+        name = watchdog.__name__.strip("_")
+        return tasks.start(tasks.keep_running(lambda: watchdog(client), name), name)
+
+    async def _reconnect_if_deaf(self, client: GatewayClient) -> None:
+        """Resume where Discord sends what it likes and acknowledges no heartbeat.
+
+        discord.py looks at whether anything arrives, and only when a heartbeat is due. A session
+        that was resumed counts anew, so this happens once in `_deaf_seconds` at most.
+        """
+        while True:
+            await asyncio.sleep(1)
+            if not self._heartbeat.deaf_for(self._deaf_seconds):
+                continue
+            log.warning("gateway deaf, reconnecting")
+            self._heartbeat.closed("deaf")
+            with contextlib.suppress(*_TRANSIENT):
+                await client.ws.close(code=4000)
+
+    async def _renew_if_mute(self, client: GatewayClient) -> None:
+        """Close `client` when its REST requests wait for longer than any limit explains."""
+        while client.rest.mute_for() < _MUTE_SECONDS:  # noqa: ASYNC110  # no event says that
+            await asyncio.sleep(1)
+        log.warning("REST client sends nothing, logging in anew")
+        self._heartbeat.closed("rest_mute")
+        await client.close()
+        compat.wake_waiting(client)
+
+    async def _restart_if_stuck(self, client: GatewayClient) -> None:
+        """Close `client` when it has had no session for long, so that a fresh login is tried."""
+        began = time.monotonic()
+        while True:
+            await asyncio.sleep(_GIVE_UP_RESUMING / 8)
+            closed_for = min(self._heartbeat.closed_for(), time.monotonic() - began)
+            if closed_for > _GIVE_UP_RESUMING:
+                log.warning("no session for long, logging in anew")
+                self._heartbeat.closed("given_up")
+                await client.close()
+                return
+
+
+def _what(error: Exception, pause: float) -> dict[str, object]:
+    if isinstance(error, GatewayRefused):
+        return {"error": error.label, "code": error.code, "remedy": str(error), "pause": pause}
+    if isinstance(error, (CredentialMissing, TokenRefused)):
+        return {"error": error.label, "remedy": str(error), "pause": pause}
+    # A status of the REST API, or a close code of the gateway.
+    code = getattr(error, "status", None) or getattr(error, "code", None)
+    return {"error": type(error).__name__, "code": code, "pause": round(pause, 1)}

@@ -1,0 +1,406 @@
+"""The root of the errors that errors.py draws.
+
+What a person is told, and trying again would not change; errors.py draws the whole tree.
+
+What can go wrong, as one tree.
+
+    SkyError                     label: its name in metrics and logs; sentence: what a person reads
+    ├── Retried                  tried again while nothing has been said yet; told if it lasts
+    │   ├── ModelBusy            429 for pace
+    │   ├── ModelDown            5xx, no connection, an answer that is no answer
+    │   ├── ModelSlow            no text in time
+    │   ├── ModelPaused          it failed so often that it is not asked just now
+    │   └── KeyRefused           401: tried again as soon as another key is there
+    ├── UserFacingError          trying again would change nothing: the person reads its sentence
+    │   ├── QuotaSpent           429 for money
+    │   ├── ModelMissing         404: the configured model, or 403: not for this key
+    │   ├── TooMuchText          the conversation is beyond the model's context
+    │   ├── RequestRefused       400 of another kind
+    │   ├── Filtered             the provider's content filter
+    │   ├── BannedWord           a word in the question that is not wanted here
+    │   ├── QuestionWithheld     the question did not pass the moderation
+    │   ├── AnswerWithheld       the answer did not
+    │   ├── Unchecked            the moderation could not be asked
+    │   ├── ToolMissing          the model has no tool for what is asked
+    │   ├── BadPicture           a picture that the provider cannot open
+    │   ├── CutShort             the stream ended, or failed, before the answer was complete
+    │   ├── OutOfRoom            the answer reached the configured length
+    │   ├── NothingSaid          a complete answer without a word in it
+    │   ├── TooBusy              more is waiting than the bot takes on
+    │   ├── OverLimit            a limit per hour, or the budget, is reached; says until when
+    │   ├── UnknownPersona       nobody has the name that was asked for
+    │   ├── Interrupted          the bot is stopping
+    │   ├── QuestionGone         the question was deleted
+    │   ├── Stopped              by the one who asked
+    │   └── Unexpected           a defect of ours
+    ├── Unsaid                   nobody can be told, for Discord refuses the words
+    │   ├── MayNotSpeak          no permission, a closed DM
+    │   ├── PlaceGone            the channel or the answer was deleted
+    │   └── DiscordDown          Discord did not take it in time, after retries
+    └── Fatal                    for the operator; each says the remedy
+        ├── BadSettings          the process ends with code 2
+        ├── CredentialMissing    waits for the file
+        ├── TokenRefused         waits for another token
+        └── GatewayRefused       Discord closed the gateway for a reason that only a person can mend
+
+What an exception says is for operators and holds neither content nor credentials.
+People read its class's sentence.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from bot.domain.model_request import Usage
+
+
+class SkyError(Exception):
+    """The root: everything that the bot raises on purpose.
+
+    `usage` is what the provider told of a failed request. `unbilled` says that a request certainly
+    cost nothing: it never left, or was refused before the model began.
+    """
+
+    label = "error"
+    sentence = "Something went wrong on my side. Please try again in a moment."
+    usage: Usage | None = None
+    unbilled: bool = False
+
+
+class UserFacingError(SkyError):
+    """Trying again would not help; the person is told why."""
+
+
+class QuotaSpent(UserFacingError):
+    """The account's money is used up: a 429 that no retry mends."""
+
+    label = "quota_spent"
+    sentence = (
+        "My budget with the language model is used up. The people who run me have to refill it."
+    )
+
+
+class ModelMissing(UserFacingError):
+    """The configured model does not exist, or this key may not use it."""
+
+    label = "model_missing"
+    sentence = (
+        "The language model I am set to use is not available. "
+        "The people who run me have to choose another."
+    )
+
+
+class TooMuchText(UserFacingError):
+    """The conversation does not fit into the model's context."""
+
+    label = "too_much_text"
+    sentence = "That is more text than I can read at once. Please ask with less of it."
+
+
+class RequestRefused(UserFacingError):
+    """The provider refused the request for another reason."""
+
+    label = "request_refused"
+    sentence = "The language model did not accept that question. Please try to put it differently."
+
+
+class Filtered(UserFacingError):
+    """The provider's content filter stepped in."""
+
+    label = "filtered"
+    sentence = "The language model's content filter stopped this answer. Please ask differently."
+
+
+class BannedWord(UserFacingError):
+    """The question has a word in it that the settings ban."""
+
+    label = "banned_word"
+    sentence = "There is a word in your message that is not wanted here, so I don't answer it."
+
+
+class QuestionWithheld(UserFacingError):
+    """The question did not pass the moderation."""
+
+    label = "question_withheld"
+    sentence = "Your message did not pass the moderation here. Please put it differently."
+
+
+class AnswerWithheld(UserFacingError):
+    """The answer, or what comes next of it, did not pass the moderation."""
+
+    label = "answer_withheld"
+    sentence = "What I was about to say did not pass the moderation here, so I stopped."
+
+
+class Unchecked(UserFacingError):
+    """The moderation could not be asked, and the settings want it to be."""
+
+    label = "unchecked"
+    sentence = (
+        "I can't have messages checked at the moment, and without that I don't speak here. "
+        "Please ask me again in a few minutes."
+    )
+
+
+class ToolMissing(UserFacingError):
+    """The model is asked for something that it, or its provider, has no tool for."""
+
+    label = "tool_missing"
+    sentence = (
+        "The language model I use can't do that. The people who run me can choose one that makes "
+        "pictures or searches the web."
+    )
+
+
+class BadPicture(UserFacingError):
+    """The provider cannot open a picture of the conversation."""
+
+    label = "bad_picture"
+    sentence = "The language model can't open a picture here. Please send it again as PNG or JPEG."
+
+
+class CutShort(UserFacingError):
+    """The stream ended without saying that the answer was complete."""
+
+    label = "cut_short"
+    sentence = "My answer broke off before it was complete. Ask me again for the rest."
+
+
+class OutOfRoom(UserFacingError):
+    """The answer is as long as the settings allow."""
+
+    label = "out_of_room"
+    sentence = "I ran out of room here. Reply to this message and I will go on."
+
+
+class NothingSaid(UserFacingError):
+    """The model completed its answer without any text."""
+
+    label = "nothing_said"
+    sentence = "The language model had nothing to say to that. Please try to put it differently."
+
+
+class TooBusy(UserFacingError):
+    """More people are waiting than the bot takes on at once."""
+
+    label = "too_busy"
+    sentence = (
+        "So many people are asking at once that I can't keep up. Please try again in a minute."
+    )
+
+
+class OverLimit(UserFacingError):
+    """A limit per hour, or the budget, is reached. `until` is in seconds since 1970."""
+
+    label = "over_limit"
+    _BECAUSE: ClassVar[dict[str, str]] = {
+        "user": "You have asked me all that I answer one person in an hour.",
+        "channel": "This channel has asked me all that I answer it in an hour.",
+        "server": "This server has asked me all that I answer it in an hour.",
+        "day": "What I may spend in a day is spent.",
+        "month": "What I may spend in a month is spent.",
+        "set_aside": "What I may still spend is set aside for answers that I am writing just now.",
+    }
+
+    def __init__(self, scope: str, until: float) -> None:
+        super().__init__(scope)
+        self.sentence = f"{self._BECAUSE[scope]} I am back <t:{math.ceil(until)}:R>."
+
+
+class UnknownPersona(UserFacingError):
+    """Nobody has the name that a person asked for; the sentence offers `near` ones."""
+
+    label = "unknown_persona"
+    sentence = "I know nobody of that name."
+
+    def __init__(self, near: list[str]) -> None:
+        super().__init__()
+        meant = " or ".join(f"**{name}**" for name in near)
+        self.sentence = f"I know nobody of that name. Did you mean {meant}?"
+
+
+class Interrupted(UserFacingError):
+    """The bot is being stopped and this answer did not end in time."""
+
+    label = "interrupted"
+    sentence = "I am being restarted and could not finish this answer. Please ask me again."
+
+
+class QuestionGone(UserFacingError):
+    """The question was deleted while its answer waited or was being written."""
+
+    label = "question_gone"
+    sentence = "The question was deleted, so I stopped here."
+
+
+class Stopped(UserFacingError):
+    """The one who asked pressed Stop."""
+
+    label = "stopped"
+    sentence = "Stopped, as you asked."
+
+
+class Unexpected(UserFacingError):
+    """A defect of ours, seen at a task's edge."""
+
+    label = "unexpected"
+
+
+__all__ = [
+    "AnswerWithheld",
+    "BadPicture",
+    "BadSettings",
+    "BannedWord",
+    "CredentialMissing",
+    "CutShort",
+    "DiscordDown",
+    "Fatal",
+    "Filtered",
+    "GatewayRefused",
+    "Interrupted",
+    "KeyRefused",
+    "MayNotSpeak",
+    "ModelBusy",
+    "ModelDown",
+    "ModelMissing",
+    "ModelPaused",
+    "ModelSlow",
+    "NothingSaid",
+    "OutOfRoom",
+    "OverLimit",
+    "PlaceGone",
+    "QuestionGone",
+    "QuestionWithheld",
+    "QuotaSpent",
+    "RequestRefused",
+    "Retried",
+    "SkyError",
+    "Stopped",
+    "TokenRefused",
+    "TooBusy",
+    "TooMuchText",
+    "ToolMissing",
+    "Unchecked",
+    "Unexpected",
+    "UnknownPersona",
+    "Unsaid",
+    "UserFacingError",
+]
+
+
+_IN_SECONDS = 100  # a longer wait is told in minutes
+
+
+class Retried(SkyError):
+    """May pass by itself. `after` is how many seconds the other side asked to wait, if it did."""
+
+    def __init__(self, message: str = "", *, after: float | None = None) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class ModelBusy(Retried):
+    """The provider takes no more requests at this pace."""
+
+    label = "model_busy"
+    sentence = "The language model is busy right now. Please ask me again in a minute."
+
+
+class ModelDown(Retried):
+    """The provider cannot be reached or fails."""
+
+    label = "model_down"
+    sentence = (
+        "I can't reach the language model at the moment. Please ask me again in a few minutes."
+    )
+
+
+class ModelSlow(Retried):
+    """The provider was reached and said nothing in time."""
+
+    label = "model_slow"
+    sentence = "The language model took too long to answer. Please ask me again."
+
+
+class ModelPaused(Retried):
+    """The provider failed so often in a row that it is not asked for `seconds` more."""
+
+    label = "model_paused"
+    sentence = (
+        "The language model has failed several times in a row, so I give it a moment to recover."
+    )
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("the circuit breaker is open")
+        length, unit = (60, "minute") if seconds > _IN_SECONDS else (1, "second")
+        wait = math.ceil(seconds / length)
+        self.sentence += f" Please ask me again in {wait} {unit}{'s' if wait > 1 else ''}."
+
+
+class KeyRefused(Retried):
+    """The provider refused the API key."""
+
+    label = "key_refused"
+    sentence = (
+        "My access to the language model was refused. The people who run me have to mend that."
+    )
+
+
+class Unsaid(SkyError):
+    """Discord does not take what the bot has to say, so nobody can be told."""
+
+
+class MayNotSpeak(Unsaid):
+    """A missing permission, or a person whose DMs are closed."""
+
+    label = "may_not_speak"
+
+
+class PlaceGone(Unsaid):
+    """The channel, or the answer that was being written, no longer exists."""
+
+    label = "place_gone"
+
+
+class DiscordDown(Unsaid):
+    """Discord failed or was out of reach for longer than the retries last."""
+
+    label = "discord_down"
+
+
+class Fatal(SkyError):
+    """Only an operator can mend it."""
+
+
+class BadSettings(Fatal):
+    """The settings cannot be used. `problems` are sentences, each with a place and a remedy."""
+
+    label = "bad_settings"
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class CredentialMissing(Fatal):
+    """A credential's file is not there, not readable, or empty."""
+
+    label = "credential_missing"
+
+
+class TokenRefused(Fatal):
+    """Discord does not accept the bot's token."""
+
+    label = "token_refused"
+
+
+class GatewayRefused(Fatal):
+    """Discord closed the gateway for good. `code` is its close code."""
+
+    label = "gateway_refused"
+
+    def __init__(self, code: int, remedy: str) -> None:
+        super().__init__(remedy)
+        self.code = code

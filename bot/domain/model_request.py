@@ -1,0 +1,165 @@
+"""What an answer used up: as the provider tells it, estimated where it does not, and at most.
+
+What one side of a conversation said, as the model reads it.
+
+What the model is asked, whichever way the provider is spoken to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+from bot.domain import text
+from bot.domain import text as tokens
+
+# Each call of a tool reads the conversation again, and what the searches before it found. Nobody
+# documents how long that is; where it has a fixed rate, that is 8,000 tokens for each search.
+_PER_SEARCH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, pictures and searches of one request to `model`.
+
+    `input` includes `cached_input`, `output` includes the thinking. `moderated` are tokens that the
+    moderation read.
+    """
+
+    model: str
+    input: int = 0
+    cached_input: int = 0
+    output: int = 0
+    images: int = 0
+    searches: int = 0
+    moderated: int = 0
+
+
+class Account(Protocol):
+    """Where one answer's requests are charged, and what may still be spent on it."""
+
+    def charge(self, usage: Usage) -> object:
+        """Count what a request used up, once, however it ended."""
+
+    def covers(self, most: Usage) -> bool:
+        """Whether what was reserved for the answer covers one more request that uses `most`."""
+
+
+def completed(told: Usage, read: int, said: str, most_output: int) -> Usage:
+    """Fill in what the provider does not tell: an unknown amount is never nothing.
+
+    `read` is the estimate of what was sent, `said` what was shown. No request reads nothing, and
+    none says something with no tokens, so zero is not believed there.
+    """
+    given = told.input or read
+    return replace(
+        told,
+        input=given,
+        cached_input=min(told.cached_input, given),
+        output=told.output or min(tokens.likely(said), most_output),
+    )
+
+
+def ceiling(
+    model: str, *, text: int, pictures: int, output: int, searches: int = 0, drawings: int = 0
+) -> Usage:
+    """Give the most that one request can use up.
+
+    `text` are the tokens of the text that is sent, as they are reckoned here, `pictures` go with
+    it. `output`, and `searches` and `drawings` together, are bounds that the provider is sent. What
+    is sent itself has no bound at the provider, so it is counted on the safe side.
+    """
+    sent = tokens.SAFETY * text + pictures * tokens.most_per_image(model)
+    found = _PER_SEARCH * searches * (searches + 1) // 2
+    return Usage(
+        model,
+        input=(searches + drawings + 1) * sent + found,
+        output=output,
+        # The provider bounds the calls of all tools together, so each may be of either kind.
+        images=searches + drawings if drawings else 0,
+        searches=searches + drawings if searches else 0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one side said. A person's text begins with name, time and a colon.
+
+    `images` are data URLs, of people's turns only.
+    """
+
+    role: Literal["user", "assistant"]
+    text: str
+    images: tuple[str, ...] = ()
+
+    @property
+    def tokens(self) -> int:
+        """What it takes, reckoned on the safe side."""
+        pictures = tokens.PER_IMAGE * len(self.images)
+        return tokens.estimate_tokens(self.text) + pictures + tokens.PER_TURN
+
+
+_CONTINUE = (
+    "The last message of the conversation is the beginning of your answer, which a fault cut off "
+    "there. Go on with exactly what comes next. Repeat nothing of it, and do not mention the fault."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """What the model is asked: who it is, what was said so far, and what differs from the settings.
+
+    `effort` is a reasoning model's, `tools` are those that the provider hosts, `image` asks for a
+    picture as the answer. `searches` and `drawings` are how often tools may be called for it.
+    `begun` is the beginning of the answer, where it was cut off.
+    """
+
+    instructions: str
+    turns: tuple[Turn, ...]
+    model: str | None = None
+    temperature: float | None = None
+    effort: str | None = None
+    tools: tuple[str, ...] = ()
+    image: bool = False
+    searches: int = 0
+    drawings: int = 0
+    begun: str = ""
+
+    @property
+    def told(self) -> str:
+        """The instructions, with what to do about a beginning."""
+        return f"{self.instructions}\n\n{_CONTINUE}" if self.begun else self.instructions
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures are shown to the model."""
+        return sum(len(turn.images) for turn in self.turns)
+
+    @property
+    def text_tokens(self) -> int:
+        """How many tokens its text has, as they are reckoned here."""
+        return sum(map(text.estimate_tokens, self._texts)) + text.PER_TURN * (len(self.turns) + 2)
+
+    @property
+    def likely_tokens(self) -> int:
+        """About how many tokens it has in all, where the provider does not tell."""
+        return sum(map(text.likely, self._texts)) + text.PER_IMAGE * self.pictures
+
+    @property
+    def _texts(self) -> list[str]:
+        return [self.told, *(turn.text for turn in self.turns), self.begun]
+
+    def ceiling(self, model: str, output: int) -> Usage:
+        """Give the most that one request for it can use up; see usage.py."""
+        return ceiling(
+            model,
+            text=self.text_tokens,
+            pictures=self.pictures,
+            output=output,
+            searches=self.searches,
+            drawings=self.drawings,
+        )
+
+    def resumed(self, begun: str) -> ModelRequest:
+        """Give what is asked to go on with an answer: its words alone, without further tools."""
+        return replace(self, begun=begun, tools=(), image=False, searches=0, drawings=0)

@@ -1,0 +1,1 @@
+"""Leader election through a Lease, and the state handed to the next leader."""

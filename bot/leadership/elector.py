@@ -1,0 +1,407 @@
+"""What a Lease tells the one that holds it, and how it came free.
+
+How a Lease's seconds are spent. Everything follows from how long it lasts.
+
+A standby counts from when it saw a renewal, the holder from before it asked for it: so the holder's
+count ends first, whatever the clocks of the two say, and `margin` earlier still.
+With 75 s: renewed every 3 s, silent after 73 s without a renewal. A minute without the API server
+begins up to 3 s after a renewal and leaves 10 s to be noticed and mended.
+
+Who speaks for a shard: the one that holds its Lease, and only while that is certain.
+
+Whoever holds it renews it, and falls silent before another may take it. Whoever does not hold it
+looks, and takes it when it is free: let go by its holder; held by this pod's own earlier life; its
+holder's process has ended; its holder's pod is deleted and was given time to end; or it was not
+renewed for as long as it lasts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from bot.leadership.record import (
+    FOR,
+    UNWANTED,
+    WANTED,
+    HolderStatus,
+    LeaseChanged,
+    LeaseRecord,
+    LeaseUnreachable,
+)
+from bot.observability import tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bot.leadership.record import LeaseStore
+
+log = logging.getLogger(__name__)
+
+
+class Acquisition(enum.Enum):
+    """How a Lease came free. After all but the first, nobody knows what was left undone."""
+
+    LET_GO = "let go"
+    OURS = "ours from before"
+    ENDED = "its holder ended"
+    GONE = "its holder's pod is gone"
+    EXPIRED = "it expired"
+
+
+class LeadershipListener(Protocol):
+    """Who is told when this process begins and ends to speak for a shard."""
+
+    def annotations(self, shard: int) -> Mapping[str, str]:
+        """Write down what a successor has to know."""
+
+    def can_lead(self, shard: int) -> bool:
+        """Whether it could speak now."""
+
+    def restore(self, shard: int, annotations: Mapping[str, str]) -> None:
+        """Read what another speaker wrote down."""
+
+    def pause(self, shard: int) -> None:
+        """Take nothing more: the Lease will go to another as soon as `idle`."""
+
+    def idle(self, shard: int) -> bool:
+        """Whether nothing that was taken is unfinished."""
+
+    def gave(self, shard: int) -> None:
+        """Note that the Lease went to another, after a pause."""
+
+    def begin(self, shard: int, how: Acquisition, annotations: Mapping[str, str]) -> None:
+        """Begin to speak."""
+
+    def end(self, shard: int, why: str) -> None:
+        """Stop at once, what is half said included: another may speak any moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTiming:
+    """Seconds, all of them."""
+
+    lasts: float
+    renew: float  # from one renewal to the next
+    retry: float  # after a renewal that failed
+    look: float  # between two looks of a standby
+    patience: float  # with one answer of the API server, for a renewal
+    hurry: float  # the same, where somebody waits for the Lease to change hands
+    margin: float  # how much earlier than it must the holder falls silent
+    ending: float  # a deleted pod's process may go on for so long: terminationGracePeriodSeconds
+
+    @classmethod
+    def of(cls, lasts: float, shards: int = 1) -> LeaseTiming:
+        """Derive the rest from how long a Lease lasts. Of many, each is looked at more rarely."""
+        return cls(
+            lasts=lasts,
+            renew=lasts / 25,
+            retry=lasts / 75,
+            look=min(0.5, lasts / 10) * max(1.0, shards / 4),
+            patience=lasts / 15,
+            hurry=lasts / 50,
+            margin=lasts * 2 / 75,
+            ending=lasts / 2,
+        )
+
+
+_FINISH_SECONDS = 15.0  # for what was taken of a shard that is given away
+_TELL_SECONDS = 15.0
+_KEPT_SECONDS = 10.0  # for whom a shard was given to
+
+
+class LeaderElector:
+    """One shard's Lease, as this process sees it."""
+
+    def __init__(
+        self,
+        shard: int,
+        store: LeaseStore,
+        timing: LeaseTiming,
+        listener: LeadershipListener,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.shard = shard
+        self._store = store
+        self._timing = timing
+        self._listener = listener
+        self._clock = clock
+        self._holding = False
+        self._until = -1.0  # from then on another may speak
+        self._record: LeaseRecord | None = None
+        self._changed = clock()  # when the record was first seen as it is
+        self._giving: tuple[str, float] | None = None  # to whom, and until when it may wait
+        self.asked_by = ""  # who wants it
+        self._asking = False  # whether this process wants it
+        self._taking = False  # whether a write that takes it is under way, or was cut off
+        self._holder_status = HolderStatus.ALIVE  # of the holder, when it was asked for last
+        self._free_since: float | None = None
+        self._told = -float("inf")  # when it was said last that it is out of reach
+        self._asked = -float("inf")  # when the holder's fate was asked for last
+        self.reached = clock()  # when the shelf answered last; at first, when it was made
+        self.trouble = "the Lease was not read yet"  # why it cannot be, empty when it can
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this process may speak now."""
+        return self._holding and self._giving is None and self._clock() < self._until
+
+    @property
+    def held(self) -> bool:
+        """Whether this process holds it, be it to give it away."""
+        return self._holding
+
+    @property
+    def kept_for(self) -> str:
+        """To whom it was let go, if it was to somebody; for a while others leave it alone."""
+        to = self._record.annotations.get(FOR, "") if self._record else ""
+        return to if self.age < _KEPT_SECONDS else ""
+
+    @property
+    def known(self) -> bool:
+        """Whether it was ever looked at."""
+        return self._record is not None
+
+    @property
+    def holder(self) -> str:
+        """Who held it when it was last looked at."""
+        return self._record.holder if self._record else ""
+
+    @property
+    def free_for(self) -> float:
+        """Seconds since this process saw that it is free."""
+        return 0.0 if self._free_since is None else self._clock() - self._free_since
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was last seen renewed."""
+        return self._clock() - self._changed
+
+    async def run(self) -> None:
+        """Renew or look, again and again, until cancelled."""
+        fence = tasks.start(tasks.keep_running(self._fence, "fence"), "fence")
+        try:
+            while True:
+                pause = await self.step()
+                await asyncio.sleep(pause)
+        finally:
+            fence.cancel()
+
+    async def step(self) -> float:
+        """Renew or look once; returns the seconds until the next time.
+
+        A Lease that was just taken is renewed at once, so that it says what its new holder knows.
+        """
+        held = self._holding
+        try:
+            async with asyncio.timeout(self._timing.patience if held else self._timing.hurry):
+                await (self._keep() if held else self._look())
+        except LeaseChanged:
+            self._reached()  # somebody was quicker: look again
+        except (LeaseUnreachable, TimeoutError) as error:
+            self._away(str(error) or "the API server does not answer")
+            return self._timing.retry if held else self._timing.look
+        except Exception as error:  # noqa: BLE001  # whatever it is, the next time may go well
+            tasks.report("lease", error)
+            self._away(f"it cannot be understood ({type(error).__name__})")
+            return self._timing.retry if held else self._timing.look
+        else:
+            self._reached()
+        if not self._holding or self._giving is not None:
+            return self._timing.look
+        return self._timing.renew if held else 0.0
+
+    async def ask(self) -> bool:
+        """Ask the holder for it; False if that could not be written down now."""
+        try:
+            async with asyncio.timeout(self._timing.patience):
+                record = await self._store.read(self.shard)
+                if not self._holding and record.holder:
+                    await self._store.write(self.shard, record.asked(self._store.me))
+                    self._asking = True
+        except (LeaseChanged, LeaseUnreachable, TimeoutError):
+            return False
+        return True
+
+    async def decline(self) -> None:
+        """Take the wish for it back: a process that leaves would keep everybody waiting."""
+        if not self._asking:
+            return
+        me = self._store.me
+        try:
+            async with asyncio.timeout(self._timing.patience):
+                record = await self._store.read(self.shard)
+                if record.holder not in {"", me} or record.annotations.get(FOR) == me:
+                    await self._store.write(self.shard, record.declined(me))
+        except (LeaseChanged, LeaseUnreachable, TimeoutError):
+            return  # it is tried again
+        self._asking = bool(record.holder)  # its holder may be about to give it all the same
+
+    def give(self, to: str) -> None:
+        """Let it go to another as soon as everything that was taken is finished."""
+        if self._holding and self._giving is None:
+            log.info("lease will be given", extra={"shard": self.shard, "to": to})
+            self._giving = (to, self._clock() + _FINISH_SECONDS)
+            self._listener.pause(self.shard)
+
+    def fence(self) -> None:
+        """Stop, if another may speak from now on."""
+        if self._holding and self._clock() >= self._until:
+            self._stop("it could not be renewed in time")
+
+    async def release(self, seconds: float) -> bool:
+        """Stop speaking at once and let the Lease go, with what the successor has to know.
+
+        Tries for `seconds`. `run` must have been cancelled before.
+        """
+        if self._taking and not self._holding:
+            await self._let_go_of_what_was_just_taken()
+        record = self._record
+        if not self._holding or record is None:
+            return True
+        self._holding = False
+        annotations = self._listener.annotations(self.shard)
+        deadline, patience = self._clock() + seconds, self._timing.hurry
+        while (left := min(deadline, self._until) - self._clock()) > 0:
+            try:
+                async with asyncio.timeout(min(left, patience)):
+                    await self._store.write(self.shard, record.let_go(annotations))
+            except LeaseChanged:
+                record = await self._read_again() or record
+                if record.holder != self._store.me:
+                    return False
+            except (LeaseUnreachable, TimeoutError) as error:
+                self._away(str(error) or "the API server does not answer")
+                patience = min(2 * patience, self._timing.patience)
+                await asyncio.sleep(self._timing.look)
+            else:
+                log.info("lease let go", extra={"shard": self.shard})
+                return True
+        return False
+
+    async def _let_go_of_what_was_just_taken(self) -> None:
+        """Undo a write that was cut off and may have arrived: nobody would speak for a term."""
+        record = await self._read_again()
+        if record is not None and record.holder == self._store.me:
+            with contextlib.suppress(LeaseChanged, LeaseUnreachable, TimeoutError):
+                async with asyncio.timeout(self._timing.patience):
+                    await self._store.write(self.shard, record.let_go(record.annotations))
+
+    async def _read_again(self) -> LeaseRecord | None:
+        try:
+            async with asyncio.timeout(self._timing.patience):
+                return await self._store.read(self.shard)
+        except (LeaseUnreachable, TimeoutError):
+            return None
+
+    async def _look(self) -> None:
+        record = await self._store.read(self.shard)
+        if self._see(record) and record.holder not in {"", self._store.me}:
+            self._listener.restore(self.shard, record.annotations)
+        how = await self._vacancy(record)
+        self._free_since = (self._free_since or self._clock()) if how else None
+        if how is None or not self._listener.can_lead(self.shard):
+            return
+        began = self._clock()
+        self._taking = True
+        written = await self._store.write(self.shard, record.taken(self._store.me))
+        self._see(written)
+        self._holding, self._taking, self._asking = True, False, False
+        self._until = began + self._timing.lasts - self._timing.margin
+        extra = {"shard": self.shard, "holder": self._store.me, "before": record.holder}
+        log.info("lease taken", extra={**extra, "how": how.value})
+        self._listener.begin(self.shard, how, record.annotations)
+
+    async def _vacancy(self, record: LeaseRecord) -> Acquisition | None:
+        if not record.holder:
+            return Acquisition.LET_GO
+        if record.holder == self._store.me:
+            return Acquisition.OURS
+        if self.age > self._timing.lasts:
+            return Acquisition.EXPIRED
+        if self._clock() - self._asked >= self._timing.retry:
+            self._asked = self._clock()
+            self._holder_status = await self._store.holder_status(self.shard, record)
+        if self._holder_status is HolderStatus.GONE:
+            return Acquisition.GONE if self.age > self._timing.ending else None
+        return Acquisition.ENDED if self._holder_status is HolderStatus.ENDED else None
+
+    async def _keep(self) -> None:
+        await self._renew()
+        if self._giving is None or not self._holding or self._record is None:
+            return
+        to, until = self._giving
+        if self._listener.idle(self.shard) or self._clock() > until:
+            annotations = {**self._listener.annotations(self.shard), FOR: to}
+            self._see(await self._store.write(self.shard, self._record.let_go(annotations)))
+            self._holding, self._giving = False, None
+            log.info("lease given", extra={"shard": self.shard, "to": to})
+            self._listener.gave(self.shard)
+
+    async def _renew(self) -> None:
+        assert self._record is not None
+        annotations = self._listener.annotations(self.shard)
+        began = self._clock()
+        try:
+            written = await self._store.write(self.shard, self._record.kept(annotations))
+        except LeaseChanged:
+            current = await self._store.read(self.shard)
+            if current.holder != self._store.me:
+                self._see(current)
+                self._stop(f"taken over by {current.holder or 'nobody'}")
+                return
+            self.asked_by = current.annotations.get(WANTED, "")
+            if self._giving and self._giving[0] == current.annotations.get(UNWANTED):
+                self._giving = ("", self._giving[1])
+            began = self._clock()
+            annotations = {**annotations, WANTED: "", UNWANTED: ""}
+            written = await self._store.write(self.shard, current.kept(annotations))
+        self._see(written)
+        if self._holding:  # it may have been too late for that
+            self._until = began + self._timing.lasts - self._timing.margin
+
+    async def _fence(self) -> None:
+        """Look when it is time to; whoever does not hold it cannot be late within a whole term."""
+        while True:
+            term = self._timing.lasts - self._timing.margin
+            left = self._until - self._clock() if self._holding else term
+            await asyncio.sleep(max(left, self._timing.margin / 10))
+            self.fence()
+
+    def _stop(self, why: str) -> None:
+        self._holding, self._giving = False, None
+        log.error("lease lost", extra={"shard": self.shard, "reason": why})
+        self._listener.end(self.shard, why)
+
+    def _see(self, record: LeaseRecord) -> bool:
+        """Take in what the Lease says now; whether that is new."""
+        new = self._record is None or record.version != self._record.version
+        if new:
+            self._changed = self._clock()
+            if self._record is not None and record.holder != self._record.holder:
+                extra = {"shard": self.shard, "holder": record.holder}
+                log.info("lease holder changed", extra=extra)
+        self._record = record
+        return new
+
+    def _reached(self) -> None:
+        self.reached = self._clock()
+        if self.trouble:
+            log.info("lease within reach", extra={"shard": self.shard, "holder": self.holder})
+            self.trouble = ""
+            self._told = -float("inf")
+
+    def _away(self, why: str) -> None:
+        """Note that it is out of reach; say so at first, and then every now and then."""
+        now = self._clock()
+        if now - self._told > _TELL_SECONDS:
+            self._told = now
+            out_for = round(now - self.reached, 1)
+            extra = {"shard": self.shard, "reason": why, "seconds": out_for}
+            log.warning("lease out of reach", extra=extra)
+        self.trouble = why

@@ -1,0 +1,135 @@
+"""Leases without a cluster: a lock on a file for each, which ends with the process that holds it.
+
+What outlives the holder lies beside the lock, as JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import json
+import os
+import secrets
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from bot.leadership.record import HolderStatus, LeaseChanged, LeaseRecord, LeaseUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class FileLeaseStore:
+    """One shelf a process: what it holds it holds until it lets go or ends."""
+
+    def __init__(self, path: Path, holder: str = "") -> None:
+        self.me = holder or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        self._path = path
+        self._held: dict[int, TextIO] = {}
+
+    async def read(self, shard: int) -> LeaseRecord:
+        """See LeaseStore. A file that cannot be understood counts as none."""
+        with self._reasons():
+            return self._load(shard)
+
+    async def write(self, shard: int, record: LeaseRecord) -> LeaseRecord:
+        """See LeaseStore."""
+        with self._reasons(), _locked(self._file(shard, "guard")):
+            if self._load(shard).version != record.version:
+                raise LeaseChanged
+            if record.holder == self.me and shard not in self._held:
+                self._hold(shard)
+            written = LeaseRecord(
+                record.holder,
+                record.annotations,
+                record.acquired,
+                record.renewed,
+                record.transitions,
+                secrets.token_hex(8),
+            )
+            self._save(shard, written)
+            if not record.holder and shard in self._held:
+                self._held.pop(shard).close()
+            return written
+
+    async def holder_status(self, shard: int, record: LeaseRecord) -> HolderStatus:
+        """See LeaseStore: a lock that is free has no living holder, whatever the file says."""
+        del record
+        with self._reasons(), self._file(shard, "lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return HolderStatus.ALIVE
+        return HolderStatus.ENDED
+
+    async def close(self) -> None:
+        """Let go of every lock."""
+        for lock in self._held.values():
+            lock.close()
+        self._held.clear()
+
+    def _hold(self, shard: int) -> None:
+        lock = self._file(shard, "lock").open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise LeaseChanged from None
+        self._held[shard] = lock
+
+    def _load(self, shard: int) -> LeaseRecord:
+        try:
+            text = self._file(shard, "json").read_text()
+            kept = json.loads(text)
+            return LeaseRecord(
+                holder=str(kept["holder"]),
+                annotations={str(name): str(note) for name, note in kept["notes"].items()},
+                acquired=_moment(kept["acquired"]),
+                renewed=_moment(kept["renewed"]),
+                transitions=int(kept["transitions"]),
+                version=str(kept["version"]),
+            )
+        except (FileNotFoundError, ValueError, KeyError, AttributeError, TypeError):
+            return LeaseRecord()
+
+    def _save(self, shard: int, record: LeaseRecord) -> None:
+        kept = {
+            "holder": record.holder,
+            "notes": dict(record.annotations),
+            "acquired": record.acquired and record.acquired.isoformat(),
+            "renewed": record.renewed and record.renewed.isoformat(),
+            "transitions": record.transitions,
+            "version": record.version,
+        }
+        fresh = self._file(shard, f"{os.getpid()}.new")
+        fresh.write_text(json.dumps(kept))
+        fresh.replace(self._file(shard, "json"))
+
+    def _file(self, shard: int, kind: str) -> Path:
+        return self._path.with_name(f"{self._path.name}-{shard}.{kind}")
+
+    @contextlib.contextmanager
+    def _reasons(self) -> Iterator[None]:
+        """Make the folder, and a sentence of what goes wrong with it."""
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            yield
+        except OSError as error:
+            folder = self._path.parent
+            remedy = "Name a place that can be written with SKY_LEASE__FILE."
+            raise LeaseUnreachable(
+                f"cannot write in {folder} ({error.strerror}). {remedy}"
+            ) from error
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("a") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)  # held for a write of a few kilobytes
+        yield
+
+
+def _moment(text: str | None) -> datetime.datetime | None:
+    return datetime.datetime.fromisoformat(text) if text else None

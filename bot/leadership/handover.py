@@ -1,0 +1,173 @@
+"""What happens when this process begins and ends to speak for a shard."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from bot.leadership.elector import Acquisition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from bot.domain.messages import Message
+    from bot.leadership.state import HandoverState, ProcessedMessages
+    from bot.observability.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+_LOOK_SECONDS = 1.0
+
+
+class Requests(Protocol):
+    """What a hand-over asks of the dispatcher: see answers/dispatcher.py."""
+
+    taken: ProcessedMessages
+    on_undelivered: Callable[[Message], None]
+
+    def shard_of(self, guild_id: int | None) -> int:
+        """Name the shard that a server belongs to."""
+
+    def begin(self, shard: int) -> None:
+        """Answer what was heard on standby."""
+
+    def overheard(self, shard: int) -> list[Message]:
+        """Give what was heard on standby, and forget it."""
+
+    def busy(self, shard: int) -> bool:
+        """Say whether an answer for the shard is still being written."""
+
+    def abandon(self, shard: int) -> None:
+        """Drop every answer for the shard."""
+
+
+class MissedMessages(Protocol):
+    """What a hand-over asks of one shard's backfill: see discord/backfill.py."""
+
+    def follow(self) -> None:
+        """Begin after a leader that released its Lease."""
+
+    def succeed(self, unfinished: Sequence[int], overheard: Iterable[Message]) -> None:
+        """Begin after a leader that did not."""
+
+    def pause(self) -> None:
+        """Leave what is said from now on to the next leader."""
+
+    def look_at(self, message: Message) -> None:
+        """Check later whether a message was answered."""
+
+    def owe(self, mark: int) -> None:
+        """Check what was said from the message id `mark` on."""
+
+
+class Session(Protocol):
+    """One shard's session with Discord."""
+
+    @property
+    def backfill(self) -> MissedMessages:
+        """What was said while nobody listened."""
+
+
+class Sessions(Protocol):
+    """What a hand-over asks of the sessions with Discord: see discord/shards.py."""
+
+    def open(self, shard: int) -> None:
+        """Begin a shard's session, unless there is one."""
+
+    def close(self, shard: int) -> None:
+        """End a shard's session where only the leader has one."""
+
+    def line(self, shard: int) -> Session:
+        """Give a shard's session."""
+
+
+class Handover:
+    """Tells the dispatcher, the sessions and the backfill when leadership of a shard changes."""
+
+    def __init__(
+        self,
+        dispatcher: Requests,
+        shards: Sessions,
+        handover_states: Sequence[HandoverState],
+        can_lead: Callable[[int], bool],
+        metrics: Metrics,
+    ) -> None:
+        """`able` says whether this process could lead a shard now."""
+        self._can_lead = can_lead
+        self._dispatcher = dispatcher
+        self._shards = shards
+        self._handover_states = handover_states
+        self._metrics = metrics
+        self._leading: set[int] = set()
+        dispatcher.on_undelivered = self.undelivered
+
+    def can_lead(self, shard: int) -> bool:
+        """See Speaker."""
+        return self._can_lead(shard)
+
+    def annotations(self, shard: int) -> Mapping[str, str]:
+        """See Speaker."""
+        return {each.name: each.dump(shard) for each in self._handover_states}
+
+    def restore(self, shard: int, annotations: Mapping[str, str]) -> None:
+        """See Speaker."""
+        for each in self._handover_states:
+            if each.name in annotations:
+                each.load(shard, annotations[each.name])
+
+    def begin(self, shard: int, how: Acquisition, annotations: Mapping[str, str]) -> None:
+        """Take what the last speaker had not: at once if it let go, else by asking Discord."""
+        self._changed(shard, how.name.lower(), is_leader=True)
+        self._shards.open(shard)
+        self.restore(shard, annotations)
+        orderly = how is Acquisition.LET_GO
+        unfinished = self._dispatcher.taken.settle(shard, orderly=orderly)
+        backfill = self._shards.line(shard).backfill
+        if orderly:
+            self._dispatcher.begin(shard)
+            backfill.follow()
+        else:
+            backfill.succeed(unfinished, self._dispatcher.overheard(shard))
+
+    def end(self, shard: int, why: str) -> None:
+        """Stop in the middle of every answer: another process will end them."""
+        del why  # it is in the log
+        self._changed(shard, "lost", is_leader=False)
+        self._dispatcher.abandon(shard)
+        self._shards.close(shard)
+
+    def pause(self, shard: int) -> None:
+        """See Speaker. What is said from now on is for the next one to find."""
+        self._shards.line(shard).backfill.pause()
+
+    def idle(self, shard: int) -> bool:
+        """See Speaker."""
+        return not self._dispatcher.busy(shard)
+
+    def gave(self, shard: int) -> None:
+        """See Speaker."""
+        self._changed(shard, "given", is_leader=False)
+        self._dispatcher.overheard(shard)
+        self._shards.close(shard)
+
+    def undelivered(self, message: Message) -> None:
+        """Have a message looked at again whose answer Discord did not take."""
+        shard = self._dispatcher.shard_of(message.guild_id)
+        if shard in self._leading:
+            self._shards.line(shard).backfill.look_at(message)
+
+    async def look_again(self) -> None:
+        """Look again at what a predecessor was left to finish, once it must have; for ever."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            for shard in self._leading:
+                due = self._dispatcher.taken.overdue(shard)
+                if due:
+                    self._shards.line(shard).backfill.owe(min(due))
+
+    def _changed(self, shard: int, change: str, *, is_leader: bool) -> None:
+        self._metrics.lease_changes.labels(str(shard), change).inc()
+        self._metrics.is_leader.labels(str(shard)).set(is_leader)
+        (self._leading.add if is_leader else self._leading.discard)(shard)

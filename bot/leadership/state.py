@@ -1,0 +1,225 @@
+"""What must outlive a pod, and is small: it lies in the annotations of its shard's Lease.
+
+What a standby hears: calls that it would have taken, kept for the moment when it speaks.
+
+Which calls were taken: each once, whoever hears it again and whichever pod speaks next.
+
+A predecessor that let its Lease go finishes what it took, so that is left alone. Should it not end
+well, what it had not finished is looked at again once it must have ended. Of a predecessor that
+crashed nothing counts: Discord's history says what it had answered.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from bot.domain.messages import Message
+
+
+class HandoverState(Protocol):
+    """Something small that must outlive a pod: annotation `discord-sky/<name>` of a shard's Lease.
+
+    Both methods are quick, never wait, and are called from the event loop. A Lease is renewed with
+    what `dump` returns at most every 15 s, so a pod that is killed loses up to 30 s of it.
+    """
+
+    name: str
+
+    def dump(self, shard: int) -> str:
+        """Write down what is to be kept for `shard`; a few kilobytes at most.
+
+        Called before each renewal that carries it, and at the hand-over.
+        """
+
+    def load(self, shard: int, text: str) -> None:
+        """Take up what another process kept.
+
+        Called when this process begins to speak for `shard`, and for the shards of other processes
+        whenever their Leases are read. Text that cannot be read is to be passed over, not raised.
+        """
+
+
+_SECONDS = 120.0  # longer than a Lease lasts; older ones are found by catching up
+_MOST = 2000
+
+
+class StandbyBuffer:
+    """Calls by shard, oldest first, for two minutes."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._calls: OrderedDict[int, tuple[float, int, Message, int]] = OrderedDict()
+
+    def put(self, shard: int, message: Message, me: int) -> None:
+        """Keep a call to the bot, whose user id is `me`."""
+        self._drop_old()
+        self._calls[message.id] = (self._clock(), shard, message, me)
+        if len(self._calls) > _MOST:
+            self._calls.popitem(last=False)
+
+    def edit(self, message: Message) -> None:
+        """Keep the new words of a call."""
+        if message.id in self._calls:
+            when, shard, _, me = self._calls[message.id]
+            self._calls[message.id] = (when, shard, message, me)
+
+    def forget(self, message_id: int) -> None:
+        """A message was deleted."""
+        self._calls.pop(message_id, None)
+
+    def pop(self, shard: int) -> list[tuple[Message, int]]:
+        """Hand out those of one shard."""
+        self._drop_old()
+        found = [
+            (message_id, message, me)
+            for message_id, (_, of, message, me) in sorted(self._calls.items())
+            if of == shard
+        ]
+        for message_id, _, _ in found:
+            del self._calls[message_id]
+        return [(message, me) for _, message, me in found]
+
+    def _drop_old(self) -> None:
+        while self._calls:
+            message_id, (when, *_) = next(iter(self._calls.items()))
+            if self._clock() - when < _SECONDS:
+                return
+            del self._calls[message_id]
+
+
+_REMEMBERED = 10_000  # ids of calls: Discord repeats an event after a resume, minutes later at most
+_TOLD_SECONDS = 150.0  # longer than a standby keeps what it overheard
+
+
+@dataclass(slots=True)
+class Left:
+    """What another process left behind: ids, and for how many seconds more a third may work."""
+
+    taken: list[int] = field(default_factory=list)
+    unfinished: list[int] = field(default_factory=list)
+    passed: dict[int, float] = field(default_factory=dict)
+
+
+class ProcessedMessages:
+    """A keepsake. Ids of one shard are not those of another."""
+
+    name = "taken"
+
+    def __init__(self, ending_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Know that a process that let go has ended `ending_seconds` later."""
+        self._ending = ending_seconds
+        self._clock = clock
+        self._when: OrderedDict[int, tuple[int, float]] = OrderedDict()  # shard, time of taking
+        self._open: dict[int, set[int]] = {}
+        self._left: dict[int, Left] = {}
+        self._passed: dict[int, dict[int, float]] = {}
+
+    def take(self, shard: int, message_id: int) -> bool:
+        """Note a call; False if it was taken before."""
+        if message_id in self._when:
+            return False
+        self.retake(shard, message_id)
+        return True
+
+    def retake(self, shard: int, message_id: int) -> None:
+        """Note that a call, whether it was taken before or not, is being answered anew."""
+        self._note(shard, message_id)
+        self._open.setdefault(shard, set()).add(message_id)
+
+    def finish(self, shard: int, message_id: int) -> None:
+        """Note that the call needs nothing more."""
+        self._open.get(shard, set()).discard(message_id)
+
+    def forget(self, shard: int, message_id: int) -> None:
+        """Let the call be taken again."""
+        self.finish(shard, message_id)
+        self._when.pop(message_id, None)
+
+    def __contains__(self, message_id: int) -> bool:
+        return message_id in self._when
+
+    def dump(self, shard: int) -> str:
+        """See HandoverState."""
+        now = self._clock()
+        recent = [
+            message_id
+            for message_id, (of, when) in self._when.items()
+            if of == shard and now - when < _TOLD_SECONDS
+        ]
+        passed = {each: max(0.0, at - now) for each, at in self._passed.get(shard, {}).items()}
+        return json.dumps(
+            {
+                "taken": packed(recent),
+                "unfinished": packed(self._open.get(shard, set())),
+                "passed": {str(each): round(left, 1) for each, left in passed.items()},
+            }
+        )
+
+    def load(self, shard: int, text: str) -> None:
+        """See HandoverState."""
+        try:
+            kept = json.loads(text)
+            left = Left(
+                unpacked(kept["taken"]),
+                unpacked(kept["unfinished"]),
+                {int(each): float(left) for each, left in kept["passed"].items()},
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            left = Left()
+        self._left[shard] = left
+
+    def settle(self, shard: int, *, orderly: bool) -> list[int]:
+        """Begin with what was loaded; give what its taker had not finished.
+
+        `orderly` says that the predecessor let go and finishes it.
+        """
+        left = self._left.pop(shard, Left())
+        now = self._clock()
+        passed = {each: now + seconds for each, seconds in left.passed.items()}
+        if orderly:
+            passed |= dict.fromkeys(left.unfinished, now + self._ending)
+            for message_id in left.taken:
+                self._note(shard, message_id)
+        for message_id in passed:
+            self._note(shard, message_id)
+        self._passed.setdefault(shard, {}).update(passed)
+        return left.unfinished
+
+    def overdue(self, shard: int) -> list[int]:
+        """Give those whose taker must have ended by now, to be looked at again."""
+        now = self._clock()
+        due = [each for each, at in self._passed.get(shard, {}).items() if at <= now]
+        for message_id in due:
+            del self._passed[shard][message_id]
+            self.forget(shard, message_id)
+        return due
+
+    def _note(self, shard: int, message_id: int) -> None:
+        self._when[message_id] = (shard, self._clock())
+        if len(self._when) > _REMEMBERED:
+            self._when.popitem(last=False)
+
+
+def packed(ids: Iterable[int]) -> str:
+    """Write ids in little room: sorted, each as what it is more than the one before."""
+    words, before = [], 0
+    for each in sorted(ids):
+        words.append(f"{each - before:x}")
+        before = each
+    return " ".join(words)
+
+
+def unpacked(text: str) -> list[int]:
+    """Read what `packed` wrote; raises ValueError."""
+    ids, at = [], 0
+    for word in text.split():
+        at += int(word, 16)
+        ids.append(at)
+    return ids

@@ -1,1 +1,0 @@
-"""Whether a call may be answered now: calls per hour and money; it counts, and asks nobody."""

@@ -1,0 +1,1 @@
+"""Checks of questions and answers: banned words, links, the provider's moderation."""

@@ -1,0 +1,193 @@
+"""Asks the provider's moderation whether a text may be said, and what if it cannot be asked.
+
+Between people and the model, both ways: banned words, links as they are, moderation.
+
+What an answer says passes through here piece by piece, and costs nothing where nothing is asked for
+in the settings but a look for a bracket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from bot.domain import text as tokens
+from bot.domain.errors import AnswerWithheld, BannedWord, QuestionWithheld, SkyError, Unchecked
+from bot.domain.model_request import Usage
+from bot.moderation.banned_words import BannedWords, WordMasker
+from bot.moderation.links import LinkUnmasker
+from bot.observability import tasks
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from bot.observability.metrics import Metrics
+    from bot.settings.schema import SafetySettings
+
+log = logging.getLogger(__name__)
+
+
+Whose = Literal["input", "output"]
+
+
+class ModerationClient(Protocol):
+    """Who is asked: the model's provider."""
+
+    async def flagged(self, text: str, model: str) -> bool:
+        """Whether `text` is against its rules; raises SkyError if that cannot be said."""
+
+
+class Moderation:
+    """The settings' choice: questions, answers, both or none."""
+
+    def __init__(self, judge: ModerationClient, settings: SafetySettings, metrics: Metrics) -> None:
+        self._judge = judge
+        self._settings = settings
+        self._metrics = metrics
+
+    def watches(self, whose: Whose) -> bool:
+        """Whether questions, or answers, are checked."""
+        return self._settings.moderation in {whose, "both"}
+
+    async def check(self, text: str, whose: Whose, charge: Callable[[Usage], object]) -> None:
+        """Raise QuestionWithheld, AnswerWithheld or Unchecked for what may not be said.
+
+        No moderation tells what it used up, so `charge` is handed an estimate.
+        """
+        if not text.strip():
+            return
+        model = self._settings.moderation_model
+        charge(Usage(model, moderated=tokens.likely(text)))
+        try:
+            flagged = await self._judge.flagged(text, model)
+        except SkyError as error:
+            self._metrics.moderations.labels(whose, "failed").inc()
+            log.warning("moderation failed", extra={"error": error.label, "whose": whose})
+            if self._settings.moderation_down == "refuse":
+                raise Unchecked(error.label) from error
+            return
+        self._metrics.moderations.labels(whose, "flagged" if flagged else "passed").inc()
+        if flagged:
+            raise QuestionWithheld if whose == "input" else AnswerWithheld
+
+
+_SEGMENT = 240  # characters that are checked at once; the end of a sentence after so many
+_CONTEXT = 400  # characters before them that are shown to the moderation as well
+
+
+class ModerationPipeline:
+    """One for all answers."""
+
+    def __init__(self, settings: SafetySettings, moderation: Moderation, metrics: Metrics) -> None:
+        self._banned = BannedWords(settings.banned_words)
+        self._moderation = moderation
+        self._metrics = metrics
+
+    async def admit(self, question: str, charge: Callable[[Usage], object]) -> None:
+        """Raise a Told error if the model is not to be asked that; `charge` the moderation."""
+        if self._banned.found_in(question):
+            raise BannedWord
+        if self._moderation.watches("input"):
+            await self._moderation.check(question, "input", charge)
+
+    @asynccontextmanager
+    async def around(
+        self, say: Callable[[str], object], charge: Callable[[Usage], object]
+    ) -> AsyncIterator[Callable[[str], object]]:
+        """Give what takes the model's words, so that `say` takes what may be said of them.
+
+        Raises AnswerWithheld or Unchecked, and ends what is inside, where the moderation says so.
+        """
+        if not self._moderation.watches("output"):
+            filtered = _Filtered(say, self._banned, self._metrics)
+            try:
+                yield filtered.feed
+            except SkyError:
+                filtered.flush()
+                raise
+            filtered.flush()
+            return
+        checked = _Checked(say, self._moderation, charge)
+        filtered = _Filtered(checked.feed, self._banned, self._metrics)
+        failed: Exception | None = None
+        try:
+            async with tasks.Group() as group:
+                group.start(checked.run(), "moderation")
+                try:
+                    yield filtered.feed
+                except SkyError as error:
+                    failed = error
+                filtered.flush()
+                checked.end()
+        except ExceptionGroup as group:  # of one: whichever failed ended the other
+            failed = failed or group.exceptions[0]
+        if failed is not None:
+            raise failed
+
+
+class _Filtered:
+    """Takes pieces, and passes on what is left of them when links and words are seen to."""
+
+    def __init__(self, say: Callable[[str], object], banned: BannedWords, metrics: Metrics) -> None:
+        self._say = say
+        self._hiding = WordMasker(banned) if banned.longest else None
+        self._links = LinkUnmasker()
+        self._metrics = metrics
+
+    def feed(self, piece: str) -> None:
+        text = self._hiding.feed(piece) if self._hiding else piece
+        text = self._links.feed(text)
+        if text:
+            self._say(text)
+
+    def flush(self) -> None:
+        if self._hiding is not None:
+            self.feed("")
+            text = self._links.feed(self._hiding.flush())
+            self._metrics.words_hidden.inc(self._hiding.hidden)
+            if text:
+                self._say(text)
+        rest = self._links.flush()
+        if rest:
+            self._say(rest)
+
+
+class _Checked:
+    """Takes pieces, and passes them on, some sentences at a time, as they pass the moderation."""
+
+    def __init__(
+        self,
+        say: Callable[[str], object],
+        moderation: Moderation,
+        charge: Callable[[Usage], object],
+    ) -> None:
+        self._say = say
+        self._moderation = moderation
+        self._charge = charge
+        self._pending = ""
+        self._before = ""
+        self._more = asyncio.Event()
+        self._ended = False
+
+    def feed(self, piece: str) -> None:
+        self._pending += piece
+        if len(self._pending) >= _SEGMENT:
+            self._more.set()
+
+    def end(self) -> None:
+        self._ended = True
+        self._more.set()
+
+    async def run(self) -> None:
+        while not (self._ended and not self._pending):
+            await self._more.wait()
+            self._more.clear()
+            segment, self._pending = self._pending, ""
+            await self._moderation.check(self._before + segment, "output", self._charge)
+            self._before = (self._before + segment)[-_CONTEXT:]
+            if segment:
+                self._say(segment)
+            if self._ended:
+                self._more.set()

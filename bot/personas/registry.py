@@ -1,0 +1,81 @@
+"""Which persona answers where, and who is meant by a name. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from bot.domain.errors import UnknownPersona
+from bot.personas import persona as character
+from bot.settings.access import PersonasSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bot.domain.messages import Location
+    from bot.personas.persona import Persona
+
+
+_NEAR = 3  # names that are offered for one that nobody has
+_CUTOFF = 0.5
+
+
+def only_sky() -> PersonaRegistry:
+    """Return the cast of a bot without any file."""
+    return PersonaRegistry({}, PersonasSettings())
+
+
+class PersonaRegistry:
+    """Everybody that the bot can be, by their file's name, and the choices of the settings.
+
+    The built-in Sky is always there; a file `sky.toml` takes her part. A choice that names nobody
+    falls back to the next one, and is a problem that `missing` tells.
+    """
+
+    def __init__(self, files: Mapping[str, Persona], choices: PersonasSettings) -> None:
+        known = {character.DEFAULT_KEY: character.DEFAULT, **files}
+        self._personas = {key.casefold(): known[key] for key in sorted(known)}
+        self._choices = choices
+
+    def __iter__(self) -> Iterator[tuple[str, Persona]]:
+        return iter(self._personas.items())
+
+    def at(self, place: Location) -> Persona:
+        """Return who answers in a place if nobody else is asked for."""
+        choices = self._choices
+        chosen = [
+            *(choices.channels.get(name) for name in place.channels),
+            *(choices.servers.get(name) for name in place.servers),
+            choices.default,
+        ]
+        found = (self._personas.get(name.casefold()) for name in chosen if name is not None)
+        return next(filter(None, found), character.DEFAULT)
+
+    def named(self, name: str) -> Persona:
+        """Return who has this name, or this file; raises UnknownPersona with the nearest names."""
+        wanted = name.strip().casefold()
+        for key, persona in self._personas.items():
+            if wanted in {key, persona.name.casefold()}:
+                return persona
+        near = difflib.get_close_matches(wanted, self._personas, n=_NEAR, cutoff=_CUTOFF)
+        raise UnknownPersona(near or list(self._personas)[:_NEAR])
+
+    def like(self, typed: str) -> Iterator[tuple[str, Persona]]:
+        """Yield those whose name or file has `typed` in it, those that begin with it first."""
+        part = typed.strip().casefold()
+        found = [each for each in self if part in each[0] or part in each[1].name.casefold()]
+        yield from sorted(found, key=lambda each: not each[0].startswith(part))
+
+    def missing(self) -> Iterator[str]:
+        """Yield a sentence for each choice of the settings that names nobody."""
+        choices = self._choices
+        where = {f"personas.channels, {key!r}": name for key, name in choices.channels.items()}
+        where |= {f"personas.servers, {key!r}": name for key, name in choices.servers.items()}
+        for place, name in {"personas.default": choices.default, **where}.items():
+            if name.casefold() not in self._personas:
+                near = difflib.get_close_matches(name.casefold(), self._personas, 1, _CUTOFF)
+                known = f"Did you mean {near[0]!r}?" if near else f"There are {self._all()}."
+                yield f"{place}: there is no persona {name!r}. {known}"
+
+    def _all(self) -> str:
+        return ", ".join(map(repr, self._personas))

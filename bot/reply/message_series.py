@@ -1,0 +1,250 @@
+"""Where answers go: what discord/channels.py does with Discord, and tests do without.
+
+The messages of one answer on Discord: where its text goes, and what stands below it.
+
+A message that is full is never touched again. The one that still grows carries a Stop button, the
+last one of a whole answer an Again button. An answer may take the place of an earlier one: then its
+messages are edited first, and what is left over of them is deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from bot.domain.errors import MayNotSpeak, PlaceGone, Unsaid
+from bot.domain.messages import Button, Picture, Post
+from bot.domain.text import is_blank
+from bot.reply.splitter import LIMIT, Part, SplitPosition, next_part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.domain.messages import Message
+    from bot.settings.schema import ReplySettings as Settings
+
+
+class MessageSink(Protocol):
+    """Where answers go. All methods raise Unsaid if Discord does not take it."""
+
+    async def send(self, to: Message, post: Post, nonce: str, channel_id: int) -> int:
+        """Reply to `to`, mentioning nobody; returns the new message's id.
+
+        In another channel than that of `to` it is a message by itself.
+        """
+
+    async def edit(
+        self, channel_id: int, message_id: int, post: Post, was: Post | None, *, patient: bool
+    ) -> None:
+        """Change a message that shows `was` (None: who knows); `patient` repeats where it may help.
+
+        Text and buttons are replaced, files as a whole; previews that are gone stay gone.
+        """
+
+    async def delete(self, channel_id: int, message_id: int) -> None:
+        """Delete one of the bot's messages."""
+
+    async def start_thread(
+        self, on: Message, message_id: int, title: str
+    ) -> tuple[int, tuple[int, ...]]:
+        """Start a thread on one of the bot's messages in the channel of `on`.
+
+        Returns its id, and what an earlier answer left in it, if it was there already.
+        """
+
+    async def typing(self, channel_id: int) -> None:
+        """Show for ten seconds that an answer is being written."""
+
+    async def react(self, to: Message, emoji: str) -> None:
+        """Put a reaction to a message."""
+
+    def may_write(self, to: Message) -> bool:
+        """Whether the bot may answer `to` where it was written, as far as it knows."""
+
+
+_WHOLE = "\n-# The whole answer is in the file."
+_NO_FILES = "I may not attach files here, so I cannot show what I made."
+_TITLE = 80  # characters of a thread's name; Discord takes 100
+# Links that Discord makes a preview of: not those between < and >.
+_LINK = re.compile(r"(?<!<)\bhttps?://\S")
+
+
+def nonce(nonce_base: int, part: int) -> str:
+    """Name one part of an answer: at most 25 characters, the same at every attempt."""
+    return f"{nonce_base}-{part}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyTarget:
+    """What an answer replies to, and what is special about it.
+
+    `stem` names its parts; it is the question's id, or that of the press that asks for it again.
+    `replaces` are the messages of the earlier answer, oldest first. `title` names a thread.
+    """
+
+    to: Message
+    nonce_base: int
+    replaces: tuple[int, ...] = ()
+    stop: Button | None = None
+    again: Button | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A message that is there, and what it shows; None if that is not known."""
+
+    channel_id: int
+    id: int
+    post: Post | None
+
+
+class MessageSeries:
+    """Brings Discord's messages up to a text that grows. All methods raise Unsaid."""
+
+    def __init__(
+        self,
+        order: ReplyTarget,
+        sink: MessageSink,
+        settings: Settings,
+        on_first: Callable[[], None],
+    ) -> None:
+        self.sent: list[int] = []  # the ids of the answer's messages
+        self._order = order
+        self._sink = sink
+        self._on_first = on_first
+        self._settings = settings
+        self._long = settings.long
+        self._channel_id = order.to.channel_id
+        # What is there of an earlier answer, in the channel and in its thread.
+        self._earlier = {order.to.channel_id: list(order.replaces)}
+        self._place = SplitPosition()  # where the message begins that is still growing
+        self._links = 0  # before that place
+        self._page: _Page | None = None  # the newest message
+        self._growing = False  # whether that is the one for the text at the place
+
+    async def show(
+        self, text: str, *, last: bool, again: bool = True, pictures: tuple[Picture, ...] = ()
+    ) -> None:
+        """Show `text`; at the `last` time the answer is whole, and may be asked for `again`."""
+        buttons = _those(self._order.again if again else None) if last else _those(self._order.stop)
+        while self._place.position < len(text):
+            part, following = next_part(text, self._place)
+            full = following.position < len(text)
+            if full and self._fold():
+                await self._hide_rest(text, part, buttons, last=last)
+                return
+            if not is_blank(part.content):
+                shown = Post(
+                    part.content,
+                    buttons if not full else (),
+                    self._few_links(part),
+                    pictures if last and not full else (),
+                )
+                await self._put(shown, patient=full or last)
+            if not full:
+                break
+            await self._turn(part, following)
+        if last:
+            await self._finish(buttons, pictures)
+
+    def _fold(self) -> bool:
+        """Whether the rest of a text that goes on goes into a file."""
+        begun = len(self.sent) + (not self._growing)
+        return self._long == "file" and begun >= self._settings.long_from - 1
+
+    async def _hide_rest(
+        self, text: str, part: Part, buttons: tuple[Button, ...], *, last: bool
+    ) -> None:
+        """Fill the last message that is shown; when the text is whole, attach all of it."""
+        if not last:
+            await self._put(Post(part.content, buttons, self._few_links(part)), patient=True)
+            return
+        shorter, _ = next_part(text, self._place, LIMIT - len(_WHOLE))
+        whole = Picture("answer.md", text.encode())
+        post = Post(shorter.content + _WHOLE, buttons, self._few_links(shorter), (whole,))
+        try:
+            await self._put(post, patient=True)
+            await self._finish(buttons, post.files)
+        except MayNotSpeak:  # no permission for files, or Discord takes none of that size
+            self._long = "parts"
+            await self.show(text, last=True, again=bool(buttons))
+
+    async def _put(self, post: Post, *, patient: bool) -> None:
+        """Bring the growing message to `post`; where files are refused, a sentence says so."""
+        try:
+            await self._put_as_it_is(post, patient=patient)
+        except MayNotSpeak:
+            if not post.files or post.text.endswith(_WHOLE):
+                raise
+            said = f"{post.text}\n-# {_NO_FILES}" if post.text.strip() else _NO_FILES
+            await self._put_as_it_is(replace(post, text=said[:LIMIT], files=()), patient=patient)
+
+    async def _put_as_it_is(self, post: Post, *, patient: bool) -> None:
+        page = self._page
+        if page is None or not self._growing:
+            self._page = await self._open(post)
+            self._growing = True
+            self.sent.append(self._page.id)
+            if len(self.sent) == 1:
+                self._on_first()
+        elif post != page.post:
+            await self._sink.edit(page.channel_id, page.id, post, page.post, patient=patient)
+            self._page = replace(page, post=post)
+
+    async def _open(self, post: Post) -> _Page:
+        """Begin a message: an earlier one that is replaced, as long as there are any, or a new."""
+        earlier = self._earlier.get(self._channel_id, [])
+        while earlier:
+            page = _Page(self._channel_id, earlier[0], post)
+            try:
+                await self._sink.edit(page.channel_id, page.id, post, None, patient=True)
+            except PlaceGone:
+                del earlier[0]
+            else:
+                del earlier[0]
+                return page
+        number = nonce(self._order.nonce_base, len(self.sent))
+        there = await self._sink.send(self._order.to, post, number, self._channel_id)
+        return _Page(self._channel_id, there, post)
+
+    async def _turn(self, part: Part, following: SplitPosition) -> None:
+        """Go on to the next message, in a thread if it is there that long answers go on."""
+        self._place, self._growing = following, False
+        self._links += _count_links(part)
+        here = self._channel_id == self._order.to.channel_id
+        if self._long == "thread" and here and len(self.sent) == self._settings.long_from - 1:
+            try:
+                title = self._order.title.strip()[:_TITLE] or "Answer"
+                thread, earlier = await self._sink.start_thread(self._order.to, self.sent[0], title)
+            except Unsaid:  # no permission, a direct message, a thread that has no threads
+                self._long = "parts"
+            else:
+                self._channel_id, self._earlier[thread] = thread, list(earlier)
+
+    async def _finish(self, buttons: tuple[Button, ...], pictures: tuple[Picture, ...]) -> None:
+        """Leave the newest message as a whole answer has it, and nothing of an earlier answer."""
+        page = self._page
+        if page is None and pictures:
+            await self._put(Post("", buttons, files=pictures), patient=True)
+        elif page is not None and page.post is not None and page.post.buttons != buttons:
+            self._growing = True
+            await self._put(replace(page.post, buttons=buttons), patient=True)
+        earlier, self._earlier = self._earlier, {}
+        for channel_id, messages in earlier.items():
+            for each in messages:
+                with contextlib.suppress(Unsaid):  # gone already, or it stays
+                    await self._sink.delete(channel_id, each)
+
+    def _few_links(self, part: Part) -> bool:
+        return self._links + _count_links(part) <= self._settings.previews
+
+
+def _count_links(part: Part) -> int:
+    return len(_LINK.findall(part.text))
+
+
+def _those(button: Button | None) -> tuple[Button, ...]:
+    return () if button is None else (button,)

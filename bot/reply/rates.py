@@ -1,0 +1,77 @@
+"""How often Discord is asked for something: within its limits, and shared fairly.
+
+Discord takes 5 messages per 5 s in a channel (edits are counted likewise, apart) and 50 requests a
+second in all (https://discord.com/developers/docs/topics/rate-limits). New messages and last edits
+must go out; edits in between may be rarer, so those give way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+_CHANNEL_GAP = 1.25  # seconds between edits in one channel: 4 of the 5 per 5 s
+_EDITS_PER_SECOND = 20  # of the 50 requests; the rest is for messages, typing and reading
+_REQUESTS_PER_SECOND = 40
+_BURST = 8  # 48 in the fullest second
+_BEHIND = 0.5  # seconds to wait: from here on edits in between are left out
+
+
+class EditRate:
+    """Knows which answers are being written, and so how often each of them may be edited."""
+
+    def __init__(self, edit_seconds: float) -> None:
+        self._edit_seconds = edit_seconds
+        self._live: Counter[int] = Counter()
+
+    @contextlib.contextmanager
+    def answering(self, channel_id: int) -> Iterator[None]:
+        """Count an answer in `channel_id` as live for as long as the block lasts."""
+        self._live[channel_id] += 1
+        try:
+            yield
+        finally:
+            self._live[channel_id] -= 1
+            if not self._live[channel_id]:
+                del self._live[channel_id]
+
+    def edit_gap(self, channel_id: int) -> float:
+        """Seconds until the next edit of one live answer in `channel_id`."""
+        here = self._live[channel_id] * _CHANNEL_GAP
+        everywhere = self._live.total() / _EDITS_PER_SECOND
+        return max(self._edit_seconds, here, everywhere)
+
+
+class RateLimiter:
+    """Lets requests through at the rate that Discord allows one bot, a few at once."""
+
+    def __init__(
+        self, rate: float = _REQUESTS_PER_SECOND, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._step = 1 / rate
+        self._clock = clock
+        self._next = 0.0
+
+    def delay(self) -> float:
+        """Take the next place, and say in how many seconds it is."""
+        now = self._clock()
+        self._next = max(self._next + self._step, now - _BURST * self._step)
+        return max(0.0, self._next - now)
+
+    @property
+    def behind(self) -> bool:
+        """Whether so much is waiting that what can be left out should be."""
+        return self._next - self._clock() > _BEHIND
+
+    async def __call__(self) -> None:
+        """Wait for a place."""
+        delay = self.delay()
+        if delay:
+            await asyncio.sleep(delay)

@@ -1,1 +1,0 @@
-"""`python -m bot secrets`: look at the secrets in Key Vault, set, rotate, and take a step back."""

@@ -1,0 +1,83 @@
+"""When the bot speaks although it need not, and when it holds its tongue although it was called.
+
+It joins in by chance, where the settings name a channel, and not soon after it spoke there. It
+answers a bot a few times, and then not before a person has said something: two bots that answer
+each other would never end.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, TypeVar
+
+from bot.triggers.match import Ignored, Trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.domain.messages import Message
+    from bot.settings.access import AccessSettings, AmbientSettings
+
+
+V = TypeVar("V")
+
+_CHANNELS = 5000  # remembered of each kind; the oldest are forgotten
+_WORDS = 2  # a message of fewer is nothing to join in on
+
+
+class AmbientPolicy:
+    """What the bot remembers of the channels it speaks in."""
+
+    def __init__(
+        self,
+        access: AccessSettings,
+        ambient: AmbientSettings,
+        chance: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._most = access.bots_in_a_row
+        self._ambient = ambient
+        self._chance = chance
+        self._clock = clock
+        self._bots: OrderedDict[int, int] = OrderedDict()
+        self._spoke: OrderedDict[int, float] = OrderedDict()
+
+    def judge(
+        self, message: Message, decision: Trigger | Ignored, *, late: bool = False
+    ) -> Trigger | Ignored:
+        """Return the decision that holds. `late`: the message is caught up with, not just written.
+
+        To be asked once for each message, in the order in which they arrive.
+        """
+        place = message.channel_id
+        if not message.author.bot:
+            self._bots.pop(place, None)
+        elif isinstance(decision, Trigger):
+            answered = self._bots.get(place, 0)
+            if answered >= self._most:
+                return Ignored("bots_in_a_row")
+            _keep(self._bots, place, answered + 1)
+        if decision == Ignored("not_called") and not late and self._joins_in(message):
+            decision = Trigger("ambient", message.text)
+        if isinstance(decision, Trigger) and self._ambient.channels:
+            _keep(self._spoke, place, self._clock())
+        return decision
+
+    def _joins_in(self, message: Message) -> bool:
+        chances = self._ambient.channels
+        if not chances or message.author.bot or len(message.text.split()) < _WORDS:
+            return False
+        named = next((each for each in message.place.channels if each in chances), None)
+        if named is None:
+            return False
+        since = self._clock() - self._spoke.get(message.channel_id, float("-inf"))
+        return since >= self._ambient.quiet_seconds and self._chance() < chances[named]
+
+
+def _keep(store: OrderedDict[int, V], key: int, value: V) -> None:
+    store[key] = value
+    store.move_to_end(key)
+    if len(store) > _CHANNELS:
+        store.popitem(last=False)

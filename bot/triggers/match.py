@@ -1,0 +1,112 @@
+"""Whether a message calls the bot, and with which words. Pure: values in, values out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from bot.triggers.access_policy import Denial
+
+if TYPE_CHECKING:
+    from bot.domain.messages import Message
+    from bot.triggers.access_policy import AccessPolicy
+
+
+TriggerKind = Literal["mention", "reply", "direct", "command", "ambient", "slash", "menu"]
+IgnoreReason = Literal["self", "system", "not_called", "bots_in_a_row"] | Denial
+
+_IMAGE = "image"
+_OPTIONS = re.compile(r"\(([^()\n]{0,100})\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """The bot was called: in which way, and the words that are left without the call itself.
+
+    `persona` is who was asked for by name, `image` whether a picture was.
+    """
+
+    how: TriggerKind
+    prompt: str
+    persona: str | None = None
+    image: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """The bot stays silent, and why."""
+
+    reason: IgnoreReason
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerRules:
+    """What the settings say about calling."""
+
+    command: str
+    lists: AccessPolicy
+
+
+def match(message: Message, *, me: int, rules: TriggerRules) -> Trigger | Ignored:
+    """Say whether the bot, whose user id is `me`, answers `message`.
+
+    An explicit command wins over the other ways of calling, because it says best what is meant.
+    """
+    if message.asked is not None:  # the lists were consulted before it was quoted
+        return called(message, me=me, command=rules.command) or Ignored("bot")
+    if message.author.id == me:
+        return Ignored("self")
+    if not message.ordinary:
+        return Ignored("system")
+    denial = rules.lists.denies(message.author, message.place, direct=message.direct)
+    if denial is not None:
+        return Ignored(denial)
+    return called(message, me=me, command=rules.command) or Ignored("not_called")
+
+
+def called(message: Message, *, me: int, command: str) -> Trigger | None:
+    """Read how `message` calls the bot, whoever wrote it; None if it does not."""
+    if message.asked is not None:
+        if message.asked.by != me:
+            return None  # another bot quotes what it was asked
+        how: TriggerKind = "slash" if message.replies_to is None else "menu"
+        return Trigger(how, message.text, message.asked.persona, message.asked.image)
+    asked = after_command(message.text, command)
+    if asked is not None:
+        return asked
+    prompt = without_mention(message.text, me)
+    if message.direct:
+        return Trigger("direct", prompt)
+    if message.replied_author_id == me:
+        return Trigger("reply", prompt)
+    return Trigger("mention", prompt) if me in message.names else None
+
+
+def after_command(text: str, command: str) -> Trigger | None:
+    """Read `!sky`, `!sky topic`, `!sky(persona) topic`, `!sky(image) topic` or `!sky(a, b) topic`.
+
+    None where `text` does not begin with the command.
+    """
+    words = text.lstrip()
+    if words[: len(command)].casefold() != command.casefold():
+        return None
+    rest = words[len(command) :]
+    persona, image = None, False
+    if options := _OPTIONS.match(rest):
+        rest = " " + rest[options.end() :]
+        for option in filter(None, map(str.strip, options[1].split(","))):
+            if option.casefold() == _IMAGE:
+                image = True
+            else:
+                persona = option
+    if rest and not rest[0].isspace() and rest[0] != "(":
+        return None  # another word that only begins alike: !skyline
+    return Trigger("command", rest.strip(), persona, image)
+
+
+def without_mention(text: str, me: int) -> str:
+    """`text` without the mentions of the bot at its start and end; those inside are words."""
+    mention = rf"<@!?{me}>"
+    text = re.sub(rf"^\s*(?:{mention}[\s,:]*)+", "", text)
+    return re.sub(rf"(?:\s*{mention})+\s*$", "", text).strip()

@@ -1,0 +1,101 @@
+"""What `check-config` says that a configuration means."""
+
+from __future__ import annotations
+
+from bot.cli.check_config import notes, summarize
+from bot.personas.persona import Persona
+from bot.personas.registry import PersonaRegistry, only_sky
+from bot.settings.access import AccessSettings, AmbientSettings, PersonasSettings
+from bot.settings.schema import (
+    BudgetSettings,
+    LimitsSettings,
+    OpenAISettings,
+    ReplySettings,
+    SafetySettings,
+    Settings,
+)
+
+
+def told(settings: Settings) -> dict[str, str]:
+    """Give what is said, by what it is about."""
+    lines = summarize(settings, only_sky())
+    return {about: words.strip() for about, _, words in (line.partition(":") for line in lines)}
+
+
+def test_a_bot_as_it_comes_is_explained() -> None:
+    said = told(Settings())
+
+    assert said["model"] == (
+        "gpt-5-mini, at api.openai.com through the Responses API with an API key; "
+        "an answer has at most 4000 tokens"
+    )
+    assert said["limits"] == "none per hour; 64 answers at once"
+    assert said["budget"] == (
+        "no bound, only counted; an answer of 1000 tokens read and 300 written costs 0.00085 USD"
+    )
+    assert said["one answer"] == "at most 0.09 USD"
+    assert "by everybody, everywhere; never joins in unasked" in said["called"]
+
+
+def test_what_differs_is_in_its_line() -> None:
+    said = told(
+        Settings(
+            access=AccessSettings(block_users=("7",), direct_messages=False),
+            ambient=AmbientSettings(channels={"general": 0.1}),
+            reply=ReplySettings(long="thread", long_from=4, buttons=False),
+            limits=LimitsSettings(user_per_hour=30, server_per_hour=500),
+            budget=BudgetSettings(daily=2.5, monthly=40, currency="EUR"),
+            safety=SafetySettings(banned_words=("mast",), moderation="input"),
+        )
+    )
+
+    assert "restricted by block_users ('7'); joins in unasked in 1 channels" in said["called"]
+    assert "direct messages" not in said["called"]
+    assert said["answers"].startswith("without buttons; from 4 messages on it goes on in a thread")
+    assert said["limits"].startswith("a person 30 an hour, a server 500 an hour")
+    assert said["budget"].startswith("2.5 EUR a day and 40 EUR a month")
+    assert said["safety"].startswith("questions are moderated, 1 banned words")
+
+
+def test_a_list_shows_its_first_entries_so_that_a_misspelt_one_is_seen() -> None:
+    access = AccessSettings(
+        allow_servers=("Harbuor", "bay"), block_channels=tuple(f"#pier-{n}" for n in range(1, 9))
+    )
+
+    called = told(Settings(access=access))["called"]
+
+    assert "restricted by allow_servers ('harbuor', 'bay'), block_channels ('pier-1', " in called
+    assert "'pier-5' and 3 more)" in called
+    assert "pier-6" not in called
+
+
+def test_a_model_without_a_price_is_noted_with_who_asks_it_and_the_remedy() -> None:
+    personas = PersonaRegistry(
+        {"pirate": Persona("Captain", "Ahoy.", model="parrot-1")}, PersonasSettings()
+    )
+
+    (note,) = notes(Settings(), personas)
+
+    assert note == (
+        "persona 'pirate': 'parrot-1' is not in budget.prices, so it is counted at the dearest "
+        'price there, 2.5 and 10 USD per million tokens. Add it: [budget.prices."parrot-1"] with '
+        "input and output."
+    )
+
+
+def test_a_day_that_is_dearer_than_its_month_is_noted() -> None:
+    (note,) = notes(Settings(budget=BudgetSettings(daily=50, monthly=40)), only_sky())
+
+    assert note.startswith("budget.daily: is more than budget.monthly")
+
+
+def test_tools_that_are_left_out_are_noted() -> None:
+    personas = PersonaRegistry(
+        {"scout": Persona("Scout", "You are Scout.", tools=("web_search",))}, PersonasSettings()
+    )
+
+    assert not any("web_search" in line for line in notes(Settings(), personas))
+    assert any(
+        "persona 'scout': web_search" in line
+        for line in notes(Settings(openai=OpenAISettings(api="chat")), personas)
+    )

@@ -1,0 +1,289 @@
+"""The messages of one answer: their buttons, their number, and where a long one goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import accumulate
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.domain.errors import DiscordDown
+from bot.domain.messages import Author, Button, Message, Picture, Post
+from bot.reply.button_ids import button
+from bot.reply.message_series import MessageSeries, ReplyTarget
+from bot.settings.schema import ReplySettings as Settings
+from tests.bot.unit.fakes import FakeSink
+from tests.bot.wire.stitch import balanced, is_whole
+
+CALL = Message(id=5, channel_id=10, guild_id=1, author=Author(1, "Ada"), text="hello")
+WHISPER = Message(id=5, channel_id=10, author=Author(1, "Ada"), text="hello")
+LONG = "A sentence of some length, number {}. "
+STOP, AGAIN = button("stop", CALL), button("again", CALL)
+
+
+def long(parts: int) -> str:
+    """Make a text that takes about as many messages."""
+    return "".join(LONG.format(number) for number in range(50 * parts - 10))
+
+
+def order(
+    to: Message = CALL, *, replaces: tuple[int, ...] = (), nonce_base: int = 5
+) -> ReplyTarget:
+    """Order an answer with both buttons."""
+    return ReplyTarget(to, nonce_base, replaces, stop=STOP, again=AGAIN, title="What is long?")
+
+
+async def shown(
+    sink: FakeSink, text: str, settings: Settings | None = None, what: ReplyTarget | None = None
+) -> MessageSeries:
+    """Show `text` as it grows, 700 characters at a time, and then whole."""
+    pages = MessageSeries(what or order(), sink, settings or Settings(), lambda: None)
+    for end in range(700, len(text), 700):
+        await pages.show(text[:end], last=False)
+    await pages.show(text, last=True)
+    return pages
+
+
+async def test_stop_stands_below_what_grows_and_again_below_what_is_whole() -> None:
+    sink = FakeSink()
+    pages = MessageSeries(order(), sink, Settings(), lambda: None)
+
+    await pages.show("Once upon", last=False)
+    growing = sink.labels
+    await pages.show("Once upon a time.", last=True)
+
+    assert (growing, sink.labels) == ([["Stop"]], [["Again"]])
+    assert sink.log == ["send", "edit"]
+
+
+async def test_an_answer_that_comes_quickly_is_one_request_with_its_button() -> None:
+    sink = FakeSink()
+
+    await shown(sink, "At once.")
+
+    assert (sink.log, sink.labels) == (["send"], [["Again"]])
+
+
+async def test_only_the_last_message_of_a_long_answer_has_a_button() -> None:
+    sink = FakeSink()
+
+    await shown(sink, long(3))
+
+    assert sink.labels == [[], [], ["Again"]]
+    assert "".join(sink.messages.values()) == long(3)
+
+
+async def test_a_text_that_ends_in_white_space_after_a_full_message_keeps_its_button() -> None:
+    sink = FakeSink()
+    pages = MessageSeries(order(), sink, Settings(), lambda: None)
+    text = "word " * 400
+
+    await pages.show(text + "\n", last=False)
+    await pages.show(text + "\n\n\n", last=True)
+
+    assert sink.labels == [["Again"]]
+
+
+async def test_from_so_many_messages_on_a_long_answer_is_a_file() -> None:
+    sink = FakeSink()
+
+    await shown(sink, long(5), Settings(long="file", long_from=3))
+
+    first, second = sink.posts.values()
+    assert first.text == long(5)[: len(first.text)]
+    assert second.text.endswith("\n-# The whole answer is in the file.")
+    assert len(second.text) <= 2000
+    assert second.files == (Picture("answer.md", long(5).encode()),)
+    assert sink.labels == [[], ["Again"]]
+
+
+async def test_an_answer_that_is_not_so_long_is_no_file() -> None:
+    sink = FakeSink()
+
+    await shown(sink, long(2), Settings(long="file", long_from=3))
+
+    assert "".join(sink.messages.values()) == long(2)
+    assert not any(post.files for post in sink.posts.values())
+
+
+async def test_where_files_are_refused_a_long_answer_goes_on_in_messages() -> None:
+    sink = FakeSink(refused={"files"})
+
+    await shown(sink, long(5), Settings(long="file", long_from=3))
+
+    assert "".join(sink.messages.values()) == long(5)
+    assert sink.labels == [[], [], [], [], ["Again"]]
+
+
+async def test_from_so_many_messages_on_a_long_answer_goes_on_in_a_thread() -> None:
+    sink = FakeSink()
+
+    pages = await shown(sink, long(4), Settings(long="thread", long_from=3))
+
+    thread = pages.sent[0]
+    assert [sink.places[number] for number in pages.sent] == [10, 10, thread, thread]
+    assert "".join(sink.messages.values()) == long(4)
+    assert "thread What is long?" in sink.log
+
+
+@pytest.mark.parametrize(("to", "refused"), [(CALL, {"threads"}), (WHISPER, set())])
+async def test_where_there_are_no_threads_a_long_answer_goes_on_in_messages(
+    to: Message, refused: set[str]
+) -> None:
+    sink = FakeSink(refused=refused)
+
+    await shown(sink, long(4), Settings(long="thread", long_from=2), order(to))
+
+    assert set(sink.places.values()) == {10}
+    assert "".join(sink.messages.values()) == long(4)
+    assert len([each for each in sink.log if each.startswith("thread")]) == 1
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 3), (3, 1)])
+async def test_an_answer_comes_in_the_place_of_the_earlier_one(before: int, after: int) -> None:
+    sink = FakeSink()
+    earlier = await shown(sink, long(before))
+    anew = long(after).upper()
+
+    pages = await shown(sink, anew, what=order(replaces=tuple(earlier.sent), nonce_base=6))
+
+    assert "".join(sink.messages.values()) == anew
+    assert pages.sent[0] == earlier.sent[0]
+    assert sink.labels[-1] == ["Again"]
+    assert len(set(sink.nonces)) == len(sink.nonces)  # Discord would take one for the other
+
+
+@pytest.mark.parametrize(("before", "after"), [(3, 5), (5, 3)])
+async def test_an_answer_in_a_thread_takes_the_place_of_the_earlier_one_there_too(
+    before: int, after: int
+) -> None:
+    sink, threads = FakeSink(), Settings(long="thread", long_from=2)
+    earlier = await shown(sink, long(before), threads)
+    anew = long(after).upper()
+
+    pages = await shown(sink, anew, threads, order(replaces=(earlier.sent[0],), nonce_base=6))
+
+    assert "".join(sink.messages.values()) == anew
+    assert set(sink.places.values()) == {10, pages.sent[0]}
+    assert sink.labels[-1] == ["Again"]
+
+
+async def test_an_earlier_message_that_was_deleted_is_made_good_by_a_new_one() -> None:
+    sink = FakeSink()
+
+    await shown(sink, "Here it is.", what=order(replaces=(4711,), nonce_base=6))
+
+    assert list(sink.messages.values()) == ["Here it is."]
+
+
+async def test_an_earlier_message_that_could_not_be_reached_is_tried_again() -> None:
+    sink = FakeSink()
+    earlier = await shown(sink, "Then.")
+    pages = MessageSeries(
+        order(replaces=tuple(earlier.sent), nonce_base=6), sink, Settings(), lambda: None
+    )
+    sink.failures = [DiscordDown()]
+
+    with pytest.raises(DiscordDown):
+        await pages.show("Now", last=False)
+    await pages.show("Now.", last=True)
+
+    assert list(sink.messages.values()) == ["Now."]
+
+
+PIECES = st.sampled_from(
+    [
+        "word ",
+        "A sentence. ",
+        "\n",
+        "\n\n",
+        "```py\n",
+        "```\n",
+        "- item\n",
+        "<:gull:123456789012345>",
+        "👩‍👩‍👧",
+    ]
+)
+
+
+@given(
+    st.lists(PIECES, min_size=1, max_size=40).map(lambda pieces: "".join(pieces) * 25),
+    st.lists(st.integers(1, 2500), max_size=12),
+    st.sampled_from(["", "again"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_grows_however_its_messages_are_the_text(
+    text: str, steps: list[int], again: str
+) -> None:
+    async def grow() -> FakeSink:
+        sink = FakeSink()
+        earlier = (await shown(sink, long(3))).sent if again else []
+        pages = MessageSeries(
+            order(replaces=tuple(earlier), nonce_base=6), sink, Settings(), lambda: None
+        )
+        for end in accumulate(steps):
+            await pages.show(text[:end], last=False)
+        await pages.show(text, last=True)
+        return sink
+
+    sink = asyncio.run(grow())
+
+    messages = list(sink.messages.values())
+    assert is_whole(messages, text)
+    assert all(len(each) <= 2000 and balanced(each) for each in messages)
+    assert [label for labels in sink.labels for label in labels] == (["Again"] if messages else [])
+
+
+LINKS = "See https://a.example and <https://b.example>, [c](https://c.example). "
+
+
+@pytest.mark.parametrize(("most", "previews"), [(2, True), (1, False)])
+async def test_where_links_would_flood_there_are_no_previews(most: int, *, previews: bool) -> None:
+    sink = FakeSink()
+
+    await shown(sink, LINKS, Settings(previews=most))
+
+    assert [post.previews for post in sink.posts.values()] == [previews]
+
+
+async def test_previews_go_when_the_links_become_too_many() -> None:
+    sink = FakeSink()
+    pages = MessageSeries(order(), sink, Settings(previews=2), lambda: None)
+
+    await pages.show(LINKS, last=False)
+    few = [post.previews for post in sink.posts.values()]
+    await pages.show(LINKS * 2, last=True)
+
+    assert few == [True]
+    assert [post.previews for post in sink.posts.values()] == [False]
+
+
+PICTURE = Picture("gull.png", b"\x89PNG")
+
+
+@pytest.mark.parametrize("text", ["A gull.", ""])
+async def test_a_picture_stands_below_the_answer(text: str) -> None:
+    sink = FakeSink()
+    pages = MessageSeries(order(), sink, Settings(), lambda: None)
+
+    await pages.show(text, last=False)
+    await pages.show(text, last=True, pictures=(PICTURE,))
+
+    assert list(sink.posts.values()) == [Post(text, (AGAIN,), files=(PICTURE,))]
+
+
+async def test_where_files_are_refused_a_picture_is_owned_up_to() -> None:
+    sink = FakeSink(refused={"files"})
+    pages = MessageSeries(order(), sink, Settings(), lambda: None)
+
+    await pages.show("A gull.", last=True, pictures=(PICTURE,))
+
+    (text,) = sink.messages.values()
+    assert text == "A gull.\n-# I may not attach files here, so I cannot show what I made."
+
+
+async def test_a_button_tells_who_asked_what_and_no_more() -> None:
+    assert Button("Stop", "sky:stop:1:10:5") == STOP
+    assert len(button("again", Message(2**64 - 1, 2**64 - 1, Author(2**64 - 1, ""), "")).id) <= 100

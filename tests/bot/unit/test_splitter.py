@@ -1,0 +1,216 @@
+"""Cutting answers into Discord's messages."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from bot.reply.splitter import LIMIT, SplitPosition, next_part, split
+
+PIECES = st.sampled_from(
+    [
+        "word ", "Sentence. ", "\n", "\n\n", "```", "```py\n", "``", "`", "````", "x" * 90,
+        " " * 40, "https://example.org/a/long/path?with=query ", "<@12>", "- item\n", "e\u0301",
+        "👩‍👩‍👧", "🇩🇪", "👍🏽", "שלום ", "line of code()\n" * 9, "~~~\n",
+        "[a link](https://a.example/) ",
+        "<:gull:1234567890123456789>", "<t:1790000000:R>", "1. one\n   more of it\n",
+        "\u202b\u05d0\u202c ",
+    ]
+)  # fmt: skip
+TEXTS = st.one_of(
+    st.text(max_size=400),
+    st.lists(PIECES, max_size=120).map("".join),
+    st.lists(PIECES, max_size=12).map(lambda pieces: "".join(pieces) * 40),
+)
+
+
+def fences(content: str) -> int:
+    return len(re.findall("`{3,}", content))
+
+
+@settings(deadline=None)
+@given(TEXTS, st.sampled_from([100, 137, LIMIT]))
+@example("`" * 9000, LIMIT)
+@example("e" + "\u0301" * 9000, LIMIT)
+@example(" " * 5000, LIMIT)
+@example("```python\n" + "x = 1\n" * 2000, LIMIT)
+def test_parts_joined_are_the_text_and_each_fits_with_its_fences_balanced(
+    text: str, limit: int
+) -> None:
+    parts = split(text, limit)
+
+    assert "".join(part.text for part in parts) == text
+    assert all(0 < len(part.content) <= limit for part in parts)
+    assert all(fences(part.content) % 2 == 0 for part in parts)
+
+
+@settings(deadline=None)
+@given(TEXTS, st.lists(st.integers(1, 700), max_size=30))
+def test_a_growing_answer_is_cut_like_that_at_every_moment(text: str, steps: list[int]) -> None:
+    place, settled, shown = SplitPosition(), "", 0
+    for step in [*steps, len(text)]:
+        shown = min(len(text), shown + step)
+        while place.position < shown:
+            part, following = next_part(text[:shown], place)
+            assert len(part.content) <= LIMIT
+            assert fences(part.content) % 2 == 0
+            if following.position == shown:
+                break
+            settled, place = settled + part.text, following
+
+    assert settled + text[place.position :] == text
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from(["👩‍👩‍👧", "🇩🇪", "👍🏽", "e\u0301", "❤️"]), min_size=60, max_size=400)
+)
+def test_what_a_reader_sees_as_one_character_is_not_cut(characters: list[str]) -> None:
+    parts = split("-".join(characters), 100)
+
+    assert [c for part in parts for c in part.text.split("-") if c] == characters
+
+
+THINGS = [
+    "https://example.org/a/long/path?with=query&and=more#end",
+    "<https://example.org/without/a/preview>",
+    "[words of a link](https://example.org/behind/it)",
+    "[words](<https://example.org/a_(b)>)",
+    "<:gull:1234567890123456789>",
+    "<a:flapping_gull:1234567890123456789>",
+    "<@1234567890123456789>",
+    "<@&1234567890123456789>",
+    "<#1234567890123456789>",
+    "<t:1790000000:R>",
+    "</persona list:1234567890123456789>",
+]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.one_of(st.sampled_from(THINGS), st.sampled_from(["and ", "see\n", "x" * 30, "\n\n"])),
+        min_size=10,
+        max_size=150,
+    ),
+    st.sampled_from([137, 200, LIMIT]),
+)
+@example(["x" * 30, *THINGS * 20], 137)
+def test_what_discord_shows_as_one_thing_is_not_cut(pieces: list[str], limit: int) -> None:
+    text = " ".join(pieces)
+
+    parts = split(text, limit)
+
+    assert "".join(part.text for part in parts) == text
+    for thing in THINGS:
+        assert sum(part.text.count(thing) for part in parts) == text.count(thing)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 3)), min_size=3, max_size=60))
+def test_an_item_of_a_list_is_not_cut_where_that_can_be_avoided(
+    items: list[tuple[int, int]],
+) -> None:
+    written = [
+        f"- item {number}. {'word. ' * (length // 6)}\n" + "  and a line that is set in\n" * more
+        for number, (length, more) in enumerate(items)
+    ]
+
+    parts = split("".join(written))
+
+    assert "".join(part.text for part in parts) == "".join(written)
+    assert all(part.text.startswith("- item") for part in parts)
+
+
+def test_a_link_near_the_start_that_does_not_fit_goes_whole_into_the_next_message() -> None:
+    link = "https://example.org/" + "x" * 1930
+
+    parts = split(f"See this one, it is all that I have found, and I looked for a while: {link}")
+
+    assert [part.text for part in parts] == [
+        "See this one, it is all that I have found, and I looked for a while: ",
+        link,
+    ]
+
+
+def test_what_is_longer_than_a_message_is_cut_all_the_same() -> None:
+    text = "https://example.org/" + "x" * 5000
+
+    assert [len(part.text) for part in split(text)][:2] == [LIMIT, LIMIT]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(
+            f"{number}. An item with [a link](https://example.org/{number}).\n"
+            for number in range(2500)
+        ),
+        "```python\n" + "print('hello')\n" * 6600 + "```",
+        "שלום עולם " * 10_000,
+        "👩‍👩‍👧" * 20_000,
+        "`" * 100_000,
+        "[" * 100_000,
+        "- " * 50_000,
+        " \t" * 50_000,
+    ],
+    ids=["list", "code", "right to left", "families", "backticks", "brackets", "dashes", "blanks"],
+)
+def test_a_hundred_thousand_characters_are_cut_well(text: str) -> None:
+    parts = split(text)
+
+    assert "".join(part.text for part in parts) == text
+    assert all(len(part.content) <= LIMIT for part in parts)
+    assert all(fences(part.content) % 2 == 0 for part in parts)
+
+
+def test_a_fence_is_closed_and_opened_again_with_its_language() -> None:
+    parts = split("Look:\n```python\n" + "print('hello')\n" * 200 + "```\nDone.")
+
+    assert len(parts) == 2
+    assert parts[0].content.endswith("print('hello')\n```")
+    assert parts[1].content.startswith("```python\nprint('hello')\n")
+    assert parts[1].content.endswith("```\nDone.")
+
+
+def test_a_fence_that_the_model_forgot_to_close_is_closed() -> None:
+    (part,) = split("```\ncode")
+
+    assert part.content == "```\ncode\n```"
+
+
+@pytest.mark.parametrize(
+    ("text", "ends_with"),
+    [
+        ("a" * 1500 + "\n\n" + "b " * 400, "\n\n"),
+        ("word " * 350 + "\n" + "b " * 400, "word \n"),
+        ("This is one. " * 200, "one. "),
+        ("word " * 500, "word "),
+        ("x" * 1200 + "\n```\n" + "code\n" * 300 + "```", "x\n"),
+    ],
+)
+def test_the_cut_is_where_a_reader_would_pause(text: str, ends_with: str) -> None:
+    first = split(text)[0]
+
+    assert first.text.endswith(ends_with)
+
+
+def test_a_link_is_not_cut_while_it_fits_into_a_message() -> None:
+    link = "https://example.org/" + "x" * 1500
+
+    parts = split("Some words before it. " * 40 + link)
+
+    assert parts[-1].text == link
+
+
+def test_characters_are_counted_as_discord_counts_them() -> None:
+    """An emoji outside the basic plane is one character, not two."""
+    assert len(split("🙂" * LIMIT)) == 1
+    assert len(split("🙂" * (LIMIT + 1))) == 2
+
+
+def test_an_empty_answer_has_no_parts() -> None:
+    assert split("") == []

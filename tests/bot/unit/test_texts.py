@@ -1,0 +1,106 @@
+"""What the bot says about itself fits into a message and says what the settings do."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.discord import texts
+from bot.domain.messages import Location
+from bot.personas.persona import Persona
+from bot.personas.registry import PersonaRegistry, only_sky
+from bot.settings.access import PersonasSettings
+from bot.settings.loading import load
+from bot.settings.schema import Settings
+from bot.triggers.access_policy import Denial
+
+LIMIT = 2000
+
+
+def settings(**variables: str) -> Settings:
+    return load(None, {f"SKY_{name}": value for name, value in variables.items()}).settings
+
+
+def test_help_names_the_command_of_the_settings() -> None:
+    text = texts.help_text(settings(DISCORD__COMMAND="hey"))
+
+    assert "`hey topic`" in text
+    assert "!sky" not in text
+    assert len(text) <= LIMIT
+
+
+def test_privacy_names_the_provider_of_the_settings() -> None:
+    text = texts.privacy_text(settings(OPENAI__BASE_URL="https://llm.example.org/v1"), only_sky())
+
+    assert "**llm.example.org**" in text
+    assert "moderation" not in text
+    assert "join in" not in text
+
+
+def test_privacy_tells_of_what_is_switched_on() -> None:
+    text = texts.privacy_text(
+        settings(
+            SAFETY__MODERATION="both", AMBIENT__CHANNELS="kites=0.1", CONVERSATION__HISTORY="9"
+        ),
+        only_sky(),
+    )
+
+    assert "Questions and answers are checked by the moderation" in text
+    assert "the newest 9 of the channel" in text
+    assert "I may join in" in text
+    assert len(text) <= LIMIT
+
+
+def test_privacy_names_who_searches_the_web_where_the_provider_can() -> None:
+    searching = {
+        f"p{n:02}": Persona("x" * 31 + str(n), "y", tools=("web_search",)) for n in range(9)
+    }
+    personas = PersonaRegistry(searching, PersonasSettings())
+    all_on = {"SAFETY__MODERATION": "both", "AMBIENT__CHANNELS": "kites=0.1"}
+
+    text = texts.privacy_text(settings(**all_on), personas)
+
+    assert f"**{'x' * 31}4** and 4 more answers, the model may search the web" in text
+    assert len(text) <= LIMIT
+    assert "search" not in texts.privacy_text(settings(), only_sky())
+    assert "search" not in texts.privacy_text(settings(OPENAI__API="chat"), personas)
+
+
+def test_the_cast_is_listed_with_who_answers_here() -> None:
+    personas = PersonaRegistry(
+        {"pirate": Persona("Captain", "x")}, PersonasSettings(default="pirate")
+    )
+
+    assert texts.persona_list_text(personas, Location()) == (
+        "Here answers **Captain**. There are:\n- `pirate`, Captain\n- `sky`"
+    )
+
+
+@given(st.integers(0, 400), st.text(max_size=20_000))
+def test_however_many_and_long_they_are_it_is_one_message(number: int, prompt: str) -> None:
+    personas = PersonaRegistry(
+        {f"persona-{n}": Persona("x" * 32, "y") for n in range(number)}, PersonasSettings()
+    )
+
+    assert len(texts.persona_list_text(personas, Location())) <= LIMIT
+    assert len(texts.persona_text(Persona("x" * 32, prompt, model="m" * 100))) <= LIMIT
+
+
+@pytest.mark.parametrize("why", ["bot", "place", "person", "direct_messages"])
+def test_each_reason_of_the_lists_is_told(why: Denial) -> None:
+    assert texts.denial_text(why).startswith("I ")
+
+
+def test_what_is_lacking_is_told_with_who_can_give_it() -> None:
+    text = texts.lacking_text(("Send Messages", "Read Message History"))
+
+    assert "**Send Messages**, **Read Message History**" in text
+    assert "Whoever manages this server" in text
+
+
+def test_sky_is_shown_with_nothing_that_differs() -> None:
+    ((_, sky),) = only_sky()
+
+    assert texts.persona_text(sky).startswith("**Sky**\n>>> You are Sky")
+    assert "-#" not in texts.persona_text(sky)
