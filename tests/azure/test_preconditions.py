@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from clusters.azure.images import all_excluded, deployable
+from clusters.azure.steps.github import REQUIRED_CHECKS, WORKFLOWS
 from tests.azure.conftest import Scenario
 from tests.azure.fake.compare import leftovers
 
@@ -90,7 +93,7 @@ def test_what_others_have_on_github_is_refused_before_anything_is_made(scenario:
 
 
 @pytest.mark.parametrize("state", ["disabled_fork", "disabled_inactivity", "disabled_manually"])
-@pytest.mark.parametrize("name", ["rollback-guard-schedule.yaml", "rollback-guard.yaml"])
+@pytest.mark.parametrize("name", WORKFLOWS)
 def test_a_disabled_workflow_is_enabled(name: str, state: str, scenario: Scenario) -> None:
     scenario.cloud.state["github"]["workflows"][name] = state
 
@@ -101,6 +104,15 @@ def test_a_disabled_workflow_is_enabled(name: str, state: str, scenario: Scenari
     before = len(scenario.cloud.changed)
     assert scenario.run("up") == 0
     assert scenario.cloud.changed[before:] == []
+
+
+def test_the_workflows_and_the_required_checks_are_those_of_the_repository() -> None:
+    folder = Path(__file__).parents[2] / ".github/workflows"
+    (job,) = yaml.safe_load((folder / "check.yaml").read_text())["jobs"].values()
+
+    assert all((folder / name).exists() for name in WORKFLOWS)
+    targets = {one["target"] for one in job["strategy"]["matrix"]["include"]}
+    assert (job["name"], targets) == ("${{ matrix.target }}", set(REQUIRED_CHECKS))
 
 
 def test_a_main_whose_guard_has_no_schedule_of_its_own_will_do(scenario: Scenario) -> None:

@@ -11,7 +11,7 @@ from clusters.azure import images
 from clusters.azure.doctor.facts import BOT, FLUX, Facts, GitHub
 from clusters.azure.doctor.known_errors import AGAIN, problem_with
 from clusters.azure.doctor.result import CheckResult, broken, condition_problem, ok, unknown
-from clusters.azure.steps.github import GUARD_WORKFLOWS, IMAGE_WORKFLOW
+from clusters.azure.steps.github import GUARD_WORKFLOWS, IMAGE_WORKFLOWS
 
 _EMPTY = re.compile(r"NAME_UNKNOWN|NOT_FOUND|MANIFEST_UNKNOWN|\b404\b", re.IGNORECASE)
 _RULES = re.compile(r"\bGH0(?:06|13)\b|rule violations|protected branch", re.IGNORECASE)
@@ -24,8 +24,8 @@ _FAST_FORWARD = re.compile(r"non-fast-forward|fetch first|cannot lock ref", re.I
 
 
 def image_workflow(facts: Facts) -> CheckResult:
-    """Whether GitHub runs the image workflow."""
-    return _workflows(facts, IMAGE_WORKFLOW)
+    """Whether GitHub runs the image workflow, at merges and on its schedule."""
+    return _workflows(facts, *IMAGE_WORKFLOWS)
 
 
 def guard(facts: Facts) -> CheckResult:

@@ -201,9 +201,10 @@ CLAIM = Step(
 # --- workflows ---
 
 IMAGE_WORKFLOW = "image.yaml"
-# The schedule has a file of its own: GitHub disables a whole workflow for having one.
+# The schedules have files of their own: GitHub disables a whole workflow for having one.
+IMAGE_WORKFLOWS = (IMAGE_WORKFLOW, "image-schedule.yaml")
 GUARD_WORKFLOWS = ("rollback-guard.yaml", "rollback-guard-schedule.yaml")
-WORKFLOWS = (IMAGE_WORKFLOW, *GUARD_WORKFLOWS)
+WORKFLOWS = (*IMAGE_WORKFLOWS, *GUARD_WORKFLOWS)
 
 
 def workflow_states(runner: Runner) -> dict[str, tuple[str, str]] | None:
@@ -236,7 +237,7 @@ def _enable_workflows(runner: Runner) -> None:
 
 ENABLED_WORKFLOWS = Step(
     name="workflows",
-    description="the image workflow and the rollback guard are enabled, its schedule included",
+    description="the image workflow and the rollback guard are enabled, their schedules included",
     check=lambda runner: StepState(exists=not runner.dry_run and not _disabled_workflows(runner)),
     create=_enable_workflows,  # they stay enabled: they are the repository's own
     place="github",

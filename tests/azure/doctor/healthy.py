@@ -14,6 +14,7 @@ from clusters.azure.doctor.facts import (
     Pod,
     SecretState,
 )
+from clusters.azure.steps.github import GUARD_WORKFLOWS, IMAGE_WORKFLOWS
 
 ISSUER = "https://eastus.oic.prod-aks.azure.com/tenant/cluster/"
 BOT_CLIENT = "00000000-0000-0000-0000-000000000002"
@@ -104,7 +105,7 @@ def looks(label: str = "ok", detail: str = "") -> tuple[SecretState, ...]:
 
 def github(**changes: Any) -> GitHub:
     """Return what gh says when all is well."""
-    workflows = ("image.yaml", "rollback-guard.yaml", "rollback-guard-schedule.yaml")
+    workflows = (*IMAGE_WORKFLOWS, *GUARD_WORKFLOWS)
     return GitHub(
         **{
             "repository": "example/discord-sky",

@@ -164,7 +164,13 @@ def _runs(state: State, _asked: Invocation) -> Any:
     return listed[-1:]
 
 
-_FILES = ("check.yaml", "image.yaml", "rollback-guard.yaml", "rollback-guard-schedule.yaml")
+_FILES = (
+    "check.yaml",
+    "image.yaml",
+    "image-schedule.yaml",
+    "rollback-guard.yaml",
+    "rollback-guard-schedule.yaml",
+)
 
 
 def _workflow_state(state: State, name: str) -> str:
