@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import ipaddress
 import os
 import re
 import shlex
@@ -131,9 +132,20 @@ def with_defaults(values: Mapping[str, str]) -> dict[str, str]:
     ]
     if wrong:
         raise Stop("\n".join(wrong))
+    for one in full.get("AUTHORIZED_RANGES", "").split(","):
+        _check_range(one)
     day, time, *offset = full["MAINTENANCE_WINDOW"].split()
     full |= {"WINDOW_DAY": day, "WINDOW_TIME": time, "WINDOW_OFFSET": (*offset, "+00:00")[0]}
     return full
+
+
+def _check_range(text: str) -> None:
+    """Raise Stop for an address or a range that AKS does not take."""
+    try:
+        if text and not ipaddress.ip_network(text).is_global:
+            raise Stop(f"--authorized-ranges takes public addresses, and {text} is not one.")
+    except ValueError as error:
+        raise Stop(f"--authorized-ranges: {error}.") from error
 
 
 def from_tags(tags: Mapping[str, str]) -> dict[str, str]:

@@ -35,7 +35,7 @@ def _new(folder: Path, number: int) -> Scenario:
 def all_branches(folder: Path) -> list[Scenario]:
     """Run them; what each ran and said is in its scenario."""
     whole, again, shared, robot, broken, tight, abac = (_new(folder, number) for number in range(7))
-    limits = ("--authorized-ranges", "203.0.113.7")
+    limits = ("--authorized-ranges", "20.1.2.3")
     assert [whole.run("up"), whole.run("up", *limits)] == [0, 0]
     _only(whole.cloud.state, "managedClusters")["autoUpgradeProfile"]["upgradeChannel"] = None
     assert whole.run("up", "--maintenance-window", "Monday 23:00 -05:00") == 0

@@ -373,25 +373,33 @@ def test_automatic_upgrades_can_be_declined(scenario: Scenario) -> None:
 
 
 def test_the_api_server_can_be_limited_to_addresses(scenario: Scenario) -> None:
-    assert scenario.run("up", "--authorized-ranges", "203.0.113.7") == 0, scenario.text
+    assert scenario.run("up", "--authorized-ranges", "20.1.2.3") == 0, scenario.text
     profile = _cluster(scenario)["apiServerAccessProfile"]
-    assert profile["authorizedIpRanges"] == ["203.0.113.7/32"]
+    assert profile["authorizedIpRanges"] == ["20.1.2.3/32"]
     before = len(scenario.cloud.changed)
     assert scenario.run("up") == 0, scenario.text
     assert scenario.cloud.changed[before:] == []
 
-    assert scenario.run("up", "--authorized-ranges", "203.0.113.0/24") == 0, scenario.text
+    assert scenario.run("up", "--authorized-ranges", "20.1.2.0/24") == 0, scenario.text
 
     profile = _cluster(scenario)["apiServerAccessProfile"]
-    assert profile["authorizedIpRanges"] == ["203.0.113.0/24"]
+    assert profile["authorizedIpRanges"] == ["20.1.2.0/24"]
 
 
 def test_somebody_elses_cluster_keeps_its_upgrades_and_its_ranges(scenario: Scenario) -> None:
     names = scenario.make_existing(["cluster"])
 
-    code = scenario.run("up", *names, "--authorized-ranges", "203.0.113.7")
+    code = scenario.run("up", *names, "--authorized-ranges", "20.1.2.3")
 
     assert code == 0, scenario.text
     assert "windows" not in _cluster(scenario) or _cluster(scenario)["windows"] == {}
     assert _cluster(scenario)["apiServerAccessProfile"] is None
     assert scenario.text.count("the cluster is not this set-up's: its owner decides") == 2
+
+
+@pytest.mark.parametrize("ranges", ["10.0.0.0/8", "203.0.113.7", "20.1.2.3/24", "300.1.1.1", "::1"])
+def test_a_range_that_azure_would_refuse_is_refused_here(ranges: str, scenario: Scenario) -> None:
+    assert scenario.run("up", "--authorized-ranges", ranges) == 1
+
+    assert "--authorized-ranges" in scenario.text or "AUTHORIZED_RANGES" in scenario.text
+    assert scenario.cloud.changed == []

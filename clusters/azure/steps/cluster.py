@@ -145,6 +145,11 @@ CLUSTER = Step(
 # Without them Azure upgrades whenever it likes.
 _WINDOWS = ("aksManagedAutoUpgradeSchedule", "aksManagedNodeOSUpgradeSchedule")
 _WINDOW_OF = "--cluster-name $AKS_NAME --resource-group $AKS_RESOURCE_GROUP"
+_WINDOW = (
+    "--schedule-type Weekly --interval-weeks 1 --day-of-week $WINDOW_DAY --start-time $WINDOW_TIME "
+    # With an equals sign: -05:00 alone would be read as an option.
+    "--utc-offset=$WINDOW_OFFSET --duration 4"
+)
 _NOT_OURS = "the cluster is not this set-up's: its owner decides"
 
 
@@ -195,15 +200,11 @@ def _schedule_upgrades(runner: Runner) -> None:
         runner.run(az(f"aks update {_CLUSTER_NAMES} {_CHANNELS}"))
     windows, wanted = _windows(runner), _wanted_window(runner)
     for name in _WINDOWS:
-        if windows.get(name) != wanted:
-            action = "update" if name in windows else "add"
+        if name not in windows:
+            runner.run(az(f"aks maintenanceconfiguration add {_WINDOW_OF} --name {name} {_WINDOW}"))
+        elif windows[name] != wanted:
             runner.run(
-                az(
-                    f"aks maintenanceconfiguration {action} {_WINDOW_OF} --name {name} "
-                    "--schedule-type Weekly --interval-weeks 1 --day-of-week $WINDOW_DAY "
-                    # With an equals sign: -05:00 alone would be read as an option.
-                    "--start-time $WINDOW_TIME --utc-offset=$WINDOW_OFFSET --duration 4"
-                )
+                az(f"aks maintenanceconfiguration update {_WINDOW_OF} --name {name} {_WINDOW}")
             )
 
 

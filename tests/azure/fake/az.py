@@ -485,6 +485,9 @@ def _begin_cluster(state: State, invocation: Invocation) -> Any:
 def _ranges(invocation: Invocation) -> Any:
     given = invocation.options.get("--api-server-authorized-ip-ranges")
     ranges = given[0].split(",") if given else []
+    if not all(ip_network(one).is_global for one in ranges):
+        said = "must be global non-reserved addresses or CIDRs"
+        raise ProgramError(1, f"ERROR: --api-server-authorized-ip-ranges {said}")
     return {"authorizedIpRanges": [str(ip_network(one)) for one in ranges]} if ranges else None
 
 
