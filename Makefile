@@ -14,7 +14,6 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 RELEASE := PYTHONPATH=.github/scripts $(PY) -m release
-PYTEST := $(PY) -m pytest
 
 ##@ See it work
 .PHONY: demo chat
@@ -42,27 +41,34 @@ secret: setup  ## Set a new version of a secret in the loop's vault: make secret
 	@$(PY) -m tests.loop.people.secret $(NAME) $(VALUE) $(ARGS)
 
 ##@ Test
-.PHONY: test check test-bot test-release test-azure test-gitops test-loop bench faults
+.PHONY: test check test-bot coverage test-release test-azure test-gitops test-loop bench faults
+# A developer's loop: make test-bot K=splitter runs the tests whose names contain it, in seconds;
+# K="splitter or stream" takes pytest's expressions, ARGS anything else that pytest takes.
+PYTEST_ARGS = $(if $(K),-q -k "$(K)") $(ARGS)
+
 test: tools  ## Everything that must hold, from a bare machine (root; what CI runs)
 	@$(PY) -m tests.run all
 
-check: tools-check  ## Linters, types, workflows, manifests: seconds
-	@$(PY) -m tests.run check
+check: tools-check  ## Linters, types, spelling, workflows, manifests: seconds; NAMES="ruff mypy" for some
+	@$(PY) -m tests.run check $(NAMES)
 
-test-bot: setup  ## The bot alone, over real sockets
-	@$(PY) -m tests.run bot
+test-bot: setup  ## The bot alone, over real sockets; K=splitter for the tests with that in their names
+	@$(PY) -m tests.run bot $(PYTEST_ARGS)
+
+coverage: setup  ## The bot's tests with coverage of lines and branches; fails below the floor
+	@$(PY) -m tests.run coverage
 
 test-release: tools-check  ## The release programs and the rollback guard
-	@$(PY) -m tests.run release
+	@$(PY) -m tests.run release $(PYTEST_ARGS)
 
 test-azure: tools  ## The set-up in Azure and the doctor, without Azure
-	@$(PY) -m tests.run azure
+	@$(PY) -m tests.run azure $(PYTEST_ARGS)
 
 test-gitops: tools  ## The manifests as Flux renders them, against schemas and a real API server
-	@$(PY) -m tests.run gitops
+	@$(PY) -m tests.run gitops $(PYTEST_ARGS)
 
 test-loop: tools  ## The one-machine loop and the bot in its pod (root)
-	@$(PY) -m tests.run loop
+	@$(PY) -m tests.run loop $(PYTEST_ARGS)
 
 # Cost alone needs no cluster, and so none of the Go tools.
 bench: $(if $(filter-out cost,$(or $(SECTIONS),all)),tools,setup)  ## Measure the promises and print a table (root, about an hour); SECTIONS="deploy cost" for some

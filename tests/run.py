@@ -1,12 +1,16 @@
 """Run the layers of the test suite: `python -m tests.run LAYER`, as the Makefile does.
 
-check    ruff, mypy, actionlint, zizmor, and the manifests offline: seconds
+check    ruff, mypy, actionlint, zizmor, spelling, and the manifests offline: seconds;
+         `check ruff mypy` runs these two
 bot      the bot, in-process and over real sockets against the stand-in servers
 release  the release programs and the rollback guard, against a real registry and real Git
 azure    what sets a cluster up in Azure, and the doctor, against stand-ins
 gitops   the manifests as Flux renders them, against schemas and a real API server
 loop     the one-machine loop, and the bot in its pod
+coverage the bot layer with its branches measured, in the processes that it starts too
 all      each of them, and the tests of the tools
+
+What follows the name of a layer goes to pytest: `python -m tests.run bot -k splitter`.
 """
 
 import os
@@ -14,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,7 +33,7 @@ LAYERS: dict[str, list[str]] = {
         "tests/servers/openai",
         "tests/servers/keyvault",
     ],
-    "release": ["tests/release", "tests/tools", "tests/test_run.py"],
+    "release": ["tests/release", "tests/tools", "tests/wording", "tests/test_run.py"],
     "azure": ["tests/azure"],
     "gitops": ["tests/gitops"],
     "loop": ["tests/loop"],
@@ -45,35 +50,65 @@ def _pytest(*arguments: str) -> int:
     ).returncode
 
 
-def _checks() -> Iterator[tuple[str, list[str]]]:
-    """Yield each linter's name and command line."""
+def _program(name: str) -> str:
+    return str(VENV_BIN / name)
+
+
+def _built(name: str) -> str:
     from tests.tools import tool  # noqa: PLC0415 - asks the cache, so not at import
 
-    workflows = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(".github/workflows/*.yaml"))
-    yield "ruff", [str(VENV_BIN / "ruff"), "check", "--quiet", "."]
-    yield "ruff format", [str(VENV_BIN / "ruff"), "format", "--check", "--quiet", "."]
-    yield "mypy", [str(VENV_BIN / "mypy"), "bot", "clusters", "tests", ".github/scripts"]
-    yield "actionlint", [str(tool("actionlint")), *workflows]
-    zizmor = [str(VENV_BIN / "zizmor"), "--offline", "--quiet", "--no-progress", ".github"]
-    yield "zizmor", zizmor
-    yield "manifests", [sys.executable, "-m", "tests.gitops", "check"]
+    return str(tool(name))
 
 
-def check() -> int:
-    """Run every linter; print its output only when it finds something. Return 0 or 1."""
+def _workflows() -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yaml"))
+
+
+def _tracked_files() -> list[str]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True)
+    paths = [path for path in listed.stdout.decode().split("\0") if path]
+    return [path for path in paths if (ROOT / path).is_file()]
+
+
+# Each check's command line; those that take longest come first.
+CHECKS: dict[str, Callable[[], list[str]]] = {
+    "mypy": lambda: [_program("mypy"), "bot", "clusters", "tests", ".github/scripts"],
+    "manifests": lambda: [sys.executable, "-m", "tests.gitops", "check"],
+    "codespell": lambda: [_program("codespell"), *_tracked_files()],
+    "zizmor": lambda: [
+        *(_program("zizmor"), "--offline", "--quiet", "--no-progress"),
+        ".github",
+    ],
+    "actionlint": lambda: [_built("actionlint"), *_workflows()],
+    "ruff": lambda: [_program("ruff"), "check", "--quiet", "."],
+    "ruff-format": lambda: [_program("ruff"), "format", "--check", "--quiet", "."],
+    "wording": lambda: [sys.executable, "-m", "tests.wording"],
+}
+
+
+def _run_check(name: str) -> tuple[str, float, str | None]:
+    """Run one check; give its name, its seconds, and what it found or None."""
+    began = time.monotonic()
+    done = subprocess.run(CHECKS[name](), cwd=ROOT, check=False, capture_output=True, text=True)
+    found = done.stdout + done.stderr if done.returncode else None
+    return name, time.monotonic() - began, found
+
+
+def check(names: list[str] | None = None) -> int:
+    """Run every check, or those NAMES; print a check's output only if it fails. Return 0 or 1."""
+    if unknown := set(names or ()) - CHECKS.keys():
+        _say(f"no check is called {' or '.join(sorted(unknown))}; there are: {', '.join(CHECKS)}")
+        return 2
     failed = []
-    for name, command in _checks():
-        began = time.monotonic()
-        done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
-        good = done.returncode == 0
-        _say(f"  {'ok' if good else 'FAILED':7} {name:14} {time.monotonic() - began:5.1f} s")
-        if not good:
-            failed.append(name)
-            _say(done.stdout + done.stderr)
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for each in as_completed([pool.submit(_run_check, name) for name in names or CHECKS]):
+            name, seconds, found = each.result()
+            _say(f"  {'ok' if found is None else 'FAILED':7} {name:14} {seconds:5.1f} s")
+            if found is not None:
+                failed.append(name)
+                _say(found)
     if failed:
-        _say(
-            f"check: {', '.join(failed)} found something; `make fmt` mends what a program can mend"
-        )
+        _say(f"check: {', '.join(failed)} failed; `make fmt` fixes what a program can fix")
     return 1 if failed else 0
 
 
@@ -94,6 +129,24 @@ def run_all() -> int:
     return checked or tested
 
 
+def coverage() -> int:
+    """Run the bot layer measured, and print the modules that are not wholly covered.
+
+    Return 0 only if its tests pass and the floor in pyproject.toml is reached.
+    """
+    base = [sys.executable, "-m", "coverage"]
+    for command in (
+        [*base, "erase"],
+        [*base, "run", "-m", "pytest", *LAYERS["bot"]],
+        [*base, "combine", "--quiet"],
+        [*base, "report"],
+    ):
+        code = subprocess.run(command, cwd=ROOT, check=False).returncode
+        if code:
+            return code
+    return 0
+
+
 def _not_elsewhere() -> list[str]:
     """Leave the stand-ins' own tests to the layers that name them."""
     inside = [place for name, places in LAYERS.items() if name != "loop" for place in places]
@@ -103,7 +156,9 @@ def _not_elsewhere() -> list[str]:
 def main(arguments: list[str]) -> int:
     """Run the layer that the first argument names; the rest goes to pytest."""
     name = arguments[0] if arguments else ""
-    commands: dict[str, Callable[[], int]] = {"check": check, "all": run_all}
+    if name == "check":
+        return check(arguments[1:])
+    commands: dict[str, Callable[[], int]] = {"coverage": coverage, "all": run_all}
     if name in commands:
         return commands[name]()
     if name in LAYERS:

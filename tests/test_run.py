@@ -3,8 +3,9 @@
 import importlib.metadata
 
 import pytest
+import yaml
 
-from tests.run import LAYERS, ROOT, main
+from tests.run import CHECKS, LAYERS, ROOT, main
 
 
 def test_every_test_file_belongs_to_a_layer() -> None:
@@ -31,3 +32,20 @@ def test_no_room_of_the_tests_takes_a_librarys_name() -> None:
     rooms = [path.parent.name for path in ROOT.glob("tests/*/__init__.py")]
 
     assert [name for name in rooms if importlib.metadata.packages_distributions().get(name)] == []
+
+
+def test_an_unknown_check_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["check", "rough"])
+
+    assert code == 2
+    assert "no check is called rough; there are: mypy, " in capsys.readouterr().out
+
+
+def test_pre_commit_runs_the_checks_of_make_check() -> None:
+    configuration = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    (local,) = configuration["repos"]
+
+    assert local["repo"] == "local"
+    assert {hook["id"]: hook["entry"] for hook in local["hooks"]} == {
+        name: f".venv/bin/python -m tests.run check {name}" for name in CHECKS
+    }
