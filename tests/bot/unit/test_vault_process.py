@@ -11,6 +11,7 @@ import pytest
 
 from bot.credentials.keyvault import VaultTrouble
 from bot.credentials.vault_process import VaultProcess
+from tests.bot.wire.process import BARE_ENVIRONMENT
 from tests.servers.keyvault import harness
 from tests.servers.keyvault.harness import VAULT_URL, Harness
 from tests.servers.keyvault.records import Fault
@@ -29,7 +30,7 @@ async def azure(tmp_path: Path) -> AsyncIterator[Harness]:
 
 
 def made(azure: Harness, lingers: float = 15.0, seconds: float = 30.0) -> VaultProcess:
-    environ = {"PATH": "/usr/bin:/bin", **azure.environment, **azure.workload}
+    environ = {**BARE_ENVIRONMENT, **azure.environment, **azure.workload}
     return VaultProcess(VAULT_URL, environ, lingers=lingers, seconds=seconds)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import socket
 import subprocess
@@ -16,6 +17,12 @@ REPOSITORY = Path(__file__).parents[3]
 READY_SECONDS = 20.0
 STOP_SECONDS = 30.0  # as terminationGracePeriodSeconds
 LOOK = 0.02
+# What a process of the bot has beside its settings: nothing of the developer's own environment, but
+# what `make coverage` hands to each process.
+BARE_ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_PROCESS_")},
+}
 
 
 def free_port() -> int:
@@ -41,7 +48,7 @@ class BotProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "bot"],
                 cwd=REPOSITORY,
-                env={"PATH": "/usr/bin:/bin", **http, **self.environment},
+                env={**BARE_ENVIRONMENT, **http, **self.environment},
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )

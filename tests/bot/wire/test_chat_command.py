@@ -13,7 +13,7 @@ import pytest
 
 from tests.servers.openai.control import OpenAIControl
 
-from .process import REPOSITORY
+from .process import BARE_ENVIRONMENT, REPOSITORY
 from .servers import Servers
 
 PIRATE = """
@@ -65,7 +65,7 @@ async def terminal(
 ) -> AsyncIterator[Terminal]:
     """Start the command as somebody does on a laptop."""
     environment = {
-        "PATH": "/usr/bin:/bin",
+        **BARE_ENVIRONMENT,
         "SKY_OPENAI__BASE_URL": servers.openai.url,
         "OPENAI_API_KEY": servers.key,
         **more,
@@ -189,7 +189,7 @@ async def test_a_reader_that_goes_away_ends_it_without_a_word(
             *(sys.executable, "-m", "bot", *command),
             cwd=REPOSITORY,
             env={
-                "PATH": "/usr/bin:/bin",
+                **BARE_ENVIRONMENT,
                 "SKY_OPENAI__BASE_URL": servers.openai.url,
                 "OPENAI_API_KEY": servers.key,
             },

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from .process import REPOSITORY
+from .process import BARE_ENVIRONMENT, REPOSITORY
 
 GOOD = """\
 [openai]
@@ -29,7 +29,7 @@ async def check(path: Path) -> tuple[int | None, str, str]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot", "check-config", str(path)),
         cwd=REPOSITORY,
-        env={"PATH": "/usr/bin:/bin"},
+        env=BARE_ENVIRONMENT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
