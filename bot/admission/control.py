@@ -65,22 +65,22 @@ class AdmissionControl:
         """Say what stands against a call that is only about to be made."""
         return self._counted(self.ledger.over(caller) or self._limits.over(caller))
 
-    def reserve(self, call: AnswerRequest) -> Reservation:
+    def reserve(self, request: AnswerRequest) -> Reservation:
         """Reserve the most that the answer to a call can cost, until the reservation ends."""
-        shard = shard_of(call.message.guild_id, self._settings.discord.shards)
-        return self.ledger.reserve(self._most(call), shard)
+        shard = shard_of(request.message.guild_id, self._settings.discord.shards)
+        return self.ledger.reserve(self._most(request), shard)
 
-    def take(self, booking: Booking, call: AnswerRequest) -> Reservation:
+    def take(self, booking: Booking, request: AnswerRequest) -> Reservation:
         """Turn a booking into the reservation for a call, now that its question was read."""
-        booking.reservation.lower(self._most(call))
+        booking.reservation.lower(self._most(request))
         return booking.reservation
 
     def know(self, reservation: Reservation, ask: ModelRequest) -> None:
         """Reserve no more than that, now that it is known what the model will read."""
         reservation.lower(ceiling.of_ask(self._settings, ask))
 
-    def _most(self, call: AnswerRequest) -> float:
-        return ceiling.before_reading(self._settings, call.persona, image=call.image)
+    def _most(self, request: AnswerRequest) -> float:
+        return ceiling.before_reading(self._settings, request.persona, image=request.image)
 
     def _admit(self, caller: Caller) -> LimitReached | None:
         return self._counted(self.ledger.admit(caller) or self._limits.admit(caller))

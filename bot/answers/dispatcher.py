@@ -1,7 +1,4 @@
-"""What is said to those who are turned away: a word each, and few at once.
-
-Takes calls, answers a bounded number at once, and finishes what was taken before it stops.
-"""
+"""Accepts or refuses requests, bounds how many answers are written at once, drains at the end."""
 
 from __future__ import annotations
 
@@ -12,10 +9,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.admission.hourly import LimitReached
-from bot.answers.pipeline import AnswerTask, Services
-from bot.domain.errors import DiscordDown, OverLimit, QuestionGone, TooBusy, UnknownPersona
+from bot.answers.pipeline import AnswerTask, Outcome, Services
+from bot.domain.errors import OverLimit, QuestionGone, TooBusy, UnknownPersona
 from bot.leadership.coordinator import SingleProcess
 from bot.leadership.state import ProcessedMessages, StandbyBuffer
+from bot.observability import log as json_log
 from bot.observability import tasks
 from bot.triggers.access_policy import AccessPolicy
 from bot.triggers.ambient import AmbientPolicy
@@ -47,13 +45,13 @@ class Refusals:
         self._services = services
         self.under_way: set[asyncio.Task[None]] = set()
 
-    def say(self, call: AnswerRequest, error: SkyError) -> None:
+    def say(self, request: AnswerRequest, error: SkyError) -> None:
         """Begin to tell why a call is not answered, unless too many are told so just now.
 
         Whoever used a command is told always: Discord waits for a response.
         """
-        if len(self.under_way) < _AT_ONCE or call.message.asked is not None:
-            sorry = tasks.start(AnswerTask(call, self._services).refuse(error), "refusal")
+        if len(self.under_way) < _AT_ONCE or request.message.asked is not None:
+            sorry = tasks.start(AnswerTask(request, self._services).refuse(error), "refusal")
             self.under_way.add(sorry)
             sorry.add_done_callback(self.under_way.discard)
 
@@ -76,8 +74,8 @@ class Dispatcher:
         self._overheard = StandbyBuffer()
         self.on_undelivered: Callable[[Message], None] = lambda _: None  # Discord did not take it
         self._work = services.settings.work
-        self._places = asyncio.Semaphore(self._work.in_flight)
-        self._answering: dict[asyncio.Task[None], AnswerTask] = {}
+        self._slots = asyncio.Semaphore(self._work.in_flight)
+        self._answer_tasks: dict[asyncio.Task[None], AnswerTask] = {}
         self._booked: dict[int, Booking] = {}  # by the question that will be answered anew
         self._refusals = Refusals(services)
         self._open = True
@@ -88,16 +86,20 @@ class Dispatcher:
     @property
     def under_way(self) -> int:
         """How many answers are being written or wait for a place."""
-        return len(self._answering)
+        return len(self._answer_tasks)
 
     def receive(self, message: Message, me: int) -> None:
-        """Look at a message, and take it if it calls the bot, whose user id is `me`."""
-        self._hear(message, me)
+        """Look at a message, and answer it if it calls the bot, whose user id is `me`."""
+        self._handle(message, me)
 
-    def _hear(
+    def _handle(
         self, message: Message, me: int, *, late: bool = False, replaces: tuple[int, ...] = ()
     ) -> None:
         """Receive; an answer to it comes in the place of the messages that it `replaces`."""
+        with json_log.bound(**_ids(message)):
+            self._decide(message, me, late=late, replaces=replaces)
+
+    def _decide(self, message: Message, me: int, *, late: bool, replaces: tuple[int, ...]) -> None:
         if message.author.id != me:
             self._services.cache.hear(message)
         decision = match(message, me=me, rules=self._rules)
@@ -117,12 +119,12 @@ class Dispatcher:
         elif not self.taken.take(shard, message.id):
             self._turn_away(message, "repeated")
         elif not self._take(
-            replace(self._call(message, decision, me), replaces=replaces, late=late)
+            replace(self._request(message, decision, me), replaces=replaces, late=late)
         ):
             self.taken.finish(shard, message.id)
 
-    def _call(self, message: Message, decision: Trigger, me: int) -> AnswerRequest:
-        call = AnswerRequest(
+    def _request(self, message: Message, decision: Trigger, me: int) -> AnswerRequest:
+        request = AnswerRequest(
             message,
             decision.prompt,
             me,
@@ -133,10 +135,10 @@ class Dispatcher:
         )
         if decision.persona is not None:
             try:
-                call = replace(call, persona=self._services.personas.named(decision.persona))
+                request = replace(request, persona=self._services.personas.named(decision.persona))
             except UnknownPersona as error:
-                call = replace(call, refused=error)  # told like an answer: limits count it
-        return call
+                request = replace(request, refused=error)  # told like an answer: limits count it
+        return request
 
     def missed(self, message: Message, me: int, replaces: tuple[int, ...] = ()) -> bool:
         """Receive a message that was not heard when it was written; says whether it was taken.
@@ -145,7 +147,7 @@ class Dispatcher:
         """
         if message.id in self.taken or message.author.bot:
             return False
-        self._hear(message, me, late=True, replaces=replaces)
+        self._handle(message, me, late=True, replaces=replaces)
         return message.id in self.taken
 
     def needs_roles(self, message: Message, me: int) -> bool:
@@ -156,11 +158,11 @@ class Dispatcher:
             return False
         return called(message, me=me, command=rules.command) is not None
 
-    async def room(self) -> None:
+    async def wait_for_capacity(self) -> None:
         """Wait until one more call can be taken."""
         while self._full:
-            if self._answering:
-                await asyncio.wait(self._answering, return_when=asyncio.FIRST_COMPLETED)
+            if self._answer_tasks:
+                await asyncio.wait(self._answer_tasks, return_when=asyncio.FIRST_COMPLETED)
             else:
                 await asyncio.sleep(_BOOKED_SECONDS)
 
@@ -180,13 +182,13 @@ class Dispatcher:
 
     def busy(self, shard: int) -> bool:
         """Whether an answer for a shard is being written or waits."""
-        messages = (each.call.message for each in self._answering.values())
+        messages = (each.request.message for each in self._answer_tasks.values())
         return any(self._coordinator.shard_of(each.guild_id) == shard for each in messages)
 
     def abandon(self, shard: int) -> None:
         """Drop every answer for a shard where it is: from now on another may give it."""
-        for task, answering in list(self._answering.items()):
-            message = answering.call.message
+        for task, answer_task in list(self._answer_tasks.items()):
+            message = answer_task.request.message
             if self._coordinator.shard_of(message.guild_id) == shard:
                 task.cancel()
                 self.taken.forget(shard, message.id)
@@ -225,14 +227,14 @@ class Dispatcher:
     def is_answering(self, question_id: int) -> bool:
         """Whether an answer to that message is being written, or waits for its turn."""
         return question_id in self._booked or any(
-            each.is_about(question_id) for each in self._answering.values()
+            each.is_about(question_id) for each in self._answer_tasks.values()
         )
 
     def stop(self, question_id: int, why: SkyError) -> bool:
         """Stop the answer to that message; False if none is being written."""
-        found = [each for each in self._answering.values() if each.is_about(question_id)]
-        for answering in found:
-            answering.stop(why)
+        found = [each for each in self._answer_tasks.values() if each.is_about(question_id)]
+        for answer_task in found:
+            answer_task.stop(why)
         return bool(found)
 
     def book(self, question_id: int, caller: Caller) -> SkyError | None:
@@ -263,65 +265,71 @@ class Dispatcher:
         decision = called(question, me=me, command=self._rules.command)
         if decision is None:  # nobody called the bot: it had joined in
             decision = Trigger("ambient", question.text)
-        call = replace(self._call(question, decision, me), nonce_base=nonce_base, replaces=replaces)
+        request = replace(
+            self._request(question, decision, me), nonce_base=nonce_base, replaces=replaces
+        )
         if self.is_answering(question.id):  # found by the backfill meanwhile
             booking.cancel()
             return
-        if call.age < self._work.catch_up_seconds:  # no successor looks at what is older
+        if request.age < self._work.catch_up_seconds:  # no successor looks at what is older
             self.taken.retake(self._coordinator.shard_of(question.guild_id), question.id)
-        self._start(call, self._services.admission.take(booking, call))
+        with json_log.bound(**_ids(question)):
+            self._start(request, self._services.admission.take(booking, request))
 
     def _turn_away(self, message: Message, reason: str) -> None:
         self._services.metrics.turned_away.labels(reason).inc()
-        log.info("not taken", extra={"message_id": message.id, "reason": reason})
+        log.info("request refused", extra={**_ids(message), "reason": reason})
 
-    def _take(self, call: AnswerRequest) -> bool:
+    def _take(self, request: AnswerRequest) -> bool:
         """Begin to answer; False if the call is turned away."""
         if self._full:
-            self._turn_away(call.message, "too_busy")
-            self._refusals.say(call, TooBusy())
+            self._turn_away(request.message, "too_busy")
+            self._refusals.say(request, TooBusy())
             return False
-        over = self._services.admission.admit(call.message, ambient=call.ambient)
+        over = self._services.admission.admit(request.message, ambient=request.ambient)
         if over is not None:
-            self._turn_away(call.message, f"over_limit_{over.scope}")
-            if over.tell or call.message.asked is not None:  # a question that is shown has an end
-                self._refusals.say(call, OverLimit(over.scope, over.until))
+            self._turn_away(request.message, f"over_limit_{over.scope}")
+            if (
+                over.tell or request.message.asked is not None
+            ):  # a question that is shown has an end
+                self._refusals.say(request, OverLimit(over.scope, over.until))
             return False
-        self._start(
-            call, self._services.admission.reserve(call)
-        )  # now: others are let in before it runs
+        # Reserved now: other requests are admitted before the task runs.
+        self._start(request, self._services.admission.reserve(request))
         return True
 
     @property
     def _full(self) -> bool:
-        return len(self._answering) + len(self._booked) >= self._work.in_flight + self._work.waiting
+        return (
+            len(self._answer_tasks) + len(self._booked) >= self._work.in_flight + self._work.waiting
+        )
 
-    def _start(self, call: AnswerRequest, reservation: Reservation) -> None:
-        answering = AnswerTask(call, self._services)
-        task = tasks.start(self._answer(answering, reservation), "answer")
-        self._answering[task] = answering
+    def _start(self, request: AnswerRequest, reservation: Reservation) -> None:
+        answer_task = AnswerTask(request, self._services)
+        task = tasks.start(self._answer(answer_task, reservation), "answer")
+        self._answer_tasks[task] = answer_task
         task.add_done_callback(self._done)
         task.add_done_callback(lambda _: reservation.end())
         self._count()
 
-    async def _answer(self, answering: AnswerTask, reservation: Reservation) -> None:
-        async with self._places:
-            outcome = await answering.run(reservation)
-        if outcome == DiscordDown.label and not answering.call.late:
-            # What was said of it stands there, or nothing. Discord will be asked which.
-            message = answering.call.message
+    async def _answer(self, answer_task: AnswerTask, reservation: Reservation) -> None:
+        async with self._slots:
+            outcome = await answer_task.run(reservation)
+        if outcome is Outcome.UNDELIVERED and not answer_task.request.late:
+            # Discord may have taken a part of it, or nothing: the backfill asks which.
+            message = answer_task.request.message
             self.taken.forget(self._coordinator.shard_of(message.guild_id), message.id)
             self.on_undelivered(message)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        message = self._answering.pop(task).call.message
+        message = self._answer_tasks.pop(task).request.message
         self.taken.finish(self._coordinator.shard_of(message.guild_id), message.id)
         self._count()
         if not task.cancelled() and task.exception() is not None:
             self._services.metrics.answers.labels("broken").inc()
 
     def _count(self) -> None:
-        taken = len(self._answering)
+        taken = len(self._answer_tasks)
         self._services.metrics.in_flight.set(min(taken, self._work.in_flight))
         self._services.metrics.waiting.set(max(0, taken - self._work.in_flight))
 
@@ -329,19 +337,28 @@ class Dispatcher:
         """Take nothing more and finish what was taken; what does not end in time is told so."""
         self._open = False
         began = time.monotonic()
-        log.info("draining", extra={"answers": len(self._answering)})
+        log.info("draining", extra={"answers": len(self._answer_tasks)})
         await self._wait(self._work.drain_seconds - _LAST_WORDS_SECONDS)
-        for answering in list(self._answering.values()):
-            answering.interrupt()
+        for answer_task in list(self._answer_tasks.values()):
+            answer_task.interrupt()
         await self._wait(_LAST_WORDS_SECONDS)
-        late = len(self._answering)
-        for task in [*self._answering, *self._refusals.under_way]:
+        late = len(self._answer_tasks)
+        for task in [*self._answer_tasks, *self._refusals.under_way]:
             task.cancel()
         await self._wait(1)
         seconds = round(time.monotonic() - began, 3)
         log.info("drained", extra={"seconds": seconds, "cancelled": late})
 
     async def _wait(self, seconds: float) -> None:
-        tasks = [*self._answering, *self._refusals.under_way]
+        tasks = [*self._answer_tasks, *self._refusals.under_way]
         if tasks:
             await asyncio.wait(tasks, timeout=max(0.0, seconds))
+
+
+def _ids(message: Message) -> dict[str, object]:
+    """Name the message that a log line is about."""
+    return {
+        "message_id": message.id,
+        "channel_id": message.channel_id,
+        "guild_id": message.guild_id,
+    }

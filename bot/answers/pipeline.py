@@ -1,13 +1,13 @@
-"""From a call to the model's words: the conversation, who answers, and what that costs.
+"""The steps of one answer: history, attachments, prompt, checks, model, reply, outcome.
 
-What is said goes wherever the caller wants it: to Discord (answering.py) or to a terminal (chat).
-
-One call from the taking to the last word: conversation, persona, model, reply.
+`AnswerPipeline` writes into any `Sink`: a Discord reply, or a terminal (cli/chat.py). `AnswerTask`
+delivers an answer on Discord.
 """
 
 from __future__ import annotations
 
 import contextlib
+import enum
 import logging
 import time
 from dataclasses import dataclass, field, replace
@@ -18,6 +18,7 @@ from bot.context.history import read_history
 from bot.context.prompt import attachments, build_prompt, words_of
 from bot.domain.errors import (
     BadPicture,
+    DiscordDown,
     MayNotSpeak,
     ModelMissing,
     RequestRefused,
@@ -63,7 +64,7 @@ _NO_PICTURES = (BadPicture, ModelMissing, RequestRefused)  # what models say who
 
 
 class PipelineServices(Protocol):
-    """What thinking needs."""
+    """What one answer of the model needs."""
 
     @property
     def settings(self) -> Settings:
@@ -115,28 +116,32 @@ class AnswerPipeline:
     """One answer of the model, paid for out of what was reserved for it."""
 
     def __init__(
-        self, call: AnswerRequest, means: PipelineServices, sink: Sink, reservation: Reservation
+        self,
+        request: AnswerRequest,
+        services: PipelineServices,
+        sink: Sink,
+        reservation: Reservation,
     ) -> None:
-        self._call = call
-        self._means = means
+        self._request = request
+        self._services = services
         self._sink = sink
         self._reservation = reservation
 
     async def run(self) -> None:
         """Let the model answer into the sink; raises a SkyError if that fails."""
-        means, call = self._means, self._call
-        if call.refused is not None:
-            raise call.refused
-        if call.persona.greeting and call.wordless:
-            self._sink.say(call.persona.greeting)
+        services, request = self._services, self._request
+        if request.refused is not None:
+            raise request.refused
+        if request.persona.greeting and request.wordless:
+            self._sink.say(request.persona.greeting)
             return
-        limits = means.settings.conversation
+        limits = services.settings.conversation
         try:
             message, prompt = self._as_it_is_now()
-            chain = await read_history(message, means.cache, means.history, limits)
+            chain = await read_history(message, services.cache, services.history, limits)
             wanted = attachments([message, *chain.linked, *chain.meant])
-            async with means.reader.opened(wanted) as files:
-                conversation = build_prompt(chain, prompt, files, me=call.me, limits=limits)
+            async with services.reader.opened(wanted) as files:
+                conversation = build_prompt(chain, prompt, files, me=request.me, limits=limits)
                 for remark in conversation.remarks:
                     self._sink.remark(remark)
                 await self._ask(self._question(conversation))
@@ -147,8 +152,8 @@ class AnswerPipeline:
 
     async def _ask(self, ask: ModelRequest) -> None:
         """Let the model answer what may be asked, and show what may be said of it."""
-        guard, sources, charge = self._means.guard, list[str](), self._reservation.charge
-        self._means.admission.know(self._reservation, ask)
+        guard, sources, charge = self._services.guard, list[str](), self._reservation.charge
+        self._services.admission.know(self._reservation, ask)
         await guard.admit(words_of(ask.turns[-1]), charge)
         async with guard.around(self._sink.say, charge) as say:
             await self._ask_with_less(ask, say, sources.append)
@@ -163,7 +168,7 @@ class AnswerPipeline:
         while True:
             turns = ask.turns
             try:
-                return await self._means.model.answer(
+                return await self._services.model.answer(
                     ask, say, self._sink.show, cite, self._reservation
                 )
             except TooMuchText:
@@ -181,18 +186,18 @@ class AnswerPipeline:
 
     def _as_it_is_now(self) -> tuple[Message, str]:
         """Give the question and its words, as they were edited while the answer waited."""
-        call = self._call
-        now = self._means.cache.get(call.message.id)
-        if now is None or now.text == call.message.text:
-            return call.message, call.prompt
-        asked = after_command(now.text, self._means.settings.discord.command)
-        return now, asked.prompt if asked else without_mention(now.text, call.me)
+        request = self._request
+        now = self._services.cache.get(request.message.id)
+        if now is None or now.text == request.message.text:
+            return request.message, request.prompt
+        asked = after_command(now.text, self._services.settings.discord.command)
+        return now, asked.prompt if asked else without_mention(now.text, request.me)
 
     def _question(self, conversation: Prompt) -> ModelRequest:
-        persona, image = self._call.persona, self._call.image
-        searches, drawings = ceiling.tool_calls(self._means.settings, persona, image=image)
+        persona, image = self._request.persona, self._request.image
+        searches, drawings = ceiling.tool_calls(self._services.settings, persona, image=image)
         return ModelRequest(
-            character.instructions(persona, joining_in=self._call.ambient),
+            character.instructions(persona, joining_in=self._request.ambient),
             conversation.turns,
             model=persona.model,
             temperature=persona.temperature,
@@ -210,7 +215,7 @@ def _sources(urls: list[str]) -> str:
     return "Sources: " + " ".join(f"<{url}>" for url in each_once)
 
 
-_MUZZLED = "🤐"
+_CANNOT_REPLY = "🤐"
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,27 +235,36 @@ class Services:
     personas: PersonaRegistry = field(default_factory=only_sky)
 
 
-def _order(call: AnswerRequest, services: Services) -> ReplyTarget:
-    question = call.message
+def _reply_target(request: AnswerRequest, services: Services) -> ReplyTarget:
+    question = request.message
     buttons = services.settings.reply.buttons
     return ReplyTarget(
         question,
-        call.nonce_base or question.id,
-        replaces=call.replaces,
+        request.nonce_base or question.id,
+        replaces=request.replaces,
         stop=button("stop", question) if buttons else None,
         again=button("again", question) if buttons else None,
-        title=call.prompt,
+        title=request.prompt,
     )
 
 
-class AnswerTask:
-    """One answer being made. It raises nothing but cancellation: whoever waits is told instead."""
+class Outcome(enum.Enum):
+    """How an answer ended."""
 
-    def __init__(self, call: AnswerRequest, services: Services) -> None:
-        self.call = self._call = call
+    COMPLETE = enum.auto()  # the whole answer was delivered
+    FAILED = enum.auto()  # the person reads why there is no answer, or not all of it
+    UNDELIVERED = enum.auto()  # Discord did not take it in time; it may take it later
+    FORBIDDEN = enum.auto()  # Discord does not let the bot write there, or the channel is gone
+
+
+class AnswerTask:
+    """One answer on Discord. It raises nothing but cancellation: the person is told instead."""
+
+    def __init__(self, request: AnswerRequest, services: Services) -> None:
+        self.request = self._request = request
         self._services = services
         self._reply = ReplyStream(
-            _order(call, services),
+            _reply_target(request, services),
             services.sink,
             services.edit_rate,
             services.settings.reply,
@@ -260,19 +274,19 @@ class AnswerTask:
 
     def is_about(self, question_id: int) -> bool:
         """Whether this answers that message."""
-        return self._call.message.id == question_id
+        return self._request.message.id == question_id
 
     def stop(self, why: SkyError) -> None:
         """End the answer now, with a word on why."""
         self._reply.interrupt(why)
 
-    async def run(self, reservation: Reservation) -> str:
-        """Answer the call out of what was reserved for it; returns how that ended, as a label."""
-        thinking = AnswerPipeline(self._call, self._services, self._reply, reservation)
-        outcome = await self._count(thinking.run())
-        seconds = time.monotonic() - self._call.taken
+    async def run(self, reservation: Reservation) -> Outcome:
+        """Answer the request, paid for out of `reservation`; returns how that ended."""
+        pipeline = AnswerPipeline(self._request, self._services, self._reply, reservation)
+        outcome, label = await self._deliver(pipeline.run())
+        seconds = time.monotonic() - self._request.taken
         self._services.metrics.answered.observe(seconds)
-        log.info("answered", extra=self._ids(outcome=outcome, seconds=round(seconds, 3)))
+        log.info("request handled", extra=self._ids(outcome=label, seconds=round(seconds, 3)))
         return outcome
 
     async def refuse(self, error: SkyError) -> None:
@@ -281,50 +295,54 @@ class AnswerTask:
         async def fail() -> None:
             raise error
 
-        outcome = await self._count(fail())
-        log.warning("turned away", extra=self._ids(outcome=outcome))
+        _, label = await self._deliver(fail())
+        log.warning("refusal sent", extra=self._ids(outcome=label))
 
-    async def _count(self, writing: Coroutine[None, None, None]) -> str:
-        outcome = await self._outcome(writing)
-        self._services.metrics.answers.labels(outcome).inc()
-        if outcome == MayNotSpeak.label:
-            await self._sign()
-        return outcome
-
-    async def _outcome(self, writing: Coroutine[None, None, None]) -> str:
+    async def _deliver(self, writing: Coroutine[None, None, None]) -> tuple[Outcome, str]:
+        """Write the reply; returns how that ended, with the metric's label for it."""
         try:
-            if not self._services.sink.may_write(self._call.message):
+            if not self._services.sink.may_write(self._request.message):
                 writing.close()  # the model is not asked for what nobody would read
                 raise MayNotSpeak("the bot has no permission to write there")
-            failed = await self._reply.deliver(writing, ambient=self._call.ambient)
+            failed = await self._reply.deliver(writing, ambient=self._request.ambient)
         except Unsaid as error:
-            log.warning("answer unsaid", extra=self._ids(error=error.label, detail=str(error)))
-            return error.label
-        self._remember()
+            ids = self._ids(error=error.label, detail=str(error))
+            log.warning("reply could not be delivered", extra=ids)
+            late = isinstance(error, DiscordDown)
+            outcome, label = (Outcome.UNDELIVERED if late else Outcome.FORBIDDEN), error.label
+        else:
+            self._remember()
+            outcome, label = self._outcome(failed)
+        self._services.metrics.answers.labels(label).inc()
+        if label == MayNotSpeak.label:
+            await self._react_unable()
+        return outcome, label
+
+    def _outcome(self, failed: SkyError | None) -> tuple[Outcome, str]:
         if failed is None:
-            return "complete"
+            return Outcome.COMPLETE, "complete"
         defect = failed if isinstance(failed, Unexpected) else None
         ids = self._ids(error=failed.label, detail=str(failed))
         log.warning("answer failed", extra=ids, exc_info=defect)
-        return failed.label
+        return Outcome.FAILED, failed.label
 
-    async def _sign(self) -> None:
+    async def _react_unable(self) -> None:
         """Show who called that they were heard, where the bot may not say so."""
         with contextlib.suppress(Unsaid):  # perhaps it may not even do that
-            await self._services.sink.react(self._call.message, _MUZZLED)
+            await self._services.sink.react(self._request.message, _CANNOT_REPLY)
 
     def _first_words(self) -> None:
-        self._services.metrics.first_words.observe(time.monotonic() - self._call.taken)
+        self._services.metrics.first_words.observe(time.monotonic() - self._request.taken)
 
     def _remember(self) -> None:
         """Remember the answer whole; one with a picture is read from Discord, where that lies."""
-        message, sent = self._call.message, self._reply.sent
+        message, sent = self._request.message, self._reply.sent
         if self._reply.drew:
             return
         answer = replace(
             message,
             id=sent[0] if sent else 0,
-            author=Author(self._call.me, self._call.persona.name, bot=True),
+            author=Author(self._request.me, self._request.persona.name, bot=True),
             text=self._reply.text,
             attachments=(),
             forwarded="",
@@ -335,7 +353,7 @@ class AnswerTask:
         self._services.cache.put_answer(sent, answer)
 
     def _ids(self, **more: object) -> dict[str, object]:
-        message = self._call.message
+        message = self._request.message
         return {
             "message_id": message.id,
             "channel_id": message.channel_id,

@@ -355,7 +355,7 @@ class Backfill:
             except Exception as error:  # noqa: BLE001  # one message costs nothing but itself
                 self._skip(message, error)
                 continue
-            await self._dispatcher.room()
+            await self._dispatcher.wait_for_capacity()
             if self._dispatcher.missed(read, me, tuple(part.id for part in parts)):
                 self._metrics.caught_up.labels("ended" if parts else "answered").inc()
 

@@ -1,8 +1,9 @@
 """JSON lines on standard output: what happened, with ids, never with content or credentials.
 
-Say the event in the message and hand everything else in as `extra`: `log.info("answered", extra=
-{"message_id": …})`. A trace is written as the places it went through and the exceptions' types:
-what an exception says may quote a message or a key, so it is left out.
+Name the event in the message and pass everything else as `extra`: `log.info("request handled",
+extra={"message_id": …})`. Ids that all lines of a task share are bound once, with `bound`. A trace
+lists the places that it went through and the exceptions' types: the text of an exception may quote
+a message or a key, so it is left out.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ import json
 import logging
 import sys
 import traceback
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
 
 
@@ -22,6 +26,18 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 # Libraries below warning say what they send and receive: content and credentials.
 _LIBRARIES = ("discord", "openai", "httpx2", "httpcore2", "aiohttp", "asyncio", "watchfiles")
 _SILENT = ("azure", "msal", "urllib3")  # their warnings quote answers; ours say what they mean
+
+_ids: ContextVar[Mapping[str, object] | None] = ContextVar("ids", default=None)
+
+
+@contextmanager
+def bound(**ids: object) -> Iterator[None]:
+    """Add `ids` to every line logged in the block, and in the tasks that are started in it."""
+    token = _ids.set({**(_ids.get() or {}), **ids})
+    try:
+        yield
+    finally:
+        _ids.reset(token)
 
 
 def configure(level: str, stream: TextIO = sys.stdout) -> None:
@@ -46,6 +62,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        line.update(_ids.get() or {})
         line.update((key, value) for key, value in vars(record).items() if key not in _STANDARD)
         if record.exc_info and record.exc_info[1] is not None:
             line["trace"] = trace(record.exc_info[1])

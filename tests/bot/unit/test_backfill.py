@@ -116,7 +116,7 @@ class FakeDesk:
         assert me == ME
         return message.id < 0
 
-    async def room(self) -> None:
+    async def wait_for_capacity(self) -> None:
         """There is always room, after a moment."""
         self.rooms += 1
         await asyncio.sleep(0)
@@ -487,7 +487,7 @@ async def test_a_defect_while_catching_up_loses_nothing(monkeypatch: pytest.Monk
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(world.dispatcher, "room", broken)
+        patched.setattr(world.dispatcher, "wait_for_capacity", broken)
         with pytest.raises(ZeroDivisionError):
             await world.ready()
     await world.backfill.run(world)  # type: ignore[arg-type]  # as much of a client as is used

@@ -212,7 +212,7 @@ async def test_the_model_reads_the_answer_that_a_person_replies_to() -> None:
     bot = Bot()
 
     bot.call(1, "first question")
-    await asyncio.wait(bot.dispatcher._answering)
+    await asyncio.wait(bot.dispatcher._answer_tasks)
     (answer,) = bot.sink.messages
     second = Message(
         id=2, channel_id=10, author=Author(2, "Bram"), text="and then?", replies_to=answer
@@ -245,7 +245,7 @@ async def test_a_call_whose_answer_discord_did_not_take_is_looked_at_again_once(
     bot.sink.failures = [DiscordDown("away")] * 2
 
     bot.call(1)
-    await asyncio.wait(bot.dispatcher._answering)
+    await asyncio.wait(bot.dispatcher._answer_tasks)
     looked_at, taken = list(seen), 1 in bot.dispatcher.taken
     author = Author(1, "Ada")
     again = bot.dispatcher.missed(Message(id=1, channel_id=10, author=author, text="hello"), ME)
@@ -294,7 +294,7 @@ async def test_who_may_not_speak_any_more_stops_in_the_middle_of_a_word() -> Non
     await bot.sink.said.wait()
 
     bot.dispatcher.abandon(0)
-    await asyncio.wait(bot.dispatcher._answering)
+    await asyncio.wait(bot.dispatcher._answer_tasks)
 
     assert list(bot.sink.messages.values()) == ["An answer."]
     assert bot.sink.labels == [["Stop"]]

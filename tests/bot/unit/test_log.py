@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -40,6 +41,22 @@ def test_a_line_is_json_with_its_extra(lines: io.StringIO) -> None:
         "message": "answered twice",
         "message_id": 5,
     }
+
+
+async def test_bound_ids_are_in_every_line_of_the_block_and_of_the_tasks_it_starts(
+    lines: io.StringIO,
+) -> None:
+    async def ask_the_provider() -> None:
+        await asyncio.sleep(0)
+        logging.getLogger("bot.llm").warning("asking again")
+
+    with log.bound(message_id=5, channel_id=6), log.bound(channel_id=7):
+        task = asyncio.create_task(ask_the_provider())
+    await task
+
+    assert {"message_id": 5, "channel_id": 7}.items() <= last(lines).items()
+    logging.getLogger("bot.llm").warning("another answer's line")
+    assert "message_id" not in last(lines)
 
 
 def test_a_trace_names_types_and_places_but_no_text(lines: io.StringIO) -> None:

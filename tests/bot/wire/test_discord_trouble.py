@@ -60,7 +60,7 @@ async def test_a_channel_without_permission_to_write_harms_nobody(chat_scene: Sc
     undelivered = await chat_scene.bot.metric("answers_total", outcome="may_not_speak")
     question = await chat_scene.call("can you write here?", where=closed.name)
 
-    await chat_scene.bot.logged("answer unsaid")
+    await chat_scene.bot.logged("reply could not be delivered")
     assert await chat_scene.bot.metric("answers_total", outcome="may_not_speak") == undelivered + 1
     assert (await chat_scene.seen(question)).parts == ()
     await chat_scene.discord.remove_channel(closed.name)

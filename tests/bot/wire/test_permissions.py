@@ -20,7 +20,9 @@ async def test_where_the_bot_may_read_and_not_write_a_reaction_shows_that_it_hea
             await events.event(lambda e: e.kind == "reaction", 10)
     assert await scene.silence(question)  # the model is not asked for what nobody would read
     assert await scene.bot.metric("answers_total", outcome="may_not_speak") == undelivered + 1
-    await scene.bot.logged("answer unsaid", detail="the bot has no permission to write there")
+    await scene.bot.logged(
+        "reply could not be delivered", detail="the bot has no permission to write there"
+    )
 
 
 async def test_where_it_may_not_even_react_the_operator_alone_sees_it(scene: Scene) -> None:

@@ -14,7 +14,7 @@ async def test_an_answer_is_counted(scene: Scene) -> None:
     mentions = await scene.bot.metric("messages_total", decision="mention")
 
     await scene.answer(await scene.call("count this"))
-    await scene.bot.logged("answered")
+    await scene.bot.logged("request handled")
 
     assert await scene.bot.metric("messages_total", decision="mention") == mentions + 1
     assert await scene.bot.metric("answers_total", outcome="complete") == before + 1
