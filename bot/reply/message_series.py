@@ -64,7 +64,9 @@ class MessageSink(Protocol):
         """Whether the bot may answer `to` where it was written, as far as it knows."""
 
 
+MOST_MESSAGES = 60  # of one answer: what is longer ends in a file, whatever the settings say
 _WHOLE = "\n-# The whole answer is in the file."
+_LEFT_OUT = "\n-# My answer goes on, but I may not attach files here."
 _NO_FILES = "I may not attach files here, so I cannot show what I made."
 _TITLE = 80  # characters of a thread's name; Discord takes 100
 # Links that Discord makes a preview of: not those between < and >.
@@ -131,7 +133,7 @@ class MessageSeries:
         """Show `text`; at the `last` time the answer is whole, and may be asked for `again`."""
         buttons = _those(self._order.again if again else None) if last else _those(self._order.stop)
         while self._place.position < len(text):
-            part, following = next_part(text, self._place)
+            part, following = next_part(text, self._place, growing=not last)
             full = following.position < len(text)
             if full and self._fold():
                 await self._hide_rest(text, part, buttons, last=last)
@@ -153,7 +155,8 @@ class MessageSeries:
     def _fold(self) -> bool:
         """Whether the rest of a text that goes on goes into a file."""
         begun = len(self.sent) + (not self._growing)
-        return self._long == "file" and begun >= self._settings.long_from - 1
+        folds = self._long == "file" and begun >= self._settings.long_from - 1
+        return folds or begun >= MOST_MESSAGES
 
     async def _hide_rest(
         self, text: str, part: Part, buttons: tuple[Button, ...], *, last: bool
@@ -162,7 +165,7 @@ class MessageSeries:
         if not last:
             await self._put(Post(part.content, buttons, self._few_links(part)), patient=True)
             return
-        shorter, _ = next_part(text, self._place, LIMIT - len(_WHOLE))
+        shorter, _ = next_part(text, self._place, LIMIT - max(len(_WHOLE), len(_LEFT_OUT)))
         whole = Picture("answer.md", text.encode())
         post = Post(shorter.content + _WHOLE, buttons, self._few_links(shorter), (whole,))
         try:
@@ -170,7 +173,13 @@ class MessageSeries:
             await self._finish(buttons, post.files)
         except MayNotSpeak:  # no permission for files, or Discord takes none of that size
             self._long = "parts"
-            await self.show(text, last=True, again=bool(buttons))
+            if self._fold():
+                await self._put(
+                    replace(post, text=shorter.content + _LEFT_OUT, files=()), patient=True
+                )
+                await self._finish(buttons, ())
+            else:
+                await self.show(text, last=True, again=bool(buttons))
 
     async def _put(self, post: Post, *, patient: bool) -> None:
         """Bring the growing message to `post`; where files are refused, a sentence says so."""

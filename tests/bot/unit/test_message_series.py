@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import accumulate
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from bot.domain.errors import DiscordDown
 from bot.domain.messages import Author, Button, Message, Picture, Post
 from bot.reply.button_ids import button
-from bot.reply.message_series import MessageSeries, ReplyTarget
+from bot.reply.message_series import MOST_MESSAGES, MessageSeries, ReplyTarget
+from bot.reply.splitter import LIMIT
 from bot.settings.schema import ReplySettings as Settings
 from tests.bot.unit.fakes import FakeSink
 from tests.bot.wire.stitch import balanced, is_whole
@@ -287,3 +289,33 @@ async def test_where_files_are_refused_a_picture_is_owned_up_to() -> None:
 async def test_a_button_tells_who_asked_what_and_no_more() -> None:
     assert Button("Stop", "sky:stop:1:10:5") == STOP
     assert len(button("again", Message(2**64 - 1, 2**64 - 1, Author(2**64 - 1, ""), "")).id) <= 100
+
+
+@pytest.mark.parametrize("long_answers", ["parts", "thread", "file"])
+@pytest.mark.parametrize("text", ["\n\n".join(["x" * 1100] * 90), "word " * 20_000, "🇩🇪" * 50_000])
+async def test_an_answer_has_at_most_sixty_messages_and_the_last_one_a_file(
+    text: str, long_answers: Literal["parts", "thread", "file"]
+) -> None:
+    sink = FakeSink()
+
+    await shown(sink, text, Settings(long=long_answers, long_from=50))
+
+    posts = list(sink.posts.values())
+    assert len(posts) <= MOST_MESSAGES
+    if posts[-1].files:
+        assert posts[-1].files[0].data.decode() == text
+        assert posts[-1].text.endswith("-# The whole answer is in the file.")
+    else:
+        assert is_whole([post.text for post in posts], text)
+
+
+async def test_where_files_are_refused_too_the_sixtieth_message_says_that_it_goes_on() -> None:
+    sink = FakeSink(refused={"files"})
+
+    await shown(sink, "\n\n".join(["x" * 1100] * 90))
+
+    posts = list(sink.posts.values())
+    assert len(posts) == MOST_MESSAGES
+    assert posts[-1].text.endswith("-# My answer goes on, but I may not attach files here.")
+    assert len(posts[-1].text) <= LIMIT
+    assert sink.labels[-1] == ["Again"]

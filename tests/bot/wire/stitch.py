@@ -1,6 +1,7 @@
 """Whether the messages on Discord are the model's text, told without the bot's own splitting.
 
-A message may have been given a fence's opening line at its start and a closing line at its end;
+A message may have been given a fence's opening line at its start and a closing line at its end, or
+what opens and closes bold, hidden and other marked text;
 Discord drops white space at both ends of a message. Everything else has to be the text, in order.
 """
 
@@ -9,6 +10,8 @@ from collections.abc import Sequence
 
 OPENING = re.compile(r"^```[\w+.#-]*\n")
 CLOSING = re.compile(r"\n?```$")
+OPENING_MARKS = re.compile(r"^(?:> |>>> |-# )?[*_~|`]{0,8}")
+CLOSING_MARKS = re.compile(r"[*_~|`]{1,8}$")
 
 
 def is_whole(parts: Sequence[str], text: str) -> bool:
@@ -28,8 +31,9 @@ def _fits(parts: list[str], rest: str) -> bool:
 
 
 def _forms(part: str) -> list[str]:
-    heads = [part, OPENING.sub("", part)]
-    return list(dict.fromkeys([*heads, *(CLOSING.sub("", head) for head in heads)]))
+    heads = [part, OPENING.sub("", part), OPENING_MARKS.sub("", part)]
+    tails = (closing.sub("", head) for head in heads for closing in (CLOSING, CLOSING_MARKS))
+    return list(dict.fromkeys([*heads, *tails]))
 
 
 def balanced(part: str) -> bool:
