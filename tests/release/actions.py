@@ -184,6 +184,8 @@ class Actions:
         if self.upstream is None or self.model.turned_over:
             return
         git, main = self.model.git, self.model.git.main
+        if main in git.ancestors(self.upstream) or self.upstream in git.ancestors(main):
+            return  # nothing to merge
         tree = git.merge(main, self.upstream, conflicts_keep_ours=not pick & 1)
         if not pick & 2:
             tree = replace(tree, deployed=self.model.tree.deployed)  # as README.md says

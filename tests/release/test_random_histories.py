@@ -7,6 +7,7 @@
 import os
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from release.exclusion import Exclusion
@@ -27,6 +28,7 @@ from tests.release.actions import (
 )
 from tests.release.model import Model, Tree
 
+pytestmark = pytest.mark.timeout(7200)  # as many histories as somebody asks for
 HISTORIES = int(os.environ.get("RELEASE_HISTORIES", "1000"))
 SEED = int(os.environ.get("RELEASE_SEED") or int.from_bytes(os.urandom(4)))
 LARGEST_LIST = 4096
