@@ -27,7 +27,8 @@ def load(file: Path) -> dict[Any, Any]:
 
 def test_these_are_all_workflows() -> None:
     assert NAMES == [
-        "check", "e2e", "image-schedule", "image", "rollback-guard-schedule", "rollback-guard",
+        "check", "codeql", "dependency-review", "e2e", "image-schedule", "image",
+        "rollback-guard-schedule", "rollback-guard", "scorecard",
     ]  # fmt: skip
 
 
@@ -167,6 +168,36 @@ def test_a_deploy_key_with_any_line_ending_is_accepted(tmp_path: Path, ending: s
     )
 
     assert done.stdout.split()[:2] == key.with_suffix(".pub").read_text().split()[:2], done.stderr
+
+
+def test_the_parts_of_codeql_are_one_commit() -> None:
+    """It refuses to run with parts of different versions."""
+    used = {
+        step["uses"].split("@")[1]
+        for file in WORKFLOWS
+        for job in load(file)["jobs"].values()
+        for step in job["steps"]
+        if step.get("uses", "").startswith("github/codeql-action/")
+    }
+
+    assert len(used) == 1
+
+
+def test_no_workflow_runs_foreign_code_with_rights() -> None:
+    """`pull_request_target` and `workflow_run` give a fork's pull request this repository's."""
+    for file in WORKFLOWS:
+        assert not load(file)[TRIGGERS].keys() & {"pull_request_target", "workflow_run"}
+
+
+def test_people_who_find_a_vulnerability_and_reviewers_are_told_where_to_turn() -> None:
+    security = (FOLDER / "SECURITY.md").read_text()
+    owners = (FOLDER / "CODEOWNERS").read_text()
+
+    assert "Report a vulnerability" in security
+    for link in re.findall(r"\]\(([^)#]+)", security):
+        assert (FOLDER / link).exists(), link
+    for path in re.findall(r"^/(\S+)", owners, re.MULTILINE):
+        assert (FOLDER.parent / path).exists(), path
 
 
 def test_every_update_waits_a_week() -> None:
