@@ -1,7 +1,8 @@
 # The bot's image. Built as it is by buildx in the image workflow and by buildah in the one-machine
-# loop, which has no registry to pull from and puts a root file system of its own under this name
-# (tests/loop/cluster/images.py). A newer Python is proposed by Dependabot like any other dependency.
-FROM docker.io/library/python:3.13-slim-trixie AS build
+# loop, which has no registry to pull from and lets a root file system of its own stand in for the base
+# (tests/loop/cluster/images.py). The digest makes the base part of what the image is found by, so a patched
+# base is a new image; Dependabot proposes it, a newer Python too. Both FROM lines name the same base.
+FROM docker.io/library/python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285 AS build
 # Bytecode is compiled here, once: the root file system is read-only at run time, and importing
 # without it costs a CPU-second that a pod with a quarter of a core does not have.
 # Unchecked, because nothing in an image is edited after it.
@@ -15,7 +16,7 @@ RUN python3 -m venv /opt/venv \
 COPY bot /app/bot
 RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /app
 
-FROM docker.io/library/python:3.13-slim-trixie
+FROM docker.io/library/python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 WORKDIR /app

@@ -12,13 +12,14 @@ from tests.gitops.render import Render
 
 _SETTER = re.compile(r"#\s*(?P<json>\{.*\$imagepolicy.*)$")
 _REFERENCE = re.compile(r"^[^\s@:]+(:\d+)?(/[^\s@:]+)+:(?P<tag>[\w][\w.-]*)@sha256:[0-9a-f]{64}$")
+_FROM = re.compile(r"^FROM\s+(?P<image>\S+)(?:\s+AS\s+(?P<stage>\S+))?", re.IGNORECASE)
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 SETTER_FIELDS = ("tag", "digest", "name")
 
 
 def check_sources(tree: Tree) -> list[Finding]:
-    """Find `latest`, in whatever file an image may be named."""
-    findings = []
+    """Find `latest`, in whatever file an image may be named, and base images without a digest."""
+    findings = check_base_images(tree)
     for path in (*tree.manifests(), *_others(tree)):
         for number, line in enumerate(path.read_text().splitlines(), start=1):
             code = line.split(" #", 1)[0]
@@ -26,6 +27,25 @@ def check_sources(tree: Tree) -> list[Finding]:
                 where = f"{tree.name(path)}:{number}"
                 remedy = "Name a version and its digest: `latest` is another image tomorrow."
                 findings.append(Finding(where, "the tag `latest`", remedy))
+    return findings
+
+
+def check_base_images(tree: Tree) -> list[Finding]:
+    """Each stage of a Dockerfile comes from an image with a digest, or from another stage."""
+    findings = []
+    stages: set[str] = set()
+    for path in sorted(tree.root.glob("Dockerfile*")):
+        for number, line in enumerate(path.read_text().splitlines(), start=1):
+            found = _FROM.match(line)
+            if found and found["image"] not in stages and not _REFERENCE.match(found["image"]):
+                where = f"{tree.name(path)}:{number}"
+                remedy = (
+                    "Write tag@sha256:digest: without it the image is not part of what the bot's "
+                    "image is found by, and Dependabot proposes no patched one."
+                )
+                findings.append(Finding(where, f"{found['image']} has no digest", remedy))
+            if found and found["stage"]:
+                stages.add(found["stage"])
     return findings
 
 

@@ -1,8 +1,9 @@
 """Build the bot's image from the repository's own Dockerfile, by buildah, without an engine.
 
 The base image that the Dockerfile names cannot be pulled here, so a Debian root with Python 3.13,
-made by mmdebstrap from Debian's own packages, stands in under its name. Both the root and buildah's
-layers are kept in the cache folder: they depend on nothing that a loop makes.
+made by mmdebstrap from Debian's own packages, stands in for it. The stand-in is labelled with that
+name, tag and digest, so another digest in the Dockerfile gives another image here too. The root and
+buildah's layers are kept in the cache folder: they depend on nothing that a loop makes.
 
 Used by the loop's stand-in for the image workflow (`merge.py`); nothing here runs in production.
 """
@@ -10,6 +11,7 @@ Used by the loop's stand-in for the image workflow (`merge.py`); nothing here ru
 import hashlib
 import json
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -17,8 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.tools import cache_root
-
-BASE = "docker.io/library/python:3.13-slim-trixie"  # The name in the Dockerfile's FROM lines.
 
 _SUITE = "trixie"  # Debian 13, whose python3 is 3.13.
 _BASE_RECIPE = (
@@ -33,6 +33,10 @@ _BASE_RECIPE = (
 # pip inside the build sees the host's packages as the host's own pip does.
 _PIP_FILES = ("/etc/pip.conf", "~/.config/pip/pip.conf", "~/.pip/pip.conf")
 _CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+
+_ROOT_IMAGE = "localhost/loop-root:{}"
+_FROM = re.compile(r"^FROM\s+(\S+)(?:\s+AS\s+(\S+))?\s*$", re.MULTILINE | re.IGNORECASE)
+_DIGEST = re.compile(r":[\w.-]+@sha256:[0-9a-f]{64}$")
 
 Say = Callable[[str], None]
 
@@ -70,6 +74,22 @@ def base_root(say: Say) -> Path:
     return wanted
 
 
+def base_of(dockerfile: Path) -> str:
+    """Return the one image that every stage of a Dockerfile comes from, as its FROM lines name it.
+
+    Raise BuildFailed if they name several, or one without a digest.
+    """
+    froms = _FROM.findall(dockerfile.read_text())
+    stages = {stage for _, stage in froms}
+    bases = sorted({base for base, _ in froms} - stages)
+    if len(bases) != 1 or not _DIGEST.search(bases[0]):
+        named = ", ".join(bases) or "none"
+        raise BuildFailed(
+            f"{dockerfile.name} must name one base image by tag@sha256:…, not {named}"
+        )
+    return bases[0]
+
+
 class Builder:
     """Builds and pushes images; its layers live in the cache folder, its mounts nowhere.
 
@@ -88,17 +108,28 @@ class Builder:
         )  # fmt: skip
 
     def prepare(self) -> None:
-        """Put the base image under its name into the storage, if it is not there yet."""
+        """Make the root file system of the base image, once for its recipe."""
         root = base_root(self._say)
-        label = f"loop.base={root.stem}"
-        found = _run([*self._buildah, "images", "--quiet", "--filter", f"label={label}"])
-        if found.strip():
+        self._commit(_ROOT_IMAGE.format(root.stem), "scratch", f"loop.root={root.stem}", root)
+
+    def _stand_in(self, base: str) -> str:
+        """Put what stands in for BASE into the storage, if it is not there; return its name."""
+        root = base_root(self._say).stem
+        key = hashlib.sha256(f"{root}\n{base}".encode()).hexdigest()[:16]
+        name = f"localhost/loop-base:{key}"
+        self._commit(name, _ROOT_IMAGE.format(root), f"loop.base={base}")
+        return name
+
+    def _commit(self, name: str, parent: str, label: str, files: Path | None = None) -> None:
+        """Make the image NAME from PARENT with a label, and files at its root, if there is none."""
+        if _run([*self._buildah, "images", "--quiet", "--filter", f"reference={name}"]).strip():
             return
-        container = _run([*self._buildah, "from", "scratch"]).strip()
+        container = _run([*self._buildah, "from", "--pull-never", parent]).strip()
         try:
-            _run([*self._buildah, "add", "--quiet", container, root, "/"])
+            if files:
+                _run([*self._buildah, "add", "--quiet", container, files, "/"])
             _run([*self._buildah, "config", "--label", label, container])
-            _run([*self._buildah, "commit", "--quiet", container, BASE])
+            _run([*self._buildah, "commit", "--quiet", container, name])
         finally:
             _run([*self._buildah, "rm", container])
 
@@ -130,9 +161,12 @@ class Builder:
 
     def _build(self, context: Path, *options: str) -> None:
         self.prepare()
+        base = base_of(context / "Dockerfile")
+        replaced = f"--build-context={base}=container-image://{self._stand_in(base)}"
         mounts = [Path(name).expanduser() for name in (*_PIP_FILES, _CA_BUNDLE)]
         shared = [f"--volume={path}:{path}:ro" for path in mounts if path.exists()]
         _run([
             *self._buildah, "bud", "--quiet", "--layers", "--isolation", "chroot",
-            "--network", "host", "--pull=never", *shared, "--format", "oci", *options, context,
+            "--network", "host", "--pull=never", replaced, *shared, "--format", "oci", *options,
+            context,
         ])  # fmt: skip
