@@ -1,4 +1,4 @@
-"""The house rules for manifests: an object a file, named after its kind, each applied."""
+"""The layout of the manifests: an object a file, named after its kind, each applied."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,12 @@ from tests.gitops.render import Render
 
 ORDER = ("apiVersion", "kind", "metadata", "spec")
 # The set-up applies these, with values that no Kustomization of the repository could fill in.
-APPLIED_BY_SET_UP = ("clusters/production/flux-instance.yaml",)
+APPLIED_BY_SET_UP = (
+    "clusters/production/flux-instance.yaml",
+    "clusters/generic/flux-instance.yaml",
+)
+# Many objects that differ in a number only: a file for all of them, and the kind that it may hold.
+LISTS = {"leases.yaml": "Lease"}
 PERSONAS_IN = "apps/discord-sky/kustomization.yaml"
 LABELS = ("app.kubernetes.io/name", "app.kubernetes.io/part-of")
 
@@ -65,15 +70,22 @@ def check_labels(renders: Iterable[Render]) -> list[Finding]:
 
 
 def _check_documents(where: str, path: Path, documents: list[KubeObject]) -> Iterator[Finding]:
-    if len(documents) != 1:
+    if len(documents) != 1 and path.name not in LISTS:
         remedy = "Put each object into a file named after its kind."
         yield Finding(where, f"holds {len(documents)} objects", remedy)
         return
-    fields = [field for field in documents[0] if field in ORDER]
-    if fields != [field for field in ORDER if field in documents[0]]:
-        problem = f"fields are in the order {', '.join(fields)}"
-        yield Finding(where, problem, f"Order them {', '.join(ORDER)}.")
-    kind = str(documents[0].get("kind", ""))
+    for document in documents:
+        fields = [field for field in document if field in ORDER]
+        if fields != [field for field in ORDER if field in document]:
+            problem = f"fields are in the order {', '.join(fields)}"
+            yield Finding(where, problem, f"Order them {', '.join(ORDER)}.")
+    kinds = {str(document.get("kind", "")) for document in documents}
+    if path.name in LISTS:
+        if kinds != {LISTS[path.name]}:
+            problem = f"holds {', '.join(sorted(kinds))}"
+            yield Finding(where, problem, f"Only {LISTS[path.name]} objects belong in it.")
+        return
+    (kind,) = kinds
     if path.name == "kustomization.yaml" and kind == "Component":
         return  # kustomize looks for this name only
     stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", kind).lower()
