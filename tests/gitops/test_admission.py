@@ -7,6 +7,7 @@ refusal, and the tests speak to a policy that is known to be in force.
 import copy
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -123,6 +124,7 @@ def test_each_kind_of_container_is_looked_at_in_deployments_and_pods(
 def test_an_ephemeral_container_is_looked_at(server: ApiServer, deployment: KubeObject) -> None:
     """`kubectl debug` adds one through a subresource of a running pod."""
     pod = pod_of(with_images(deployment, containers=GOOD))
+    pod["metadata"]["name"] = "debugged"
     created = server.apply([pod], dry_run=False)
     assert created.returncode == 0, created.stderr
     name = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod['metadata']['name']}"
@@ -138,6 +140,102 @@ def test_an_ephemeral_container_is_looked_at(server: ApiServer, deployment: Kube
         said[image] = (done.returncode, done.stderr)
     assert "refused: busybox:1.37" in said["busybox:1.37"][1]
     assert said[GOOD] == (0, "")
+
+
+def test_an_image_volume_is_looked_at(server: ApiServer, deployment: KubeObject) -> None:
+    workload = with_images(deployment, containers=GOOD)
+    volumes = workload["spec"]["template"]["spec"]["volumes"]
+    volumes.append({"name": "files", "image": {"reference": "busybox:1.37"}})
+
+    for item in (workload, pod_of(workload)):
+        assert "refused: busybox:1.37" in refusal(server, item)
+    volumes[-1]["image"]["reference"] = GOOD
+    assert refusal(server, workload) == ""
+
+
+SHELL = ["/opt/venv/bin/python", "-c", "print('hello')"]
+OTHER_PROGRAMS: list[dict[str, Any]] = [
+    {"command": SHELL},
+    {"args": ["secrets", "check"]},
+    {"livenessProbe": {"exec": {"command": SHELL}}},
+    {"readinessProbe": {"exec": {"command": SHELL}}},
+    {"startupProbe": {"exec": {"command": SHELL}}},
+    {"lifecycle": {"postStart": {"exec": {"command": SHELL}}}},
+    {"lifecycle": {"preStop": {"exec": {"command": SHELL}}}},
+]
+
+
+@pytest.mark.parametrize("other", OTHER_PROGRAMS, ids="-".join)
+@pytest.mark.parametrize("field", ["containers", "initContainers"])
+def test_another_program_of_the_allowed_image_is_refused(
+    server: ApiServer, deployment: KubeObject, field: str, other: dict[str, Any]
+) -> None:
+    workload = with_images(deployment, **{"containers": GOOD, field: GOOD})
+    container = workload["spec"]["template"]["spec"][field][0]
+    container.update(other)
+    if field == "initContainers":
+        container["restartPolicy"] = "Always"  # a sidecar, which may have probes and hooks
+
+    for item in (workload, pod_of(workload)):
+        said = refusal(server, item)
+        assert "only the program of the image may run" in said
+        assert f"refused: container {container['name']}" in said
+
+
+def test_a_terminating_pod_may_go_and_may_run_nothing_else(
+    server: ApiServer, deployment: KubeObject
+) -> None:
+    """A finalizer holds it: it is deleted, and can still be changed."""
+    pod = pod_of(with_images(deployment, containers=GOOD))
+    pod["metadata"] |= {"name": "terminating", "finalizers": ["example.org/hold"]}
+    assert server.apply([pod], dry_run=False).returncode == 0
+    name = f"/api/v1/namespaces/{NAMESPACE}/pods/terminating"
+    deleted = server.kubectl("delete", "-n", NAMESPACE, "pod/terminating", "--wait=false")
+    assert deleted.returncode == 0, deleted.stderr
+
+    def replace(change: Callable[[KubeObject], None]) -> tuple[int, str]:
+        running = json.loads(server.kubectl("get", "--raw", name).stdout)
+        assert running["metadata"]["deletionTimestamp"]
+        change(running)
+        done = server.kubectl("replace", "--raw", name, "-f", "-", stdin=json.dumps(running))
+        return done.returncode, done.stderr
+
+    def another_image(pod: KubeObject) -> None:
+        pod["spec"]["containers"][0]["image"] = "busybox:1.37"
+
+    def let_go(pod: KubeObject) -> None:
+        del pod["metadata"]["finalizers"]
+
+    code, said = replace(another_image)
+    assert code != 0
+    assert "refused: busybox:1.37" in said
+    assert replace(let_go) == (0, "")
+
+
+def test_a_terminating_pod_of_before_the_policy_may_go(
+    server: ApiServer, deployment: KubeObject
+) -> None:
+    """Whatever it runs, its finalizers can be taken away."""
+    pod = pod_of(with_images(deployment, containers="busybox:1.37"))
+    pod["metadata"] |= {"name": "of-before", "finalizers": ["example.org/hold"]}
+    kind = "validatingadmissionpolicybinding"
+    binding = json.loads(server.kubectl("get", kind, NAMESPACE, "-o", "json").stdout)
+    assert server.kubectl("delete", kind, NAMESPACE).returncode == 0
+    deadline = time.monotonic() + 30
+    while server.apply([pod], dry_run=False).returncode:
+        assert time.monotonic() < deadline, "the policy never ended"
+    for field in ("resourceVersion", "uid", "creationTimestamp", "managedFields", "generation"):
+        binding["metadata"].pop(field, None)
+    assert server.apply([binding], dry_run=False).returncode == 0
+    bad = with_images(deployment, containers="busybox:1.37")
+    while server.apply([bad], dry_run=True).returncode == 0:
+        assert time.monotonic() < deadline, "the policy never came back into force"
+
+    server.kubectl("delete", "-n", NAMESPACE, "pod/of-before", "--wait=false")
+    patch = ("patch", "-n", NAMESPACE, "pod/of-before", "--type=json")
+    done = server.kubectl(*patch, "-p", '[{"op": "remove", "path": "/metadata/finalizers"}]')
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_another_namespace_is_left_alone(server: ApiServer, deployment: KubeObject) -> None:
