@@ -1,9 +1,9 @@
 """Check the manifests, or print what Flux would apply.
 
     python -m tests.gitops check [DIR] [--server]
-    python -m tests.gitops render production | local
+    python -m tests.gitops render production | local | generic
 
-`check` renders both clusters as Flux does and looks at every object; with --server it also asks a
+`check` renders each cluster as Flux does and looks at every object; with --server it also asks a
 real API server of its own (5 seconds). `render` prints the objects of one cluster as YAML, with
 made-up settings.
 """

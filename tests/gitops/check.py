@@ -36,7 +36,7 @@ class Run:
     tree: Tree
     server: ApiServer | None = None
     renders: list[Render] = field(default_factory=list)
-    instance: list[KubeObject] = field(default_factory=list)
+    instances: dict[str, KubeObject] = field(default_factory=dict)
 
     def results(self, only: Iterable[str] = ()) -> list[Result]:
         """Run the checks named in ONLY and what they need, or all."""
@@ -76,10 +76,13 @@ class Run:
                 self.renders += render_cluster(self.tree, cluster)
             except RenderFailed as error:
                 findings.append(error.finding)
-        try:
-            self.instance = [render_flux_instance(self.tree)]
-        except RenderFailed as error:
-            findings.append(error.finding)
+        for cluster in self.tree.clusters:
+            if not (self.tree.root / f"clusters/{cluster}/flux-instance.yaml").exists():
+                continue  # the loop starts Flux's controllers itself
+            try:
+                self.instances[cluster] = render_flux_instance(self.tree, cluster=cluster)
+            except RenderFailed as error:
+                findings.append(error.finding)
         kustomizations = ", ".join(self.tree.clusters)
         return f"{len(self.renders)} Kustomizations of {kustomizations}", findings
 
@@ -105,14 +108,15 @@ class Run:
         findings: list[Finding] = []
         for cluster in self.tree.clusters:
             rendered = [i for r in self.renders if r.cluster == cluster for i in r.objects]
-            instance = self.instance if cluster == "production" else []
-            findings += admit(self.server, f"cluster {cluster}", [*rendered, *instance])
+            instance = self.instances.get(cluster)
+            everything = [*rendered, *([instance] if instance else [])]
+            findings += admit(self.server, f"cluster {cluster}", everything)
         return f"{self._count()} and their pods, server-side apply", findings
 
     def _groups(self) -> list[tuple[str, list[KubeObject]]]:
         groups = [(render.where, list(render.objects)) for render in self.renders]
-        if self.instance:
-            groups.append(("clusters/production/flux-instance.yaml", self.instance))
+        for cluster, instance in self.instances.items():
+            groups.append((f"clusters/{cluster}/flux-instance.yaml", [instance]))
         return groups
 
     def _count(self) -> str:

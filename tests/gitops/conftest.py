@@ -1,11 +1,11 @@
-"""Made once a session: the renders of both clusters, and an API server for dry runs."""
+"""Made once a session: the renders of each cluster, and an API server for dry runs."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.gitops.apiserver import ApiServer, api_server
-from tests.gitops.findings import CLUSTERS, KubeObject, Tree
+from tests.gitops.findings import AZURE_CLUSTERS, CLUSTERS, KubeObject, Tree
 from tests.gitops.render import Render, render_cluster
 
 
@@ -18,11 +18,11 @@ def server() -> Iterator[ApiServer]:
 
 @pytest.fixture(scope="session")
 def renders() -> dict[str, list[Render]]:
-    """Both clusters as Flux renders them."""
+    """Each cluster as Flux renders it."""
     return {cluster: render_cluster(Tree(), cluster) for cluster in CLUSTERS}
 
 
-@pytest.fixture(params=CLUSTERS)
+@pytest.fixture(params=AZURE_CLUSTERS)
 def objects(
     request: pytest.FixtureRequest, renders: dict[str, list[Render]]
 ) -> dict[str, KubeObject]:

@@ -10,7 +10,8 @@ import yaml
 from tests.loop.supervisor import state
 
 ROOT = Path(__file__).resolve().parents[2]
-CLUSTERS = ("production", "local")
+AZURE_CLUSTERS = ("production", "local")  # the loop has stand-ins for all of Azure
+CLUSTERS = (*AZURE_CLUSTERS, "generic")
 
 KubeObject: TypeAlias = dict[str, Any]
 
@@ -37,6 +38,8 @@ class RenderFailed(Exception):
 
 def made_up_settings(cluster: str) -> dict[str, str]:
     """Return a complete `cluster-settings` for CLUSTER, of values that belong to nobody."""
+    if cluster == "generic":
+        return {"ACR_LOGIN_SERVER": "registry.example.org"}  # it must need nothing of Azure
     registry = state.REGISTRY if cluster == "local" else "example.azurecr.io"
     return {
         "ACR_LOGIN_SERVER": registry,
@@ -65,8 +68,8 @@ class Tree:
 
     def manifests(self) -> Iterator[Path]:
         """Every YAML file under apps/ and clusters/."""
-        for room in ("apps", "clusters"):
-            yield from sorted((self.root / room).rglob("*.y*ml"))
+        for folder in ("apps", "clusters"):
+            yield from sorted((self.root / folder).rglob("*.y*ml"))
 
 
 def load_all(text: str) -> list[KubeObject]:

@@ -1,4 +1,4 @@
-"""Both clusters as Flux renders them: the root Kustomization and, recursively, its children.
+"""Each cluster as Flux renders it: the root Kustomization and, recursively, its children.
 
 `flux build` reads no cluster, so that a test hands it what `cluster-settings` would hold. A
 variable that is not in there is an error, as it is for the controller.
@@ -63,11 +63,13 @@ def render_cluster(tree: Tree, cluster: str) -> list[Render]:
     return renders
 
 
-def render_flux_instance(tree: Tree, git_url: str | None = GIT_URL) -> KubeObject:
-    """Fill flux-instance.yaml in as the set-up does. Raises RenderFailed."""
-    path = tree.root / "clusters/production/flux-instance.yaml"
+def render_flux_instance(
+    tree: Tree, git_url: str | None = GIT_URL, *, cluster: str = "production"
+) -> KubeObject:
+    """Fill CLUSTER's flux-instance.yaml in as the set-up does. Raises RenderFailed."""
+    path = tree.root / f"clusters/{cluster}/flux-instance.yaml"
     address = {} if git_url is None else {"GIT_URL": git_url}
-    values = {**tree.settings_of("production"), **address}
+    values = {**tree.settings_of(cluster), **address}
     done = subprocess.run(
         [tool("flux"), "envsubst", "--strict"],
         input=path.read_text(),
