@@ -79,7 +79,7 @@ def base_of(dockerfile: Path) -> str:
 
     Raise BuildFailed if they name several, or one without a digest.
     """
-    froms = _FROM.findall(dockerfile.read_text())
+    froms: list[tuple[str, str]] = _FROM.findall(dockerfile.read_text())
     stages = {stage for _, stage in froms}
     bases = sorted({base for base, _ in froms} - stages)
     if len(bases) != 1 or not _DIGEST.search(bases[0]):
