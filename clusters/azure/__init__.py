@@ -1,1 +1,1 @@
-"""What has to exist in Azure first: made by `up`, undone by `teardown`, both repeatable."""
+"""Set-up, teardown and doctor for what has to exist in Azure, in the cluster and on GitHub."""

@@ -23,7 +23,7 @@ from clusters.azure.teardown import teardown
 from clusters.azure.up import up
 
 _ACTIONS = {"up": up, "teardown": teardown}
-_GO_ON = "\nStopped; nothing is lost. The same command goes on from here; teardown undoes it."
+_GO_ON = "\nStopped; nothing is lost. The same command continues from here; teardown undoes it."
 
 
 def main(
@@ -34,7 +34,7 @@ def main(
     say: Callable[[str], None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Do what the command line says; returns the exit code. Tests hand in the rest."""
+    """Do what the command line says and return the exit code. Tests pass in the rest."""
     if arguments[:1] == ["doctor"]:
         return doctor(list(arguments[1:]))
     chosen = parser().parse_args(arguments)
@@ -69,12 +69,12 @@ def main(
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - this is how it talks
+    print(text, flush=True)  # noqa: T201 - its output
 
 
 def _asked(question: str) -> bool:
     if not sys.stdin.isatty():
-        raise Stop(f"{question} Nobody is there to answer; --yes says so beforehand.")
+        raise Stop(f"{question} There is nobody to answer; --yes confirms in advance.")
     return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
 
 
@@ -89,6 +89,6 @@ def _ending(action: str, *, dry: bool) -> str:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except BrokenPipeError:  # `… --dry-run | head`: whoever read has seen enough
+    except BrokenPipeError:  # `… --dry-run | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

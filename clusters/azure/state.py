@@ -26,7 +26,7 @@ _DEFAULTS = {
     "UPGRADE_CHANNEL": "stable",
     "MAINTENANCE_WINDOW": "Sunday 03:00",
 }
-# The arguments by the values that they set.
+# The value that each argument sets.
 ARGUMENTS = {
     "subscription": "AZURE_SUBSCRIPTION_ID",
     "location": "AZURE_LOCATION",
@@ -48,11 +48,11 @@ ARGUMENTS = {
     "discord_webhook": "DISCORD_WEBHOOK_FILE",
     "status_token": "STATUS_TOKEN_FILE",
 }
-# The steps by the value with which a person names a thing that may be there, and somebody else's.
+# The value with which a person names the resource of a step that may already exist.
 NAMED = {"group": "RESOURCE_GROUP", "cluster": "AKS_NAME", "registry": "ACR_NAME"}
-# Files that may be gone by the next time.
+# Files that may be deleted after the run.
 _ONCE = ("DISCORD_WEBHOOK_FILE", "STATUS_TOKEN_FILE")
-# The tags of the bot's identity by the values that they keep.
+# The value that each tag of the bot's identity keeps.
 TAGS = {
     "location": "AZURE_LOCATION",
     "cluster": "AKS_NAME",
@@ -63,10 +63,10 @@ TAGS = {
     "repository": "GITHUB_REPOSITORY",
     "node-size": "NODE_SIZE",
 }
-# What the names come from that nobody chose.
+# What the default names derive from.
 _IDS = ("NAME", "AZURE_SUBSCRIPTION_ID")
 _FORMS = {
-    "NAME": (r"[a-z][a-z0-9-]{1,20}[a-z0-9]", "3 to 22 small letters, digits and hyphens"),
+    "NAME": (r"[a-z][a-z0-9-]{1,20}[a-z0-9]", "3 to 22 lower-case letters, digits and hyphens"),
     "ACR_NAME": (r"[a-zA-Z0-9]{5,50}", "5 to 50 letters and digits"),
     "KEYVAULT_NAME": (
         r"[a-zA-Z](?!.*--)[a-zA-Z0-9-]{1,22}[a-zA-Z0-9]",
@@ -90,19 +90,19 @@ _FORMS = {
 
 
 def from_arguments(arguments: argparse.Namespace) -> dict[str, str]:
-    """What the command line says."""
+    """Return the values that the command line sets."""
     named = {value: getattr(arguments, name, None) for name, value in ARGUMENTS.items()}
     return {name: value for name, value in named.items() if value}
 
 
 def from_record(record: Mapping[str, str]) -> dict[str, str]:
-    """What an earlier run was told; ids are looked up anew each time."""
+    """Return what was chosen in an earlier run; ids are looked up anew each time."""
     kept = [value for value in ARGUMENTS.values() if value not in _ONCE]
     return {value: record[value] for value in kept if record.get(value)}
 
 
 def named(said: Mapping[str, str], record: Mapping[str, str]) -> frozenset[str]:
-    """Which steps' things were named, now or earlier, and are not known to be set-up's own."""
+    """Return the steps whose resource was named, now or earlier, and is not known to be ours."""
     made = record.get("MADE", "").split(", ")
     usual = with_defaults({key: record[key] for key in _IDS if key in record}) if record else {}
     told = {key for key, value in record.items() if value != usual.get(key)} | set(said)
@@ -110,7 +110,7 @@ def named(said: Mapping[str, str], record: Mapping[str, str]) -> frozenset[str]:
 
 
 def with_defaults(values: Mapping[str, str]) -> dict[str, str]:
-    """Fill in what nobody chose. The names that must be the world's only ones come from the ids.
+    """Add defaults for what was not chosen; names that must be unique derive from the ids.
 
     Raises Stop for a value that Azure or GitHub would refuse.
     """
@@ -149,7 +149,7 @@ def _check_range(text: str) -> None:
 
 
 def from_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """What the tags of the bot's identity keep of an earlier run's choices."""
+    """Return the choices of an earlier run from the tags of the bot's identity."""
     return {value: tags[tag] for tag, value in TAGS.items() if tags.get(tag)}
 
 
@@ -158,7 +158,7 @@ _HEAD = "# Written by `python -m clusters.azure`. Ids of your Azure: Git ignores
 
 
 def record_path(name: str, folder: Path = FOLDER) -> Path:
-    """Where the record of the set-up NAME lies."""
+    """Return the path of the record of the set-up NAME."""
     return folder / f"{name}.local.env"
 
 
@@ -172,7 +172,7 @@ def load_record(path: Path) -> dict[str, str]:
 
 
 def save_record(path: Path, values: Mapping[str, str]) -> None:
-    """Write a record whole or not at all, for this user only."""
+    """Write a record atomically, readable by this user only."""
     text = _HEAD + "".join(f"{key}={shlex.quote(values[key])}\n" for key in sorted(values))
     if path.exists() and path.read_text() == text:
         return

@@ -31,7 +31,7 @@ def test_nobody_is_told_anything_unless_a_place_is_named(scenario: Scenario) -> 
 
     assert code == 0, scenario.text
     assert not [name for name in _objects(scenario) if "alerts-" in name]
-    assert "not asked for; --discord-webhook FILE turns it on" in scenario.text
+    assert "not requested; --discord-webhook FILE turns it on" in scenario.text
 
 
 def test_a_named_place_is_told_and_its_secret_is_not_shown(scenario: Scenario) -> None:
@@ -62,7 +62,7 @@ def test_the_files_may_go_and_another_address_is_taken(scenario: Scenario) -> No
         (scenario.folder / name).unlink()
     assert scenario.run("up") == 0, scenario.text
     assert len(scenario.cloud.changed[before:]) == 2
-    assert "not asked for" not in scenario.text
+    assert "not requested; --discord" not in scenario.text
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def _dry_lines(folder: Path) -> set[Line]:
     scenario = Scenario(folder)
     assert [scenario.run(action, "--dry-run") for action in ("up", "teardown")] == [0, 0]
     assert scenario.cloud.calls == []
-    found = re.findall(r"^  (?:# look:  )?az (.*)$", scenario.text, re.MULTILINE)
+    found = re.findall(r"^  (?:# query:  )?az (.*)$", scenario.text, re.MULTILINE)
     return {tuple(shlex.split(line)) for line in found}
 
 

@@ -73,7 +73,7 @@ def test_prices_of_another_region_are_said_to_be_east_uss(scenario: Scenario) ->
     scenario.run("up", "--dry-run", "--location", "westeurope")
 
     assert "List prices of East US" in scenario.text
-    assert "westeurope may ask up to a third more" in scenario.text
+    assert "westeurope may cost up to a third more" in scenario.text
 
 
 def test_what_set_up_made_under_another_name_is_its_own() -> None:

@@ -81,7 +81,7 @@ def test_killed_then_interrupted_then_finished(machine: Machine, tmp_path: Path)
     assert killed.returncode == -9
     assert interrupted.returncode == 130
     assert interrupted.stdout.endswith(
-        "Stopped; nothing is lost. The same command goes on from here; teardown undoes it.\n"
+        "Stopped; nothing is lost. The same command continues from here; teardown undoes it.\n"
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "Traceback" not in killed.stderr + interrupted.stderr + finished.stderr
@@ -97,7 +97,7 @@ def test_nobody_at_the_terminal_is_no_consent(machine: Machine) -> None:
 
     assert done.returncode == 1
     assert "107.26   US dollars a month" in done.stdout
-    assert "Create it? Nobody is there to answer; --yes says so beforehand." in done.stdout
+    assert "Create it? There is nobody to answer; --yes confirms in advance." in done.stdout
     assert machine.server.cloud.changed == []
 
 

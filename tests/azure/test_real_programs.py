@@ -24,13 +24,14 @@ from clusters.azure.steps.flux import CLUSTER_SETTINGS, FLUX, KEY, NAMESPACE
 from clusters.azure.steps.kubernetes import OPERATOR, OPERATOR_VERSION
 from clusters.azure.steps.model import Step
 from clusters.azure.steps.running import INTO
-from tests.azure.fake.cloud import REPOSITORY, FakeCloud
+from tests.azure.fake.cloud import REPOSITORY, SUBSCRIPTION, FakeCloud
 from tests.azure.fake.programs import new_cloud
 from tests.gitops.apiserver import ApiServer, api_server
 from tests.tools import tool
 
 _VALUES = {
     "NAME": "discord-sky",
+    "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION,
     "ACR_LOGIN_SERVER": "example.azurecr.io",
     "AZURE_TENANT_ID": "00000000-0000-0000-0000-000000000002",
     "BOT_CLIENT_ID": "00000000-0000-0000-0000-000000000003",
@@ -42,7 +43,7 @@ _VALUES = {
 
 
 @pytest.fixture(scope="module")
-def serve() -> Iterator[ApiServer]:
+def server() -> Iterator[ApiServer]:
     """Start an API server."""
     with api_server() as running:
         yield running

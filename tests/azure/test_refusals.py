@@ -59,7 +59,7 @@ def test_a_vault_that_teardown_deleted_comes_back_with_its_secrets(scenario: Sce
 
     assert code == 0, scenario.text
     since = "\n".join(scenario.said[told:])
-    assert "taken back, secrets included" in since
+    assert "recovering it, secrets included" in since
     assert "bot secrets set" not in since
 
 

@@ -56,7 +56,7 @@ def test_nothing_is_made_before_somebody_agreed(existing: list[str], scenario: S
     code = scenario.run("up", *names, yes=False)
 
     assert code == 1
-    assert "Create it? Nobody is there to answer" in scenario.text
+    assert "Create it? There is nobody to answer" in scenario.text
     on_github = "repository, environment, guard key, workflows, rulesets, variables"
     assert f"GitHub, in example/discord-sky: {on_github}" in scenario.text
     assert "resource group discord-sky: providers, group, bot identity" in scenario.text

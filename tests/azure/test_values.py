@@ -65,8 +65,8 @@ def test_names_of_the_world_come_from_the_subscription() -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"NAME": "My_Bot"}, "NAME is 'My_Bot' and has to be 3 to 22 small letters"),
-        ({"NAME": "x" * 30}, "3 to 22 small letters"),
+        ({"NAME": "My_Bot"}, "NAME is 'My_Bot' and has to be 3 to 22 lower-case letters"),
+        ({"NAME": "x" * 30}, "3 to 22 lower-case letters"),
         ({"NAME": "sky", "ACR_NAME": "no-hyphens"}, "5 to 50 letters and digits"),
         ({"NAME": "sky", "KEYVAULT_NAME": "two--hyphens"}, "single hyphens"),
         ({"NAME": "sky", "GITHUB_REPOSITORY": "sky"}, "OWNER/NAME"),

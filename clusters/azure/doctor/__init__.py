@@ -1,5 +1,5 @@
-"""Walk from the cluster to the bot's answer, and name the first link that is broken.
+"""Check every link from the cluster to the bot's answer, and name the first broken one.
 
-collect.py gathers facts with kubectl, and with az where somebody is logged in; chain.py tells from
-them, and from nothing else, how each link is. `main` in command.py is the whole of it.
+probes.py gathers facts with kubectl, and with az and gh if somebody is logged in. links.py decides
+from those facts, and from nothing else, whether each link works.
 """

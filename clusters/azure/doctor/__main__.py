@@ -1,4 +1,4 @@
-"""The doctor by itself: `python -m clusters.azure.doctor`."""
+"""The doctor on its own: `python -m clusters.azure.doctor`."""
 
 import sys
 

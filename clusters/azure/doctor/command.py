@@ -1,4 +1,4 @@
-"""`doctor`: look, tell, and end with 1 if something is broken."""
+"""The command `doctor`: gather the facts, check the links, exit with 1 if one is broken."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from clusters.azure.doctor.links import diagnose, first_broken
 from clusters.azure.doctor.probes import Collector, Kubectl
 from clusters.azure.doctor.report import as_json, as_text
 
-# What remedies name, of all that the set-up's record has.
+# The values of the record that remedies name.
 _NAMES = ("NAME", "RESOURCE_GROUP", "AKS_NAME", "AKS_RESOURCE_GROUP")
-ABOUT = "Walk from the cluster to the bot's answer, and name the first broken link with its remedy."
+ABOUT = "Check every link from the cluster to the bot's answer; name the first broken one."
 _MORE = """\
-kubectl is enough. The kubeconfig is the one that --kubeconfig names, else $KUBECONFIG, else the
-set-up's own (clusters/azure/NAME.local.kubeconfig), else kubectl's usual one; the first line says
-which context of which was asked. The doctor reads objects, conditions and events, asks the bot's
-/readyz and /metrics through a port-forward, and reads the end of its log. It also asks Entra and
-the vault as the bot does, with a token of the bot's ServiceAccount (`kubectl create token`), for
-the state of the two secrets, never their values. Where somebody is logged in with az, it compares
-identities, federated credentials and roles too. It changes nothing.
+It needs kubectl only. The kubeconfig is the one that --kubeconfig names, else $KUBECONFIG, else the
+set-up's own (clusters/azure/NAME.local.kubeconfig), else kubectl's default one; the first line says
+which context of which one was used. The doctor reads objects, conditions and events, asks the bot's
+/readyz and /metrics through a port-forward, and reads the end of its log. With a token of the bot's
+ServiceAccount (`kubectl create token`) it asks Entra and the vault, as the bot does, for the state
+of the two secrets, never their values. If you are logged in with az, it also checks identities,
+federated credentials, roles and tags; with gh, the workflows, the rules for main, and whether what
+runs was built from what main has now. It changes nothing.
 
 Exit codes: 0 nothing is known to be broken, 1 a link is broken, 2 for a wrong command line.
 """
 
 
 def main(arguments: list[str]) -> int:
-    """Run it; return the exit code."""
+    """Run the doctor; return the exit code."""
     options = _parser().parse_args(arguments)
-    for name in ("azure", "msal"):  # what they warn of is told as a link
+    for name in ("azure", "msal"):  # what they warn about is a link's result
         logging.getLogger(name).setLevel(logging.CRITICAL)
     known = state.load_record(state.record_path(options.name, state.FOLDER))
     names = {key: known[key] for key in _NAMES if key in known}
@@ -51,26 +52,24 @@ def main(arguments: list[str]) -> int:
     links = diagnose(facts)
     shown = as_json(links, facts) if options.json else as_text(links, facts)
     if kubeconfig and not options.json:
-        shown += (
-            f"\n\nkubectl and flux look at the same cluster after: export KUBECONFIG={kubeconfig}"
-        )
+        shown += f"\n\nkubectl and flux use the same cluster after: export KUBECONFIG={kubeconfig}"
     sys.stdout.write(f"{shown}\n")
     return 1 if first_broken(links) else 0
 
 
 def _own_kubeconfig(name: str) -> str:
-    """Return the set-up's kubeconfig, unless the person's environment names another."""
+    """Return the set-up's kubeconfig, unless the environment names another."""
     own = state.FOLDER / f"{name}.local.kubeconfig"
     return str(own) if own.exists() and "KUBECONFIG" not in os.environ else ""
 
 
 def _source(given: str, own: str) -> str:
-    """Say whose kubeconfig it is; no path, because facts may be shown to others."""
+    """Say whose kubeconfig it is, without a path: facts may be shown to others."""
     if given:
         return "of --kubeconfig"
     if own:
         return "of the set-up's own kubeconfig"
-    return "of $KUBECONFIG" if "KUBECONFIG" in os.environ else "of kubectl's usual kubeconfig"
+    return "of $KUBECONFIG" if "KUBECONFIG" in os.environ else "of kubectl's default kubeconfig"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,14 +79,23 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--name", default=state.NAME, help="of the set-up (%(default)s)")
-    parser.add_argument("--kubeconfig", default="", metavar="FILE", help="else as below")
-    parser.add_argument("--json", action="store_true", help="for a program")
-    parser.add_argument("--context", default="", metavar="NAME", help="of the kubeconfig")
+    parser.add_argument("--name", default=state.NAME, help="name of the set-up (%(default)s)")
     parser.add_argument(
-        "--passive", action="store_true", help="only look at the cluster; ask neither vault nor az"
+        "--kubeconfig", default="", metavar="FILE", help="kubeconfig to use (default: see below)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--context", default="", metavar="NAME", help="context of the kubeconfig to use"
     )
     parser.add_argument(
-        "--facts", type=Path, metavar="FILE", help="write what was seen; no credential is in it"
+        "--passive",
+        action="store_true",
+        help="look at the cluster only; ask neither the vault nor az nor gh",
+    )
+    parser.add_argument(
+        "--facts",
+        type=Path,
+        metavar="FILE",
+        help="write what was seen to FILE, without any credential",
     )
     return parser

@@ -1,6 +1,6 @@
-"""What was seen of a cluster: small frozen values, as JSON in and out, without any credential.
+"""What the doctor saw: frozen values that convert to and from JSON and contain no credential.
 
-`--facts FILE` writes them, so that what the doctor saw can be shown to somebody else.
+`--facts FILE` writes them, so that they can be shown to somebody else.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ SETTINGS = (
 
 
 class Value(BaseModel):
-    """A frozen value that refuses fields it does not know."""
+    """A frozen value that refuses unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class FluxObject(Value):
-    """One object of Flux's, and its condition Ready; `ready` is "" where it has none yet."""
+    """One of Flux's objects and its condition Ready; `ready` is "" if it has none yet."""
 
     kind: str
     name: str
@@ -41,7 +41,7 @@ class FluxObject(Value):
 
 
 class Pod(Value):
-    """One pod: how far its one container is, in the kubelet's words."""
+    """One pod, and the state of its only container in the kubelet's words."""
 
     name: str
     image: str = ""
@@ -49,14 +49,14 @@ class Pod(Value):
     terminating: bool = False
     age: float = 0.0  # seconds
     waiting: str = ""  # a reason: ErrImagePull, CrashLoopBackOff
-    message: str = ""  # what the kubelet says about that
-    exit_code: int | None = None  # of the last container that ended
-    mount_error: str = ""  # why a volume cannot be mounted, newest word
-    unschedulable: str = ""  # why it cannot be scheduled
+    message: str = ""  # the kubelet's message about that
+    exit_code: int | None = None  # of the last container that terminated
+    mount_error: str = ""  # the newest message about a volume that cannot be mounted
+    unschedulable: str = ""  # why the scheduler finds no node
 
 
 class Bot(Value):
-    """What the bot in one pod says of itself; an empty `readyz` means that it was not heard."""
+    """What the bot in one pod reports; an empty `readyz` means that it did not answer."""
 
     pod: str
     readyz: str = ""
@@ -64,11 +64,11 @@ class Bot(Value):
     login: str = ""  # label of the last failed login: token_refused, gateway_refused
     login_code: int | None = None
     login_remedy: str = ""
-    problem: str = ""  # what it said last before it ended
+    problem: str = ""  # its last message before it terminated
 
 
 class SecretState(Value):
-    """One secret, asked for as the bot: `label` is "ok" or one of bot.credentials.keyvault's."""
+    """One secret, as the bot sees it: `label` is "ok" or one of bot.credentials.keyvault's."""
 
     name: str
     label: str
@@ -76,20 +76,22 @@ class SecretState(Value):
 
 
 class ManagedIdentity(Value):
-    """A managed identity as az shows it. None where az could not say."""
+    """A managed identity as az shows it; None for what az could not show."""
 
     name: str
     group: str
     trusts: tuple[tuple[str, str], ...] | None = None  # issuer and subject
-    roles: tuple[str, ...] | None = None  # on what it needs
+    roles: tuple[str, ...] | None = None  # on the vault or the registry
 
 
 class Azure(Value):
-    """What az says; None means that it could not be asked."""
+    """What az shows; None for what it could not show."""
 
     bot: ManagedIdentity | None = None
     reflector: ManagedIdentity | None = None
-    unknown_clients: tuple[str, ...] = ()  # settings whose id no identity of the subscription has
+    unknown_clients: tuple[
+        str, ...
+    ] = ()  # settings whose id belongs to no identity of the subscription
     vault: bool | None = None  # whether the vault exists
     registry: str = (
         ""  # the name of the registry, which its login server does not always begin with
@@ -107,7 +109,7 @@ class Build(Value):
 
 
 class GitHub(Value):
-    """What gh says of the repository that Flux follows. None where gh could not say."""
+    """What gh shows of the repository that Flux follows; None for what it could not show."""
 
     repository: str
     workflows: dict[str, str] = {}  # states, by file name
@@ -118,15 +120,15 @@ class GitHub(Value):
 
 
 class Facts(Value):
-    """Everything that the chain is diagnosed from."""
+    """Everything that the links are diagnosed from."""
 
     unreachable: str = ""  # why kubectl could not be used
-    context: str = ""  # which cluster: a context, and whose kubeconfig it is of
+    context: str = ""  # which cluster: a context, and whose kubeconfig it is in
     issuer: str = ""  # who signs the cluster's ServiceAccount tokens
     settings: dict[str, str] | None = None  # cluster-settings
     key_vault: bool = True  # False with the component plain-secret
     flux: tuple[FluxObject, ...] = ()
-    controllers: tuple[Pod, ...] = ()  # Flux's; none where they are no pods
+    controllers: tuple[Pod, ...] = ()  # Flux's; none if they do not run as pods
     pods: tuple[Pod, ...] = ()  # the bot's, newest first
     bot: Bot | None = None
     secrets: tuple[SecretState, ...] = ()
@@ -135,11 +137,11 @@ class Facts(Value):
     exclusions: tuple[str, ...] = ()  # expressions of tags that Flux ignores
     on_github: bool = False  # whether Flux follows a repository on github.com
     github: GitHub | None = None
-    names: dict[str, str] = {}  # what the set-up called things, from its local record
-    not_checked: tuple[str, ...] = ()  # sentences: what could not be looked at, and why
+    names: dict[str, str] = {}  # from the local record of the set-up
+    not_checked: tuple[str, ...] = ()  # sentences: what could not be checked, and why
 
     def called(self, key: str) -> str:
-        """Return what the set-up's record says under KEY, or KEY itself, to be replaced."""
+        """Return the value of KEY in the record, or KEY itself as a placeholder."""
         return self.names.get(key) or key
 
     @property
@@ -153,7 +155,7 @@ class Facts(Value):
         return next((o for o in self.flux if (o.kind, o.name) == (kind, name)), None)
 
     def setting(self, name: str) -> str:
-        """Return a cluster setting, or its name in braces where it is not set."""
+        """Return a cluster setting, or its name in angle brackets if it is not set."""
         return (self.settings or {}).get(name) or f"<{name}>"
 
     @property
@@ -170,7 +172,7 @@ class Facts(Value):
 
     @property
     def newest(self) -> Pod | None:
-        """The bot's newest pod that is not on its way out."""
+        """The bot's newest pod that is not terminating."""
         return next((pod for pod in self.pods if not pod.terminating), None)
 
 

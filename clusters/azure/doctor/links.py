@@ -87,7 +87,7 @@ def settings(facts: Facts) -> CheckResult:
 
 
 def controllers(facts: Facts) -> CheckResult:
-    """Whether Flux is there and its controllers run."""
+    """Whether Flux is installed and its controllers run."""
     instance = facts.object("FluxInstance", "flux")
     if not facts.flux and not facts.not_checked:
         return broken(f"Flux is not installed in {FLUX}.", "Set-up installs it.", AGAIN)
@@ -215,7 +215,7 @@ def federation(facts: Facts) -> CheckResult:
 
 
 def vault(facts: Facts) -> CheckResult:
-    """Whether there is a vault of that name, and it lets the cluster in."""
+    """Whether the vault exists, and lets the cluster in."""
     if not facts.key_vault:
         return ok(_NO_KEY_VAULT)
     if found := problem_with(facts, "vault"):
@@ -296,7 +296,7 @@ _DESCRIBE = f"kubectl --namespace {BOT} describe pod"
 
 
 def pod_there(facts: Facts) -> CheckResult:
-    """Whether there is a pod, on a node."""
+    """Whether the bot has a pod, on a node."""
     pod = facts.newest
     if pod is None:
         return broken(
@@ -549,7 +549,7 @@ CHAIN: tuple[tuple[str, str, Check], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One link as it is."""
+    """One link and its result."""
 
     name: str
     title: str
@@ -557,7 +557,7 @@ class Link:
 
 
 def diagnose(facts: Facts) -> tuple[Link, ...]:
-    """Tell every link from FACTS."""
+    """Check every link from FACTS."""
     links: list[Link] = []
     reached = True
     for name, title, check in CHAIN:
@@ -568,5 +568,5 @@ def diagnose(facts: Facts) -> tuple[Link, ...]:
 
 
 def first_broken(links: tuple[Link, ...]) -> Link | None:
-    """Return the link to mend; None if none is known to be broken."""
+    """Return the link to fix; None if none is known to be broken."""
     return next((link for link in links if link.result.status is Status.BROKEN), None)

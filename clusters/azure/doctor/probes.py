@@ -1,6 +1,6 @@
-"""Gather the facts: by kubectl what the cluster shows, as the bot what the vault says, by az more.
+"""Gather the facts: from kubectl, from the vault as the bot, from az and from gh.
 
-What cannot be looked at is a sentence in `not_checked`, never an exception.
+What cannot be checked becomes a sentence in `not_checked`, never an exception.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ _FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
 
 
 class KubectlError(Exception):
-    """kubectl did not do it; the message is its last line, or why it could not be started."""
+    """kubectl failed; the message is its last line, or why it could not be started."""
 
 
 class Kubectl:
-    """One context of a kubeconfig; kubectl's own choice of either where none is named."""
+    """kubectl with one context of one kubeconfig; by default those that kubectl chooses."""
 
     def __init__(self, kubeconfig: str = "", context: str = "") -> None:
         options = {"--kubeconfig": kubeconfig, "--context": context}
@@ -66,13 +66,13 @@ class Kubectl:
         ]
 
     def context(self) -> str:
-        """Say which context is asked, in words; it never fails."""
+        """Say which context is used; it never fails."""
         with contextlib.suppress(KubectlError):
             return f"context {self._context or self.text('config', 'current-context').strip()}"
         return "no context"
 
     def text(self, *arguments: str) -> str:
-        """Run it and return what it printed. Raises KubectlError."""
+        """Run kubectl and return its output. Raises KubectlError."""
         try:
             done = subprocess.run(
                 [*self._command, f"--request-timeout={_KUBECTL_SECONDS}s", *arguments],
@@ -84,7 +84,7 @@ class Kubectl:
         except FileNotFoundError:
             raise KubectlError("there is no kubectl in PATH") from None
         except subprocess.TimeoutExpired:
-            raise KubectlError(f"kubectl said nothing for {2 * _KUBECTL_SECONDS} s") from None
+            raise KubectlError(f"kubectl did not answer within {2 * _KUBECTL_SECONDS} s") from None
         if done.returncode:
             lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
             raise KubectlError(lines[-1].strip())
@@ -98,7 +98,7 @@ class Kubectl:
 
     @contextlib.contextmanager
     def forwarded(self, pod: str, namespace: str, port: int) -> Iterator[str]:
-        """Lead a port of this machine to the pod's: by the kubelet, past any NetworkPolicy.
+        """Forward a local port to the pod: through the kubelet, so no NetworkPolicy applies.
 
         Yields the address. Raises KubectlError.
         """
@@ -126,7 +126,7 @@ _ABOUT = ("url", "image", "path")
 
 
 def flux_object(item: Json) -> FluxObject:
-    """Read one of Flux's objects."""
+    """Convert one of Flux's objects."""
     spec, status = item.get("spec") or {}, item.get("status") or {}
     ready: Json = next((c for c in status.get("conditions") or () if c["type"] == "Ready"), {})
     pattern = (spec.get("filterTags") or {}).get("pattern")
@@ -148,7 +148,7 @@ def is_plain(item: Json) -> bool:
 
 
 def pods(items: Iterable[Json], events: Iterable[Json] = ()) -> tuple[Pod, ...]:
-    """Read pods, newest first, with what EVENTS say about those that wait."""
+    """Convert pods, newest first, with what EVENTS say about those that wait."""
     warned = list(events)
     ordered = sorted(items, key=lambda item: item["metadata"]["creationTimestamp"], reverse=True)
     return tuple(_pod(item, _warnings(item, warned)) for item in ordered)
@@ -187,7 +187,7 @@ def _warnings(item: Json, events: list[Json]) -> list[Json]:
 
 
 def _newest(warnings: list[Json], reason: str, saying: str = "") -> str:
-    """Return the newest message for REASON; one with SAYING in it before any other."""
+    """Return the newest message for REASON, preferably one that contains SAYING."""
     said = [str(one.get("message") or "") for one in warnings if one.get("reason") == reason]
     telling = [message for message in said if saying in message]
     return next(reversed(telling or said), "")
@@ -198,7 +198,7 @@ def _time(stamp: str) -> datetime:
 
 
 _AZ_SECONDS = 60
-_NOT_FOUND = 3  # az's exit code for what is not there
+_NOT_FOUND = 3  # az's exit code for what does not exist
 _IDENTITIES = "[].{name:name, group:resourceGroup, client:clientId, principal:principalId}"
 
 
@@ -301,7 +301,7 @@ def _tags(registry: str) -> tuple[str, ...] | None:
             *("acr", "repository", "show-tags", "--name", registry),
             *("--repository", images.REPOSITORY),
         )
-    except AzUnavailable:  # whoever is logged in may not read images, or there are none
+    except AzUnavailable:  # the login may not read images, or there are none
         return None
     return tuple(str(tag) for tag in found or ())
 
@@ -468,13 +468,13 @@ def probe_bot(kubectl: Kubectl, pod: Pod, not_checked: list[str]) -> Bot:
 
 
 def samples(text: str) -> dict[str, float]:
-    """Read the series that the chain needs, by name and labels without their common prefix."""
+    """Return the series that the links need, by name and labels, without the common prefix."""
     found = {name: float(value) for name, value in _SAMPLE.findall(text)}
     return {name: value for name, value in found.items() if name.startswith(_WANTED)}
 
 
 def _http_get(url: str) -> str:
-    # The terminal's proxy is not for an address of this machine.
+    # The person's proxy does not apply to an address of this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=_HTTP_SECONDS) as answer:
@@ -484,7 +484,7 @@ def _http_get(url: str) -> str:
 
 
 def _log(kubectl: Kubectl, pod: Pod, not_checked: list[str]) -> list[dict[str, Any]]:
-    """Return the last lines of the log that are JSON; the ended container's, where it ended."""
+    """Return the last lines of the log; those of the container before, if it crashed."""
     ended = ("--previous",) if pod.waiting == "CrashLoopBackOff" else ()
     try:
         text = kubectl.text("logs", pod.name, f"--namespace={BOT}", f"--tail={_LINES}", *ended)
@@ -507,7 +507,7 @@ def _last(lines: list[dict[str, Any]], message: str) -> dict[str, Any]:
 
 
 def _problem(lines: list[dict[str, Any]]) -> str:
-    """Return the last thing said that is worse than news."""
+    """Return the last line that is at least a warning."""
     bad = [line for line in lines if line.get("level") in {None, "warning", "error", "critical"}]
     last: dict[str, Any] = next(reversed(bad), {})
     words = [str(last.get(key)) for key in ("message", "problem", "remedy") if last.get(key)]
@@ -522,9 +522,9 @@ _NOT_FROM_HERE = {"unreachable", "slow", "firewall", "busy", "not_a_vault", "no_
 def probe_vault(
     kubectl: Kubectl, settings: dict[str, str], not_checked: list[str], **options: Any
 ) -> tuple[SecretState, ...]:
-    """Look at both secrets; what says nothing about the bot's own way goes into NOT_CHECKED.
+    """Ask the vault about both secrets; what concerns only this machine goes into NOT_CHECKED.
 
-    OPTIONS go to Azure's libraries: tests name their authority so.
+    OPTIONS go to Azure's libraries: tests pass their authority this way.
     """
     if any(not settings.get(name) for name in _VAULT_SETTINGS):
         return ()
@@ -585,10 +585,9 @@ _LOGIN = "login.microsoftonline.com"
 
 @dataclass
 class Collector:
-    """One round of looking. PASSIVE: nothing is asked of the vault, nothing of az.
+    """Gathers the facts once. With PASSIVE, neither the vault nor az nor gh is asked.
 
-    NAMES are what the set-up called things; they only make remedies complete. SOURCE says whose
-    kubeconfig is used.
+    NAMES are those of the set-up; they only complete remedies. SOURCE says whose kubeconfig it is.
     """
 
     kubectl: Kubectl
@@ -598,7 +597,7 @@ class Collector:
     not_checked: list[str] = field(default_factory=list)
 
     def facts(self) -> Facts:
-        """Look at everything."""
+        """Gather everything."""
         asked = f"{self.kubectl.context()}, {self.source}" if self.source else ""
         try:
             version = self.kubectl.text("get", "--raw", "/version")
@@ -643,7 +642,7 @@ class Collector:
             found = self.kubectl.text("get", "--raw", "/.well-known/openid-configuration")
             return str(json.loads(found)["issuer"])
         except (KubectlError, ValueError, KeyError):
-            return ""  # it only makes a remedy complete
+            return ""  # it only completes a remedy
 
     def _flux(self) -> list[Json]:
         found: list[Json] = []
@@ -651,7 +650,7 @@ class Collector:
             try:
                 found += self.kubectl.items(kind, FLUX)
             except KubectlError as error:
-                # Flux may have been installed without the operator: then there is no such kind.
+                # Without the Flux Operator this kind is not defined.
                 if kind != _INSTANCE:
                     self.not_checked.append(f"{kind.partition('.')[0]} in {FLUX}: {error}")
         return found
@@ -714,7 +713,7 @@ def _exclusions(flux: Iterable[Json]) -> tuple[str, ...]:
 
 
 def _resolves(vault: str) -> bool | None:
-    """Say whether DNS knows the vault's name; None where this machine's DNS cannot tell."""
+    """Return whether DNS knows the vault's name; None if this machine's DNS cannot tell."""
     if not vault:
         return None
     for host, answer in ((f"{vault}.vault.azure.net", True), (_LOGIN, False)):

@@ -1,4 +1,4 @@
-"""The chain as a person reads it, and as a program does."""
+"""The links as text for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WIDTH = 37  # of the longest title
 
 
 def as_text(links: tuple[Link, ...], facts: Facts) -> str:
-    """Write one line for each link, then what to do about the first that is broken."""
+    """Return a line for each link, then what to do about the first broken one."""
     lines = [_line(link, facts) for link in links]
     found = first_broken(links)
     if found:
@@ -23,18 +23,18 @@ def as_text(links: tuple[Link, ...], facts: Facts) -> str:
         lines += ["", *_folded(found.result.remedy)]
         lines += [f"  {command}" for command in found.result.commands]
     else:
-        lines += ["", "No link is broken, as far as could be seen."]
+        lines += ["", "No link is broken, as far as could be checked."]
         for link in links:
             if link.result.status is Status.UNKNOWN and link.result.remedy:
                 lines += _folded(f"{link.title}? {link.result.remedy}")
                 lines += [f"  {command}" for command in link.result.commands]
     if facts.not_checked:
-        lines += ["", "Not looked at:", *(f"  {sentence}" for sentence in facts.not_checked)]
+        lines += ["", "Not checked:", *(f"  {sentence}" for sentence in facts.not_checked)]
     return "\n".join(lines)
 
 
 def as_json(links: tuple[Link, ...], facts: Facts) -> str:
-    """Write the same for a program: `broken` is the name of the first broken link, or null."""
+    """Return the same for a program: `broken` is the name of the first broken link, or null."""
     found = first_broken(links)
     shown = {
         "broken": found.name if found else None,
@@ -47,7 +47,7 @@ def as_json(links: tuple[Link, ...], facts: Facts) -> str:
 
 
 def _folded(text: str) -> list[str]:
-    """Fold for a terminal; what is to be copied stays in one piece."""
+    """Wrap for a terminal, without breaking what people copy."""
     lines = text.splitlines()
     return [
         part
@@ -59,6 +59,8 @@ def _folded(text: str) -> list[str]:
 def _line(link: Link, facts: Facts) -> str:
     result = link.result
     summary = result.summary
-    if result.status is Status.BROKEN:  # why is told below; the first line says who was asked
+    if (
+        result.status is Status.BROKEN
+    ):  # explained below; the first line says which cluster was asked
         summary = facts.context if link.name == "cluster" else ""
     return f"{_MARKS[result.status]} {link.title:{_WIDTH}} {result.status:11} {summary}".rstrip()

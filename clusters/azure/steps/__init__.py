@@ -1,1 +1,1 @@
-"""What has to exist, step by step: each is checked, made where it is missing, and undone again."""
+"""The steps of set-up: each is checked, taken if something is missing, and undone by teardown."""

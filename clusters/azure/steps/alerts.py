@@ -1,4 +1,4 @@
-"""Where deploys, rollbacks and failures are told, if a person names a place: clusters/README.md."""
+"""Alerts about deployments, rollbacks and failures, if asked for: see clusters/README.md."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WEBHOOK = "https://discord.com/api/webhooks/"
 
 
 def kustomization(place: str) -> Any:
-    """Write what lets Flux apply the alerts for PLACE from Git, without a line there."""
+    """Return the Kustomization with which Flux applies the alerts for PLACE from Git."""
     spec = {
         "interval": "10m",
         "retryInterval": "1m",
@@ -37,7 +37,7 @@ def _content(file: str) -> str:
 
 
 def check_files(runner: Runner) -> None:
-    """Look into the files that were named, before anything is made. Raises Stop."""
+    """Check the files that were named. Raises Stop."""
     if runner.dry_run:
         return
     for place, value in (("discord", _WEBHOOK_FILE), ("github", _TOKEN_FILE)):
@@ -46,7 +46,7 @@ def check_files(runner: Runner) -> None:
 
 
 def _wrong(place: str, file: str) -> str:
-    """Say what is wrong with a file that holds a webhook or a token; never what is in it."""
+    """Say what is wrong with a file that holds a webhook or a token, without its content."""
     try:
         content = _content(file)
     except (OSError, UnicodeDecodeError) as error:
@@ -57,7 +57,7 @@ def _wrong(place: str, file: str) -> str:
 
 
 def _alert(place: str, about: str, secret: str, flag: str, value: str) -> Step:
-    """Make the step for one place. VALUE names the file that FLAG names."""
+    """Return the step for one place. VALUE holds the file that FLAG names."""
 
     def data(runner: Runner) -> dict[str, str]:
         content = "" if runner.dry_run else _content(runner.values[value])
@@ -68,7 +68,7 @@ def _alert(place: str, about: str, secret: str, flag: str, value: str) -> Step:
     def look(runner: Runner) -> StepState:
         flux = get_object(runner, f"{KUSTOMIZATION} alerts-{place}")
         if value not in runner.values:
-            off = "" if flux else f"not asked for; {flag} FILE turns it on"
+            off = "" if flux else f"not requested; {flag} FILE turns it on"
             return StepState(exists=True, note=off)
         held = get_object(runner, f"secret {secret}")
         wanted = {key: _coded(text) for key, text in data(runner).items()}
@@ -92,7 +92,7 @@ def _coded(text: str) -> str:
 ALERTS = (
     _alert(
         "discord",
-        "deploys, rollbacks and failures in a Discord channel",
+        "deployments, rollbacks and failures in a Discord channel",
         "discord-webhook",
         "--discord-webhook",
         _WEBHOOK_FILE,

@@ -1,4 +1,4 @@
-"""What has to exist in Azure but the cluster: group, identities, vault, registry, roles."""
+"""Azure without the cluster: resource group, identities, vault, registry, roles."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ def _register(runner: Runner) -> None:
 
 PROVIDERS = Step(
     name="providers",
-    description="the subscription may use registry, cluster, vault and identities",
+    description="the subscription may use registries, clusters, vaults and identities",
     check=_check_providers,
-    create=_register,  # costs nothing and stays: others may have come to need it
+    create=_register,  # costs nothing and stays: others may need it by now
 )
 
 
@@ -102,10 +102,10 @@ _AUDIENCE = "api://AzureADTokenExchange"
 def role(
     about: str, title: str, principal: str, scope: str, *, kind: str = "ServicePrincipal"
 ) -> Step:
-    """Make the step that gives PRINCIPAL the role TITLE on SCOPE; both are names of values.
+    """Return the step that assigns PRINCIPAL the role TITLE on SCOPE; both are names of values.
 
-    An assignment has no tag. Its name, a GUID, is made from what it says: so a set-up knows its
-    own among others, on any machine.
+    An assignment has no tags. Its name, a GUID, derives from its content, so a set-up recognises
+    its own on any machine.
     """
 
     def assignment(runner: Runner) -> Any:
@@ -154,7 +154,7 @@ def role(
 
 
 def federated(name: str, issuer: str, subject: str) -> Step:
-    """Make the step by which the identity NAME accepts tokens of ISSUER for SUBJECT."""
+    """Return the step that makes the identity NAME accept tokens of ISSUER for SUBJECT."""
     names = f"--name setup --identity-name $NAME-{name} --resource-group $RESOURCE_GROUP"
 
     def look(runner: Runner) -> StepState:
@@ -162,12 +162,12 @@ def federated(name: str, issuer: str, subject: str) -> Step:
         if seen is None:
             return ABSENT
         wanted = [runner.fill(issuer), runner.fill(subject), [_AUDIENCE]]
-        # One that names another cluster or repository is written over.
+        # One that names another cluster or repository is replaced.
         return StepState(exists=[seen["issuer"], seen["subject"], seen["audiences"]] == wanted)
 
     return Step(
         name=f"trust: {name}",
-        description=f"tokens of {subject} count as the {name} identity",
+        description=f"the {name} identity accepts tokens of {subject}",
         check=look,
         create=(
             az(
@@ -180,7 +180,7 @@ def federated(name: str, issuer: str, subject: str) -> Step:
 
 
 _TAG = f"--tags {OWNER_TAG}=$NAME"
-# The first identity also remembers what was chosen, so that another machine can tear down.
+# The first identity also keeps what was chosen, so that another machine can tear down.
 _CHOICES = (
     "location=$AZURE_LOCATION cluster=$AKS_NAME cluster-group=$AKS_RESOURCE_GROUP "
     "registry=$ACR_NAME registry-group=$ACR_RESOURCE_GROUP vault=$KEYVAULT_NAME "
@@ -203,17 +203,17 @@ def _identity(name: str, about: str, value: str, more_tags: str = "") -> Step:
     )
 
 
-BOT = _identity("bot", "who the bot is: it may read this vault's secrets", "BOT", _CHOICES)
+BOT = _identity("bot", "the bot's identity, which may read this vault's secrets", "BOT", _CHOICES)
 IMAGE_REFLECTOR = _identity(
-    "image-reflector", "who Flux's image scan is: it may pull", "IMAGE_REFLECTOR"
+    "image-reflector", "the identity of Flux's image scan, which may pull", "IMAGE_REFLECTOR"
 )
-CI = _identity("ci", "who the image workflow is: it may push, from main only", "CI")
+CI = _identity("ci", "the image workflow's identity, which may push, from main only", "CI")
 
 _VAULT_NAMES = "--name $KEYVAULT_NAME --resource-group $RESOURCE_GROUP"
 
 
 def _create_vault(runner: Runner) -> None:
-    """Create the vault, or take it back: purge protection keeps a deleted one for 90 days."""
+    """Create the vault, or recover it: purge protection keeps a deleted one for 90 days."""
     deleted = runner.query(az("keyvault list-deleted --resource-type vault")) or []
     for one in deleted:
         if one["name"] != runner.values["KEYVAULT_NAME"]:
@@ -224,7 +224,7 @@ def _create_vault(runner: Runner) -> None:
                 f"{one['properties'].get('scheduledPurgeDate')}: choose another with --vault."
             )
         runner.say(
-            "  It was deleted and is kept by purge protection: taken back, secrets included."
+            "  It was deleted and is kept by purge protection: recovering it, secrets included."
         )
         runner.run(
             az(f"keyvault recover {_VAULT_NAMES} --location $LOCATION"),
@@ -247,26 +247,26 @@ def _remove_vault(runner: Runner) -> None:
     runner.run(az(f"keyvault delete {_VAULT_NAMES}"))
     runner.say(
         "  Purge protection keeps the deleted vault, and so its name, for 90 days. It costs "
-        "nothing, and the next set-up takes it back, secrets included."
+        "nothing, and the next set-up recovers it, secrets included."
     )
 
 
 VAULT = Step(
     name="vault",
-    description="the Key Vault: roles by Azure RBAC, purge protection on",
+    description="the Key Vault, with Azure RBAC and purge protection",
     check=azure_resource(
         az(f"keyvault show {_VAULT_NAMES}"), {"KEYVAULT_ID": "id"}, vault_problems
     ),
     create=_create_vault,
     delete=_remove_vault,
     flag="--vault",
-    left_behind="Azure keeps what was deleted for 90 days, and then it is gone",
+    left_behind="Azure keeps the deleted vault for 90 days",
 )
 
 _REGISTRY_NAMES = "--name $ACR_NAME --resource-group $ACR_RESOURCE_GROUP"
 REGISTRY = Step(
     name="registry",
-    description="the container registry: Basic, no admin user, roles by Azure RBAC",
+    description="the container registry: Basic, no admin user, with Azure RBAC",
     check=azure_resource(
         az(f"acr show {_REGISTRY_NAMES}"),
         {"ACR_ID": "id", "ACR_LOGIN_SERVER": "loginServer"},
@@ -285,10 +285,10 @@ ROLES = (
     role("bot reads secrets", "Key Vault Secrets User", "BOT_PRINCIPAL_ID", "KEYVAULT_ID"),
     role("image-reflector pulls", "AcrPull", "IMAGE_REFLECTOR_PRINCIPAL_ID", "ACR_ID"),
     role("ci pushes", "AcrPush", "CI_PRINCIPAL_ID", "ACR_ID"),
-    # The same that `az aks create --attach-acr` does, under a name that teardown knows.
+    # What `az aks create --attach-acr` does, under a name that teardown knows.
     role("nodes pull", "AcrPull", "KUBELET_PRINCIPAL_ID", "ACR_ID"),
 )
-# Whoever runs this sets the first secrets, and rotates them later.
+# The caller sets the first secrets, and rotates them later.
 SECRETS_OFFICER = role(
     "you set secrets",
     "Key Vault Secrets Officer",

@@ -1,4 +1,4 @@
-"""The AKS cluster, the way into it, and whether its nodes have room for the bot."""
+"""The AKS cluster, its upgrades, access to it, and the capacity of its nodes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 _PROVIDER = "azure-keyvault-secrets-provider"
-_OLDEST = (1, 31)  # of Kubernetes: what the manifests are checked against goes back no further
+_OLDEST = (1, 31)  # of Kubernetes: the manifests are not checked against older ones
 
 
 def cluster_problems(seen: Any) -> tuple[str, ...]:
-    """Workload identity, the Key Vault provider, enforced NetworkPolicy, a known version."""
+    """Return what an existing cluster lacks, each with the command that adds it."""
     names = f"--name {seen['name']} --resource-group {seen['resourceGroup']}"
     vault = get_path(seen, "addonProfiles.azureKeyvaultSecretsProvider") or {}
     rotation = str((vault.get("config") or {}).get("enableSecretRotation")).lower()
@@ -94,14 +94,14 @@ _BUSY = {"Creating", "Updating", "Upgrading", "Starting", "Scaling"}
 
 
 def check_cluster(problems: Callable[[Any], tuple[str, ...]]) -> Check:
-    """Look at it; if Azure is still at work on it, as after a run that was stopped, wait."""
+    """Return the check of the cluster, which waits while Azure is still working on it."""
     shown = azure_resource(az(f"aks show {_CLUSTER_NAMES}"), _LEARNED, problems)
 
     def look(runner: Runner) -> StepState:
         found = shown(runner)
         if found.values.get("AKS_STATE") not in _BUSY:
             return found
-        runner.say(f"  Azure is still at work on it ({found.values['AKS_STATE']}): waiting")
+        runner.say(f"  Azure is still working on it ({found.values['AKS_STATE']}): waiting")
         runner.attempt(az(f"aks wait {_CLUSTER_NAMES} --created --interval 15 --timeout 1800"))
         return shown(runner)
 
@@ -249,11 +249,11 @@ class Resources:
     memory: float = 0
 
     def plus(self, other: Resources) -> Resources:
-        """Add."""
+        """Return the sum."""
         return Resources(self.cpu + other.cpu, self.memory + other.memory)
 
     def beyond(self, other: Resources) -> Resources:
-        """What is left of this when OTHER is taken away; never below nothing."""
+        """Return the difference, never below zero."""
         return Resources(max(0, self.cpu - other.cpu), max(0, self.memory - other.memory))
 
     def __str__(self) -> str:
@@ -262,28 +262,28 @@ class Resources:
 
 # Five Flux controllers with 100m and 64Mi each, and the operator.
 FLUX = Resources(0.510, 6 * 64 * _MIB)
-# The bot's pod, twice: a rollout starts the new one beside the old one.
+# Two pods of the bot: a rollout starts the new one next to the old one.
 BOTS = Resources(0.200, 512 * _MIB)
 
 
 _NO_NODE = (
-    "No node of this cluster takes the bot's pods: they run on Linux and amd64, and tolerate no "
-    "taint. A pool of one such node costs as much as the node in the bill:\n"
+    "No node of this cluster accepts the bot's pods: they need Linux and amd64, and tolerate no "
+    "taint. A pool with one such node costs as much as the node in the bill:\n"
     "    az aks nodepool add --cluster-name $AKS_NAME --resource-group $AKS_RESOURCE_GROUP "
     "--name discordsky --node-count 1 --node-vm-size $NODE_SIZE\n"
 )
 
 
 def check_capacity(runner: Runner) -> StepState:
-    """Reckon; raises Stop where it does not fit. What already runs is not counted twice."""
-    # A new cluster's add-ons are still arriving; one that never does is not our business.
+    """Compare requests with capacity. Raises Stop if it is too small, unless --tight was given."""
+    # The add-ons of a new cluster are still starting; one that never does is not our concern.
     runner.attempt(
         kubectl("wait deployment --all -n kube-system --for condition=Available --timeout 2m")
     )
     nodes = runner.query(kubectl("get nodes --output json"))
     pods = runner.query(kubectl("get pods --all-namespaces --output json"))
     if nodes is None or pods is None:
-        return StepState(exists=True, note="looked at when there is a cluster")
+        return StepState(exists=True, note="checked once the cluster exists")
     usable = [node for node in nodes["items"] if _is_usable(node)]
     if not usable:
         raise Stop(runner.fill(_NO_NODE))
@@ -298,15 +298,17 @@ def check_capacity(runner: Runner) -> StepState:
     taken = _sum(requests(pod) for pod in running)
     missing = _missing(running)
     wanted = taken.plus(missing)
-    runner.say(f"  of {has}: {taken} taken, {missing} still to come")
+    runner.say(f"  of {has}: {taken} requested, {missing} still to come")
     fits = wanted.cpu <= has.cpu * (1 - _FREE) and wanted.memory <= has.memory * (1 - _FREE)
     if not fits and not runner.tight:
         raise Stop(runner.fill(_remedy(has, wanted, _pool(usable))))
-    return StepState(exists=True, note="enough" if fits else "too little, and --tight says go on")
+    return StepState(
+        exists=True, note="enough" if fits else "too little, and --tight says to continue"
+    )
 
 
 def _is_usable(node: Any) -> bool:
-    """Tell whether pods of amd64 without a toleration or a selector of their own run there."""
+    """Return whether amd64 pods without tolerations or selectors can run there."""
     labels = get_path(node, "metadata.labels") or {}
     kept_free = [
         taint
@@ -323,7 +325,7 @@ def _missing(running: list[Any]) -> Resources:
 
 
 def _pool(nodes: list[Any]) -> str:
-    """Name the pool that the first node is of."""
+    """Return the name of the first node's pool."""
     labels = get_path(nodes[0], "metadata.labels") if nodes else {}
     return str((labels or {}).get("kubernetes.azure.com/agentpool", "nodepool1"))
 
@@ -331,12 +333,12 @@ def _pool(nodes: list[Any]) -> str:
 def _remedy(has: Resources, wanted: Resources, pool: str) -> str:
     names = f"--cluster-name $AKS_NAME --resource-group $AKS_RESOURCE_GROUP --name {pool}"
     return (
-        f"The nodes have too little room: {wanted} are needed and 10% of {has} should stay free.\n"
+        f"The nodes are too small: {wanted} are needed and 10% of {has} should stay free.\n"
         "A second node costs as much as the first one:\n"
         f"    az aks nodepool scale {names} --node-count 2\n"
-        "A cluster that this set-up made can be made again with a bigger one:\n"
+        "A cluster that this set-up created can be recreated with a larger node:\n"
         "    make azure-teardown, then make azure ARGS='--node-size Standard_D4s_v5'\n"
-        "--tight goes on all the same: a rollout may then have to wait for room."
+        "--tight continues anyway: a rollout may then have to wait for capacity."
     )
 
 
@@ -352,7 +354,7 @@ def _sum(rooms: Any) -> Resources:
 
 
 def requests(pod: Any) -> Resources:
-    """What a pod asks for: its containers together, or its largest init container."""
+    """Return what a pod requests: its containers together, or its largest init container."""
     spec = pod["spec"]
     together = _sum(quantities(get_path(one, "resources.requests")) for one in spec["containers"])
     first = [
@@ -373,7 +375,7 @@ def quantities(given: Any) -> Resources:
 def _number(text: str) -> float:
     found = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", str(text))
     if found is None or found[2] not in _UNITS:
-        raise Stop(f"The cluster names a quantity that is not understood: {text}")
+        raise Stop(f"The cluster reports a quantity that is not understood: {text}")
     return float(found[1]) * _UNITS[found[2]]
 
 
@@ -393,7 +395,7 @@ def _remove_access(runner: Runner) -> None:
 
 ACCESS = Step(
     name="access",
-    description="a kubeconfig of its own, beside the record; yours is left alone",
+    description="a kubeconfig of its own, next to the record; yours is left alone",
     check=_check_access,
     create=(
         az(
@@ -405,8 +407,8 @@ ACCESS = Step(
     check_owned=lambda runner: StepState(owned=Path(runner.values["KUBECONFIG"]).exists()),
 )
 CAPACITY = Step(
-    name="room",
-    description="whether the node has room for Flux and two bot pods, with 10% free",
+    name="capacity",
+    description="the nodes can take Flux and two bot pods, with 10% to spare",
     check=check_capacity,
     place="cluster",
 )

@@ -1,4 +1,4 @@
-"""Flux in the cluster: whose it is, its key to Git, its operator, its settings and itself."""
+"""Flux in the cluster: its owner, its deploy key, its operator, its settings and itself."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ _MARK = f"configmap {OWNER_TAG}"
 
 
 def _check_owner(runner: Runner) -> StepState:
-    """One ConfigMap says whose Flux this is; it is made before everything and removed after it."""
+    """A ConfigMap names the owner of this Flux; it is created first and removed last."""
     mark = get_object(runner, _MARK, namespace="kube-system")
     namespace = get_object(runner, "namespace flux-system", namespace="")
     ours = get_path(mark, "data.name") == runner.values["NAME"]
-    # Without our mark, either is somebody else's.
+    # Without our ConfigMap, either is somebody else's.
     there = namespace is not None if ours else (mark or namespace) is not None
     return StepState(exists=there, owned=ours)
 
@@ -51,14 +51,14 @@ def _check_owner(runner: Runner) -> StepState:
 def _create_namespace(runner: Runner) -> None:
     mark = manifest("ConfigMap", OWNER_TAG, data={"name": runner.values["NAME"]})
     mark["metadata"]["namespace"] = "kube-system"
-    apply_object(runner, mark, f"the ConfigMap {OWNER_TAG}, which says whose Flux this is")
+    apply_object(runner, mark, f"the ConfigMap {OWNER_TAG}, which names the owner of this Flux")
     apply_object(runner, manifest("Namespace", "flux-system"), "the namespace flux-system")
 
 
 def _remove_flux(runner: Runner) -> None:
-    """Bot first, by pruning; then Flux, by its operator; then the operator, its mark last."""
+    """Remove the bot by pruning, Flux by its operator, the operator, and the ConfigMap last."""
     gone = "--ignore-not-found --wait --timeout 5m"
-    # A kind that was never defined is an error, even with --ignore-not-found.
+    # A kind that is not defined is an error, even with --ignore-not-found.
     if runner.dry_run or get_path(get_object(runner, KUSTOMIZATION), "items"):
         runner.run(kubectl(f"delete {KUSTOMIZATION} --all -n flux-system --wait --timeout 5m"))
     if runner.dry_run or get_object(runner, f"{INSTANCE} flux"):
@@ -100,7 +100,9 @@ def _create_key(runner: Runner) -> None:
     }
     secret = manifest("Secret", "flux-system", stringData=data)
     apply_object(
-        runner, secret, "the Secret flux-system with that key's private half, which is nowhere else"
+        runner,
+        secret,
+        "the Secret flux-system with the private half of that key, kept nowhere else",
     )
 
 
@@ -125,7 +127,7 @@ KEY = Step(
 
 
 _INSTANCE_FILE = "clusters/production/flux-instance.yaml"
-# What Flux fills into the manifests (clusters/README.md).
+# What Flux substitutes in the manifests (clusters/README.md).
 SETTINGS = (
     "ACR_LOGIN_SERVER",
     "AZURE_TENANT_ID",
@@ -181,7 +183,7 @@ CLUSTER_SETTINGS = Step(
 
 
 def _instance(runner: Runner) -> str:
-    """clusters/production/flux-instance.yaml with the repository's address filled in."""
+    """Return clusters/production/flux-instance.yaml with the repository's address."""
     names = ("GIT_URL", "AZURE_TENANT_ID", "IMAGE_REFLECTOR_CLIENT_ID")
     values = {name: runner.fill(f"${name}") for name in names}
     text = (ROOT / _INSTANCE_FILE).read_text()

@@ -1,4 +1,4 @@
-"""What a step is: is it there, what makes it, what undoes it."""
+"""What a step of set-up is: how to check it, take it and undo it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     from clusters.azure.runner import Command, Runner
 
 
-# The tag or label by which a thing says that this set-up made it; its value is the set-up's name.
+# The tag or label of what a set-up created; its value is the set-up's name.
 OWNER_TAG = "discord-sky-setup"
 
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """What a look found.
+    """What a check found.
 
-    `exists`: nothing is left to make. `owned`: this set-up made it, so teardown removes it.
-    `values`: what was learned, for later commands. `problems`: what is there and not as it has to
-    be, each with its remedy. `note`: what to say instead of "is there".
+    `exists`: nothing is left to do. `owned`: this set-up created it, so teardown removes it.
+    `values`: what was learned, for later commands. `problems`: what exists and is unsuitable, each
+    with its remedy. `note`: what to print instead of "exists".
     """
 
     exists: bool = False
@@ -37,14 +37,14 @@ Action = Callable[["Runner"], None]
 
 @dataclass(frozen=True, slots=True, eq=False)  # a step is itself, as a key too
 class Step:
-    """One thing that has to exist.
+    """One step: something that has to exist.
 
-    `create` and `delete` are command lines, or a function where the lines depend on what is found.
-    `place`: what is in a cluster that this set-up made is gone with it. `flag`: how to choose
-    another name, for a thing that may not be taken over from somebody else. `duration`: how long
-    it takes, in words. `check_owned`: a check that only tells
-    `owned`, where `check` would need too much.
-    `left_behind`: what is left of it after teardown.
+    `create` and `delete` are command lines, or a function if they depend on what was found.
+    `place`: what is in a cluster of the set-up's own goes with it. `flag`: how to choose another
+    name, for what must not be taken over from somebody else. `duration`: how long
+    it takes. `check_owned`: a check for
+    `owned` alone, if `check` needs more than teardown has.
+    `left_behind`: what remains after teardown.
     """
 
     name: str
@@ -64,7 +64,7 @@ def azure_resource(
     learns: Mapping[str, str] | None = None,
     problems: Callable[[Any], tuple[str, ...]] = lambda _: (),
 ) -> Check:
-    """Look at one Azure resource; LEARNS maps names of values to paths in what `az` shows."""
+    """Return the check of an Azure resource; LEARNS maps values to paths in its JSON."""
     paths = learns or {}
 
     def look(runner: Runner) -> StepState:
@@ -79,7 +79,7 @@ def azure_resource(
 
 
 def get_path(seen: Any, path: str) -> Any:
-    """Follow a dotted path; None where it leads nowhere."""
+    """Follow a dotted path; None if it leads nowhere."""
     for part in path.split("."):
         seen = seen.get(part) if isinstance(seen, dict) else None
     return seen
