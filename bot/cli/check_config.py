@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from bot.settings.schema import Settings
 
 
+_HTTPS = 443
+_DEFAULT_PORTS = {"https": 443, "wss": 443, "http": 80, "ws": 80}
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _EXAMPLE = (1000, 300)  # tokens read and written: a short conversation and its answer
 
 
@@ -52,6 +55,7 @@ def notes(settings: Settings, personas: PersonaRegistry) -> Iterator[str]:
             f"{bound:g}, so answers are given one at a time. Lower openai.max_output_tokens, "
             "conversation.max_tokens or [limits] searches and drawings, or raise the budget."
         )
+    yield from _dropped(settings)
     if settings.openai.fallback_model == settings.openai.model:
         yield "openai.fallback_model: is openai.model itself, so there is nothing to fall back to."
 
@@ -62,6 +66,36 @@ def notes(settings: Settings, personas: PersonaRegistry) -> Iterator[str]:
                     f"persona {key!r}: {', '.join(persona.tools)} is run by the provider over the "
                     "Responses API only, so it is left out with openai.api = 'chat'."
                 )
+
+
+def _dropped(settings: Settings) -> Iterator[str]:
+    """Yield each address that the NetworkPolicy, as it is in Git, lets nobody reach."""
+    for key, port in outgoing(settings).items():
+        if port != _HTTPS:
+            yield (
+                f"{key}: is at port {port}. In the cluster the NetworkPolicy lets connections to "
+                f"port {_HTTPS} out and drops others without a word, until "
+                "apps/discord-sky/network-policy.yaml, or a patch of it, opens that port."
+            )
+
+
+def outgoing(settings: Settings) -> dict[str, int]:
+    """Return the port of each address that the bot connects to, by the setting that names it.
+
+    An address of the machine itself is left out: no network policy stands before that.
+    """
+    addresses = {
+        "discord.api_url": settings.discord.api_url,
+        "discord.gateway_url": settings.discord.gateway_url,
+        "openai.base_url": settings.openai.base_url,
+        "credentials.keyvault_url": settings.credentials.keyvault_url or "",
+    }
+    parts = {key: urlsplit(address) for key, address in addresses.items() if address}
+    return {
+        key: address.port or _DEFAULT_PORTS[address.scheme]
+        for key, address in parts.items()
+        if address.hostname not in _THIS_MACHINE
+    }
 
 
 def _models(settings: Settings, personas: PersonaRegistry) -> dict[str, str]:

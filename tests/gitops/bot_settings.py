@@ -1,4 +1,7 @@
-"""The bot's settings and personas as the pod will see them, before its own `check-config`."""
+"""The bot's settings and personas as the pod will see them, before its own `check-config`.
+
+And before the NetworkPolicy: an address at a port that it drops looks good everywhere else.
+"""
 
 import subprocess
 import sys
@@ -6,9 +9,13 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from bot.cli.check_config import outgoing
+from bot.settings.loading import load
 from tests.gitops.findings import Finding, KubeObject, Tree
 from tests.gitops.render import Render
 
+# The loop's network enforces no NetworkPolicy, and its stand-ins have ports of their own.
+UNENFORCED = ("local",)
 CONFIG = "discord-sky-config"
 PERSONAS = "discord-sky-personas"
 
@@ -24,7 +31,33 @@ def check_settings(tree: Tree, renders: Iterable[Render]) -> list[Finding]:
         personas = [each for data in _maps(render, PERSONAS) for each in data.items()]
         for data in _maps(render, CONFIG):
             findings.extend(_check(tree, render.where, data, dict(personas), variables))
+            if render.cluster not in UNENFORCED and not findings:
+                findings.extend(_check_ports(render, data, variables))
     return findings
+
+
+def _check_ports(render: Render, data: dict[str, str], variables: dict[str, str]) -> list[Finding]:
+    """Compare the addresses in the settings with the ports that the NetworkPolicies let out."""
+    policies = [item["spec"] for item in render.objects if item["kind"] == "NetworkPolicy"]
+    rules = [rule for spec in policies for rule in spec.get("egress", [])]
+    if not policies or any(not rule.get("ports") for rule in rules):
+        return []
+    ports = [port for rule in rules for port in rule["ports"] if port.get("protocol") == "TCP"]
+    opened = [range(port["port"], port.get("endPort", port["port"]) + 1) for port in ports]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "config.toml"
+        file.write_text(data["config.toml"])
+        settings = load(file, variables).settings
+    return [
+        Finding(
+            render.where,
+            f"{key} is at port {port}, and the NetworkPolicy drops what goes there",
+            "Open the port under `egress:` of apps/discord-sky/network-policy.yaml, or by a patch "
+            "of your cluster's kustomization-discord-sky.yaml.",
+        )
+        for key, port in outgoing(settings).items()
+        if not any(port in each for each in opened)
+    ]
 
 
 def _maps(render: Render, name: str) -> list[dict[str, str]]:

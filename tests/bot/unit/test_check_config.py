@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bot.cli.check_config import notes, summarize
 from bot.personas.persona import Persona
 from bot.personas.registry import PersonaRegistry, only_sky
@@ -87,6 +89,32 @@ def test_a_day_that_is_dearer_than_its_month_is_noted() -> None:
     (note,) = notes(Settings(budget=BudgetSettings(daily=50, monthly=40)), only_sky())
 
     assert note.startswith("budget.daily: is more than budget.monthly")
+
+
+@pytest.mark.parametrize(
+    ("address", "port"),
+    [
+        ("http://ollama.models.svc:11434/v1", 11434),
+        ("http://vllm.models.svc/v1", 80),
+        ("https://models.example.org:8443/v1", 8443),
+    ],
+)
+def test_a_port_that_the_network_policy_drops_is_noted(address: str, port: int) -> None:
+    settings = Settings(openai=OpenAISettings(base_url=address))
+
+    (note,) = notes(settings, only_sky())
+
+    assert note.startswith(f"openai.base_url: is at port {port}. ")
+    assert "network-policy.yaml" in note
+
+
+@pytest.mark.parametrize(
+    "address", ["https://models.example.org/v1", "http://localhost:11434/v1", "http://127.0.0.1:1/"]
+)
+def test_a_port_that_is_open_and_the_machine_itself_are_not_noted(address: str) -> None:
+    settings = Settings(openai=OpenAISettings(base_url=address))
+
+    assert list(notes(settings, only_sky())) == []
 
 
 def test_tools_that_are_left_out_are_noted() -> None:
