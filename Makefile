@@ -41,7 +41,7 @@ secret: setup  ## Set a new version of a secret in the loop's vault: make secret
 	@$(PY) -m tests.loop.people.secret $(NAME) $(VALUE) $(ARGS)
 
 ##@ Test
-.PHONY: test check test-bot coverage test-release test-azure test-gitops test-loop bench faults
+.PHONY: test check test-bot fuzz coverage test-release test-azure test-gitops test-loop bench faults
 # A developer's loop: make test-bot K=splitter runs the tests whose names contain it, in seconds;
 # K="splitter or stream" takes pytest's expressions, ARGS anything else that pytest takes.
 PYTEST_ARGS = $(if $(K),-q -k "$(K)") $(ARGS)
@@ -54,6 +54,9 @@ check: tools-check  ## Linters, types, spelling, workflows, manifests: seconds; 
 
 test-bot: setup  ## The bot alone, over real sockets; K=splitter for the tests with that in their names
 	@$(PY) -m tests.run bot $(PYTEST_ARGS)
+
+fuzz: setup  ## What Discord may send, made odd, against a running bot: 20,000 of it; SEED=7 repeats a run
+	@SKY_FUZZ=20000 SKY_FUZZ_SEED=$(SEED) $(PYTEST) -q tests/bot/wire/test_fuzz.py
 
 coverage: setup  ## The bot's tests with coverage of lines and branches; fails below the floor
 	@$(PY) -m tests.run coverage

@@ -341,9 +341,9 @@ class Backfill:
         roles = RoleLookup(client)
         for message in sorted(found, key=lambda each: each.id):
             parts = answers.get(message.id, [])
-            if parts and not self._broken_off(message, parts[-1]):
-                continue
             try:
+                if parts and not self._broken_off(message, parts[-1]):
+                    continue
                 read = converters.to_message(message)
                 if message.id < oldest:
                     self._pass_over(read, me)
@@ -353,7 +353,7 @@ class Backfill:
                 if self._dispatcher.needs_roles(read, me):
                     read = await roles.fill(read)
             except Exception as error:  # noqa: BLE001  # one message costs nothing but itself
-                self._skip(message, error)
+                client.skipped("message", compat.ids_of_message(message), error)
                 continue
             await self._dispatcher.wait_for_capacity()
             if self._dispatcher.missed(read, me, tuple(part.id for part in parts)):
@@ -364,11 +364,6 @@ class Backfill:
         suspect = question.id in self._suspect or question.id > (self._suspect_from or question.id)
         act = converters.state(newest)
         return act == "stop" or (act is None and suspect)
-
-    def _skip(self, message: discord.Message, error: Exception) -> None:
-        self._metrics.unreadable.labels("message").inc()
-        ids = {"id": message.id, "channel_id": message.channel.id}
-        log.warning("unreadable, skipped", extra={**ids, "error": type(error).__name__})
 
     def _pass_over(self, message: Message, me: int) -> None:
         if self._dispatcher.calls(message, me):

@@ -197,7 +197,11 @@ class GatewayClient(discord.Client):
 
     async def on_message(self, message: discord.Message) -> None:
         """Hand a message on."""
-        quoted = converters.replied(message)
+        try:
+            quoted = converters.replied(message)
+        except Exception as error:  # noqa: BLE001  # the question itself may well be readable
+            quoted = None
+            self.skipped("message", compat.ids_of_message(message), error)
         if quoted is not None and self._cache.get(quoted.id) is None:
             self._cache.put(quoted)
         read = self._interactions.topics.whole(converters.to_message(message))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import discord
 
@@ -154,4 +155,8 @@ def _attached(message: discord.Message) -> list[discord.Attachment]:
 
 
 def _attachment(file: discord.Attachment) -> Attachment:
-    return Attachment(sanitize(file.filename), file.size, file.url)
+    """Raise TypeError where size and address are not what is promised: both are relied upon."""
+    size, url = cast("object", file.size), cast("object", file.url)
+    if not isinstance(size, int) or not isinstance(url, str):
+        raise TypeError("attachment")
+    return Attachment(sanitize(file.filename), size, url)

@@ -259,7 +259,7 @@ class RestClient:
             known = client.get_channel(channel_id)
             if isinstance(known, discord.abc.Messageable):
                 place = known  # with its server and names, which no message brings along
-            return self._read(await place.fetch_message(message_id))
+            return _read(client, await place.fetch_message(message_id))
 
         with contextlib.suppress(PlaceGone, MayNotSpeak):
             return await self._ask("fetch", call, _PAUSES[:2])
@@ -271,20 +271,11 @@ class RestClient:
         async def call(client: GatewayClient) -> list[Message]:
             place = client.get_partial_messageable(channel_id)
             found = place.history(limit=most, before=discord.Object(before))
-            return [self._read(each) async for each in found][::-1]
+            return [_read(client, each) async for each in found][::-1]
 
         with contextlib.suppress(Unsaid):
             return await self._ask("history", call, _PAUSES[:1])
         return None
-
-    def _read(self, message: discord.Message) -> Message:
-        """Read a message; one that cannot be read costs nothing but itself."""
-        try:
-            return converters.to_message(message)
-        except Exception as error:  # whatever an odd message makes fail
-            self._metrics.unreadable.labels("message").inc()
-            log.warning("unreadable, skipped", extra={"id": message.id}, exc_info=error)
-            return converters.unreadable(message)
 
     async def may_read(self, message: Message, channel_id: int) -> bool:
         """See chain.History. Roles that Discord did not tell are asked for."""
@@ -389,6 +380,15 @@ async def _requested(
         if not client.is_closed():
             raise
         raise DiscordDown("the client was closed") from error
+
+
+def _read(client: GatewayClient, message: discord.Message) -> Message:
+    """Read a message; one that cannot be read costs nothing but itself."""
+    try:
+        return converters.to_message(message)
+    except Exception as error:  # noqa: BLE001  # whatever an odd message makes fail
+        client.skipped("message", compat.ids_of_message(message), error)
+        return converters.unreadable(message)
 
 
 async def _done(_: GatewayClient) -> tuple[None]:

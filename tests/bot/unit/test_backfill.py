@@ -150,6 +150,12 @@ class World:
         """Whether the client was closed."""
         return self.closed
 
+    def skipped(self, kind: str, ids: dict[str, object], error: BaseException) -> None:
+        """Count what cannot be read."""
+        assert ids
+        assert isinstance(error, Exception)
+        self.metrics.unreadable.labels(kind).inc()
+
     def get_partial_messageable(self, channel_id: int, guild_id: int | None = None) -> Channel:
         """Find a channel."""
         del guild_id
