@@ -58,8 +58,8 @@ log = logging.getLogger(__name__)
 
 
 _SOURCES = 8  # pages that are named below an answer
-_UNSEEN = "The language model can't open a picture here, so I answered without."
-_HALF = "The language model can't read so much at once, so I left out what came before."
+_UNSEEN = "The language model can't open a picture here, so I answered without it."
+_HALF = "The language model can't read that much at once, so I left out earlier messages."
 _NO_PICTURES = (BadPicture, ModelMissing, RequestRefused)  # what models say who cannot see
 
 

@@ -23,8 +23,8 @@ _NAME_LENGTH = 32  # Discord's own limit
 EPOCH = 1_420_070_400_000  # milliseconds: Discord's first moment, from which ids count
 _WORDS = 200  # tokens that pictures leave to the newest message
 _SMALL_PRINT = "-# "  # what the bot remarks below an answer is no part of it
-_TOO_MANY = "There was no room to look at every picture."
-_AT_MOST = "Your message is longer than I can read at once: I read its beginning."
+_TOO_MANY = "I couldn't look at every picture."
+_AT_MOST = "Your message is longer than I can read at once, so I read only the beginning."
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _newest(
 
 def _only(number: int) -> str:
     if number == 1:
-        return "I read your message only, not what came before it."
+        return "I read only your message, not what came before it."
     return f"I read only the last {number} messages."
 
 

@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-_NOT_YOURS = "Only the one who asked can press that."
-_WRITTEN = "There is nothing left to stop: that answer is not being written any more."
-_WRITING = "I am writing that answer already."
-_GONE = "Your question is not there any more, so I cannot answer it again."
-_AWAY = "Discord does not show me your question just now. Please press that again in a minute."
+_NOT_YOURS = "Only the person who asked can use that button."
+_WRITTEN = "There is nothing to stop: that answer is already finished."
+_WRITING = "I'm already writing that answer."
+_GONE = "Your question has been deleted, so I can't answer it again."
+_AWAY = "I can't read your question on Discord right now. Please try again in a minute."
 _PATIENCE, _LOOK = 1.2, 0.05  # seconds; Discord waits for a response for three
-_RESTARTING = "I am being restarted. Please press that again in a minute."
+_RESTARTING = "I'm restarting. Please try again in a minute."
 
 
 class Archive(Protocol):

@@ -87,7 +87,7 @@ ALL: Final = (
     ),
     _command(
         STATUS,
-        "How I am doing, for those who manage this server",
+        "The bot's status, for people who manage this server",
         default_member_permissions=_MANAGE_SERVER,
         contexts=[_SERVERS],
     ),
@@ -347,7 +347,10 @@ class CommandHandler:
             case name if name == STATUS and asked.manages:
                 text, outcome = context.status(), "shown"
             case name if name == STATUS:
-                text, outcome = "This is for those who manage this server.", "not_allowed"
+                text, outcome = (
+                    "Only people who manage this server may use this.",
+                    "not_allowed",
+                )
         return text, outcome
 
     async def _question(self, interaction: discord.Interaction, asked: Invocation) -> str:

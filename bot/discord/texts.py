@@ -1,12 +1,12 @@
-"""The visible response to a command: it quotes the question, and the answer replies to it.
+"""Texts that the bot shows on Discord: the visible response to a command, help, privacy, status.
 
-It is the question as everybody in the channel sees it, and as a successor of this process finds it,
-so what was asked can be read back from it. Pure.
+The response to a command quotes the question, and the answer replies to it. Everyone in the channel
+sees it, and another process finds the question in it: `unquote` reads back what `quote` wrote.
 
     -# Ada asks Pirate for a picture:
     >>> a ship at sea
 
-What the bot says about itself, to the one who asked. Pure; each text fits into one message.
+Each text fits into one message. Pure.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class QuotedQuestion:
 
 
 def quote(asker: str, quoted: QuotedQuestion, place: tuple[int | None, int]) -> str:
-    """Write a question down; `place` are the ids of server (None: direct) and channel."""
+    """Format a question; `place` holds the ids of the server (None: direct) and the channel."""
     name = _MARKDOWN.sub(r"\\\1", " ".join(asker.split()))
     about = ""
     if quoted.target is not None:
@@ -66,7 +66,7 @@ def quote(asker: str, quoted: QuotedQuestion, place: tuple[int | None, int]) -> 
 
 
 def unquote(text: str) -> QuotedQuestion | None:
-    """Read a question back; None where `text` was not written by `quote`."""
+    """Parse what `quote` wrote; None if `text` is something else."""
     head, _, body = text.partition("\n")
     found = _HEAD.fullmatch(head)
     if found is None or not (body.startswith(">>> ") or not body):
@@ -81,48 +81,51 @@ _SHOWN = 600  # characters of a persona's prompt
 
 
 def help_text(settings: Settings) -> str:
-    """How the bot is called, and what else there is."""
+    """Explain how to call the bot and what else it can do."""
     command = settings.discord.command
     return (
         "**How to call me**\n"
-        "- mention me, reply to me, or write to me directly\n"
+        "- mention me, reply to me, or send me a direct message\n"
         f"- `/sky`, or `{command} topic`: I answer in this channel\n"
-        f"- `{command}(persona) topic`: somebody else answers; `/persona list` says who\n"
-        f"- `{command}(image) topic`: a picture, where the model can make one\n"
-        "- a message's menu, Apps, Ask Sky: I answer to that message\n\n"
-        "To go on, reply to my answer: the chain of replies is what I remember. "
-        "`/privacy` says what I send where."
+        f"- `{command}(persona) topic`: another persona answers; `/persona list` shows them\n"
+        f"- `{command}(image) topic`: a picture, if the model can make one\n"
+        "- Apps, Ask Sky in a message's menu: I answer that message\n\n"
+        "To continue, reply to my answer: I remember the chain of replies. "
+        "`/privacy` tells you what I send where."
     )
 
 
 def privacy_text(settings: Settings, personas: PersonaRegistry) -> str:
-    """What is sent where, and what is kept. It says what these settings do, and nothing more."""
+    """Explain what is sent where and what is kept, with these settings."""
     provider = urlsplit(settings.openai.base_url).hostname
     around = (
-        f", or the newest {settings.conversation.history} of the channel where it continues none"
+        f" (or the newest {settings.conversation.history} of the channel, if it continues none)"
         if settings.conversation.history
         else ""
     )
     lines = [
         "**What I send where**",
         (
-            "- Discord sends me every message in the channels that I can see. I keep the newest in "
-            "memory, to follow conversations, until I am restarted."
+            "- Discord sends me every message in the channels that I can see. To follow "
+            "conversations, I keep the newest ones in memory until I restart."
         ),
         (
-            f"- When somebody calls me, that message, the messages that it continues{around}, and "
-            f"what is attached to them go to the language model at **{provider}**, with the names "
+            f"- When somebody calls me, I send that message, the messages that it continues{around}"
+            f" and their attachments to the language model at **{provider}**, with the names "
             "shown in Discord. I ask it to store nothing; its own terms say what it keeps."
         ),
         *_moderated(settings, provider),
         *_searching(settings, personas),
         *_joining(settings),
         (
-            "- My log has ids, times and outcomes: no words, no names. Kept beyond a restart are "
-            "ids of messages that I answered in the last minute and of direct channels, and the "
-            "money that answers cost."
+            "- My log contains ids, times and outcomes, but no messages and no names. Across "
+            "restarts I keep the ids of messages that I answered in the last minute, the ids of "
+            "direct message channels, and what answers cost."
         ),
-        "- Delete your message and I forget it. What was sent to the model was sent.",
+        (
+            "- If you delete your message, I forget it. I can't take back what was already sent to "
+            "the model."
+        ),
     ]
     return "\n".join(lines)
 
@@ -134,42 +137,45 @@ def _moderated(settings: Settings, provider: str | None) -> list[str]:
         "output": "Answers",
         "both": "Questions and answers",
     }[settings.safety.moderation]
-    return [f"- {what} are checked by the moderation at **{provider}**."] if what else []
+    return [f"- {what} are checked by the moderation service at **{provider}**."] if what else []
 
 
 def _searching(settings: Settings, personas: PersonaRegistry) -> list[str]:
-    """Who may search the web; over Chat Completions nobody can."""
+    """Name the personas that may search the web; none can over Chat Completions."""
     names = [persona.name for _, persona in personas if "web_search" in persona.tools]
     if not names or settings.openai.api == "chat":
         return []
     who = summarize_list([f"**{name}**" for name in names])
     told = (
-        f"- Where {who} answers, the model may search the web: what it searches for, which may be "
-        "words of yours, goes to the web search of its provider."
+        f"- Where {who} answers, the model may search the web. Its search terms, which may contain "
+        "your words, go to its provider's web search."
     )
     return [told]
 
 
 def _joining(settings: Settings) -> list[str]:
-    joins = "- In some channels I may join in; what was said there last then goes to the model too."
+    joins = (
+        "- In some channels I may join in unprompted; the latest messages there then go to the "
+        "model too."
+    )
     return [joins] if settings.ambient.channels else []
 
 
 def persona_list_text(personas: PersonaRegistry, place: Location) -> str:
-    """Everybody that the bot can be, and who answers here."""
+    """List all personas and say which one answers here."""
     here = personas.at(place)
-    lines = [f"Here answers **{here.name}**. There are:"]
+    lines = [f"**{here.name}** answers here. Available personas:"]
     for key, persona in personas:
         line = f"- `{key}`" + (f", {persona.name}" if persona.name.casefold() != key else "")
         if sum(map(len, lines)) + len(line) > _SCREENS_LONGEST:
-            lines.append("- and more")
+            lines.append("- … and more")
             break
         lines.append(line)
     return "\n".join(lines)
 
 
 def persona_text(persona: Persona) -> str:
-    """One persona: what it is told to be, and what differs for it."""
+    """Show one persona: its instructions, and what differs from the settings."""
     prompt = persona.instructions
     prompt = prompt if len(prompt) <= _SHOWN else f"{prompt[:_SHOWN]}…"
     different = {
@@ -183,25 +189,25 @@ def persona_text(persona: Persona) -> str:
 
 
 def status_text(facts: Mapping[str, str]) -> str:
-    """How the bot is doing: one line for each fact."""
-    return "\n".join(["**How I am doing**", *(f"- {name}: {fact}" for name, fact in facts.items())])
+    """Show how the bot is doing: one line per fact."""
+    return "\n".join(["**Status**", *(f"- {name}: {fact}" for name, fact in facts.items())])
 
 
 def denial_text(why: str) -> str:
-    """Why the bot does not answer somebody, and what they can do."""
-    ask = "The people who run me have set it so."
+    """Explain why the bot does not answer somebody."""
+    ask = "Whoever runs this bot has configured it that way."
     return {
         "place": f"I don't answer in this channel. {ask}",
         "direct_messages": f"I don't answer in direct messages. {ask}",
-        "person": f"I may not answer you here. {ask}",
+        "person": f"I can't answer you here. {ask}",
         "bot": f"I don't answer bots. {ask}",
     }[why]
 
 
 def lacking_text(permissions: tuple[str, ...]) -> str:
-    """Why the bot cannot answer in a channel, and who can mend that."""
+    """Explain which permissions the bot is missing in a channel, and who can grant them."""
     names = ", ".join(f"**{name}**" for name in permissions)
     return (
-        f"I can't answer in this channel, because here I lack: {names}. Whoever manages this "
-        "server can give it to me: Edit Channel, Permissions, then my role."
+        f"I can't answer in this channel, because I'm missing these permissions: {names}. "
+        "Someone who manages this server can grant them: Edit Channel, Permissions, then my role."
     )

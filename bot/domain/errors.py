@@ -74,11 +74,12 @@ class UserFacingError(SkyError):
 
 
 class QuotaSpent(UserFacingError):
-    """The account's money is used up: a 429 that no retry mends."""
+    """The account's money is used up: a 429 that no retry helps."""
 
     label = "quota_spent"
     sentence = (
-        "My budget with the language model is used up. The people who run me have to refill it."
+        "My account with the language model has run out of credit. "
+        "Please tell whoever runs this bot."
     )
 
 
@@ -87,8 +88,7 @@ class ModelMissing(UserFacingError):
 
     label = "model_missing"
     sentence = (
-        "The language model I am set to use is not available. "
-        "The people who run me have to choose another."
+        "The language model I am set to use is not available. Please tell whoever runs this bot."
     )
 
 
@@ -96,14 +96,14 @@ class TooMuchText(UserFacingError):
     """The conversation does not fit into the model's context."""
 
     label = "too_much_text"
-    sentence = "That is more text than I can read at once. Please ask with less of it."
+    sentence = "That is more text than I can read at once. Please shorten it."
 
 
 class RequestRefused(UserFacingError):
     """The provider refused the request for another reason."""
 
     label = "request_refused"
-    sentence = "The language model did not accept that question. Please try to put it differently."
+    sentence = "The language model did not accept that question. Please try to rephrase it."
 
 
 class Filtered(UserFacingError):
@@ -117,21 +117,21 @@ class BannedWord(UserFacingError):
     """The question has a word in it that the settings ban."""
 
     label = "banned_word"
-    sentence = "There is a word in your message that is not wanted here, so I don't answer it."
+    sentence = "Your message contains a word that is not allowed here, so I won't answer it."
 
 
 class QuestionWithheld(UserFacingError):
     """The question did not pass the moderation."""
 
     label = "question_withheld"
-    sentence = "Your message did not pass the moderation here. Please put it differently."
+    sentence = "Your message did not pass moderation. Please rephrase it."
 
 
 class AnswerWithheld(UserFacingError):
     """The answer, or what comes next of it, did not pass the moderation."""
 
     label = "answer_withheld"
-    sentence = "What I was about to say did not pass the moderation here, so I stopped."
+    sentence = "My answer did not pass moderation, so I stopped."
 
 
 class Unchecked(UserFacingError):
@@ -139,7 +139,7 @@ class Unchecked(UserFacingError):
 
     label = "unchecked"
     sentence = (
-        "I can't have messages checked at the moment, and without that I don't speak here. "
+        "I can't check messages at the moment, and I don't answer here without a check. "
         "Please ask me again in a few minutes."
     )
 
@@ -149,7 +149,7 @@ class ToolMissing(UserFacingError):
 
     label = "tool_missing"
     sentence = (
-        "The language model I use can't do that. The people who run me can choose one that makes "
+        "The language model I use can't do that. Whoever runs this bot can choose one that makes "
         "pictures or searches the web."
     )
 
@@ -165,30 +165,28 @@ class CutShort(UserFacingError):
     """The stream ended without saying that the answer was complete."""
 
     label = "cut_short"
-    sentence = "My answer broke off before it was complete. Ask me again for the rest."
+    sentence = "My answer was cut off before it was complete. Ask me again for the rest."
 
 
 class OutOfRoom(UserFacingError):
     """The answer is as long as the settings allow."""
 
     label = "out_of_room"
-    sentence = "I ran out of room here. Reply to this message and I will go on."
+    sentence = "I've reached the length limit. Reply to this message and I'll continue."
 
 
 class NothingSaid(UserFacingError):
     """The model completed its answer without any text."""
 
     label = "nothing_said"
-    sentence = "The language model had nothing to say to that. Please try to put it differently."
+    sentence = "The language model had nothing to say to that. Please try to rephrase it."
 
 
 class TooBusy(UserFacingError):
     """More people are waiting than the bot takes on at once."""
 
     label = "too_busy"
-    sentence = (
-        "So many people are asking at once that I can't keep up. Please try again in a minute."
-    )
+    sentence = "Too many people are asking at once. Please try again in a minute."
 
 
 class OverLimit(UserFacingError):
@@ -196,36 +194,36 @@ class OverLimit(UserFacingError):
 
     label = "over_limit"
     _BECAUSE: ClassVar[dict[str, str]] = {
-        "user": "You have asked me all that I answer one person in an hour.",
-        "channel": "This channel has asked me all that I answer it in an hour.",
-        "server": "This server has asked me all that I answer it in an hour.",
-        "day": "What I may spend in a day is spent.",
-        "month": "What I may spend in a month is spent.",
-        "set_aside": "What I may still spend is set aside for answers that I am writing just now.",
+        "user": "You've reached the hourly limit per person.",
+        "channel": "This channel has reached its hourly limit.",
+        "server": "This server has reached its hourly limit.",
+        "day": "Today's budget is used up.",
+        "month": "This month's budget is used up.",
+        "set_aside": "The rest of the budget is reserved for answers that are being written.",
     }
 
     def __init__(self, scope: str, until: float) -> None:
         super().__init__(scope)
-        self.sentence = f"{self._BECAUSE[scope]} I am back <t:{math.ceil(until)}:R>."
+        self.sentence = f"{self._BECAUSE[scope]} Try again <t:{math.ceil(until)}:R>."
 
 
 class UnknownPersona(UserFacingError):
     """Nobody has the name that a person asked for; the sentence offers `near` ones."""
 
     label = "unknown_persona"
-    sentence = "I know nobody of that name."
+    sentence = "There is no persona with that name."
 
     def __init__(self, near: list[str]) -> None:
         super().__init__()
         meant = " or ".join(f"**{name}**" for name in near)
-        self.sentence = f"I know nobody of that name. Did you mean {meant}?"
+        self.sentence = f"There is no persona with that name. Did you mean {meant}?"
 
 
 class Interrupted(UserFacingError):
     """The bot is being stopped and this answer did not end in time."""
 
     label = "interrupted"
-    sentence = "I am being restarted and could not finish this answer. Please ask me again."
+    sentence = "I'm restarting and could not finish this answer. Please ask me again."
 
 
 class QuestionGone(UserFacingError):
@@ -328,9 +326,7 @@ class ModelPaused(Retried):
     """The provider failed so often in a row that it is not asked for `seconds` more."""
 
     label = "model_paused"
-    sentence = (
-        "The language model has failed several times in a row, so I give it a moment to recover."
-    )
+    sentence = "The language model has failed several times in a row, so I'm giving it a rest."
 
     def __init__(self, seconds: float) -> None:
         super().__init__("the circuit breaker is open")
@@ -343,9 +339,7 @@ class KeyRefused(Retried):
     """The provider refused the API key."""
 
     label = "key_refused"
-    sentence = (
-        "My access to the language model was refused. The people who run me have to mend that."
-    )
+    sentence = "The language model refused my credentials. Please tell whoever runs this bot."
 
 
 class Unsaid(SkyError):

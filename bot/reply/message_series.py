@@ -65,9 +65,9 @@ class MessageSink(Protocol):
 
 
 MOST_MESSAGES = 60  # of one answer: what is longer ends in a file, whatever the settings say
-_WHOLE = "\n-# The whole answer is in the file."
+_WHOLE = "\n-# The full answer is in the file."
 _LEFT_OUT = "\n-# My answer goes on, but I may not attach files here."
-_NO_FILES = "I may not attach files here, so I cannot show what I made."
+_NO_FILES = "I'm not allowed to attach files here, so I can't show what I made."
 _TITLE = 80  # characters of a thread's name; Discord takes 100
 # Links that Discord makes a preview of: not those between < and >.
 _LINK = re.compile(r"(?<!<)\bhttps?://\S")

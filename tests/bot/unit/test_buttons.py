@@ -122,7 +122,7 @@ async def test_only_the_one_who_asked_may_press(act: Act) -> None:
 
     response = await bot.press(act, by=2)
 
-    assert response == PressResponse("not_theirs", "Only the one who asked can press that.")
+    assert response == PressResponse("not_theirs", "Only the person who asked can use that button.")
     assert bot.dispatcher.is_answering(QUESTION.id)
 
 
@@ -146,16 +146,14 @@ async def test_whoever_the_lists_bar_by_now_has_nothing_answered_again() -> None
 
     assert response.outcome == "person"
     assert response.sentence is not None
-    assert response.sentence.startswith("I may not answer you here.")
+    assert response.sentence.startswith("I can't answer you here.")
     assert bot.model.asked == []
 
 
 async def test_stop_after_the_end_is_told_a_moment_later_and_the_button_goes() -> None:
     response = await Bot().press("stop")
 
-    assert response.sentence == (
-        "There is nothing left to stop: that answer is not being written any more."
-    )
+    assert response.sentence == ("There is nothing to stop: that answer is already finished.")
     assert response.clear
 
 
@@ -166,7 +164,7 @@ async def test_again_while_it_is_being_written_is_told() -> None:
 
     response = await bot.press("again")
 
-    assert response == PressResponse("writing", "I am writing that answer already.")
+    assert response == PressResponse("writing", "I'm already writing that answer.")
 
 
 async def test_two_presses_at_once_are_one_answer() -> None:
@@ -216,7 +214,7 @@ async def test_again_without_its_question_is_told_and_the_button_goes() -> None:
     response = await bot.press("again")
 
     assert response.sentence is not None
-    assert "not there any more" in response.sentence
+    assert "has been deleted" in response.sentence
     assert response.clear
 
 
@@ -226,7 +224,7 @@ async def test_again_while_discord_does_not_answer_is_told_and_the_button_stays(
     response = await bot.press("again")
 
     assert response.sentence is not None
-    assert response.sentence.startswith("Discord does not show me your question just now.")
+    assert response.sentence.startswith("I can't read your question on Discord right now.")
     assert not response.clear
 
 
@@ -239,7 +237,7 @@ async def test_again_counts_like_a_call() -> None:
     response = await bot.press("again")
 
     assert response.sentence is not None
-    assert response.sentence.startswith("You have asked me all that I answer one person in an hour")
+    assert response.sentence.startswith("You've reached the hourly limit per person")
     assert response.outcome == "over_limit"
 
 
@@ -249,9 +247,7 @@ async def test_a_pod_that_stops_leaves_again_to_its_successor() -> None:
 
     response = await bot.press("again")
 
-    assert response == PressResponse(
-        "restarting", "I am being restarted. Please press that again in a minute."
-    )
+    assert response == PressResponse("restarting", "I'm restarting. Please try again in a minute.")
     assert not bot.dispatcher.is_answering(QUESTION.id)
 
 

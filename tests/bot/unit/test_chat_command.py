@@ -126,7 +126,7 @@ async def test_a_limit_tells_a_time_that_a_terminal_shows() -> None:
 
     await person.talk.say("two")
 
-    assert "I am back at " in person.text
+    assert "Try again at " in person.text
     assert "<t:" not in person.text
     assert len(person.model.asked) == 1
 

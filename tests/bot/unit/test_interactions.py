@@ -106,7 +106,7 @@ async def test_a_question_that_would_be_turned_away_is_told_so_in_private_each_t
 
     assert response.said == [refused.sentence] * 2
     assert response.hidden == [True, True]
-    assert "I am back <t:1800000000:R>." in refused.sentence
+    assert "Try again <t:1800000000:R>." in refused.sentence
     assert count(metrics, "over_limit") == 2
 
 

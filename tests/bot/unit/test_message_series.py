@@ -95,7 +95,7 @@ async def test_from_so_many_messages_on_a_long_answer_is_a_file() -> None:
 
     first, second = sink.posts.values()
     assert first.text == long(5)[: len(first.text)]
-    assert second.text.endswith("\n-# The whole answer is in the file.")
+    assert second.text.endswith("\n-# The full answer is in the file.")
     assert len(second.text) <= 2000
     assert second.files == (Picture("answer.md", long(5).encode()),)
     assert sink.labels == [[], ["Again"]]
@@ -283,7 +283,7 @@ async def test_where_files_are_refused_a_picture_is_owned_up_to() -> None:
     await pages.show("A gull.", last=True, pictures=(PICTURE,))
 
     (text,) = sink.messages.values()
-    assert text == "A gull.\n-# I may not attach files here, so I cannot show what I made."
+    assert text == "A gull.\n-# I'm not allowed to attach files here, so I can't show what I made."
 
 
 async def test_a_button_tells_who_asked_what_and_no_more() -> None:
@@ -304,7 +304,7 @@ async def test_an_answer_has_at_most_sixty_messages_and_the_last_one_a_file(
     assert len(posts) <= MOST_MESSAGES
     if posts[-1].files:
         assert posts[-1].files[0].data.decode() == text
-        assert posts[-1].text.endswith("-# The whole answer is in the file.")
+        assert posts[-1].text.endswith("-# The full answer is in the file.")
     else:
         assert is_whole([post.text for post in posts], text)
 

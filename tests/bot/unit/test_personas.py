@@ -65,8 +65,11 @@ def test_a_persona_is_found_by_its_file_and_by_its_name(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("pirat", "I know nobody of that name. Did you mean **pirate**?"),
-        ("zzz", "I know nobody of that name. Did you mean **pirate** or **sky** or **tutor**?"),
+        ("pirat", "There is no persona with that name. Did you mean **pirate**?"),
+        (
+            "zzz",
+            "There is no persona with that name. Did you mean **pirate** or **sky** or **tutor**?",
+        ),
     ],
 )
 def test_a_name_that_nobody_has_is_answered_with_the_nearest(name: str, sentence: str) -> None:

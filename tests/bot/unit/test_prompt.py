@@ -86,7 +86,7 @@ def test_what_was_left_out_is_remarked() -> None:
     assert found.remarks == (f"I read only the last {len(found.turns)} messages.",)
     assert 1 < len(found.turns) < 9
     cut = written(said(9, ADA, "and?"), cut=True)
-    assert cut.remarks == ("I read your message only, not what came before it.",)
+    assert cut.remarks == ("I read only your message, not what came before it.",)
 
 
 def test_a_question_that_is_too_long_is_read_from_its_beginning_and_that_is_remarked() -> None:

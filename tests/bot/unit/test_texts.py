@@ -73,7 +73,7 @@ def test_the_cast_is_listed_with_who_answers_here() -> None:
     )
 
     assert texts.persona_list_text(personas, Location()) == (
-        "Here answers **Captain**. There are:\n- `pirate`, Captain\n- `sky`"
+        "**Captain** answers here. Available personas:\n- `pirate`, Captain\n- `sky`"
     )
 
 
@@ -96,7 +96,7 @@ def test_what_is_lacking_is_told_with_who_can_give_it() -> None:
     text = texts.lacking_text(("Send Messages", "Read Message History"))
 
     assert "**Send Messages**, **Read Message History**" in text
-    assert "Whoever manages this server" in text
+    assert "Someone who manages this server" in text
 
 
 def test_sky_is_shown_with_nothing_that_differs() -> None:

@@ -91,7 +91,7 @@ async def test_people_are_listed_by_id_wherever_they_call_and_a_block_wins(
             used = await scene.discord.invoke("sky", scene.place, name, {"topic": "hello"})
             response = await scene.responded(used.id)
             assert response.hidden
-            assert "I may not answer you here." in response.content
+            assert "I can't answer you here." in response.content
         await scene.answer(await scene.call("may the two of us talk?", by="Ada"))
         await scene.answer(await scene.whisper("and here as well?", by="Ada"))
 

@@ -4,7 +4,7 @@ import pytest
 
 from .scenario import Scene
 
-SENTENCE = "The language model had nothing to say to that. Please try to put it differently."
+SENTENCE = "The language model had nothing to say to that. Please try to rephrase it."
 
 
 @pytest.mark.parametrize(

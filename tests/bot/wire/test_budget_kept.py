@@ -44,7 +44,7 @@ async def test_a_budget_that_was_spent_stays_spent_after_a_crash(
             refused = await scene.call("is there any money left?")
             seen = await scene.until(refused, lambda seen: bool(seen.parts))
 
-        assert "What I may spend in a day is spent." in seen.text
+        assert "Today's budget is used up." in seen.text
 
 
 def _noted(folder: Path) -> bool:

@@ -21,7 +21,7 @@ async def test_whoever_asked_can_stop_the_answer_and_nobody_else(scene: Scene) -
     early = await scene.until(question, lambda seen: bool(seen.parts))
 
     told = await scene.press(early.parts[0], "Stop", by="Bram")
-    assert told == "Only the one who asked can press that."
+    assert told == "Only the person who asked can use that button."
     assert await scene.press(early.parts[0], "Stop", by="Ada") == ""
 
     stopped = await scene.until(question, lambda seen: seen.text.endswith("Stopped, as you asked."))
@@ -58,7 +58,7 @@ async def test_a_question_by_command_has_its_buttons_for_the_one_who_used_it(sce
     await scene.press(before.parts[0], "Again", by="Bram")
     after = await scene.until(question, lambda seen: seen.text != before.text)
 
-    assert told == "Only the one who asked can press that."
+    assert told == "Only the person who asked can use that button."
     assert [part.id for part in after.parts] == [part.id for part in before.parts]
     turns = [turn.text for turn in await scene.turns(question)]
     assert len(turns) == 1
@@ -94,7 +94,7 @@ async def test_a_question_that_was_deleted_cannot_be_answered_again(scene: Scene
 
     told = await scene.press(answer.parts[0], "Again", told=True)
 
-    assert told == "Your question is not there any more, so I cannot answer it again."
+    assert told == "Your question has been deleted, so I can't answer it again."
     assert buttons(await scene.discord.message(answer.parts[0].id)) == {}
 
 
@@ -135,7 +135,7 @@ async def test_stop_of_an_answer_that_nobody_writes_any_more_is_told_and_goes(
 
         told = await scene.press(begun.parts[0], "Stop", told=True)
 
-        assert told.startswith("There is nothing left to stop")
+        assert told.startswith("There is nothing to stop")
         assert buttons(await scene.discord.message(begun.parts[0].id)) == {}
 
 

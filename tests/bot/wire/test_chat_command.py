@@ -154,7 +154,7 @@ async def test_limits_and_failures_are_sentences(servers: Servers, config: Path)
         await person.reads("I can't reach the language model at the moment.")
         await person.types("one too many")
         told = await person.reads("(over_limit: user)")
-        assert "I am back at " in told
+        assert "Try again at " in told
         assert "<t:" not in told
         await person.types("/fly")
         await person.reads("There is no /fly.")
@@ -212,7 +212,7 @@ async def test_an_unknown_persona_is_a_sentence_with_the_nearest_name(
     servers: Servers, config: Path
 ) -> None:
     async with terminal(servers, config, "--persona", "skye") as person:
-        await person.reads("I know nobody of that name. Did you mean **sky**?")
+        await person.reads("There is no persona with that name. Did you mean **sky**?")
 
         assert await asyncio.wait_for(person.process.wait(), 10) == 1
 

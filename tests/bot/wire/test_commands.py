@@ -159,7 +159,9 @@ async def test_the_status_is_for_those_who_manage_the_server(scene: Scene) -> No
     status = next(c for c in (await scene.discord.world()).commands if c["name"] == "sky-status")
     forged = {"id": status["id"], "name": "sky-status", "type": 1}
     used = await scene.discord.invoke("sky-status", scene.place, "Bram", data=forged)
-    assert (await scene.responded(used.id)).content == "This is for those who manage this server."
+    assert (
+        await scene.responded(used.id)
+    ).content == "Only people who can manage this server may use this."
 
 
 async def test_a_command_of_another_version_is_told_so(scene: Scene) -> None:

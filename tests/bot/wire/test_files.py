@@ -113,7 +113,7 @@ async def test_a_picture_that_only_the_provider_finds_broken_is_told_truly(scene
     seen = await scene.until(question, lambda seen: "-# The language model" in seen.text)
 
     assert seen.text.endswith(
-        "-# The language model can't open a picture here, so I answered without."
+        "-# The language model can't open a picture here, so I answered without it."
     )
     assert await scene.bot.metric("model_requests_total", outcome="bad_picture") == 1
     assert (await scene.turns(question))[-1].images == ()

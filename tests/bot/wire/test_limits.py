@@ -15,7 +15,7 @@ from .scenario import Scene
 from .scenario import scene as open_scene
 from .servers import Servers
 
-BACK = re.compile(r"I am back <t:(\d+):R>\.$")
+BACK = re.compile(r"Try again <t:(\d+):R>\.$")
 
 
 async def quiet(bot: BotProcess, scope: str, calls: int) -> None:
@@ -125,7 +125,7 @@ async def test_a_servers_limit_counts_all_its_channels_and_no_other_server(
 
         back = await told(scene, first)
         assert 3500 < back - time.time() <= 3601
-        assert "This server has asked me all" in (await scene.seen(first)).text
+        assert "This server has reached its hourly limit" in (await scene.seen(first)).text
         assert await scene.silence(second)
         await scene.answer(await scene.call("here it goes on", where="estuary-0"))
         await scene.answer(await scene.whisper("and here, where no server is"))
@@ -207,7 +207,7 @@ async def test_many_who_ask_at_once_do_not_pass_the_budget_by_more_than_one_answ
         refused = [each for each in calls if each != answered and not await scene.silence(each)]
         (back,) = [await told(scene, each) for each in refused]
         assert 0 < back - time.time() <= 61
-        assert "set aside for answers" in (await scene.seen(refused[0])).text
+        assert "reserved for answers" in (await scene.seen(refused[0])).text
         assert 0 < await scene.bot.metric("spent", period="day") < 20
 
         await scene.answer(await scene.call("now that it is written, there is some left"))
@@ -234,7 +234,7 @@ async def test_a_spent_months_budget_holds_until_the_next_month_whatever_the_day
         await quiet(scene.bot, "month", 2)
 
         back = datetime.fromtimestamp(await told(scene, refused), UTC)
-        assert "What I may spend in a month is spent." in (await scene.seen(refused)).text
+        assert "This month's budget is used up." in (await scene.seen(refused)).text
         assert (back.day, back.hour, back.minute, back.second) == (1, 0, 0, 0)
         assert 0 < back.timestamp() - time.time() <= 31 * 86_400
         assert await scene.silence(again)
@@ -257,9 +257,7 @@ async def test_one_more_than_may_wait_is_told_to_come_back_and_then_is_answered(
         refused = await scene.call("and me?", by="Chiyo")
         seen = await scene.until(refused, lambda seen: bool(seen.parts))
 
-        assert seen.text == (
-            "So many people are asking at once that I can't keep up. Please try again in a minute."
-        )
+        assert seen.text == ("Too many people are asking at once. Please try again in a minute.")
         assert seen.parts[0].components == ()
         assert await scene.silence(waits)
         assert await scene.bot.metric("answers_in_flight") == 1

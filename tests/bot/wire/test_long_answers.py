@@ -31,7 +31,7 @@ async def test_a_long_answer_is_a_file_below_its_beginning(fresh: FreshStage) ->
         async with aiohttp.ClientSession() as session, session.get(file["url"]) as response:
             assert await response.text() == (await scene.record(question)).text
         assert file["filename"] == "answer.md"
-        assert part.content.endswith("\n-# The whole answer is in the file.")
+        assert part.content.endswith("\n-# The full answer is in the file.")
         assert list(buttons(part)) == ["Again"]
 
         no_files = await scene.discord.add_channel("no-files", deny=["attach_files"])

@@ -131,6 +131,8 @@ async def test_without_permission_for_files_a_picture_is_owned_up_to(scene: Scen
     place = await scene.discord.add_channel("no-pictures", deny=["attach_files"])
     question = await scene.say("!sky(image) a gull", where=place.name)
 
-    seen = await scene.until(question, lambda seen: "I may not attach files here" in seen.text)
+    seen = await scene.until(
+        question, lambda seen: "I'm not allowed to attach files here" in seen.text
+    )
 
     assert seen.parts[0].attachments == ()

@@ -107,7 +107,7 @@ async def test_a_name_that_nobody_has_is_answered_with_the_nearest(crew: Scene) 
 
     seen = await crew.until(question, lambda seen: bool(seen.parts))
 
-    assert seen.text == "I know nobody of that name. Did you mean **pirate**?"
+    assert seen.text == "There is no persona with that name. Did you mean **pirate**?"
     assert await crew.records(question) == []
     assert await crew.bot.metric("answers_total", outcome="unknown_persona") == 1
 
@@ -153,12 +153,12 @@ async def test_an_unknown_persona_of_the_slash_command_is_told_to_the_asker_alon
     response = await crew.responded(used.id)
 
     assert response.hidden
-    assert response.content == "I know nobody of that name. Did you mean **tutor**?"
+    assert response.content == "There is no persona with that name. Did you mean **tutor**?"
 
 
 async def test_the_personas_are_listed_and_shown(crew: Scene) -> None:
     listed = await crew.told("persona list")
-    assert "Here answers **Sky**" in listed
+    assert "**Sky** answers here" in listed
     assert all(f"`{key}`" in listed for key in ("pirate", "sky", "tutor"))
     assert "broken" not in listed
 
