@@ -46,5 +46,7 @@ def _apply(
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     if done.returncode and not lines:
         lines = [f"kubectl ended with {done.returncode}"]
-    remedy = "The API server would refuse it just so when Flux applies it: mend the manifest."
+    remedy = (
+        "The API server will refuse it in the same way when Flux applies it: correct the manifest."
+    )
     return [Finding(where, line, remedy) for line in lines]

@@ -1,8 +1,8 @@
 """A real API server of our own, for dry runs: etcd and kube-apiserver, nothing else.
 
 It needs no root, no node and no loop: two processes on free loopback ports, and a temporary folder,
-all gone when the context ends. Everyone who has the token may do everything; admission is the
-default one, Pod Security among it.
+all removed when the context ends. Whoever has the token may do everything; admission has its
+defaults, including Pod Security.
 """
 
 import json
@@ -29,7 +29,7 @@ START_SECONDS = 60.0
 
 
 class ServerFailed(RuntimeError):
-    """The API server did not come up; the message has its last words."""
+    """The API server did not come up; the message has its last log lines."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _server_command(folder: Path, etcd: str, port: int) -> list[str | Path]:
         "--anonymous-auth=false",
         "--allow-privileged",  # as every cluster has it; Pod Security is what refuses
         "--authorization-mode=RBAC",  # for ServiceAccounts; the checker is a master
-        "--advertise-address=192.0.2.1",  # of nobody; or it looks for a default route
+        "--advertise-address=192.0.2.1",  # unused; without it the server looks for a default route
         "--endpoint-reconciler-type=none",
         "--service-cluster-ip-range=10.0.0.0/24",
         "--service-account-issuer=https://kubernetes.default.svc",
@@ -163,10 +163,10 @@ def _free_ports(count: int) -> list[int]:
 @contextmanager
 def _process(command: Sequence[str | Path], until: str = "") -> Iterator[None]:
     """Run COMMAND for the context, after it has logged UNTIL; its log is kept for the error."""
-    # Even a killed test run leaves no server behind, where Linux can see to it.
-    leash = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+    # Linux ends the server with the test run, even if that is killed.
+    with_parent = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
     process = subprocess.Popen(
-        [*leash, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [*with_parent, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     log: list[str] = []
     seen = threading.Event()

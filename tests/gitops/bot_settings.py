@@ -102,6 +102,6 @@ def _check(
         )
     if not done.returncode:
         return []
-    said = (done.stderr + done.stdout).replace(f"{folder}/", "").splitlines()
+    output = (done.stderr + done.stdout).replace(f"{folder}/", "").splitlines()
     remedy = "bot/README.md lists every key; `python -m bot check-config` says this as well."
-    return [Finding(where, line.strip(), remedy) for line in said if line.strip()]
+    return [Finding(where, line.strip(), remedy) for line in output if line.strip()]

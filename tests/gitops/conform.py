@@ -53,7 +53,7 @@ def _findings(where: str, entry: dict[str, str]) -> Iterator[Finding]:
     item = f"{entry['kind']} {entry['name']}"
     places = [place.strip() for place in entry["msg"].split(" - at ")[1:]]
     if not places:  # the object as a whole
-        remedy = "Pin the module that has this kind's CRD in tests/tools, or mend apiVersion."
+        remedy = "Pin the module that has this kind's CRD in tests/tools, or correct apiVersion."
         yield Finding(where, f"{item}: {entry['msg']}", remedy)
     remedy = f"Look the field up: `kubectl explain {entry['kind'].lower()} --recursive`."
     for place in places:

@@ -1,9 +1,9 @@
 """Invalid examples: each a change to the tree as it is, and the message that must refuse it.
 
-A file of invalid/ says `what` a person did; the change itself (`edit`: exact text of a file and its
-replacement, `add`: new files, `settings`: what cluster-settings holds instead, null removes one);
-and who must refuse it with which words (`check`, `says`), in which `cluster` if not production.
-An example is a change and not a copy, so that it cannot age behind the manifests.
+A file of invalid/ describes `what` a person did; the change itself (`edit`: exact text of a file
+and its replacement, `add`: new files, `settings`: changed values of cluster-settings, null removes
+one); and which `check` must refuse it with which `message`, in which `cluster` if not production.
+An example is a change and not a copy, so it cannot fall behind the manifests.
 """
 
 import shutil
@@ -17,7 +17,7 @@ from tests.gitops.findings import ROOT, Tree, made_up_settings
 
 FOLDER = Path(__file__).with_name("invalid")
 COPIED = ("apps", "clusters")
-KEYS = {"what", "edit", "add", "settings", "check", "says", "cluster"}
+KEYS = {"what", "edit", "add", "settings", "check", "message", "cluster"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Example:
 
     name: str
     check: str
-    says: str
+    message: str
     cluster: str = "production"
     edit: tuple[dict[str, str], ...] = ()
     add: dict[str, str] = field(default_factory=dict)
@@ -57,14 +57,14 @@ class Example:
 
 
 def load_examples() -> list[Example]:
-    """Every example of invalid/. Raises ValueError for a file with a key nobody reads."""
+    """Every example of invalid/. Raises ValueError for a file with an unknown key."""
     return [_load(path) for path in sorted(FOLDER.glob("*.yaml"))]
 
 
 def _load(path: Path) -> Example:
     document = yaml.safe_load(path.read_text())
     if unknown := set(document) - KEYS:
-        raise ValueError(f"{path.name}: nothing reads {', '.join(sorted(unknown))}")
+        raise ValueError(f"{path.name}: unknown key {', '.join(sorted(unknown))}")
     document.pop("what")
     document["edit"] = tuple(document.get("edit", ()))
     return Example(name=path.stem, **document)

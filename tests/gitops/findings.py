@@ -18,7 +18,7 @@ KubeObject: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: where, what, and how to mend it."""
+    """One problem: where it is, what it is, and how to fix it."""
 
     where: str
     problem: str
@@ -37,7 +37,7 @@ class RenderFailed(Exception):
 
 
 def made_up_settings(cluster: str) -> dict[str, str]:
-    """Return a complete `cluster-settings` for CLUSTER, of values that belong to nobody."""
+    """Return a complete `cluster-settings` for CLUSTER, with made-up values."""
     if cluster == "generic":
         return {"ACR_LOGIN_SERVER": "registry.example.org"}  # it must need nothing of Azure
     registry = state.REGISTRY if cluster == "local" else "example.azurecr.io"
@@ -73,7 +73,7 @@ class Tree:
 
 
 def load_all(text: str) -> list[KubeObject]:
-    """Parse every document of a YAML stream that is not empty."""
+    """Parse the documents of a YAML stream that are not empty."""
     return [document for document in yaml.load_all(text, yaml.CSafeLoader) if document]
 
 

@@ -1,4 +1,4 @@
-"""Nobody's Azure in Git: no subscription, tenant or client id, no registry's or vault's host."""
+"""No identifier of a real Azure in Git: no subscription, tenant or client id, no host."""
 
 import re
 import subprocess
@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tests.gitops.findings import Finding, Tree
 
-# Examples of what must be refused look real on purpose.
+# Invalid examples look real on purpose.
 EXAMPLES = "tests/gitops/invalid/"
-# Names that say of themselves that they are examples.
+# Names that can be seen to be examples.
 MADE_UP = re.compile(r"^(example|loop|test|fake|some|my|your|their)", re.IGNORECASE)
 _GUID = re.compile(
     r"(?<![0-9a-f-])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f-])", re.IGNORECASE
@@ -25,7 +25,7 @@ _SUBSCRIPTION = re.compile(
     r"/subscriptions/(?![{$<\[(.*\"'\s]|resourceGroups/)(?P<id>[^/\s\"'`]+)", re.IGNORECASE
 )
 _REMEDY = (
-    "Take it from cluster-settings (clusters/README.md), or write an example that says so:"
+    "Take it from cluster-settings (clusters/README.md), or write an obvious example:"
     " example.azurecr.io, 00000000-0000-0000-0000-000000000001."
 )
 
@@ -61,7 +61,7 @@ def _problems(line: str) -> Iterator[str]:
 
 
 def _made_up_guid(guid: str) -> bool:
-    """Groups of one repeated digit are nobody's: three of the five are enough."""
+    """Tell whether three of the five groups repeat one digit."""
     return sum(len(set(group)) == 1 for group in guid.split("-")) >= 3  # noqa: PLR2004 - as said
 
 

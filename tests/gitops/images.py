@@ -135,4 +135,4 @@ def _check_automation(tree: Tree, item: KubeObject, cluster: str) -> Iterator[Fi
     )
     if not marked:
         problem = f"{identity(item)} updates {below}, where no setter comment is"
-        yield Finding(f"clusters/{cluster}", problem, "Mend spec.update.path, or mark a field.")
+        yield Finding(f"clusters/{cluster}", problem, "Correct spec.update.path, or mark a field.")

@@ -33,7 +33,7 @@ def check_files(tree: Tree) -> list[Finding]:
             documents = load_all(path.read_text())
         except yaml.YAMLError as error:
             reason = " ".join(str(error).split())
-            findings.append(Finding(where, f"is not YAML: {reason}", "Mend the file."))
+            findings.append(Finding(where, f"is not YAML: {reason}", "Correct the file."))
             continue
         findings.extend(_check_documents(where, path, documents))
         if path not in listed and where not in APPLIED_BY_SET_UP:

@@ -16,7 +16,7 @@ from tests.gitops.findings import Finding, KubeObject, RenderFailed, Tree, ident
 from tests.tools import tool
 
 SYNC_INTERVAL = "10m"
-GIT_URL = "ssh://git@git.example/discord-sky"  # nobody's
+GIT_URL = "ssh://git@git.example/discord-sky"  # made up
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _build(tree: Tree, cluster: str, kustomization: KubeObject) -> list[KubeObje
     name, path = kustomization["metadata"]["name"], kustomization["spec"]["path"]
     where = f"{path.removeprefix('./')} (cluster {cluster})"
     if not (tree.root / path).is_dir():
-        remedy = f"Mend spec.path of {identity(kustomization)}."
+        remedy = f"Correct spec.path of {identity(kustomization)}."
         raise RenderFailed(Finding(where, f"{path} is not a folder of the repository", remedy))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "kustomization.yaml"
@@ -128,11 +128,11 @@ def _build(tree: Tree, cluster: str, kustomization: KubeObject) -> list[KubeObje
 def _refused(where: str, stderr: str) -> Finding:
     """Turn what Flux says into a finding: its last line has the reason."""
     lines = [line.strip(" ✗") for line in stderr.splitlines() if line.strip()]
-    problem = lines[-1] if lines else "flux ended without a word"
+    problem = lines[-1] if lines else "flux failed without a message"
     if "variable not set" in problem:
         remedy = (
-            "Set it in cluster-settings (clusters/README.md lists the names), or mend the name."
+            "Set it in cluster-settings (clusters/README.md lists the names), or correct the name."
         )
     else:
-        remedy = "Render it yourself: `kubectl kustomize` on this folder says the same."
+        remedy = "`kubectl kustomize` on this folder reports the same."
     return Finding(where, problem, remedy)

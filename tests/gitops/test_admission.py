@@ -105,10 +105,10 @@ def test_the_deployment_as_it_is_rendered_is_accepted(
 def test_another_image_or_one_without_digest_is_refused(
     server: ApiServer, deployment: KubeObject, image: str
 ) -> None:
-    said = refusal(server, with_images(deployment, containers=image))
+    output = refusal(server, with_images(deployment, containers=image))
 
-    assert f"only {REPOSITORY}@sha256:<digest>, with or without a tag, may run" in said
-    assert f"refused: {image}" in said
+    assert f"only {REPOSITORY}@sha256:<digest>, with or without a tag, may run" in output
+    assert f"refused: {image}" in output
 
 
 @pytest.mark.parametrize("field", ["containers", "initContainers"])
@@ -129,7 +129,7 @@ def test_an_ephemeral_container_is_looked_at(server: ApiServer, deployment: Kube
     assert created.returncode == 0, created.stderr
     name = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod['metadata']['name']}"
     running = json.loads(server.kubectl("get", "--raw", name).stdout)
-    said = {}
+    output = {}
     for image in ("busybox:1.37", GOOD):
         running["spec"]["ephemeralContainers"] = [{"name": "debug", "image": image}]
 
@@ -137,9 +137,9 @@ def test_an_ephemeral_container_is_looked_at(server: ApiServer, deployment: Kube
             "replace", "--raw", f"{name}/ephemeralcontainers", "-f", "-", stdin=json.dumps(running)
         )
 
-        said[image] = (done.returncode, done.stderr)
-    assert "refused: busybox:1.37" in said["busybox:1.37"][1]
-    assert said[GOOD] == (0, "")
+        output[image] = (done.returncode, done.stderr)
+    assert "refused: busybox:1.37" in output["busybox:1.37"][1]
+    assert output[GOOD] == (0, "")
 
 
 def test_an_image_volume_is_looked_at(server: ApiServer, deployment: KubeObject) -> None:
@@ -177,9 +177,9 @@ def test_another_program_of_the_allowed_image_is_refused(
         container["restartPolicy"] = "Always"  # a sidecar, which may have probes and hooks
 
     for item in (workload, pod_of(workload)):
-        said = refusal(server, item)
-        assert "only the program of the image may run" in said
-        assert f"refused: container {container['name']}" in said
+        output = refusal(server, item)
+        assert "only the program of the image may run" in output
+        assert f"refused: container {container['name']}" in output
 
 
 def test_a_terminating_pod_may_go_and_may_run_nothing_else(
@@ -206,9 +206,9 @@ def test_a_terminating_pod_may_go_and_may_run_nothing_else(
     def let_go(pod: KubeObject) -> None:
         del pod["metadata"]["finalizers"]
 
-    code, said = replace(another_image)
+    code, output = replace(another_image)
     assert code != 0
-    assert "refused: busybox:1.37" in said
+    assert "refused: busybox:1.37" in output
     assert replace(let_go) == (0, "")
 
 

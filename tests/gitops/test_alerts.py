@@ -14,8 +14,8 @@ from tests.gitops.render import Render, render_cluster
 
 def turned_on(folder: Path, line: str) -> list[KubeObject]:
     """Add LINE as a person's merge does, and return what Flux then applies at the root."""
-    for room in ("apps", "clusters"):
-        shutil.copytree(ROOT / room, folder / room)
+    for name in ("apps", "clusters"):
+        shutil.copytree(ROOT / name, folder / name)
     kustomization = folder / "clusters/production/kustomization.yaml"
     text = kustomization.read_text()
     kustomization.write_text(text.replace("resources:\n", f"resources:\n{line}\n", 1))

@@ -16,7 +16,7 @@ def test_invalid_example_is_refused_with_the_message_expected(
     results = run.results([example.check])
 
     findings = {result.check: result.findings for result in results}
-    assert any(example.says in finding.problem for finding in findings[example.check]), findings
+    assert any(example.message in finding.problem for finding in findings[example.check]), findings
     assert all(finding.remedy and finding.where for finding in findings[example.check])
     assert not any(found for check, found in findings.items() if check != example.check), findings
 

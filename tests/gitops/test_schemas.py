@@ -45,10 +45,10 @@ def test_forms_that_only_the_api_knows_are_accepted() -> None:
 
 
 def test_each_place_that_is_wrong_is_said_by_itself() -> None:
-    said = problems(job(imagePullPolicies="Always", stdin="no"))
+    output = problems(job(imagePullPolicies="Always", stdin="no"))
 
     where = "Job once at '/spec/template/spec/containers/0"
-    assert said == [
+    assert output == [
         f"{where}/stdin': got string, want boolean",
         f"{where}': additional properties 'imagePullPolicies' not allowed",
     ]

@@ -74,7 +74,7 @@ class Actions:
         self.deploy(self.undone(pick))
 
     def revert_the_last(self, _pick: int) -> None:
-        """`git revert` of the last commit that moved the tag, whoever wrote it."""
+        """`git revert` of the last commit that moved the tag, no matter who wrote it."""
         self.deploy(self.undone(-1))
 
     def undone(self, pick: int) -> Deployed:
@@ -180,7 +180,7 @@ class Actions:
         self.upstream = git.add(tree, who, self.upstream)
 
     def merge_the_upstream(self, pick: int) -> None:
-        """Merge it: as a merge, squashed, as an octopus, or main into it; either tag may stay."""
+        """Merge it: as a merge, squashed, as an octopus, or main into it; with either tag kept."""
         if self.upstream is None or self.model.turned_over:
             return
         git, main = self.model.git, self.model.git.main

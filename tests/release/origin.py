@@ -54,7 +54,7 @@ class Origin:
         files = {path: (ROOT / path).read_text() for path in (AUTOMATION,)}
         files[KUSTOMIZATION] = with_deployed((ROOT / KUSTOMIZATION).read_text(), NONE)
         files[IMAGE_REPOSITORY] = with_excluded((ROOT / IMAGE_REPOSITORY).read_text(), None)
-        ada.commit("The house", files | inputs())
+        ada.commit("The manifests", files | inputs())
         ada.git("push", "--quiet", "--set-upstream", "origin", "main")
         robot = Clone(folder / "robot")
         ada.git("clone", "--quiet", "--branch=main", str(bare), str(robot.path))

@@ -14,7 +14,7 @@ from release.reading import GUARD
 from tests.release.clone import Clone
 from tests.release.origin import Origin
 
-Said = pytest.CaptureFixture[str]
+Output = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
@@ -42,7 +42,9 @@ def test_it_excludes_what_was_reverted_and_says_who_and_why(reverted: Origin) ->
     assert show.endswith(f"\n{IMAGE_REPOSITORY}")
 
 
-def test_a_second_run_has_nothing_to_do_and_commits_nothing(reverted: Origin, capsys: Said) -> None:
+def test_a_second_run_has_nothing_to_do_and_commits_nothing(
+    reverted: Origin, capsys: Output
+) -> None:
     reverted.release("guard")
     tip = reverted.tip
 
@@ -52,7 +54,7 @@ def test_a_second_run_has_nothing_to_do_and_commits_nothing(reverted: Origin, ca
     assert "nothing to do" in capsys.readouterr().out
 
 
-def test_dry_run_shows_and_pushes_nothing(reverted: Origin, capsys: Said) -> None:
+def test_dry_run_shows_and_pushes_nothing(reverted: Origin, capsys: Output) -> None:
     tip = reverted.tip
 
     assert reverted.release("guard", "--dry-run") == 0
@@ -124,7 +126,7 @@ def test_an_address_that_the_automation_had_before_still_counts_as_its_own(origi
 
 
 def test_a_lost_race_is_computed_again_on_what_won(
-    reverted: Origin, monkeypatch: pytest.MonkeyPatch, capsys: Said
+    reverted: Origin, monkeypatch: pytest.MonkeyPatch, capsys: Output
 ) -> None:
     """Ada pushes between the guard's fetch and its push, three times, once a newer merge."""
     push = Branch.push
@@ -145,7 +147,7 @@ def test_a_lost_race_is_computed_again_on_what_won(
     assert line == [GUARD[0], "Ada", "Ada", "Ada"]
 
 
-def test_a_branch_that_refuses_is_no_lost_race(reverted: Origin, capsys: Said) -> None:
+def test_a_branch_that_refuses_is_no_lost_race(reverted: Origin, capsys: Output) -> None:
     hook = reverted.path / "hooks/pre-receive"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\necho 'GH013: Repository rule violations found' >&2\nexit 1\n")
@@ -156,7 +158,7 @@ def test_a_branch_that_refuses_is_no_lost_race(reverted: Origin, capsys: Said) -
     assert "could not be pushed to origin" in capsys.readouterr().err
 
 
-def test_a_shallow_clone_is_refused(reverted: Origin, tmp_path: Path, capsys: Said) -> None:
+def test_a_shallow_clone_is_refused(reverted: Origin, tmp_path: Path, capsys: Output) -> None:
     shallow = tmp_path / "shallow"
     reverted.ada.git("clone", "--quiet", "--depth=1", f"file://{reverted.path}", str(shallow))
 
@@ -165,7 +167,7 @@ def test_a_shallow_clone_is_refused(reverted: Origin, tmp_path: Path, capsys: Sa
     assert "fetch-depth: 0" in capsys.readouterr().err
 
 
-def test_without_the_automations_address_nothing_is_guessed(origin: Origin, capsys: Said) -> None:
+def test_without_the_automations_address_nothing_is_guessed(origin: Origin, capsys: Output) -> None:
     origin.ada.git("rm", "--quiet", "clusters/production/images/image-update-automation.yaml")
     origin.ada.commit("Move it", {})
     origin.ada.git("push", "--quiet", "origin", "main")
@@ -192,7 +194,7 @@ def fork(tmp_path: Path, origin: Origin) -> tuple[Origin, str]:
 
 
 def merge(fork: Origin, *arguments: str) -> None:
-    """Merge another branch into the checked-out one; the manifests stay those of the fork."""
+    """Merge another branch into the checked-out one; the manifests are kept."""
     files = (KUSTOMIZATION, IMAGE_REPOSITORY)
     ours = {path: fork.ada.git("show", f"main:{path}") + "\n" for path in files}
     fork.ada.git("merge", "--quiet", "--no-commit", "-s", "ours", *arguments)
@@ -200,7 +202,7 @@ def merge(fork: Origin, *arguments: str) -> None:
 
 
 def test_a_fork_that_merges_its_upstream_changes_nothing(
-    fork: tuple[Origin, str], capsys: Said
+    fork: tuple[Origin, str], capsys: Output
 ) -> None:
     """The upstream's automation has the same address; its rollback is its own affair."""
     origin, before = fork
@@ -217,7 +219,7 @@ def test_a_fork_that_merges_its_upstream_changes_nothing(
 
 
 def test_an_upstreams_tag_that_a_merge_took_over_is_warned_of(
-    fork: tuple[Origin, str], capsys: Said
+    fork: tuple[Origin, str], capsys: Output
 ) -> None:
     origin, before = fork
     excluded = origin.excluded
@@ -298,7 +300,7 @@ def test_a_branch_of_any_name_is_guarded_by_its_own_first_parents(reverted: Orig
     assert reverted.excluded == []
 
 
-def test_a_mistyped_tag_is_warned_of_and_excludes_nothing(origin: Origin, capsys: Said) -> None:
+def test_a_mistyped_tag_is_warned_of_and_excludes_nothing(origin: Origin, capsys: Output) -> None:
     tag = origin.merge("Greet people")
     origin.bump(tag)
     for text in ("main-1004-0a1b2c3", tag):
@@ -314,7 +316,7 @@ def test_a_mistyped_tag_is_warned_of_and_excludes_nothing(origin: Origin, capsys
         assert ("names main-1004-0a1b2c3" in capsys.readouterr().err) is (text != tag)
 
 
-def test_going_back_to_before_the_first_image_is_warned_of(origin: Origin, capsys: Said) -> None:
+def test_going_back_to_before_the_first_image_is_warned_of(origin: Origin, capsys: Output) -> None:
     origin.revert(origin.bump(origin.merge("Greet people")))
 
     assert origin.release("guard") == 0

@@ -20,7 +20,7 @@ from tests.release.clone import Clone
 from tests.release.origin import ROOT, Origin, digest_of
 from tests.tools import tool
 
-Said = pytest.CaptureFixture[str]
+Output = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def tag_of(origin: Origin, number: int) -> str:
     return f"main-{number}-{line[number - 1][:7]}"
 
 
-def test_the_older_tag_and_the_exclusion_are_one_commit(origin: Origin, capsys: Said) -> None:
+def test_the_older_tag_and_the_exclusion_are_one_commit(origin: Origin, capsys: Output) -> None:
     before = origin.tip
     earlier = tag_of(origin, 2)
 
@@ -53,12 +53,12 @@ def test_the_older_tag_and_the_exclusion_are_one_commit(origin: Origin, capsys: 
     assert origin.deployed == earlier
     assert origin.excluded == ["^main-0*(?:[3-8])-[0-9a-f]{7}$"]
     assert Clone(origin.path).git("rev-parse", "main~1") == before
-    said = capsys.readouterr().out
-    assert f"+    newTag: {earlier}" in said
-    assert "Ada <ada@example.org>" in said
+    output = capsys.readouterr().out
+    assert f"+    newTag: {earlier}" in output
+    assert "Ada <ada@example.org>" in output
 
 
-def test_the_guard_finds_nothing_left_to_do(origin: Origin, capsys: Said) -> None:
+def test_the_guard_finds_nothing_left_to_do(origin: Origin, capsys: Output) -> None:
     origin.release("rollback", "--last", "--yes")
 
     origin.release("guard")
@@ -86,18 +86,18 @@ def test_a_newer_tag_is_deployed_again(origin: Origin) -> None:
     assert origin.excluded == []
 
 
-def test_it_says_what_the_next_merge_will_carry(origin: Origin, capsys: Said) -> None:
+def test_it_says_what_the_next_merge_will_carry(origin: Origin, capsys: Output) -> None:
     origin.release("rollback", tag_of(origin, 2), "--yes")
 
-    said = capsys.readouterr().out
-    assert "so carries this again" in said
-    assert "Greet nobody" in said
-    assert "Greet twice" in said
-    assert "Greet people" not in said
+    output = capsys.readouterr().out
+    assert "so carries this again" in output
+    assert "Greet nobody" in output
+    assert "Greet twice" in output
+    assert "Greet people" not in output
 
 
 def test_once_the_code_is_reverted_the_next_merge_carries_nothing(
-    origin: Origin, capsys: Said
+    origin: Origin, capsys: Output
 ) -> None:
     for subject in ("Greet twice", "Greet nobody"):
         origin.revert(origin.ada.git("log", "--format=%H", f"--grep=^{subject}", "-1"))
@@ -108,7 +108,7 @@ def test_once_the_code_is_reverted_the_next_merge_carries_nothing(
 
 
 def test_without_a_yes_nothing_is_pushed(
-    origin: Origin, monkeypatch: pytest.MonkeyPatch, capsys: Said
+    origin: Origin, monkeypatch: pytest.MonkeyPatch, capsys: Output
 ) -> None:
     tip = origin.tip
     monkeypatch.setattr("sys.stdin", person := io.StringIO("n\n"))
@@ -117,14 +117,16 @@ def test_without_a_yes_nothing_is_pushed(
     assert origin.release("rollback", "--last") == 1
 
     assert origin.tip == tip
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert (
-        said.index("newTag") < said.index("Push this to main?") < said.index("nothing was pushed")
+        output.index("newTag")
+        < output.index("Push this to main?")
+        < output.index("nothing was pushed")
     )
 
 
 def test_with_nobody_to_ask_nothing_is_pushed(
-    origin: Origin, monkeypatch: pytest.MonkeyPatch, capsys: Said
+    origin: Origin, monkeypatch: pytest.MonkeyPatch, capsys: Output
 ) -> None:
     tip = origin.tip
     monkeypatch.setattr("sys.stdin", io.StringIO())
@@ -152,7 +154,7 @@ def test_a_push_in_between_is_taken_in(origin: Origin, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("tag", "said"),
+    ("tag", "output"),
     [
         ("latest", "is not main-<n>-<sha7>"),
         ("main-3-0a1b2c3", "was never deployed"),
@@ -160,21 +162,21 @@ def test_a_push_in_between_is_taken_in(origin: Origin, monkeypatch: pytest.Monke
     ],
 )
 def test_a_tag_that_git_does_not_know_is_refused(
-    origin: Origin, capsys: Said, tag: str, said: str
+    origin: Origin, capsys: Output, tag: str, output: str
 ) -> None:
     assert origin.release("rollback", tag, "--yes") == 1
 
-    assert said in capsys.readouterr().err
+    assert output in capsys.readouterr().err
 
 
 def test_the_remedy_for_a_digest_that_is_not_known_can_be_typed(
-    origin: Origin, capsys: Said
+    origin: Origin, capsys: Output
 ) -> None:
     tag = tag_of(origin, 3)
     origin.release("rollback", tag, "--yes")
-    said = capsys.readouterr().err
-    assert f"crane digest REGISTRY/discordskybot:{tag}" in said
-    found = re.search(r"make (rollback TO=\S+ ARGS=\"--digest sha256:…\")", said)
+    output = capsys.readouterr().err
+    assert f"crane digest REGISTRY/discordskybot:{tag}" in output
+    found = re.search(r"make (rollback TO=\S+ ARGS=\"--digest sha256:…\")", output)
     assert found
     line = shlex.split(found[1].replace("…", "a" * 64))
 
@@ -200,7 +202,7 @@ def test_a_tag_that_was_never_deployed_needs_its_digest(origin: Origin) -> None:
     assert digest in origin.file("apps/discord-sky/kustomization.yaml")
 
 
-def test_releases_tells_when_what_who_and_what_is_excluded(origin: Origin, capsys: Said) -> None:
+def test_releases_tells_when_what_who_and_what_is_excluded(origin: Origin, capsys: Output) -> None:
     origin.release("rollback", tag_of(origin, 2), "--yes")
     capsys.readouterr()
     origin.ada.git("pull", "--quiet")
@@ -219,7 +221,7 @@ def test_releases_tells_when_what_who_and_what_is_excluded(origin: Origin, capsy
     assert rows[-1].startswith("excluded: numbers 3 to 8; Ada went back from main-6-")
 
 
-def test_before_the_first_image_nothing_is_deployed(tmp_path: Path, capsys: Said) -> None:
+def test_before_the_first_image_nothing_is_deployed(tmp_path: Path, capsys: Output) -> None:
     """What a fresh main names is no release: nothing runs, and nothing can be gone back to."""
     fresh = Origin.new(tmp_path)
     yet = "nothing is deployed yet: the first merge that the image workflow builds will be"
@@ -255,7 +257,7 @@ def fork(tmp_path: Path, origin: Origin) -> Origin:
 
 
 def test_a_fork_with_one_deployment_of_its_own_has_nothing_to_go_back_to(
-    fork: Origin, registry: Registry, push: Callable[[str, str], str], capsys: Said
+    fork: Origin, registry: Registry, push: Callable[[str, str], str], capsys: Output
 ) -> None:
     """What its upstream deployed is in Git, and in nobody's registry here."""
     push("image", tag_of(fork, 8))
@@ -264,13 +266,13 @@ def test_a_fork_with_one_deployment_of_its_own_has_nothing_to_go_back_to(
     assert fork.release("rollback", "--last", "--yes", *of(registry)) == 1
 
     assert fork.tip == tip
-    said = capsys.readouterr().err
-    assert "nothing was deployed before what is deployed now" in said
-    assert f"{tag_of(fork, 6)} is not in {registry.repository}" in said
+    output = capsys.readouterr().err
+    assert "nothing was deployed before what is deployed now" in output
+    assert f"{tag_of(fork, 6)} is not in {registry.repository}" in output
 
 
 def test_an_image_that_is_in_git_and_not_in_the_registry_is_refused(
-    fork: Origin, registry: Registry, push: Callable[[str, str], str], capsys: Said
+    fork: Origin, registry: Registry, push: Callable[[str, str], str], capsys: Output
 ) -> None:
     push("image", tag_of(fork, 8))
 
@@ -297,7 +299,7 @@ def test_last_takes_the_newest_earlier_image_that_the_registry_has(
 
 
 def test_what_the_remote_upstream_deployed_is_not_ones_own(
-    fork: Origin, origin: Origin, capsys: Said
+    fork: Origin, origin: Origin, capsys: Output
 ) -> None:
     """Where no registry is known, the remote that `gh repo clone` names so tells them apart."""
     fork.ada.git("remote", "add", "upstream", str(origin.path))
@@ -312,7 +314,7 @@ def test_what_the_remote_upstream_deployed_is_not_ones_own(
     assert all(row.endswith("`upstream`, not here") for row in rows[1:4])
 
 
-def test_a_registry_that_cannot_be_asked_stops_no_rollback(origin: Origin, capsys: Said) -> None:
+def test_a_registry_that_cannot_be_asked_stops_no_rollback(origin: Origin, capsys: Output) -> None:
     nowhere = Registry("127.0.0.1:1/bot", crane=str(tool("crane")), insecure=True)
 
     assert origin.release("rollback", "--last", "--yes", *of(nowhere)) == 0
@@ -322,7 +324,7 @@ def test_a_registry_that_cannot_be_asked_stops_no_rollback(origin: Origin, capsy
 
 
 def test_the_registry_that_set_up_recorded_is_the_one_that_is_asked(
-    fork: Origin, registry: Registry, push: Callable[[str, str], str], capsys: Said
+    fork: Origin, registry: Registry, push: Callable[[str, str], str], capsys: Output
 ) -> None:
     push("image", tag_of(fork, 8))
     host, name = registry.repository.split("/")
@@ -331,13 +333,13 @@ def test_the_registry_that_set_up_recorded_is_the_one_that_is_asked(
 
     assert fork.release("releases", "--insecure", "--crane", registry.crane) == 0
 
-    said = capsys.readouterr().out
-    assert f"not in {host}/discordskybot" in said
+    output = capsys.readouterr().out
+    assert f"not in {host}/discordskybot" in output
     assert name != "discordskybot"
 
 
 def test_releases_says_what_is_only_in_history(
-    fork: Origin, registry: Registry, push: Callable[[str, str], str], capsys: Said
+    fork: Origin, registry: Registry, push: Callable[[str, str], str], capsys: Output
 ) -> None:
     digest = push("image", tag_of(fork, 8))
     fork.release("rollback", tag_of(fork, 8), "--digest", digest, "--yes", *of(registry))
@@ -352,7 +354,7 @@ def test_releases_says_what_is_only_in_history(
 
 
 def test_releases_says_that_every_image_is_excluded(
-    origin: Origin, registry: Registry, push: Callable[[str, str], str], capsys: Said
+    origin: Origin, registry: Registry, push: Callable[[str, str], str], capsys: Output
 ) -> None:
     """A rollback, and then a new registry with nothing but the image of main as it is."""
     origin.release("rollback", "--last", "--yes")
@@ -362,8 +364,8 @@ def test_releases_says_that_every_image_is_excluded(
 
     assert origin.release("releases", *of(registry)) == 0
 
-    said = capsys.readouterr().out
-    assert f"{registry.repository} has no image that Flux may deploy" in said
+    output = capsys.readouterr().out
+    assert f"{registry.repository} has no image that Flux may deploy" in output
     push("another", tag_of(origin, 4))
     origin.release("releases", *of(registry))
     assert "has no image" not in capsys.readouterr().out
@@ -380,7 +382,7 @@ esac
 
 
 def test_retain_locks_what_the_registry_has_and_names_what_is_only_in_history(
-    fork: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+    fork: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
 ) -> None:
     tag = tag_of(fork, 8)
     az = tmp_path / "bin/az"
@@ -394,11 +396,11 @@ def test_retain_locks_what_the_registry_has_and_names_what_is_only_in_history(
     updates = [line for line in (az.parent / "az.log").read_text().splitlines() if "update" in line]
     assert len(updates) == 2
     assert all(tag in line or digest_of(tag) in line for line in updates)
-    said = capsys.readouterr().out
-    assert f"discordskybot:{tag_of(fork, 6)} is not in sky: only in Git's history" in said
+    output = capsys.readouterr().out
+    assert f"discordskybot:{tag_of(fork, 6)} is not in sky: only in Git's history" in output
 
 
-def test_retain_locks_every_name_that_a_rollback_needs(origin: Origin, capsys: Said) -> None:
+def test_retain_locks_every_name_that_a_rollback_needs(origin: Origin, capsys: Output) -> None:
     """The test's clock is in the past: only what is still deployed lies within 90 days."""
     newest = tag_of(origin, 6)
     git = Git(origin.ada.path)
@@ -413,7 +415,7 @@ def test_retain_locks_every_name_that_a_rollback_needs(origin: Origin, capsys: S
         assert any(line.startswith(command + "--delete-enabled false") for line in lines)
 
 
-def test_retain_unlocks_what_fell_out_of_the_time(origin: Origin, capsys: Said) -> None:
+def test_retain_unlocks_what_fell_out_of_the_time(origin: Origin, capsys: Output) -> None:
     days = ["--days", str(365 * 60)]  # long enough for any clock
     origin.release("retain", "--registry", "sky", "--dry-run", *days)
     assert capsys.readouterr().out.count("--delete-enabled false") == 9

@@ -148,9 +148,9 @@ def test_an_image_that_is_excluded_is_tagged_with_a_warning_and_the_remedy(
 
     assert origin.release("tag", "--digest", digest, *where) == 0
 
-    said = capsys.readouterr().err
-    assert f"::warning title=image::{tag} is excluded" in said
-    assert f'make rollback TO={tag} ARGS="--digest {digest}"' in said
+    output = capsys.readouterr().err
+    assert f"::warning title=image::{tag} is excluded" in output
+    assert f'make rollback TO={tag} ARGS="--digest {digest}"' in output
     source = source_tag(input_hash(Git(origin.ada.path), "HEAD"))
     assert sorted(registry.tags()) == [tag, source, "upload"]
     assert cli.main(["-C", str(origin.ada.path / "bot"), "tag-name"]) == 0
@@ -244,9 +244,9 @@ def test_a_rewritten_history_whose_number_is_not_above_is_refused_with_the_remed
 
     assert run("tag", "--digest", push("three", "upload-3")) == 1
 
-    said = capsys.readouterr().err
-    assert f"is not above {lost}" in said
-    assert "untag" in said
+    output = capsys.readouterr().err
+    assert f"is not above {lost}" in output
+    assert "untag" in output
     clone.commit("three, above the lost one", inputs("3"))
     assert run("tag", "--digest", push("three", "upload-3")) == 0
 

@@ -9,7 +9,7 @@ from e2e.shell import Failed
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command; 0 done, 1 it did not come true, 2 wrong usage."""
+    """Run one command; 0 done, 1 failed, 2 wrong usage."""
     commands = {"up": up, "scenarios": run_scenarios, "state": state.show, "git": servers.serve_git}
     if len(arguments) != 1 or arguments[0] not in commands:
         print(usage)
@@ -29,7 +29,7 @@ def up() -> None:
 
 
 def run_scenarios() -> None:
-    """Play them in order; each begins where the one before has ended."""
+    """Run them in order; each begins where the one before ended."""
     asyncio.run(scenarios.play())
 
 

@@ -1,4 +1,4 @@
-"""Upstream Flux in the kind cluster, and what the set-up of a cluster brings."""
+"""Upstream Flux in the kind cluster, with the objects that the set-up makes."""
 
 import json
 from typing import Any
@@ -33,7 +33,7 @@ SETTINGS = {
 
 
 def prepare() -> None:
-    """Make a kind cluster the home of the bot; done when Flux has applied this repository."""
+    """Install Flux and the settings; return when Flux has applied this repository."""
     allow_plain_http()
     say("installing Flux")
     run("flux", "install", f"--components={','.join(CONTROLLERS[:3])}",
@@ -62,12 +62,12 @@ def allow_plain_http() -> None:
 
 
 def objects() -> list[dict[str, Any]]:
-    """The ConfigMap, the Secret, Flux's two root objects, and a way out to the stand-ins."""
+    """The ConfigMap, the Secret, Flux's two root objects, and egress to the test servers."""
     secret = {"discord-token": TOKEN_FILE.read_text(), "openai-api-key": KEY_FILE.read_text()}
     source = {"kind": "GitRepository", "name": "flux-system"}
     # The bot's own NetworkPolicy allows HTTPS only, and kind enforces it; policies add up.
     ports = [{"protocol": "TCP", "port": port} for port in (DISCORD_PORT, OPENAI_PORT)]
-    way_out = {
+    egress = {
         "podSelector": {},
         "policyTypes": ["Egress"],
         "egress": [
@@ -78,7 +78,7 @@ def objects() -> list[dict[str, Any]]:
     return [
         _object("v1", "ConfigMap", FLUX, "cluster-settings", data=SETTINGS),
         _object("v1", "Secret", BOT, "discord-sky-secrets", stringData=secret),
-        _object("networking.k8s.io/v1", "NetworkPolicy", BOT, "e2e-stand-ins", spec=way_out),
+        _object("networking.k8s.io/v1", "NetworkPolicy", BOT, "e2e-test-servers", spec=egress),
         _object(
             "source.toolkit.fluxcd.io/v1", "GitRepository", FLUX, "flux-system",
             spec={"interval": "2s", "url": GIT_URL, "ref": {"branch": "main"}},

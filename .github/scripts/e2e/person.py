@@ -1,4 +1,4 @@
-"""A person with a clone, and the image and guard workflows that follow their pushes."""
+"""A developer with a clone, and the image and guard workflows that follow each push."""
 
 import re
 import sys
@@ -42,7 +42,7 @@ class Person:
         return run("git", *arguments, cwd=self.clone)
 
     def edition(self, number: int) -> str:
-        """Merge a change of the persona's first sentence, which the stand-in repeats."""
+        """Merge a change of the persona's first sentence, which the test server repeats."""
         return self.merge(PERSONA, NAME, f"You are Sky (edition {number})")
 
     def crash(self) -> str:

@@ -14,20 +14,20 @@ FORCED_RUNS = 3
 
 
 async def play() -> None:
-    """Play all four; each begins where the one before has ended."""
+    """Run all four; each begins where the one before ended."""
     async with DiscordControl(f"http://{DISCORD_CONTROL}") as discord:
         await Play(discord).all()
 
 
 class Play:
-    """What is expected of the cluster, step by step."""
+    """The expectations, step by step."""
 
     def __init__(self, discord: DiscordControl) -> None:
         self.discord = discord
         self.person = Person()
 
     async def all(self) -> None:
-        """Play them in order."""
+        """Run them in order."""
         say("== a merge is deployed")
         first = await self.merged(1)
         say("== the revert of a merge brings the earlier image back, without a build")
@@ -69,7 +69,7 @@ class Play:
         await self.discord.wait_answer(asked.id, lambda answer: wanted in answer.content, 30)
 
     async def revert_of_a_bump(self, before: Image) -> None:
-        """Revert, guard, then everything that makes the automation write again; then a merge."""
+        """Revert, run the guard, wake the automation in every way, then merge."""
         await self.merged(3)
         self.person.revert(self.person.automated())
         say(self.person.release("guard"))

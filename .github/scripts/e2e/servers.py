@@ -1,4 +1,4 @@
-"""What lies around the cluster: registry, Git, and the stand-ins for Discord and OpenAI."""
+"""The servers around the cluster: registry, Git, and the test servers of Discord and OpenAI."""
 
 import base64
 import http.server
@@ -39,7 +39,7 @@ def start() -> None:
             {
                 "version": "0.1",
                 "storage": {"filesystem": {"rootdirectory": str(STATE / "registry")}},
-                # Docker on the host knows it as 127.0.0.1, which it needs no permission for.
+                # Docker on the host uses it as 127.0.0.1, where it allows plain HTTP.
                 "http": {"addr": f"0.0.0.0:{REGISTRY_PORT}"},
             }
         )
@@ -95,7 +95,7 @@ class GitHandler(http.server.BaseHTTPRequestHandler):
         self._answer(b"")
 
     def do_POST(self) -> None:
-        """Take or give a pack."""
+        """Receive or send a pack."""
         self._answer(self.rfile.read(int(self.headers.get("Content-Length", 0))))
 
     def _answer(self, body: bytes) -> None:

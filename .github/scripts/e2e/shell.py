@@ -1,4 +1,4 @@
-"""Programs, run and waited for."""
+"""Run programs and wait for them."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Failed(Exception):
-    """A program failed, or what was waited for did not come true; the text says which."""
+    """A program failed, or a condition was not met in time; the text says which."""
 
 
 def run(
@@ -16,7 +16,7 @@ def run(
     stdin: str | None = None,
     env: Mapping[str, str] | None = None,
 ) -> str:
-    """Run a program and return what it printed. Raises Failed with what it complained of."""
+    """Run a program and return what it printed. Raises Failed with its error message."""
     words = [str(word) for word in command]
     done = subprocess.run(
         words,
@@ -38,10 +38,10 @@ def kubectl(*arguments: str, stdin: str | None = None) -> str:
 
 
 def wait(namespace: str, name: str, condition: str, seconds: int = 180) -> None:
-    """Watch an object until `kubectl wait` sees the condition. Raises Failed when time is over."""
+    """Watch an object until `kubectl wait` sees the condition. Raises Failed at the timeout."""
     kubectl("-n", namespace, "wait", name, f"--for={condition}", f"--timeout={seconds}s")
 
 
 def say(text: str) -> None:
-    """Tell the person, at once."""
+    """Print at once."""
     print(text, flush=True)

@@ -1,4 +1,4 @@
-"""What a person needs to see when a scenario fails."""
+"""The state that explains a failed scenario."""
 
 from e2e.cluster import BOT, CONTROLLERS, FLUX
 from e2e.servers import STATE
@@ -19,7 +19,7 @@ QUESTIONS: list[tuple[str, ...]] = [
 
 
 def show() -> None:
-    """Ask everything; a question that fails does not stop the others."""
+    """Print the output of each command; one that fails does not stop the others."""
     for question in QUESTIONS:
         say(f"::group::{' '.join(question)}")
         try:

@@ -1,4 +1,4 @@
-"""The command line: reads arguments, prints answers, turns errors into one sentence each."""
+"""The command line: parses arguments, runs a command, prints each error as one sentence."""
 
 import argparse
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; 0 done, 1 refused or failed (said on stderr), 2 wrong usage."""
+    """Run one command; 0 done, 1 refused or failed (reason on stderr), 2 wrong usage."""
     options = parser().parse_args(arguments)
     try:
         code: int = options.run(Git(options.clone), options)

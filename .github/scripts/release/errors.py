@@ -1,12 +1,12 @@
 """What the release programs raise.
 
-ReleaseError          said to the person in one line, exit code 1
+ReleaseError          shown to the user in one line, exit code 1
 └── RegistryError     the registry refused, or could not be reached
 """
 
 
 class ReleaseError(Exception):
-    """Something a person can mend; the text says what happened and what to do about it."""
+    """Something that a person can fix; the text says what happened and what to do."""
 
 
 class RegistryError(ReleaseError):

@@ -20,7 +20,7 @@ from release.tags import Tag
 
 @dataclass(frozen=True)
 class Rollback:
-    """A rollback in force: the numbers of `span` are out. `left` is where the person came from."""
+    """A rollback in force: the numbers of `span` are excluded, `left` is the one that was left."""
 
     span: Span
     left: int
@@ -28,7 +28,7 @@ class Rollback:
 
 
 def in_force(decisions: Iterable[Decision]) -> list[Rollback]:
-    """The rollbacks that nobody took back, oldest first."""
+    """The rollbacks that nobody has lifted, oldest first."""
     rollbacks: list[Rollback] = []
     for decision in decisions:
         rollbacks = [kept for old in rollbacks if (kept := _after(old, decision.after)) is not None]
@@ -63,7 +63,7 @@ class Exclusion:
 
     @property
     def spans(self) -> list[Span]:
-        """The numbers that are out, ascending."""
+        """The excluded numbers, ascending."""
         return union(rollback.span for rollback in self.rollbacks)
 
     @property
@@ -73,11 +73,11 @@ class Exclusion:
 
     @property
     def leaves_nothing(self) -> bool:
-        """Tell whether no earlier image is left: somebody went back to before the first one."""
+        """Tell whether no earlier image is left: a person went back to before the first one."""
         return bool(self.spans) and self.spans[0].first <= 1
 
     def has(self, number: int) -> bool:
-        """Tell whether a number is out."""
+        """Tell whether a number is excluded."""
         return any(span.first <= number <= span.last for span in self.spans)
 
     def leaves(self, tag: str) -> bool:

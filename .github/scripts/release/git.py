@@ -1,4 +1,4 @@
-"""Git, asked through its plumbing so that a person's configuration does not change the answer."""
+"""Git's plumbing commands, whose output does not depend on the user's configuration."""
 
 import os
 import subprocess
@@ -18,11 +18,11 @@ class Git:
     def raw(
         self, *arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
     ) -> bytes:
-        """Run one Git command and return what it printed; raise ReleaseError with its complaint."""
+        """Run one Git command and return its output; raise ReleaseError with its error message."""
         done = self.attempt(*arguments, stdin=stdin, env=env)
         if done.returncode != 0:
-            said = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
-            raise ReleaseError(f"git {arguments[0]} failed: {said}")
+            reason = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
+            raise ReleaseError(f"git {arguments[0]} failed: {reason}")
         return done.stdout
 
     def text(
@@ -35,7 +35,7 @@ class Git:
     def attempt(
         self, *arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run one Git command and hand back its result, failed or not."""
+        """Run one Git command and return its result, failed or not."""
         # Replacement objects and grafts belong to one clone; every clone must answer the same.
         everything = {**os.environ, "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C", **(env or {})}
         try:

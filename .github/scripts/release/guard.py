@@ -118,7 +118,7 @@ def unknown(now: History) -> str:
 
 
 def message(now: History, exclusion: Exclusion, before: Sequence[str]) -> str:
-    """Say what was rolled back, by whom and to what; or why nothing is excluded any more."""
+    """Write the commit message: what was rolled back, by whom and to what; or why nothing is."""
     if not exclusion.rollbacks:
         return (
             f"Exclude no image any more\n\nDeployed is {now.tag_of(now.deployed)}; what was rolled "

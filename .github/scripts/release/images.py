@@ -78,9 +78,9 @@ def add_commands(commands: "Commands") -> None:
     command.add_argument(
         "--first-wins",
         action="store_true",
-        help="when src-<hash> was put on another digest meanwhile, tag that one",
+        help="if src-<hash> was put on another digest in the meantime, tag that one",
     )
-    command.add_argument("--dry-run", action="store_true", help="say what would be tagged")
+    command.add_argument("--dry-run", action="store_true", help="print what would be tagged")
     command.set_defaults(run=run_tag)
 
     command = commands.add_parser(
@@ -143,7 +143,7 @@ def run_find(git: "Git", options: argparse.Namespace) -> int:
 
 
 def run_tag(git: "Git", options: argparse.Namespace) -> int:
-    """Put the tags that are missing, and say which."""
+    """Put the missing tags on the digest, and print them."""
     commit = git.commit(options.commit)
     tip = git.commit(options.branch) if options.branch else commit
     commit = named_after(git, commit, tip)

@@ -42,7 +42,7 @@ def with_deployed(text: str, to: Deployed) -> str:
 
 
 def author_email(text: str) -> str | None:
-    """By which address the automation's commits are known."""
+    """The author's address of the automation's commits."""
     found = EMAIL.search(text)
     return found["value"] if found else None
 
@@ -79,7 +79,7 @@ def excluded(text: str) -> list[str]:
 
 
 def with_excluded(text: str, expression: str | None) -> str:
-    """Make `expression` the guard's one entry, or remove it. People's own entries stay."""
+    """Make `expression` the guard's one entry, or remove it. Entries of people are kept."""
     lines = text.split("\n")
     indent, entries = _list(lines)
     ours = [number for number, entry in entries.items() if entry.startswith(OURS)]

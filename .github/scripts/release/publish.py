@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from release.errors import ReleaseError
 from release.git import Git
 
-ATTEMPTS = 20  # each lost race means that somebody else's push got through
+ATTEMPTS = 20  # each lost race means that another push got through
 LOST = ("[rejected]", "[remote rejected]", "fetch first", "cannot lock ref", "failed to update ref")
 REFUSED = ("protected branch", "GH006", "GH013", "pre-receive hook declined", "denied")
 
@@ -27,14 +27,14 @@ class Branch:
         return self.git.commit("FETCH_HEAD")
 
     def push(self, commit: str) -> bool:
-        """Move the branch on to `commit`; False when somebody else moved it first."""
+        """Push `commit` to the branch; False when another push was first."""
         done = self.git.attempt("push", "--quiet", self.remote, f"{commit}:refs/heads/{self.name}")
         if done.returncode == 0:
             return True
-        said = done.stderr.decode(errors="replace")
-        if any(word in said for word in LOST) and not any(word in said for word in REFUSED):
+        reason = done.stderr.decode(errors="replace")
+        if any(word in reason for word in LOST) and not any(word in reason for word in REFUSED):
             return False
-        raise ReleaseError(f"{self.name} could not be pushed to {self.remote}: {said.strip()}")
+        raise ReleaseError(f"{self.name} could not be pushed to {self.remote}: {reason.strip()}")
 
 
 def commit_on(

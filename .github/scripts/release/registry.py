@@ -69,14 +69,14 @@ class Registry:
             )
         except subprocess.TimeoutExpired as error:
             raise RegistryError(
-                f"{self.repository} gave no answer within {TIMEOUT:.0f} s: is it in reach?"
+                f"{self.repository} gave no answer within {TIMEOUT:.0f} s: can it be reached?"
             ) from error
         if done.returncode == 0:
             return done.stdout.strip()
         if any(code in done.stderr for code in ABSENT):
             return None
-        said = done.stderr.strip().splitlines()
+        lines = done.stderr.strip().splitlines()
         raise RegistryError(
-            f"crane {arguments[0]} {arguments[1]}: {said[-1] if said else 'no reason given'} "
+            f"crane {arguments[0]} {arguments[1]}: {lines[-1] if lines else 'no reason given'} "
             "(logged in? for ACR: `az acr login`; plain HTTP needs --insecure)"
         )

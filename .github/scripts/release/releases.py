@@ -1,4 +1,4 @@
-"""`releases` and `retain`: what was deployed, and what has to stay in the registry for it."""
+"""`releases` and `retain`: what was deployed, and what the registry must keep for it."""
 
 import argparse
 import json
@@ -107,7 +107,7 @@ def run_releases(git: Git, options: argparse.Namespace) -> int:
 def row(
     one: Deployment, built: Mapping[str, Commit], notes: Sequence[str]
 ) -> tuple[str, str, str, str, str, str, str]:
-    """Tell one deployment in words."""
+    """Describe one deployment, a cell for each column."""
     return (
         one.commit.when[:16].replace("T", " "),
         one.deployed.tag,
@@ -154,7 +154,7 @@ def run_retain(git: Git, options: argparse.Namespace) -> int:
 
 
 def names(git: Git, past: History, since: datetime) -> set[str]:
-    """Everything that a rollback to what was deployed since then needs."""
+    """The names of all images that were deployed since then."""
     images = [one for one in deployed_since(past, since) if _is_image(one)]
     built = built_for(past)
     return {name for one in images for name in references(git, one, commit_of(one, built))}

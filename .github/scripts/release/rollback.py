@@ -26,11 +26,11 @@ DESCRIPTION = """\
 Go back to an earlier image, and keep what came after it from being deployed again.
 
 One commit on the remote's main names the older tag and digest and excludes the numbers between, so
-nothing is left for the automation to write again. (Should its controller restart in the seconds
-before Flux has read the commit, it does, and puts the older tag back by itself.) Your working tree
-is not touched. You see the commit and what the next merge will carry, and are asked before it is
-pushed. A newer merge deploys by itself. TAG may also be newer than what runs: then it is deployed
-again.
+the automation has nothing to write again. (If its controller restarts in the seconds before Flux
+has read the commit, it writes the newer tag once more, and then the older one without your help.)
+Your working tree is not changed. The command shows the commit and what the next merge will carry,
+and asks before it pushes. The next merge deploys without further action. TAG may also be newer than
+what runs: then it is deployed again.
 """
 
 
@@ -72,7 +72,7 @@ def run(git: Git, options: argparse.Namespace) -> int:
         if branch.push(commit):
             print(f"pushed {commit[:7]}; your own {options.branch} is one `git pull` behind")
             return 0
-        print(f"{options.branch} has moved on: once more, from its new tip")
+        print(f"{options.branch} has moved on: trying again from its new tip")
     raise ReleaseError(f"{options.branch} moved at each of {ATTEMPTS} attempts: try again")
 
 
@@ -143,7 +143,7 @@ def make(git: Git, now: History, to: Deployed) -> str:
 
 
 def next_merge(git: Git, tip: str, to: Deployed) -> list[str]:
-    """Say what main's code still has that the image does not: the next merge deploys it again."""
+    """List what main's code has and the image does not: the next merge deploys it again."""
     tag = Tag.parse(to.tag)
     name = f"{tag.sha if tag else to.tag}^{{commit}}"
     built = git.attempt("rev-parse", "--verify", "--quiet", name)
@@ -157,12 +157,14 @@ def next_merge(git: Git, tip: str, to: Deployed) -> list[str]:
     return [
         "The next merge to main deploys main's code, and so carries this again:",
         carried or "  (changes from before that commit)",
-        "What must stay out has to be reverted as well: git revert [-m 1] COMMIT",
+        "Revert what must not be deployed again: git revert [-m 1] COMMIT",
     ]
 
 
 def asked(question: str) -> bool:
-    """Ask a person; without one, the answer is no."""
+    """Ask the user a yes-or-no question; raise ReleaseError without a terminal."""
     if not sys.stdin.isatty():
-        raise ReleaseError("nobody is there to ask: look at it with --dry-run, push with --yes")
+        raise ReleaseError(
+            "there is no terminal to ask on: look at it with --dry-run, push with --yes"
+        )
     return input(question).strip().lower() in {"y", "yes"}

@@ -39,7 +39,7 @@ def expression(spans: Sequence[Span]) -> str | None:
 
     It stays below LARGEST_EXPRESSION for any number of spans: where it would not, the lowest two
     are joined over the gap between them. That can only exclude more, and nothing above the highest
-    span, so what was rolled back stays out and a newer merge still deploys.
+    span, so what was rolled back stays excluded and a newer merge still deploys.
     """
     left = union(spans)
     while left:

@@ -1,4 +1,4 @@
-"""Put the two tags of a commit's image on a digest, and refuse whatever would mislead Flux."""
+"""Put the two tags of a commit's image on a digest; refuse what would mislead Flux."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
