@@ -114,7 +114,7 @@ def test_a_cluster_that_is_still_being_made_is_waited_for(scenario: Scenario) ->
 
     assert code == 0, scenario.text
     assert settled(scenario.cloud.state) == end
-    assert "still at work on it" in scenario.text
+    assert "still working on it" in scenario.text
 
 
 def _the_cluster(state: State) -> State:

@@ -134,6 +134,7 @@ class Facts(Value):
     secrets: tuple[SecretState, ...] = ()
     vault_resolves: bool | None = None  # whether the vault's name is in DNS, as seen from here
     azure: Azure | None = None
+    provider: str = "azure"  # how Flux logs in to the registry: spec.provider
     exclusions: tuple[str, ...] = ()  # expressions of tags that Flux ignores
     on_github: bool = False  # whether Flux follows a repository on github.com
     github: GitHub | None = None
@@ -157,6 +158,13 @@ class Facts(Value):
     def setting(self, name: str) -> str:
         """Return a cluster setting, or its name in angle brackets if it is not set."""
         return (self.settings or {}).get(name) or f"<{name}>"
+
+    @property
+    def on_acr(self) -> bool:
+        """Whether the registry is Azure's, which Flux reads with an identity of its own."""
+        return self.provider == "azure" or bool(
+            (self.settings or {}).get("IMAGE_REFLECTOR_CLIENT_ID")
+        )
 
     @property
     def registry(self) -> str:

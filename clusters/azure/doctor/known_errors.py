@@ -355,7 +355,12 @@ def reported_errors(facts: Facts) -> list[ReportedError]:
     found = [
         (identity, message, match_error(message, source)) for identity, message, source in reports
     ]
-    return [ReportedError(identity, message, error) for identity, message, error in found if error]
+    return [
+        ReportedError(identity, message, error)
+        for identity, message, error in found
+        # Without ACR, Flux has no identity that could lack a role.
+        if error and (facts.on_acr or identity is BOT_IDENTITY)
+    ]
 
 
 def problem_with(facts: Facts, link: str) -> CheckResult | None:

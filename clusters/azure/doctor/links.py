@@ -67,7 +67,9 @@ def cluster(facts: Facts) -> CheckResult:
 
 def settings(facts: Facts) -> CheckResult:
     """Whether cluster-settings names everything that the manifests use."""
-    wanted = [name for name in SETTINGS if facts.key_vault or name not in _OF_KEY_VAULT]
+    needless = set() if facts.key_vault else _OF_KEY_VAULT
+    needless = needless if facts.on_acr else needless | {"IMAGE_REFLECTOR_CLIENT_ID"}
+    wanted = [name for name in SETTINGS if name not in needless]
     if facts.settings is None:
         summary = f"There is no ConfigMap cluster-settings in {FLUX}."
         return broken(summary, "Set-up writes it.", AGAIN)
@@ -261,12 +263,13 @@ def _unproven(facts: Facts) -> list[WorkloadIdentity]:
     """Return the identities that nothing has proved to work: only az can tell."""
     asked = any(check.label in {"ok", "disabled", "missing"} for check in facts.secrets)
     bot = [BOT_IDENTITY] if facts.key_vault and not asked else []
-    return bot + ([] if registry_readable(facts) else [REFLECTOR_IDENTITY])
+    known = registry_readable(facts) or not facts.on_acr
+    return bot + ([] if known else [REFLECTOR_IDENTITY])
 
 
 def _known(facts: Facts, summary: str) -> CheckResult:
     bot = _NO_KEY_VAULT if not facts.key_vault else vault_evidence(facts)
-    flux = "Flux reads the registry" if registry_readable(facts) else ""
+    flux = "Flux reads the registry" if registry_readable(facts) or not facts.on_acr else ""
     if bot and flux:
         return ok(f"{summary}, {bot}")
     azure = facts.azure
@@ -349,6 +352,12 @@ def pull(facts: Facts) -> CheckResult:
             f"az acr network-rule add --name {registry} --ip-address {blocked[1]}",
             f"az acr update --name {registry} --default-action Allow",
         )
+    if _UNAUTHORIZED.search(pod.message) and not facts.on_acr:
+        return broken(
+            summary,
+            "The registry asks for a login: give the ServiceAccount an image pull secret.",
+            f"kubectl --namespace {BOT} get serviceaccount {ACCOUNT} --output yaml",
+        )
     if _UNAUTHORIZED.search(pod.message):
         return broken(
             summary,
@@ -360,12 +369,8 @@ def pull(facts: Facts) -> CheckResult:
     if not _GONE.search(pod.message):
         remedy = "See whether the registry can be reached, and whether it has the image intact."
     repository = re.split(r"[:@]", rest)[0]
-    return broken(
-        summary,
-        remedy,
-        f"az acr manifest list-metadata --registry {registry} --name {repository}",
-        "make rollback TO=--last",
-    )
+    see = f"az acr manifest list-metadata --registry {registry} --name {repository}"
+    return broken(summary, remedy, *([see] if facts.on_acr else []), "make rollback TO=--last")
 
 
 def _named(image: str) -> str:

@@ -619,6 +619,7 @@ class Collector:
             secrets=self._secrets(known),
             vault_resolves=_resolves(known.get("KEYVAULT_NAME", "")),
             azure=self._azure(known),
+            provider=_provider(flux),
             exclusions=_exclusions(flux),
             on_github=bool(repository),
             github=self._github(repository, found),
@@ -703,6 +704,11 @@ def _followed(flux: Iterable[Json]) -> str:
     """Return the repository on github.com that Flux follows, as OWNER/NAME."""
     urls = (one["spec"].get("url", "") for one in flux if one["kind"] == "GitRepository")
     return next(filter(None, map(github_repository, urls)), "")
+
+
+def _provider(flux: Iterable[Json]) -> str:
+    found = (one["spec"] for one in flux if one["kind"] == "ImageRepository")
+    return str(next((spec.get("provider") or "generic" for spec in found), "azure"))
 
 
 def _exclusions(flux: Iterable[Json]) -> tuple[str, ...]:

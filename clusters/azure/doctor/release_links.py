@@ -103,13 +103,18 @@ def registry(facts: Facts) -> CheckResult:
             "gh workflow run image.yaml --ref main",
             f"flux reconcile image repository {BOT}",
         )
-    return condition_problem(
-        found,
-        "Flux cannot read the registry",
-        "ACR_LOGIN_SERVER must be the registry's login server.",
-        "az acr list --query [].loginServer --output tsv",
-        f"flux reconcile image repository {BOT}",
-    ) or ok(_short(r"found \d+ tags", found.message) or f"Flux reads {found.target}")
+    remedy = "ACR_LOGIN_SERVER must be the registry's login server."
+    see = "az acr list --query [].loginServer --output tsv"
+    if not facts.on_acr:
+        remedy = (
+            "ACR_LOGIN_SERVER must be the registry and the path in it. If it asks for a login, the "
+            "ImageRepository needs a secretRef (clusters/README.md)."
+        )
+        see = f"kubectl --namespace {FLUX} get imagerepository {BOT} --output yaml"
+    again = f"flux reconcile image repository {BOT}"
+    return condition_problem(found, "Flux cannot read the registry", remedy, see, again) or ok(
+        _short(r"found \d+ tags", found.message) or f"Flux reads {found.target}"
+    )
 
 
 def policy(facts: Facts) -> CheckResult:
@@ -124,7 +129,9 @@ def policy(facts: Facts) -> CheckResult:
         f"The image policy matches no tag (it wants {found.target})",
         "Tags are main-<number>-<seven hex digits>: see which there are, and whether the policy is "
         "the one in clusters/production/images. If there are none, run the image workflow.",
-        f"az acr repository show-tags --name {facts.registry} --repository {images.REPOSITORY}",
+        f"az acr repository show-tags --name {facts.registry} --repository {images.REPOSITORY}"
+        if facts.on_acr
+        else f"flux get images all --namespace {FLUX}",
         f"flux reconcile kustomization {BOT}-images --with-source",
         "gh workflow run image.yaml --ref main",
     ) or ok(_short(r"resolved to (\S+)", found.message) or "a tag is chosen")

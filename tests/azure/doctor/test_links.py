@@ -616,3 +616,33 @@ def test_the_registrys_name_is_never_cut_out_of_its_login_server(names: dict[str
 
         assert not re.search(r"theirs123-\w+(?!\w*\.azurecr\.io)(?:\s|$)", commands)
         assert "theirs123" in commands
+
+
+GENERIC: dict[str, Any] = {
+    "provider": "generic",
+    "key_vault": False,
+    "settings": {"ACR_LOGIN_SERVER": "ghcr.io/example"},
+    "secrets": (),
+    "names": {},
+}
+
+
+def test_with_another_registry_than_azures_nothing_of_it_is_missed() -> None:
+    """clusters/generic needs one setting, and Flux has no identity there."""
+    assert {link.result.status for link in diagnose(facts(**GENERIC))} == {Status.OK}
+
+
+@pytest.mark.parametrize(
+    ("seen", "link"),
+    [
+        (failed("ImageRepository", "GET https://ghcr.io/v2/: UNAUTHORIZED: sign in"), "registry"),
+        (failed("ImagePolicy", "version list argument cannot be empty"), "policy"),
+        (pulling("ghcr.io/example/discordskybot:main-8-0a1b2c3@sha256:1", "403 denied"), "pull"),
+        (pulling("ghcr.io/example/discordskybot:main-8-0a1b2c3@sha256:1", "not found"), "pull"),
+    ],
+)
+def test_with_another_registry_no_command_is_azures(seen: Facts, link: str) -> None:
+    broken = found(seen.model_copy(update=GENERIC))
+
+    assert broken.name == link
+    assert not [command for command in broken.result.commands if command.startswith("az ")]
