@@ -41,7 +41,7 @@ secret: setup  ## Set a new version of a secret in the loop's vault: make secret
 	@$(PY) -m tests.loop.people.secret $(NAME) $(VALUE) $(ARGS)
 
 ##@ Test
-.PHONY: test check test-bot fuzz coverage test-release test-azure test-gitops test-loop bench faults
+.PHONY: test check audit test-bot fuzz coverage test-release test-azure test-gitops test-loop bench faults
 # A developer's loop: make test-bot K=splitter runs the tests whose names contain it, in seconds;
 # K="splitter or stream" takes pytest's expressions, ARGS anything else that pytest takes.
 PYTEST_ARGS = $(if $(K),-q -k "$(K)") $(ARGS)
@@ -51,6 +51,14 @@ test: tools  ## Everything that must hold, from a bare machine (root; what CI ru
 
 check: tools-check  ## Linters, types, spelling, workflows, manifests: seconds; NAMES="ruff mypy" for some
 	@$(PY) -m tests.run check $(NAMES)
+
+# The Azure CLI's own lock is not asked about: it pins its dependencies itself, and runs in tests only.
+AUDIT := $(VENV)/audit
+audit: setup  ## Known vulnerabilities in the locks of the bot and its tests (asks api.osv.dev)
+	@$(VENV)/bin/uv venv -q --clear $(AUDIT)
+	@VIRTUAL_ENV=$(AUDIT) $(VENV)/bin/uv pip sync -q --require-hashes tests/audit/requirements.txt
+	@$(AUDIT)/bin/pip-audit -s osv --progress-spinner off --disable-pip --no-deps --require-hashes \
+	  -r bot/requirements.txt -r tests/requirements.txt
 
 test-bot: setup  ## The bot alone, over real sockets; K=splitter for the tests with that in their names
 	@$(PY) -m tests.run bot $(PYTEST_ARGS)
@@ -119,6 +127,8 @@ lock: setup  ## Renew the locks with hashes from pyproject.toml
 	  --no-emit-index-url --no-header --group tests -c bot/requirements.txt pyproject.toml -o tests/requirements.txt
 	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --no-emit-index-url --no-header tests/azure/requirements.in -o tests/azure/requirements.txt
+	@$(VENV)/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --no-emit-index-url --no-header tests/audit/requirements.in -o tests/audit/requirements.txt
 
 fmt: setup  ## Format, and mend what the linter can mend
 	@$(VENV)/bin/ruff check --fix --quiet . ; $(VENV)/bin/ruff format --quiet .

@@ -75,10 +75,9 @@ def _is_ours(path: str) -> bool:
 
 def find(text: str, path: str, known: Iterable[Phrase]) -> Iterator[Hit]:
     """Find the phrases in a text."""
-    for number, line in enumerate(text.splitlines(), start=1):
-        for phrase in known:
-            for found in phrase.pattern.finditer(line):
-                yield Hit(path, number, found[0], phrase.instead)
+    for phrase in known:
+        for found in phrase.pattern.finditer(text):
+            yield Hit(path, text.count("\n", 0, found.start()) + 1, found[0], phrase.instead)
 
 
 def _read(path: str) -> str:
