@@ -1,12 +1,9 @@
-"""What is asked of Azure Key Vault, as values; azure_vault.py asks it.
+"""Azure Key Vault through Azure's own libraries, which are imported when they are first needed.
 
-Every failure is a VaultTrouble whose label is one of REMEDIES: what the operator has to mend.
-
-Azure Key Vault through Azure's own libraries, which are loaded when they are first needed.
-
-They cost 19 MiB and a quarter of a CPU-second, so the running bot asks by a process that ends
-(vault_process.py), and a command that never asks does without them. Unlike Discord's and OpenAI's
-clients they honour HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE.
+They cost 19 MiB and a quarter of a CPU-second, so a bot or a command that never asks a vault does
+without them. Unlike Discord's and OpenAI's clients they honour HTTPS_PROXY, NO_PROXY and
+SSL_CERT_FILE. Every failure is a VaultTrouble whose label is one of REMEDIES: what the operator has
+to do.
 """
 
 from __future__ import annotations
@@ -48,7 +45,6 @@ REMEDIES = {
     "not_a_vault": "The address is not that of a Key Vault: look at credentials.keyvault_url.",
     "exists_deleted": "A deleted secret has this name: recover it first.",
     "refused": "The vault refused the request.",
-    "broken": "The process that asks the vault broke: the log says where, or memory was short.",
 }
 
 
@@ -197,7 +193,7 @@ class AzureVault:
         return SecretClient(
             self.url,
             self._identity,
-            retry_total=0,  # whoever asks asks again, and knows how soon
+            retry_total=0,  # no SDK retries: the caller retries with its own backoff
             connection_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
             **self._options,

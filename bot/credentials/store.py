@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from bot.credentials.credential import Credential, not_discord, not_openai
 from bot.credentials.entra import EntraKey
+from bot.credentials.keyvault import AzureVault
 from bot.credentials.poller import VaultPoller
-from bot.credentials.vault_process import VaultProcess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ class CredentialStore:
 
     def __init__(self, settings: Settings, environ: Mapping[str, str], metrics: Metrics) -> None:
         where = settings.credentials
-        self._vault = VaultProcess(where.keyvault_url, environ) if where.keyvault_url else None
+        self._vault = AzureVault(where.keyvault_url, environ) if where.keyvault_url else None
         patient = self._vault is not None
         self.token = Credential(
             "discord",
