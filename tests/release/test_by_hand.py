@@ -36,7 +36,7 @@ def test_what_is_built_is_what_is_committed_and_nothing_else(
     origin.merge("Greet people")
     clone = origin.ada.path
     shutil.copytree(ROOT / ".github/scripts/release", clone / ".github/scripts/release")
-    origin.ada.write({"bot/.env": "secret\n", "bot/__main__.py": "edited, not committed\n"})
+    origin.ada.write({"bot/.env": "secret\n", "bot/cli/main.py": "edited, not committed\n"})
     az = tmp_path / "bin/az"
     az.parent.mkdir()
     az.write_text(AZ)
@@ -56,7 +56,7 @@ def test_what_is_built_is_what_is_committed_and_nothing_else(
     )
 
     context = az.with_name("az.context")
-    assert (context / "bot/__main__.py").read_text() == "# Greet people\n"
+    assert (context / "bot/cli/main.py").read_text() == "# Greet people\n"
     assert not (context / "bot/.env").exists()
     git = Git(clone)
     commit = git.commit("HEAD")

@@ -56,7 +56,9 @@ def test_a_person_merges_reverts_and_guards(
     assert "You are Sky (edition 1)" in (ada.clone / person.PERSONA).read_text()
     assert ada.release("tag-name").endswith(f"-{merge[:7]}")
     ada.crash()
-    assert (ada.clone / "bot/cli/main.py").read_text().startswith("raise SystemExit")
+    crashing = (ada.clone / "bot/__main__.py").read_text()
+    assert crashing.startswith("raise SystemExit")
+    compile(crashing, "bot/__main__.py", "exec")  # or the image would not even be built
     for commit in (ada.git("rev-parse", "HEAD"), merge):
         ada.revert(commit)
 

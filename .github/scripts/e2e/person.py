@@ -47,7 +47,7 @@ class Person:
 
     def crash(self) -> str:
         """Merge a bot that ends as soon as it starts."""
-        return self.merge(Path("bot/cli/main.py"), re.compile(r"\A"), 'raise SystemExit("bad")\n')
+        return self.merge(Path("bot/__main__.py"), re.compile(r"\A"), 'raise SystemExit("bad")\n')
 
     def merge(self, file: Path, found: re.Pattern[str], text: str) -> str:
         """Replace the first match in a file by a merge commit; return it."""
