@@ -48,8 +48,8 @@ _PROFILE = {
 
 
 @dataclass(frozen=True, slots=True)
-class CheckResult:
-    """What the real `az` said of a command line."""
+class ParserResult:
+    """What the real `az` said about a command line."""
 
     argv: tuple[str, ...]
     code: int
@@ -57,7 +57,7 @@ class CheckResult:
 
     @property
     def understood(self) -> bool:
-        """Whether the parser took it."""
+        """Whether the parser accepted it."""
         # A validator that needs the network ends like one that refuses.
         return self.code != _REFUSED or self._beyond
 
@@ -99,7 +99,7 @@ def installed() -> Path:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Make HOME that of somebody who is logged in; return what the real program is started with."""
+    """Prepare HOME as if somebody were logged in; return the environment of the real program."""
     folder = home / "azure"
     folder.mkdir(exist_ok=True)
     (folder / "azureProfile.json").write_text(json.dumps(_PROFILE))
@@ -118,8 +118,8 @@ def environment(home: Path) -> dict[str, str]:
     }
 
 
-def judge(lines: Iterable[tuple[str, ...]], home: Path) -> list[CheckResult]:
-    """Give each command line, without its `az`, to the real program. HOME is for its files."""
+def run_azure_cli(lines: Iterable[tuple[str, ...]], home: Path) -> list[ParserResult]:
+    """Run each command line, without its `az`, with the real program. HOME is for its files."""
     wanted = [list(argv) for argv in lines]
     done = subprocess.run(
         [str(installed()), str(_HERE / "azure_cli_worker.py")],
@@ -132,6 +132,6 @@ def judge(lines: Iterable[tuple[str, ...]], home: Path) -> list[CheckResult]:
     assert done.returncode == 0, done.stderr
     answers = json.loads(done.stdout)
     return [
-        CheckResult(tuple(argv), code, said)
+        ParserResult(tuple(argv), code, said)
         for argv, (code, said) in zip(wanted, answers, strict=True)
     ]

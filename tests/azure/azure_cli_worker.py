@@ -1,4 +1,4 @@
-"""Run by the real Azure CLI's Python: every command line on standard input, one after the other.
+"""Run by the real Azure CLI's Python: run every command line on standard input, in order.
 
 Reads a JSON list of argument lists, writes a JSON list of [exit code, what was said]. Each goes
 through azure.cli.core as it does from a terminal; only the start of a process for each is saved.
@@ -15,7 +15,7 @@ from typing import Any
 
 
 def _invoke(cli: Any, argv: list[str]) -> tuple[int, str]:
-    """Run `az ARGV` with everything it says caught, whoever writes it."""
+    """Run `az ARGV` and capture everything it prints, from any part of it."""
     with tempfile.TemporaryFile("w+") as said:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -37,7 +37,7 @@ def _invoke(cli: Any, argv: list[str]) -> tuple[int, str]:
 
 
 def main() -> None:
-    """Judge them all."""
+    """Run them all."""
     wanted = json.load(sys.stdin)
     # By name: where these lines are checked, there is no azure.cli.
     cli = importlib.import_module("azure.cli.core").get_default_cli()

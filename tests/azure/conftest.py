@@ -35,7 +35,7 @@ _ARGUMENTS = {
 
 
 def run_az_as_others(cloud: FakeCloud, line: str) -> None:
-    """Run `az LINE` as somebody else: this cloud does not count it."""
+    """Run `az LINE` as somebody else, uncounted."""
     scope = ["--subscription", SUBSCRIPTION, "--output", "json", "--only-show-errors"]
     done = cloud.execute(["az", *shlex.split(line), *scope], None, {}, live=False)
     assert done.code == 0, done.stderr
@@ -51,7 +51,7 @@ def make_existing_resources(cloud: FakeCloud, what: list[str]) -> list[str]:
 
 @dataclass
 class Scenario:
-    """A cloud, a folder for the record, and what was said."""
+    """A cloud, a folder for the record, and what set-up printed."""
 
     folder: Path
     cloud: FakeCloud = field(default_factory=new_cloud)
@@ -68,7 +68,7 @@ class Scenario:
         )
 
     def az(self, line: str) -> None:
-        """Let somebody else run a line of `az`."""
+        """Run a line of `az` as somebody else."""
         run_az_as_others(self.cloud, line)
 
     def make_existing(self, what: list[str]) -> list[str]:
@@ -77,13 +77,13 @@ class Scenario:
 
     @property
     def text(self) -> str:
-        """Everything that was said."""
+        """Everything that set-up printed."""
         return "\n".join(self.said)
 
 
 @pytest.fixture
 def scenario(tmp_path: Path) -> Scenario:
-    """Set the scenario in an empty cloud."""
+    """Return a scenario with an empty cloud."""
     folder = tmp_path / "here"
     folder.mkdir()
     return Scenario(folder)

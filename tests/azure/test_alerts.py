@@ -26,7 +26,7 @@ def _wanted(scenario: Scenario) -> list[str]:
     ]
 
 
-def test_nobody_is_told_anything_unless_a_place_is_named(scenario: Scenario) -> None:
+def test_there_are_no_alerts_unless_a_place_is_named(scenario: Scenario) -> None:
     code = scenario.run("up")
 
     assert code == 0, scenario.text
@@ -34,7 +34,7 @@ def test_nobody_is_told_anything_unless_a_place_is_named(scenario: Scenario) -> 
     assert "not requested; --discord-webhook FILE turns it on" in scenario.text
 
 
-def test_a_named_place_is_told_and_its_secret_is_not_shown(scenario: Scenario) -> None:
+def test_alerts_go_to_a_named_place_and_its_secret_is_not_shown(scenario: Scenario) -> None:
     code = scenario.run("up", *_wanted(scenario))
 
     assert code == 0, scenario.text
@@ -48,7 +48,7 @@ def test_a_named_place_is_told_and_its_secret_is_not_shown(scenario: Scenario) -
     assert "not-a-real-one" not in (scenario.folder / "discord-sky.local.env").read_text()
 
 
-def test_the_files_may_go_and_another_address_is_taken(scenario: Scenario) -> None:
+def test_the_files_may_be_deleted_and_a_new_address_is_applied(scenario: Scenario) -> None:
     wanted = _wanted(scenario)
     scenario.run("up", *wanted)
     before = len(scenario.cloud.changed)

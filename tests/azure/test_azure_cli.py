@@ -1,4 +1,4 @@
-"""Every branch of set-up and teardown, run in scripted worlds, for the command lines they print."""
+"""Every `az` line that set-up, teardown and the README print is valid for the real Azure CLI."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.azure.azure_cli import CheckResult, environment, installed, judge
+from tests.azure.azure_cli import ParserResult, environment, installed, run_azure_cli
 from tests.azure.conftest import Scenario
 from tests.azure.fake.cloud import State
 
@@ -33,7 +33,7 @@ def _new(folder: Path, number: int) -> Scenario:
 
 
 def all_branches(folder: Path) -> list[Scenario]:
-    """Run them; what each ran and said is in its scenario."""
+    """Run set-up and teardown so that every `az` line is run or printed once."""
     whole, again, shared, robot, broken, tight, abac = (_new(folder, number) for number in range(7))
     limits = ("--authorized-ranges", "20.1.2.3")
     assert [whole.run("up"), whole.run("up", *limits)] == [0, 0]
@@ -101,7 +101,7 @@ def run_lines(stages: list[Scenario]) -> set[Line]:
 
 
 def advised_lines(stages: list[Scenario]) -> set[Line]:
-    """Each `az` line that a person is told to run, in errors and remedies."""
+    """Return each `az` line in an error or a remedy."""
     said = "\n".join(
         text for scenario in stages for text in scenario.said if not text.startswith("  az")
     )
@@ -133,26 +133,26 @@ REPOSITORY_ROOT = Path(__file__).parents[2]
 
 
 @dataclass
-class Judged:
-    """What was run and advised in all branches, and what the real `az` said of it."""
+class Checked:
+    """What all branches ran and advised, and what the real `az` said about it."""
 
     run: set[Line]
     advised: set[Line]
-    verdicts: dict[Line, CheckResult]
+    results: dict[Line, ParserResult]
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
-    """Run everything, and let the real program judge it in one go."""
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Checked:
+    """Run everything, and check it with the real program in one go."""
     stages = all_branches(tmp_path_factory.mktemp("branches"))
     run, advised = run_lines(stages), advised_lines(stages)
     every = sorted(run | advised | _dry_lines(tmp_path_factory.mktemp("dry")) | _documented_lines())
-    verdicts = judge(every, tmp_path_factory.mktemp("home"))
-    return Judged(run, advised, {verdict.argv: verdict for verdict in verdicts})
+    results = run_azure_cli(every, tmp_path_factory.mktemp("home"))
+    return Checked(run, advised, {result.argv: result for result in results})
 
 
 def _dry_lines(folder: Path) -> set[Line]:
-    """What --dry-run prints, unknown values as they stand there."""
+    """Return what --dry-run prints, with placeholders for unknown values."""
     scenario = Scenario(folder)
     assert [scenario.run(action, "--dry-run") for action in ("up", "teardown")] == [0, 0]
     assert scenario.cloud.calls == []
@@ -161,30 +161,30 @@ def _dry_lines(folder: Path) -> set[Line]:
 
 
 def _documented_lines() -> set[Line]:
-    """The lines that README.md of this room tells a person to type."""
+    """Return the `az` lines in clusters/azure/README.md."""
     text = (REPOSITORY_ROOT / "clusters/azure/README.md").read_text().replace("\\\n", " ")
     blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines() if line.startswith("az ")]
     return {tuple(shlex.split(line, comments=True)[1:]) for line in lines}
 
 
-def test_the_real_parser_understands_every_line(judged: Judged) -> None:
-    refused = [verdict for verdict in judged.verdicts.values() if not verdict.understood]
+def test_the_real_parser_understands_every_line(checked: Checked) -> None:
+    refused = [result for result in checked.results.values() if not result.understood]
 
     assert [(shlex.join(one.argv), one.said) for one in refused] == []
 
 
-def test_with_real_values_nothing_but_the_network_is_missing(judged: Judged) -> None:
+def test_with_real_values_nothing_but_the_network_is_missing(checked: Checked) -> None:
     """Validators and the commands' own code take values and combinations of options, too."""
-    unsound = [judged.verdicts[line] for line in judged.run if not judged.verdicts[line].sound]
+    unsound = [checked.results[line] for line in checked.run if not checked.results[line].sound]
 
     assert [(shlex.join(one.argv), one.said) for one in unsound] == []
 
 
-def test_every_line_of_the_source_was_among_them(judged: Judged) -> None:
+def test_every_line_of_the_source_was_among_them(checked: Checked) -> None:
     """No `az(…)` is left out: each one's words and options were run in some branch."""
     seen: dict[str, set[str]] = {}
-    for line in judged.run:
+    for line in checked.run:
         words = " ".join(line).split(" -")[0]
         seen.setdefault(words, set()).update(word for word in line if word.startswith("--"))
 
@@ -197,9 +197,9 @@ def test_every_line_of_the_source_was_among_them(judged: Judged) -> None:
     assert missing == {}
 
 
-def test_advice_was_seen(judged: Judged) -> None:
+def test_remedies_for_existing_resources_are_among_them(checked: Checked) -> None:
     """The remedies for existing resources are command lines too."""
-    words = {" ".join(line).split(" -")[0] for line in judged.advised}
+    words = {" ".join(line).split(" -")[0] for line in checked.advised}
 
     assert words >= {
         "acr update",
@@ -213,21 +213,23 @@ def test_advice_was_seen(judged: Judged) -> None:
     }
 
 
-def test_the_judge_tells_good_from_bad(tmp_path: Path) -> None:
+def test_the_worker_distinguishes_good_lines_from_bad_ones(tmp_path: Path) -> None:
     """In one process, one after the other, as a terminal would."""
     good: Line = ("acr", "show", "--name", "example", "--output", "json")
     # Only the command's own code knows that these two options do not go together.
     late: Line = ("resource", "list", "--tag", "a=b", "--resource-type", "Microsoft.Maps/accounts")
     lines: list[Line] = [good, ("acr", "show", "--nme", "example"), ("acr", "show"), late, good]
 
-    verdicts = judge(lines, tmp_path)
+    results = run_azure_cli(lines, tmp_path)
 
-    assert [verdict.understood for verdict in verdicts] == [True, False, False, True, True]
-    assert [verdict.sound for verdict in verdicts] == [True, False, False, False, True]
+    assert [result.understood for result in results] == [True, False, False, True, True]
+    assert [result.sound for result in results] == [True, False, False, False, True]
 
 
 @pytest.mark.parametrize(("option", "code"), [("--name", 1), ("--nme", 2)])
-def test_the_judge_says_what_the_program_says(option: str, code: int, tmp_path: Path) -> None:
+def test_the_worker_reports_what_the_program_reports(
+    option: str, code: int, tmp_path: Path
+) -> None:
     """The same from a process of its own, as a person starts it."""
     line: Line = ("acr", "show", option, "example", "--output", "json")
     command = [str(installed()), "-m", "azure.cli", *line]
@@ -236,6 +238,6 @@ def test_the_judge_says_what_the_program_says(option: str, code: int, tmp_path: 
         command, env=environment(tmp_path), capture_output=True, text=True, check=False
     )
 
-    (verdict,) = judge([line], tmp_path)
-    assert done.returncode == verdict.code == code
-    assert done.stderr.splitlines()[0] == verdict.said.splitlines()[0]
+    (result,) = run_azure_cli([line], tmp_path)
+    assert done.returncode == result.code == code
+    assert done.stderr.splitlines()[0] == result.said.splitlines()[0]

@@ -1,4 +1,4 @@
-"""What a dry run says of things that are there already: it asks nobody, so it marks its lines."""
+"""A dry run asks nobody, so it says what its lines depend on."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ MINE = ("--cluster", "my-aks", "--registry", "myregistry")
 
 
 def before(scenario: Scenario, words: str) -> str:
-    """The line that is said right before the one that has these words."""
+    """Return the line before the one that contains WORDS."""
     lines = scenario.text.splitlines()
     return next(lines[at - 1] for at, line in enumerate(lines) if words in line)
 
 
-def test_a_cluster_of_yours_is_neither_billed_nor_made(scenario: Scenario) -> None:
+def test_an_existing_cluster_is_neither_billed_nor_created(scenario: Scenario) -> None:
     scenario.run("up", "--dry-run", *MINE)
 
     assert "az aks create" not in scenario.text
@@ -23,7 +23,7 @@ def test_a_cluster_of_yours_is_neither_billed_nor_made(scenario: Scenario) -> No
     assert scenario.text.count("you named an existing one") == 2
 
 
-def test_one_that_is_to_be_made_under_a_name_of_your_own_is(scenario: Scenario) -> None:
+def test_a_cluster_to_be_created_under_a_given_name_is_billed(scenario: Scenario) -> None:
     scenario.run("up", "--dry-run", *MINE, "--make-cluster")
 
     assert "only if there is none named my-aks" in before(scenario, "  az aks create")
@@ -31,7 +31,7 @@ def test_one_that_is_to_be_made_under_a_name_of_your_own_is(scenario: Scenario) 
     assert "together, about" in scenario.text
 
 
-def test_a_cluster_of_yours_is_not_removed(scenario: Scenario) -> None:
+def test_an_existing_cluster_is_not_removed(scenario: Scenario) -> None:
     scenario.run("teardown", "--dry-run", *MINE)
 
     assert "az aks delete" not in scenario.text
@@ -69,14 +69,14 @@ def test_the_list_on_github_only_grows(scenario: Scenario) -> None:
     assert "environment images" in lists[-1]
 
 
-def test_prices_of_another_region_are_said_to_be_east_uss(scenario: Scenario) -> None:
+def test_prices_are_labelled_as_those_of_east_us(scenario: Scenario) -> None:
     scenario.run("up", "--dry-run", "--location", "westeurope")
 
     assert "List prices of East US" in scenario.text
     assert "westeurope may cost up to a third more" in scenario.text
 
 
-def test_what_set_up_made_under_another_name_is_its_own() -> None:
+def test_what_set_up_created_under_another_name_is_its_own() -> None:
     record = {"NAME": "sky", "AKS_NAME": "big", "ACR_NAME": "theirs", "MADE": "cluster, vault"}
 
     assert named({}, record) == {"registry"}
@@ -84,7 +84,7 @@ def test_what_set_up_made_under_another_name_is_its_own() -> None:
     assert named({}, {"NAME": "sky", "AKS_NAME": "sky", "RESOURCE_GROUP": "sky"}) == set()
 
 
-def test_a_key_that_is_removed_to_set_up_is_explained(scenario: Scenario) -> None:
+def test_a_dry_run_explains_why_a_key_is_deleted(scenario: Scenario) -> None:
     scenario.run("up", "--dry-run")
 
     assert scenario.text.count("--method DELETE") == scenario.text.count("its private half is lost")

@@ -32,7 +32,7 @@ def test_importing_does_nothing() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_nothing_but_what_make_setup_gives_is_imported() -> None:
+def test_only_runtime_dependencies_are_imported() -> None:
     """The bot's own dependencies will do: set-up needs nothing of the tests."""
     probe = "import sys; " + "; ".join(f"import {module}" for module in MODULES)
     command = [sys.executable, "-c", f"{probe}; print(*sorted(sys.modules))"]

@@ -1,4 +1,4 @@
-"""Every moment at which a run could have been killed: the cloud and the files as they were then."""
+"""Set-up and teardown, killed before, during and after every change, and run again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Snapshot:
     files: dict[str, str]
 
     def cloud(self, folder: Path) -> FakeCloud:
-        """Begin again from here, in another folder."""
+        """Restore this state, with the files in another folder."""
         for name, text in self.files.items():
             (folder / name).write_text(text)
         cloud = new_cloud()
@@ -33,7 +33,7 @@ class Snapshot:
 
 
 def record_snapshots(cloud: FakeCloud, folder: Path) -> list[Snapshot]:
-    """Collect the snapshots of whatever is run in this cloud from now on."""
+    """Collect snapshots around every change in this cloud from now on."""
     snapshots: list[Snapshot] = []
 
     def observer(call: Call, when: str) -> None:
@@ -55,7 +55,7 @@ def _again(snapshot: Snapshot, folder: Path, *arguments: str) -> Scenario:
 
 
 @pytest.mark.parametrize("existing", [[], ["cluster", "registry"]])
-def test_a_set_up_killed_anywhere_ends_like_one_that_was_not(
+def test_a_set_up_killed_anywhere_ends_like_an_uninterrupted_one(
     existing: list[str], scenario: Scenario, tmp_path: Path
 ) -> None:
     names = scenario.make_existing(existing)
@@ -73,7 +73,7 @@ def test_a_set_up_killed_anywhere_ends_like_one_that_was_not(
 
 
 @pytest.mark.parametrize("existing", [[], ["cluster", "registry"]])
-def test_a_teardown_killed_anywhere_goes_on(
+def test_a_teardown_killed_anywhere_continues(
     existing: list[str], scenario: Scenario, tmp_path: Path
 ) -> None:
     names = scenario.make_existing(existing)
@@ -103,8 +103,8 @@ def test_another_machine_without_the_record_tears_down(scenario: Scenario, tmp_p
     assert leftovers(scenario.cloud.state) == before
 
 
-def test_a_cluster_that_is_still_being_made_is_waited_for(scenario: Scenario) -> None:
-    """Azure goes on making it when the `az` that asked for it was killed."""
+def test_a_cluster_that_is_still_being_created_is_waited_for(scenario: Scenario) -> None:
+    """Azure continues to create it when the `az` that asked for it was killed."""
     scenario.run("up")
     end = settled(scenario.cloud.state)
     cluster = _the_cluster(scenario.cloud.state)

@@ -41,7 +41,7 @@ _GUARD = r"^main-0*(?:[7-9]|10)-"
         ({"archived": True}, "example/discord-sky is archived"),
     ],
 )
-def test_a_precondition_on_github_is_found_before_anything_is_made(
+def test_a_precondition_on_github_is_found_before_anything_is_created(
     state: dict[str, Any], words: str, scenario: Scenario
 ) -> None:
     scenario.cloud.state["github"].update(state)
@@ -60,7 +60,7 @@ def test_a_precondition_on_github_is_found_before_anything_is_made(
         {"verified_allowed": False, "patterns_allowed": ["azure/*", "docker/*", "sigstore/*"]},
     ],
 )
-def test_selected_actions_that_include_those_of_the_workflows_will_do(
+def test_selected_actions_that_include_those_of_the_workflows_are_accepted(
     selected: dict[str, Any], scenario: Scenario
 ) -> None:
     scenario.cloud.state["github"].update(
@@ -70,7 +70,7 @@ def test_selected_actions_that_include_those_of_the_workflows_will_do(
     assert scenario.run("up") == 0, scenario.text
 
 
-def test_deploy_keys_that_nobody_may_ask_about_cost_nothing_when_refused(
+def test_deploy_keys_are_refused_before_anything_costs_money(
     scenario: Scenario,
 ) -> None:
     """A member who is not an owner does not see the organization's settings."""
@@ -84,7 +84,7 @@ def test_deploy_keys_that_nobody_may_ask_about_cost_nothing_when_refused(
     assert not [line for line in scenario.cloud.changed if "acr create" in line or "aks" in line]
 
 
-def test_what_others_have_on_github_is_refused_before_anything_is_made(scenario: Scenario) -> None:
+def test_variables_of_others_are_refused_before_anything_is_created(scenario: Scenario) -> None:
     scenario.cloud.state["github"]["variables"]["AZURE_CLIENT_ID"] = "somebody"
 
     assert scenario.run("up") == 1
@@ -115,7 +115,7 @@ def test_the_workflows_and_the_required_checks_are_those_of_the_repository() -> 
     assert (job["name"], targets) == ("${{ matrix.target }}", set(REQUIRED_CHECKS))
 
 
-def test_a_main_whose_guard_has_no_schedule_of_its_own_will_do(scenario: Scenario) -> None:
+def test_a_guard_without_a_schedule_of_its_own_is_accepted(scenario: Scenario) -> None:
     scenario.cloud.state["github"]["workflows"]["rollback-guard-schedule.yaml"] = "missing"
 
     assert scenario.run("up") == 0, scenario.text
@@ -124,7 +124,7 @@ def test_a_main_whose_guard_has_no_schedule_of_its_own_will_do(scenario: Scenari
 # --- rulesets ---
 
 
-def test_no_ruleset_is_made_unless_it_is_requested(scenario: Scenario) -> None:
+def test_no_ruleset_is_created_unless_it_is_requested(scenario: Scenario) -> None:
     assert scenario.run("up") == 0, scenario.text
 
     assert scenario.cloud.state["github"]["rulesets"] == []
@@ -167,7 +167,7 @@ def _ruleset(*actors: str, rule: str = "pull_request", **more: Any) -> dict[str,
 
 
 @pytest.mark.parametrize("rule", ["pull_request", "required_status_checks", "update"])
-def test_a_ruleset_that_stops_deploy_keys_is_named_before_anything_is_made(
+def test_a_ruleset_that_stops_deploy_keys_is_named_before_anything_is_created(
     rule: str, scenario: Scenario
 ) -> None:
     scenario.cloud.state["github"]["rulesets"] = [_ruleset("RepositoryRole", rule=rule)]
@@ -189,7 +189,7 @@ def test_a_ruleset_that_stops_deploy_keys_is_named_before_anything_is_made(
         _ruleset(hidden=True),  # the organization's: whether it stops them cannot be read
     ],
 )
-def test_a_ruleset_of_others_that_stops_nobody_stays(
+def test_a_ruleset_of_others_that_stops_no_deploy_key_stays(
     ruleset: dict[str, Any], scenario: Scenario
 ) -> None:
     scenario.cloud.state["github"]["rulesets"] = [ruleset]
@@ -248,7 +248,7 @@ def test_a_vault_that_is_closed_is_not_waited_for(
     assert f"az keyvault update --name {name} {remedy}" in scenario.said[-1]
 
 
-def test_only_a_role_that_does_not_count_yet_is_waited_for(scenario: Scenario) -> None:
+def test_a_role_that_has_not_taken_effect_is_waited_for(scenario: Scenario) -> None:
     assert scenario.run("up") == 0, scenario.text
 
     assert "waiting until your role on the vault takes effect" in scenario.text
@@ -289,7 +289,7 @@ def test_tags_are_in_the_order_of_their_numbers() -> None:
     ]
 
 
-def test_a_rollback_that_excludes_every_image_is_named_at_once(scenario: Scenario) -> None:
+def test_a_rollback_that_excludes_every_image_is_reported_at_once(scenario: Scenario) -> None:
     scenario.cloud.state["exclusions"] = [r"^.*\.sig$", r"^main-0*(?:1)-"]
 
     code = scenario.run("up")
@@ -343,7 +343,7 @@ def test_upgrades_are_automatic_in_a_window_that_can_be_set(scenario: Scenario) 
 
 
 @pytest.mark.parametrize("window", ["Sunday", "sunday 03:00", "Sunday 25:00", "Someday 03:00"])
-def test_a_window_that_azure_would_refuse_is_refused_here(window: str, scenario: Scenario) -> None:
+def test_a_window_that_azure_would_refuse_is_refused(window: str, scenario: Scenario) -> None:
     assert scenario.run("up", "--maintenance-window", window) == 1
 
     assert "MAINTENANCE_WINDOW is" in scenario.text
@@ -353,7 +353,7 @@ def test_a_window_that_azure_would_refuse_is_refused_here(window: str, scenario:
 @pytest.mark.parametrize(
     ("channel", "kept"), [(None, "stable"), ("none", "stable"), ("rapid",) * 2]
 )
-def test_a_cluster_without_automatic_upgrades_gets_them_and_a_choice_stays(
+def test_automatic_upgrades_are_enabled_unless_somebody_chose_a_channel(
     channel: str | None, kept: str, scenario: Scenario
 ) -> None:
     scenario.run("up")
@@ -398,7 +398,7 @@ def test_somebody_elses_cluster_keeps_its_upgrades_and_its_ranges(scenario: Scen
 
 
 @pytest.mark.parametrize("ranges", ["10.0.0.0/8", "203.0.113.7", "20.1.2.3/24", "300.1.1.1", "::1"])
-def test_a_range_that_azure_would_refuse_is_refused_here(ranges: str, scenario: Scenario) -> None:
+def test_a_range_that_azure_would_refuse_is_refused(ranges: str, scenario: Scenario) -> None:
     assert scenario.run("up", "--authorized-ranges", ranges) == 1
 
     assert "--authorized-ranges" in scenario.text or "AUTHORIZED_RANGES" in scenario.text

@@ -1,4 +1,4 @@
-"""Set-up as a person runs it: a process, with programs on PATH, killed and gone on with."""
+"""Set-up as a person runs it: as a process, with programs on PATH, killed and continued."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_killed_then_interrupted_then_finished(machine: Machine, tmp_path: Path)
     assert "PRIVATE KEY" in str(machine.server.cloud.state["github"])  # where it belongs
 
 
-def test_nobody_at_the_terminal_is_no_consent(machine: Machine) -> None:
+def test_without_a_terminal_there_is_no_consent(machine: Machine) -> None:
     """It asks before it spends money, and takes no answer for a no."""
     done = machine.run("up")
 
@@ -120,7 +120,7 @@ def test_all_programs_that_are_missing_or_too_old_are_named_at_once(machine: Mac
     assert machine.server.cloud.changed == []
 
 
-def test_a_program_that_goes_missing_later_is_named_too(tmp_path: Path) -> None:
+def test_a_program_that_disappears_later_is_named_too(tmp_path: Path) -> None:
     with pytest.raises(Stop, match=r"gone is not installed: clusters/azure/README\.md#before"):
         Shell(print, {"gone": str(tmp_path / "gone")})(["gone"], None, {}, live=False)
 
@@ -134,7 +134,7 @@ def test_a_program_that_is_too_old_is_named(machine: Machine) -> None:
     assert "flux is 2.7.3; 2.9.0 or newer is needed: https://fluxcd.io" in done.stdout
 
 
-def test_what_takes_long_is_said_to_be_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_takes_long_shows_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clusters.azure.runner._STILL", 0.05)
     said: list[str] = []
 

@@ -186,7 +186,7 @@ def test_the_bot_has_the_command_that_sets_a_secret(secret: str) -> None:
     )
 
 
-def test_requests_are_reckoned_as_the_scheduler_does() -> None:
+def test_requests_are_added_up_as_the_scheduler_does() -> None:
     pod: Any = {
         "spec": {
             "containers": [

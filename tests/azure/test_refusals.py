@@ -1,4 +1,4 @@
-"""What is not this set-up's is refused or left alone; each refusal says what to do."""
+"""What belongs to others is refused or left alone; each refusal says what to do."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_vault_that_teardown_deleted_comes_back_with_its_secrets(scenario: Sce
     assert "bot secrets set" not in since
 
 
-def test_another_variable_is_not_written_over(scenario: Scenario) -> None:
+def test_a_variable_of_others_is_not_overwritten(scenario: Scenario) -> None:
     scenario.cloud.state["github"]["variables"]["AZURE_CLIENT_ID"] = "somebody"
     before = leftovers(scenario.cloud.state)
 
@@ -75,7 +75,7 @@ def test_another_variable_is_not_written_over(scenario: Scenario) -> None:
     assert leftovers(scenario.cloud.state) == before
 
 
-def test_a_variable_that_says_the_same_stays_through_teardown(scenario: Scenario) -> None:
+def test_a_variable_with_the_same_value_survives_teardown(scenario: Scenario) -> None:
     variables = scenario.cloud.state["github"]["variables"]
     variables["AZURE_TENANT_ID"] = "00000000-0000-0000-0000-000000000002"
     before = leftovers(scenario.cloud.state)
@@ -85,7 +85,7 @@ def test_a_variable_that_says_the_same_stays_through_teardown(scenario: Scenario
     assert leftovers(scenario.cloud.state) == before
 
 
-def test_a_guard_that_somebody_set_up_stays_through_teardown(scenario: Scenario) -> None:
+def test_a_guard_that_somebody_else_set_up_survives_teardown(scenario: Scenario) -> None:
     scenario.cloud.state["github"]["environments"]["rollback-guard"] = {
         "policy": {"protected_branches": False, "custom_branch_policies": True},
         "branches": ["main"],
@@ -135,7 +135,7 @@ def test_a_cluster_with_another_flux_is_refused(
     assert _made_before(scenario) == []
 
 
-def test_two_clusters_of_one_name_have_to_be_told_apart(scenario: Scenario) -> None:
+def test_two_clusters_with_one_name_need_a_group(scenario: Scenario) -> None:
     scenario.make_existing(["cluster"])
     resources = scenario.cloud.state["azure"]["resources"]
     (one,) = list(resources.values())
@@ -161,7 +161,7 @@ def test_two_clusters_of_one_name_have_to_be_told_apart(scenario: Scenario) -> N
         ({"cores": 1}, "needs 2 vCPUs and 1 are left of 1"),
     ],
 )
-def test_what_is_missing_is_said_before_anything_is_made(
+def test_missing_permissions_and_quota_are_found_before_anything_is_created(
     state: dict[str, object], words: str, scenario: Scenario
 ) -> None:
     scenario.cloud.state["azure"].update(state)
@@ -183,7 +183,7 @@ def test_what_is_missing_is_said_before_anything_is_made(
         ({"oidc": {"use_default": False, "include_claim_keys": ["actor"]}}, "--ci-subject"),
     ],
 )
-def test_a_repository_that_will_not_do_is_said_before_anything_is_made(
+def test_an_unsuitable_repository_is_refused_before_anything_is_created(
     state: dict[str, object], words: str, scenario: Scenario
 ) -> None:
     scenario.cloud.state["github"].update(state)
@@ -195,7 +195,7 @@ def test_a_repository_that_will_not_do_is_said_before_anything_is_made(
     assert scenario.cloud.changed == []
 
 
-def test_nodes_without_room_are_said_with_the_remedy(scenario: Scenario) -> None:
+def test_nodes_without_capacity_are_refused_with_the_remedy(scenario: Scenario) -> None:
     names = scenario.make_existing(["cluster"])
     (cluster,) = scenario.cloud.state["clusters"].values()
     cluster["taken"] = {"cpu": "1050m", "memory": "1400Mi"}
@@ -217,7 +217,7 @@ def test_nodes_without_room_are_said_with_the_remedy(scenario: Scenario) -> None
         {"taint": "NoSchedule"},
     ],
 )
-def test_only_nodes_that_take_the_bot_are_room(kind: dict[str, str], scenario: Scenario) -> None:
+def test_only_suitable_nodes_count_as_capacity(kind: dict[str, str], scenario: Scenario) -> None:
     names = scenario.make_existing(["cluster"])
     (cluster,) = scenario.cloud.state["clusters"].values()
     large = a_node("node-2", {"cpu": "16", "memory": "64Gi"}, **kind)
@@ -230,7 +230,9 @@ def test_only_nodes_that_take_the_bot_are_room(kind: dict[str, str], scenario: S
     assert scenario.run("up", *names) == 0, scenario.text
 
 
-def test_a_cluster_without_a_node_for_the_bot_is_told_to_get_one(scenario: Scenario) -> None:
+def test_a_cluster_without_a_suitable_node_gets_the_command_that_adds_one(
+    scenario: Scenario,
+) -> None:
     names = scenario.make_existing(["cluster"])
     (cluster,) = scenario.cloud.state["clusters"].values()
     cluster["node"] = {"arch": "arm64"}
@@ -250,7 +252,7 @@ def test_an_image_workflow_that_fails_is_named(scenario: Scenario) -> None:
     assert scenario.run("up") == 0
 
 
-def test_images_that_others_keep_in_their_registry_stay(scenario: Scenario) -> None:
+def test_images_of_others_in_their_registry_stay(scenario: Scenario) -> None:
     names = scenario.make_existing(["registry"])
     scenario.cloud.state["azure"]["images"]["theirs123"] = ["v1"]
 
@@ -259,7 +261,7 @@ def test_images_that_others_keep_in_their_registry_stay(scenario: Scenario) -> N
     assert "v1" in scenario.cloud.state["azure"]["images"]["theirs123"]
 
 
-def test_a_bot_that_does_not_become_ready_sends_to_the_doctor(scenario: Scenario) -> None:
+def test_a_bot_that_does_not_become_ready_refers_to_the_doctor(scenario: Scenario) -> None:
     """What Flux says is shown, and who knows more."""
     names = scenario.make_existing(["cluster"])
     (cluster,) = scenario.cloud.state["clusters"].values()
@@ -272,7 +274,7 @@ def test_a_bot_that_does_not_become_ready_sends_to_the_doctor(scenario: Scenario
     assert scenario.said[-1].endswith("`make doctor` names the broken link; then run this again.")
 
 
-def test_what_azure_shows_late_is_waited_for(scenario: Scenario) -> None:
+def test_a_resource_that_azure_shows_late_is_waited_for(scenario: Scenario) -> None:
     """A new identity is not everywhere at once; what is learned from it is needed at once."""
     real, late = scenario.cloud.execute, 2
 
@@ -322,7 +324,7 @@ def test_a_group_of_others_is_used_and_stays(scenario: Scenario) -> None:
     assert leftovers(scenario.cloud.state) == before
 
 
-def test_a_group_into_which_others_put_something_stays(scenario: Scenario) -> None:
+def test_a_group_with_resources_of_others_stays(scenario: Scenario) -> None:
     scenario.run("up")
     scenario.az(
         "acr create --name theirs123 --resource-group discord-sky --location eastus --sku Basic "
@@ -337,7 +339,7 @@ def test_a_group_into_which_others_put_something_stays(scenario: Scenario) -> No
     assert [one["name"] for one in left] == ["theirs123"]
 
 
-def test_an_old_cluster_is_told_the_next_version(scenario: Scenario) -> None:
+def test_an_old_cluster_gets_the_next_minor_version(scenario: Scenario) -> None:
     """Azure refuses to leave one out."""
     names = scenario.make_existing(["cluster"])
     (cluster,) = scenario.cloud.state["azure"]["resources"].values()
@@ -373,7 +375,7 @@ def test_permissions_count_where_the_cluster_and_the_registry_are(
     assert scenario.cloud.changed == []
 
 
-def test_whoever_uses_a_cluster_need_not_be_allowed_to_make_one(scenario: Scenario) -> None:
+def test_using_a_cluster_does_not_need_permission_to_create_one(scenario: Scenario) -> None:
     names = scenario.make_existing(["cluster", "registry"])
     scenario.cloud.state["azure"]["deny"] = [
         "Microsoft.ContainerService/managedClusters/write",
@@ -384,7 +386,7 @@ def test_whoever_uses_a_cluster_need_not_be_allowed_to_make_one(scenario: Scenar
 
 
 @pytest.mark.parametrize("owner", ["User", "Organization"])
-def test_a_private_repository_of_a_paid_plan_will_do(owner: str, scenario: Scenario) -> None:
+def test_a_private_repository_on_a_paid_plan_is_accepted(owner: str, scenario: Scenario) -> None:
     scenario.cloud.state["github"].update({"plan": "team", "owner": owner})
 
     assert scenario.run("up") == 0, scenario.text

@@ -18,7 +18,7 @@ def github(scenario: Scenario) -> State:
     return copy.deepcopy({**scenario.cloud.state["github"], "runs": []})
 
 
-def test_a_second_set_up_of_a_repository_is_refused_before_anything_is_made(
+def test_a_second_set_up_of_a_repository_is_refused_before_anything_is_created(
     scenario: Scenario,
 ) -> None:
     scenario.run("up")
@@ -69,7 +69,7 @@ def test_after_teardown_the_repository_is_free(scenario: Scenario) -> None:
     assert scenario.cloud.state["github"]["variables"][RECORD].startswith(f"other@{SUBSCRIPTION} ")
 
 
-def test_one_that_was_stopped_early_owns_the_repository_too(scenario: Scenario) -> None:
+def test_an_interrupted_set_up_owns_the_repository_too(scenario: Scenario) -> None:
     """The variable is written before the first thing is, so no key has to be there."""
     scenario.cloud.state["github"]["variables"][RECORD] = f"first@{SUBSCRIPTION} ACR_LOGIN_SERVER"
 
@@ -84,7 +84,7 @@ def test_one_that_was_stopped_early_owns_the_repository_too(scenario: Scenario) 
     ("spoilt", "owner"),
     [({}, "discord-sky"), ({"AZURE_SUBSCRIPTION_ID": "1111-2222"}, "1111-2222")],
 )
-def test_a_list_without_an_owner_is_told_by_what_else_there_is(
+def test_the_owner_of_a_list_without_one_is_derived_from_keys_and_subscription(
     spoilt: dict[str, str], owner: str, scenario: Scenario
 ) -> None:
     """Earlier versions wrote no owner into it: keys and subscription tell."""

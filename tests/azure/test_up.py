@@ -13,7 +13,7 @@ EXISTING = pytest.mark.parametrize(
 
 
 @EXISTING
-def test_the_first_run_makes_everything_and_the_bot_runs(
+def test_the_first_run_creates_everything_and_the_bot_runs(
     existing: list[str], scenario: Scenario
 ) -> None:
     names = scenario.make_existing(existing)
@@ -50,7 +50,7 @@ def test_teardown_leaves_what_was_there_before(existing: list[str], scenario: Sc
 
 
 @pytest.mark.parametrize("existing", [[], ["cluster", "registry"]])
-def test_nothing_is_made_before_somebody_agreed(existing: list[str], scenario: Scenario) -> None:
+def test_nothing_is_created_without_consent(existing: list[str], scenario: Scenario) -> None:
     names = scenario.make_existing(existing)
 
     code = scenario.run("up", *names, yes=False)
@@ -72,7 +72,7 @@ def test_nothing_is_made_before_somebody_agreed(existing: list[str], scenario: S
         (["cluster"], ("--registry", "thiers123"), "--make-registry"),
     ],
 )
-def test_a_slip_in_a_name_makes_nothing(
+def test_a_typo_in_a_name_creates_nothing(
     there: list[str], named: tuple[str, str], flag: str, scenario: Scenario
 ) -> None:
     names = scenario.make_existing(there)

@@ -43,14 +43,14 @@ def test_the_subject_is_the_repositorys_own(setting: dict[str, object], wanted: 
 
 
 @pytest.mark.parametrize("claims", [["repository_owner"], None])
-def test_a_template_of_its_own_has_to_be_given(claims: list[str] | None) -> None:
+def test_a_custom_subject_template_needs_ci_subject(claims: list[str] | None) -> None:
     setting = {"use_default": False, "include_claim_keys": claims}
 
     with pytest.raises(Stop, match="--ci-subject"):
         subject(REPOSITORY, setting)
 
 
-def test_names_of_the_world_come_from_the_subscription() -> None:
+def test_globally_unique_names_derive_from_the_subscription() -> None:
     """The same on every machine, another in every subscription."""
     one = with_defaults({"NAME": "my-bot", "AZURE_SUBSCRIPTION_ID": "1"})
     same = with_defaults({"NAME": "my-bot", "AZURE_SUBSCRIPTION_ID": "1"})
@@ -72,18 +72,18 @@ def test_names_of_the_world_come_from_the_subscription() -> None:
         ({"NAME": "sky", "GITHUB_REPOSITORY": "sky"}, "OWNER/NAME"),
     ],
 )
-def test_a_name_that_azure_would_refuse_is_refused_here(values: dict[str, str], words: str) -> None:
+def test_a_name_that_azure_would_refuse_is_refused(values: dict[str, str], words: str) -> None:
     with pytest.raises(Stop, match=words):
         with_defaults(values)
 
 
 @pytest.mark.parametrize("name", ["sky", "a-name-of-twenty-two-x", "discord-sky"])
-def test_every_name_makes_names_that_azure_takes(name: str) -> None:
+def test_every_allowed_name_yields_names_that_azure_accepts(name: str) -> None:
     """The vault's has 24 letters at most."""
     with_defaults({"NAME": name, "AZURE_SUBSCRIPTION_ID": "1"})
 
 
-def test_a_record_comes_back_as_it_was_and_a_shell_reads_it(tmp_path: Path) -> None:
+def test_a_record_survives_a_round_trip_and_a_shell_can_read_it(tmp_path: Path) -> None:
     values = {"NAME": "sky", "MADE": "a role, with spaces", "ODD": "it's $HOME; `x`"}
     path = record_path("sky", tmp_path)
 
@@ -98,7 +98,7 @@ def test_a_record_comes_back_as_it_was_and_a_shell_reads_it(tmp_path: Path) -> N
     assert [one.name for one in tmp_path.iterdir()] == ["sky.local.env"]
 
 
-def test_a_line_is_shown_as_a_shell_takes_it() -> None:
+def test_a_command_line_is_shown_as_a_shell_reads_it() -> None:
     """What is known is filled in and quoted; what is not stays for the shell to fill in."""
     line = gh("api repos/$REPO/keys -f title='$NAME: the key' -f key=$KEY")
 
@@ -139,7 +139,7 @@ def test_quantities_are_read(given: dict[str, str] | None, shown: str) -> None:
     assert str(quantities(given)) == shown
 
 
-def test_a_quantity_that_is_not_understood_is_no_guess() -> None:
+def test_an_unknown_quantity_is_refused() -> None:
     with pytest.raises(Stop, match="12Q"):
         quantities({"cpu": "12Q"})
 

@@ -1,4 +1,4 @@
-"""The facts of a cluster in which everything is well, to be spoilt one at a time."""
+"""The facts of a healthy cluster, to be changed one at a time."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_the_set_ups_record_names_cluster_and_kubeconfig(
     assert said.endswith(f"export KUBECONFIG={tmp_path}/sky.local.kubeconfig\n")
 
 
-def test_a_set_up_of_another_name_is_looked_for_under_it(
+def test_remedies_name_the_set_up_that_was_asked_for(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     main(["--name", "other"])
@@ -86,13 +86,13 @@ def test_a_set_up_of_another_name_is_looked_for_under_it(
     assert f"\n  {line}\n" in capsys.readouterr().out
 
 
-def test_what_was_seen_can_be_written_down(tmp_path: Path) -> None:
+def test_the_facts_can_be_written_to_a_file(tmp_path: Path) -> None:
     main(["--facts", str(tmp_path / "facts.json")])
 
     assert json.loads((tmp_path / "facts.json").read_text())["unreachable"]
 
 
-def test_the_first_broken_link_is_told_at_the_end_with_its_remedy() -> None:
+def test_the_first_broken_link_is_explained_at_the_end_with_its_remedy() -> None:
     seen = facts(secrets=looks("disabled"), not_checked=("az: there is no az in PATH",))
 
     lines = as_text(diagnose(seen), seen).splitlines()

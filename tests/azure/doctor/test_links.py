@@ -95,7 +95,7 @@ def found(seen: Facts) -> Link:
     return link
 
 
-def test_a_cluster_that_is_well_has_no_broken_link() -> None:
+def test_a_healthy_cluster_has_no_broken_link() -> None:
     links = diagnose(facts(azure=azure()))
 
     assert {link.result.status for link in links} == {Status.OK}
@@ -442,7 +442,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("seen", "link", "command"), FAULTS.values(), ids=FAULTS.keys())
-def test_the_first_broken_link_is_named_with_a_command_that_mends_it(
+def test_the_first_broken_link_is_named_with_a_command_that_fixes_it(
     seen: Facts, link: str, command: str
 ) -> None:
     broken = found(seen)
@@ -451,7 +451,7 @@ def test_the_first_broken_link_is_named_with_a_command_that_mends_it(
     assert command in "\n".join(broken.result.commands)
 
 
-def test_az_tells_what_no_pod_has_shown_yet() -> None:
+def test_az_shows_what_no_pod_has_shown_yet() -> None:
     """Before the first pod and the first scan, roles and trust are known from Azure alone."""
     fresh = facts(pods=(), bot=None, secrets=(), flux=flux("ImageRepository", ready=""))
     well = azure()
@@ -472,7 +472,7 @@ def test_az_tells_what_no_pod_has_shown_yet() -> None:
     assert {status[name] for name in spoilt} == {Status.UNKNOWN}
 
 
-def test_az_is_not_believed_against_what_was_seen_to_work() -> None:
+def test_what_works_outweighs_what_az_shows() -> None:
     """It may be logged in to another subscription than the identities are in."""
     elsewhere = azure(
         bot=None, reflector=None, unknown_clients=("BOT_CLIENT_ID", "IMAGE_REFLECTOR_CLIENT_ID")
@@ -489,7 +489,7 @@ def test_commands_name_the_identity_where_az_knows_it() -> None:
     assert "--identity-name sky-bot --resource-group sky" in broken.result.commands[0]
 
 
-def test_commands_name_what_the_set_up_made() -> None:
+def test_commands_name_what_set_up_created() -> None:
     names = {"NAME": "sky", "RESOURCE_GROUP": "group", "AKS_NAME": "aks"}
 
     trust = found(facts(names=names, secrets=looks("identity_refused", "AADSTS700213")))
@@ -499,7 +499,7 @@ def test_commands_name_what_the_set_up_made() -> None:
     assert "az aks start --resource-group other --name aks" in down.result.commands
 
 
-def test_without_key_vault_nothing_of_it_is_missed() -> None:
+def test_without_key_vault_nothing_of_it_is_missing() -> None:
     seen = facts(
         key_vault=False,
         settings={"ACR_LOGIN_SERVER": "r.example", "IMAGE_REFLECTOR_CLIENT_ID": "x"},
@@ -509,7 +509,7 @@ def test_without_key_vault_nothing_of_it_is_missed() -> None:
     assert {link.result.status for link in diagnose(seen)} == {Status.OK}
 
 
-def test_a_key_that_nobody_tried_is_not_called_good() -> None:
+def test_a_key_that_nobody_tried_is_unknown() -> None:
     idle = facts(bot=bot({'model_requests_total{outcome="ok"}': 0}))
 
     (key,) = (link for link in diagnose(idle) if link.name == "key")
@@ -518,7 +518,7 @@ def test_a_key_that_nobody_tried_is_not_called_good() -> None:
     assert "secrets check" in key.result.commands[0]
 
 
-def test_no_fault_leaves_a_gap_in_its_sentences() -> None:
+def test_no_sentence_has_a_placeholder_left() -> None:
     for seen, _, _ in FAULTS.values():
         result = found(seen).result
         text = "\n".join((result.summary, result.remedy, *result.commands))
@@ -531,7 +531,7 @@ def test_each_link_has_a_name_of_its_own() -> None:
     assert len({name for name, _, _ in CHAIN}) == len(CHAIN)
 
 
-def test_a_digest_with_a_status_among_its_digits_is_no_refusal() -> None:
+def test_digits_of_a_digest_are_not_taken_for_a_status_code() -> None:
     digest = "sha256:401f403e404" + "0" * 53
     said = f'failed to resolve "example.azurecr.io/discordskybot@{digest}": unexpected EOF'
 
@@ -541,7 +541,7 @@ def test_a_digest_with_a_status_among_its_digits_is_no_refusal() -> None:
     assert "make rollback TO=--last" in link.result.commands
 
 
-def test_a_bot_on_github_that_is_well_has_no_broken_link() -> None:
+def test_a_healthy_bot_on_github_has_no_broken_link() -> None:
     links = diagnose(facts(azure=azure(), on_github=True, github=github()))
 
     assert {link.result.status for link in links} == {Status.OK}
@@ -585,7 +585,7 @@ def test_a_main_that_is_ahead_for_a_reason_is_not_broken(
     assert words in links["current"].summary
 
 
-def test_a_main_without_a_ruleset_is_told_how_to_get_one() -> None:
+def test_a_main_without_a_ruleset_gets_the_command_that_creates_one() -> None:
     links = {link.name: link.result for link in diagnose(on_github(rules=()))}
 
     assert links["ruleset"].status is Status.OK
@@ -627,7 +627,7 @@ GENERIC: dict[str, Any] = {
 }
 
 
-def test_with_another_registry_than_azures_nothing_of_it_is_missed() -> None:
+def test_with_another_registry_nothing_of_azures_is_missing() -> None:
     """clusters/generic needs one setting, and Flux has no identity there."""
     assert {link.result.status for link in diagnose(facts(**GENERIC))} == {Status.OK}
 
@@ -641,7 +641,7 @@ def test_with_another_registry_than_azures_nothing_of_it_is_missed() -> None:
         (pulling("ghcr.io/example/discordskybot:main-8-0a1b2c3@sha256:1", "not found"), "pull"),
     ],
 )
-def test_with_another_registry_no_command_is_azures(seen: Facts, link: str) -> None:
+def test_with_another_registry_no_command_is_for_azure(seen: Facts, link: str) -> None:
     broken = found(seen.model_copy(update=GENERIC))
 
     assert broken.name == link

@@ -27,7 +27,7 @@ from clusters.azure.doctor.probes import (
     probe_vault,
     samples,
 )
-from tests.azure.azure_cli import judge
+from tests.azure.azure_cli import run_azure_cli
 from tests.azure.doctor.healthy import BOT_CLIENT, BOT_SUBJECT, ISSUER, REFLECTOR_CLIENT, facts
 from tests.azure.doctor.test_links import FAULTS, found
 from tests.servers.keyvault import harness
@@ -65,7 +65,7 @@ def test_the_newest_pod_comes_first_with_what_its_container_waits_for() -> None:
     assert found[1].age > found[0].age
 
 
-def test_of_a_pods_warnings_the_newest_that_says_why_is_taken() -> None:
+def test_the_newest_warning_that_says_why_is_used() -> None:
     """The kubelet says in between that it timed out, which tells nothing."""
     telling = "MountVolume.SetUp failed for volume: "
     events = [
@@ -140,7 +140,7 @@ _WELL = {
 def ask_az(
     folder: Path, monkeypatch: pytest.MonkeyPatch, answers: Mapping[str, object]
 ) -> tuple[Azure | None, list[str]]:
-    """Ask a script in the place of az; return what was told, and what could not be looked at."""
+    """Run the probe with a script as az; return the result, and what could not be checked."""
     script = folder / "az"
     script.write_text(
         _SCRIPT.format(
@@ -176,7 +176,7 @@ def test_az_shows_identities_with_whom_they_trust_and_their_roles(
 
 
 @pytest.mark.timeout(1500)  # the Azure CLI is installed within it the first time
-def test_the_real_az_understands_all_that_is_asked_and_advised(
+def test_the_real_az_understands_every_query_and_every_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask_az(tmp_path, monkeypatch, _WELL)
@@ -188,10 +188,10 @@ def test_the_real_az_understands_all_that_is_asked_and_advised(
         if command.startswith("az ")
     }
 
-    verdicts = judge([*sorted(asked), *sorted(advised)], tmp_path)
+    results = run_azure_cli([*sorted(asked), *sorted(advised)], tmp_path)
 
-    assert [(one.argv, one.said) for one in verdicts if not one.understood] == []
-    assert [(one.argv, one.said) for one in verdicts if one.argv in asked and not one.sound] == []
+    assert [(one.argv, one.said) for one in results if not one.understood] == []
+    assert [(one.argv, one.said) for one in results if one.argv in asked and not one.sound] == []
     assert len(asked) == 7
     assert len(advised) > 10
 
@@ -207,7 +207,7 @@ def test_a_vault_that_az_does_not_find_is_not_there(
     assert told.bot.roles is None
 
 
-def test_without_a_login_it_is_said_what_could_not_be_looked_at(
+def test_without_a_login_it_says_what_could_not_be_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told, not_checked = ask_az(tmp_path, monkeypatch, {"account show": 1})
@@ -218,7 +218,7 @@ def test_without_a_login_it_is_said_what_could_not_be_looked_at(
     ]
 
 
-def test_an_answer_that_fails_on_the_way_is_no_answer(
+def test_a_partial_answer_of_az_is_discarded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some = {asked: answer for asked, answer in _WELL.items() if "role" not in asked}
@@ -229,7 +229,7 @@ def test_an_answer_that_fails_on_the_way_is_no_answer(
     assert "does not know role assignment list" in not_checked[0]
 
 
-def test_the_series_that_the_chain_is_told_from_are_the_bots() -> None:
+def test_the_series_that_the_links_need_are_the_bots_own() -> None:
     metrics = Metrics()
     for name in ("discord", "openai"):
         metrics.credential.labels(name).set(1)
@@ -307,7 +307,7 @@ async def test_both_secrets_are_seen_and_no_value_is_asked_for(vault_harness: Ha
     assert asked == {"challenge", "versions"}
 
 
-async def test_who_is_refused_is_told_by_azures_own_number(vault_harness: Harness) -> None:
+async def test_azures_own_error_code_names_who_is_refused(vault_harness: Harness) -> None:
     stranger = "00000000-0000-0000-0000-0000000000ff"
 
     unknown, _ = await look_at(vault_harness, BOT_CLIENT_ID=stranger)
@@ -321,7 +321,7 @@ async def test_who_is_refused_is_told_by_azures_own_number(vault_harness: Harnes
     assert {one.label for one in powerless} == {"denied"}
 
 
-async def test_a_disabled_and_a_missing_secret_are_told_apart(vault_harness: Harness) -> None:
+async def test_a_disabled_and_a_missing_secret_are_distinguished(vault_harness: Harness) -> None:
     store = vault_harness.server.store
     store.get("discord-token").newest.enabled = False
     store.delete("openai-api-key")
@@ -331,7 +331,7 @@ async def test_a_disabled_and_a_missing_secret_are_told_apart(vault_harness: Har
     assert [one.label for one in found] == ["disabled", "missing"]
 
 
-async def test_a_vault_out_of_this_machines_reach_says_nothing_about_the_bots(
+async def test_a_vault_that_this_machine_does_not_reach_says_nothing_about_the_bot(
     vault_harness: Harness,
 ) -> None:
     await vault_harness.control.begin(Fault(kind=FaultKind.UNREACHABLE))
@@ -343,7 +343,7 @@ async def test_a_vault_out_of_this_machines_reach_says_nothing_about_the_bots(
     assert not_checked[0].startswith("discord-token in the vault, from this machine")
 
 
-def test_without_the_right_to_make_tokens_it_is_said() -> None:
+def test_without_permission_to_create_tokens_it_says_so() -> None:
     def forbidden() -> str:
         raise KubectlError("cannot create resource serviceaccounts/token")
 
@@ -381,7 +381,7 @@ _IMAGE = "example.azurecr.io/discordskybot:main-7-0a1b2c3@sha256:1"
 def ask_gh(
     folder: Path, monkeypatch: pytest.MonkeyPatch, answers: Mapping[str, object]
 ) -> tuple[GitHub | None, list[str]]:
-    """Ask a script in the place of gh; it says of what it does not know that it is not there."""
+    """Run the probe with a script as gh, which answers 404 to what it does not know."""
     script = folder / "gh"
     unknown = 'sys.exit("gh: Not Found (HTTP 404)")'
     text = _SCRIPT.replace('sys.exit(f"ERROR: the script does not know {{asked}}")', unknown)
@@ -438,7 +438,7 @@ def test_a_commit_that_the_repository_does_not_know_is_no_difference(
     assert not_checked == []
 
 
-def test_without_gh_it_is_said_what_could_not_be_checked(
+def test_without_gh_it_says_what_could_not_be_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))

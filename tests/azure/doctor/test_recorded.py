@@ -1,4 +1,4 @@
-"""What the doctor saw of each planted fault in the loop, told again without the loop.
+"""The facts that the doctor recorded for each planted fault in the loop, diagnosed again.
 
 The files in recorded/ were written by `--facts` in tests/loop/tests/test_doctor.py (trace ids
 removed): `passive` from the cluster alone, `asked` with what Entra and the vault said themselves.
@@ -42,7 +42,7 @@ def test_the_recorded_fault_is_named_first_with_its_remedy(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", _FILES, ids=lambda file: file.stem)
-def test_what_comes_before_the_fault_was_well(file: Path) -> None:
+def test_the_links_before_the_fault_work(file: Path) -> None:
     seen = Facts.model_validate_json(file.read_text())
     links = diagnose(seen)
 

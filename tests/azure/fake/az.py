@@ -1,4 +1,4 @@
-"""The fake `az`: which command lines it knows, and what each of them has to say as well."""
+"""The fake `az`: the command lines it knows, what they change and what they answer."""
 
 from __future__ import annotations
 
@@ -341,7 +341,7 @@ def _list_secrets(state: State, invocation: Invocation) -> Any:
 
 
 def has_role(state: State, principal: str, title: str, scope: str) -> bool:
-    """Tell whether somebody has a role on one thing."""
+    """Return whether a principal has a role on a scope."""
     return any(
         [role["principalId"], role["roleDefinitionName"], role["scope"]]
         == [principal, title, scope]

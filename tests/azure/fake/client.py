@@ -1,4 +1,4 @@
-"""A scripted program as a process: hands its command line to the cloud behind $FAKE_CLOUD.
+"""A fake program as a process: passes its command line to the cloud behind $FAKE_CLOUD.
 
 It is started a hundred times a run, so it imports next to nothing: python -I -S client.py az …
 """
@@ -12,7 +12,7 @@ import time
 
 
 def main() -> int:
-    """Ask the cloud, say what it says; send whoever started this a signal if the cloud says so."""
+    """Print the cloud's answer; send the parent process a signal if the cloud says so."""
     stdin = "" if sys.stdin.isatty() else sys.stdin.read()
     env = [f"{name}={os.environ[name]}" for name in _VALUES if name in os.environ]
     parts = ["\x1f".join(sys.argv[1:]), stdin, "\x1f".join(env)]

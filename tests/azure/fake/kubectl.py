@@ -1,4 +1,4 @@
-"""The scripted `kubectl`, `flux` and `python -m bot secrets`."""
+"""The fake `kubectl`, `flux` and `python -m bot secrets`."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _nodes(state: State, invocation: Invocation) -> Any:
 def a_node(
     name: str, allocatable: dict[str, str], arch: str = "amd64", os: str = "linux", taint: str = ""
 ) -> Any:
-    """Write a node as the API server shows it; TAINT is an effect."""
+    """Return a node as the API server shows it; TAINT is an effect."""
     return {
         "metadata": {
             "name": name,

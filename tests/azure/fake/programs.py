@@ -19,20 +19,20 @@ PROGRAMS = {"az": az, "gh": gh, "kubectl": kubectl, "flux": flux, "python": pyth
 
 
 def new_cloud() -> FakeCloud:
-    """Make a cloud with nothing in it."""
+    """Return an empty cloud."""
     return FakeCloud(PROGRAMS)
 
 
 @dataclass
 class CloudServer:
-    """The cloud, where it is asked, and which signal comes after which change."""
+    """The cloud, its socket, and which signal to send after which change."""
 
     address: Path
     cloud: FakeCloud = field(default_factory=new_cloud)
     signals: dict[int, int] = field(default_factory=dict)
 
     def signal(self, name: str, *, change: int) -> None:
-        """Let whoever runs the program of that change, counted from the start, get a signal."""
+        """Signal the parent of the program that makes this change, counted from the start."""
         self.signals[change] = signal.Signals[f"SIG{name}"]
 
     def answer(self, request: str) -> str:
@@ -48,7 +48,7 @@ class CloudServer:
 
 @contextmanager
 def serve(address: Path) -> Iterator[CloudServer]:
-    """Open a cloud at that address."""
+    """Serve a new cloud on a Unix socket."""
     found = CloudServer(address)
 
     class Handler(socketserver.StreamRequestHandler):
