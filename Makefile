@@ -17,7 +17,7 @@ RELEASE := PYTHONPATH=.github/scripts $(PY) -m release
 
 ##@ See it work
 .PHONY: demo chat
-demo: tools  ## Bring a cluster up on this machine, merge twice, revert once, watch the bot answer (root)
+demo: tools-loop  ## Bring a cluster up on this machine, merge twice, revert once, watch the bot answer (root)
 	@$(PY) -m tests.loop.scenarios.demo
 
 chat: setup  ## Talk to the running bot from this terminal
@@ -25,7 +25,7 @@ chat: setup  ## Talk to the running bot from this terminal
 
 ##@ The one-machine loop
 .PHONY: loop-up loop-status loop-logs loop-down secret
-loop-up: tools  ## Start Kubernetes, Flux, registry, Git and the stand-ins as processes (root)
+loop-up: tools-loop  ## Start Kubernetes, Flux, registry, Git and the stand-ins as processes (root)
 	@$(PY) -m tests.loop up
 
 loop-status: setup  ## Show each process, every address, and what is left out
@@ -82,10 +82,10 @@ test-loop: tools  ## The one-machine loop and the bot in its pod (root)
 	@$(PY) -m tests.run loop $(PYTEST_ARGS)
 
 # Cost alone needs no cluster, and so none of the Go tools.
-bench: $(if $(filter-out cost,$(or $(SECTIONS),all)),tools,setup)  ## Measure the promises and print a table (root, about an hour); SECTIONS="deploy cost" for some
+bench: $(if $(filter-out cost,$(or $(SECTIONS),all)),tools-loop,setup)  ## Measure the promises and print a table (root, about an hour); SECTIONS="deploy cost" for some
 	@PYTHONPATH=.github/scripts $(PY) -m tests.loop.bench $(SECTIONS)
 
-faults: tools  ## Play the fault matrix and print a table (root, about half an hour); NAMES="node dns" for some
+faults: tools-loop  ## Play the fault matrix and print a table (root, about half an hour); NAMES="node dns" for some
 	@PYTHONPATH=.github/scripts $(PY) -m tests.loop.faults $(NAMES)
 
 ##@ Release
@@ -109,7 +109,7 @@ azure-teardown: setup  ## Remove what `make azure` made, and nothing else
 	@$(PY) -m clusters.azure teardown $(ARGS)
 
 ##@ Set up
-.PHONY: setup tools tools-check lock fmt clean help
+.PHONY: setup tools tools-check tools-loop lock fmt clean help
 setup: $(STAMP)  ## Make .venv with what the locks name
 	@:
 
@@ -117,8 +117,12 @@ tools: setup  ## Build the pinned Go tools into the cache; install missing Debia
 	@$(PY) -m tests.tools packages --install
 	@$(PY) -m tests.tools build
 
+tools-loop: setup
+	@$(PY) -m tests.tools packages --install
+	@$(PY) -m tests.tools build loop
+
 tools-check: setup
-	@$(PY) -m tests.tools build actionlint crane crds csi-crds flux goregex kubeconform openapi registry
+	@$(PY) -m tests.tools build check
 
 lock: setup  ## Renew the locks with hashes from pyproject.toml
 	@$(VENV)/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \

@@ -29,9 +29,7 @@ VENV_BIN = Path(sys.executable).parent
 LAYERS: dict[str, list[str]] = {
     "bot": [
         "tests/bot",
-        "tests/servers/discord",
-        "tests/servers/openai",
-        "tests/servers/keyvault",
+        "tests/servers",
     ],
     "release": ["tests/release", "tests/tools", "tests/wording", "tests/test_run.py"],
     "azure": ["tests/azure"],

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from tests.tools import build, cache, packages
-from tests.tools.families import FAMILIES, Family
+from tests.tools.families import FAMILIES, GROUPS, Family
 
 EXPLAIN = """\
 The one-machine loop and the checks use programs of exact versions: Kubernetes, Flux, a registry
@@ -19,6 +19,7 @@ cores and 13 GB of disk; later ones build what was changed.
 
   python -m tests.tools build                  everything
   python -m tests.tools build crane flux       only what these two need
+  python -m tests.tools build loop             what `make demo` needs; check: for `make check`
   python -m tests.tools status                 what is built, from which version, how large
   eval "$(python -m tests.tools env)"          kubectl, flux, crane ... in this shell
   python -m tests.tools packages --install     Debian packages that the loop needs (root)
@@ -41,8 +42,12 @@ class Usage(RuntimeError):
 
 
 def choose(names: Sequence[str]) -> list[Family]:
-    """Return the families that NAMES (families, tools or shared folders) stand for; all if none."""
-    provided = {family.name: {family.name, *family.provides} for family in FAMILIES}
+    """Return the families that NAMES (or tools, shared folders, groups) stand for; all if none."""
+    provided = {
+        family.name: {family.name, *family.provides}
+        | {group for group, members in GROUPS.items() if family.name in members}
+        for family in FAMILIES
+    }
     known = set().union(*provided.values())
     for name in names:
         if name not in known:
@@ -132,7 +137,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     one = commands.add_parser("build", help="build what is not cached")
-    one.add_argument("names", nargs="*", metavar="FAMILY|TOOL", help="default: everything")
+    one.add_argument("names", nargs="*", metavar="FAMILY|TOOL|GROUP", help="default: everything")
     commands.add_parser("status", help="what is built")
     commands.add_parser("path", help="print where a program is").add_argument("tool")
     commands.add_parser("env", help="print a line to eval that extends PATH")

@@ -13,6 +13,7 @@ HERE = Path(__file__).resolve().parent
 # The Flux release whose CRDs are taken; flux/go.mod pins the same (a test compares them).
 FLUX = "v2.9.5"
 _FLUX_CRDS = "config/data/flux/" + FLUX + "/"
+_FLUX_OPERATOR = "github.com/controlplaneio-fluxcd/flux-operator"
 _FLUX_CLI = "github.com/fluxcd/flux2/v2"
 _KUBE_VERSION = "k8s.io/component-base/version"
 _CSI_DRIVER = "sigs.k8s.io/secrets-store-csi-driver"
@@ -215,7 +216,7 @@ FAMILIES = (
     ),
     Family(
         "crds",
-        module="github.com/controlplaneio-fluxcd/flux-operator",
+        module=_FLUX_OPERATOR,
         shares=(
             Share(
                 "crds",
@@ -229,8 +230,20 @@ FAMILIES = (
                 ),
                 crds_only=True,
             ),
-            # What Flux's controllers may do, as it is installed with them.
-            Share("flux-rights", (_FLUX_CRDS + "rbac.yaml",)),
+            # The manifests of every release of Flux, from which the operator installs.
+            Share("flux-releases", ("config/data/*",)),
         ),
     ),
 )
+
+# What a command needs, so that nobody waits for more.
+GROUPS = {
+    "loop": (
+        *("kubernetes", "etcd", "registry", "crane", "pause", "coredns", "flux-controllers"),
+        *("crds", "csi-crds", "secrets-store-csi-driver", "azure-provider"),
+    ),
+    "check": (
+        *("actionlint", "crane", "crds", "csi-crds", "flux", "goregex", "kubeconform"),
+        *("openapi", "registry"),
+    ),
+}

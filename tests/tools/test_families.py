@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.families import FAMILIES, FLUX, HERE, Family
+from tests.loop.supervisor import preflight
+from tests.tools.__main__ import choose
+from tests.tools.families import FAMILIES, FLUX, GROUPS, HERE, Family
 
 FOLDERS = sorted({family.source for family in FAMILIES})
 EACH = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
@@ -38,6 +40,13 @@ def test_every_module_of_the_table_is_pinned_with_its_checksum(family: Family) -
 
     assert re.fullmatch(r"v\d+\.\d+\.\d+", family.version())
     assert line in (family.source / "go.sum").read_text()
+
+
+def test_the_loops_group_has_every_program_that_the_loop_asks_for() -> None:
+    asked = {family.name for name in preflight.TOOLS for family in choose([name])}
+
+    assert asked <= set(GROUPS["loop"])
+    assert {name for group in GROUPS.values() for name in group} <= {one.name for one in FAMILIES}
 
 
 def test_no_program_is_made_twice() -> None:

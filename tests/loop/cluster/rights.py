@@ -6,6 +6,7 @@ import yaml
 
 from tests.loop.supervisor import state
 from tests.tools import share
+from tests.tools.families import FLUX
 
 READ = ("get", "list", "watch")
 WRITE = (*READ, "create", "update", "patch", "delete")
@@ -13,7 +14,7 @@ WRITE = (*READ, "create", "update", "patch", "delete")
 
 def flux() -> list[dict[str, Any]]:
     """Return the rights of Flux's controllers, upstream's own."""
-    manifest = (share("flux-rights") / "rbac.yaml").read_text()
+    manifest = (share("flux-releases") / "flux" / FLUX / "rbac.yaml").read_text()
     role = next(
         one
         for one in yaml.safe_load_all(manifest)

@@ -28,6 +28,7 @@ def write_credentials() -> None:
     for path, value in (
         (state.DISCORD_TOKEN_FILE, new_token()),
         (state.OPENAI_KEY_FILE, new_key()),
+        (state.GITHUB_TOKEN_FILE, f"github_pat_{secrets.token_urlsafe(48)}"),
     ):
         path.touch(mode=0o600)
         path.write_text(value)
@@ -89,6 +90,21 @@ def openai() -> Spec:
             *("--key-file", state.OPENAI_KEY_FILE),
         ),
         readiness.tcp(state.OPENAI_LISTEN, state.OPENAI_CONTROL),
+    )
+
+
+def github() -> Spec:
+    """GitHub's commit statuses."""
+    return Spec(
+        "github",
+        python(
+            "tests.servers.github",
+            *("--listen", state.GITHUB_LISTEN),
+            *("--repository", state.GITHUB_REPOSITORY),
+            *("--git", state.GIT_REPOSITORY),
+            *("--token-file", state.GITHUB_TOKEN_FILE),
+        ),
+        readiness.tcp(state.GITHUB_LISTEN),
     )
 
 

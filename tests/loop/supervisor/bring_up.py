@@ -72,6 +72,7 @@ def specs(left_out: frozenset[str]) -> list[Spec]:
         stand_ins.discord(),
         stand_ins.openai(),
         stand_ins.vault(),
+        stand_ins.github(),
         secrets_store.azure_provider(),
         secrets_store.csi_driver(),
         secrets_store.csi_registrar(),

@@ -38,6 +38,7 @@ def needed(left_out: frozenset[str]) -> dict[str, str]:
         state.OPENAI_CONTROL: "openai",
         state.VAULT_PROXY: "vault",
         state.VAULT_CONTROL: "vault",
+        state.GITHUB_LISTEN: "github",
         state.CSI_METRICS: "secrets-store-csi-driver",
         f"0.0.0.0:{state.PROVIDER_HEALTH_PORT}": "azure-provider",
         f"0.0.0.0:{state.PROVIDER_METRICS_PORT}": "azure-provider",

@@ -21,6 +21,7 @@ CONTROL_SOCKET = RUN / "supervisor.sock"
 GIT_REPOSITORY = STATE / "git" / "discord-sky.git"
 DISCORD_TOKEN_FILE = STATE / "credentials" / "discord-token"
 OPENAI_KEY_FILE = STATE / "credentials" / "openai-api-key"
+GITHUB_TOKEN_FILE = STATE / "credentials" / "github-token"
 TENANT_FILE = STATE / "credentials" / "tenant.json"  # who may do what in the vault
 
 # Everything the supervisor starts inherits this variable, so `down` can tell its own by it.
@@ -43,6 +44,7 @@ GIT_PORT = 8081
 DISCORD_PORT = 7101
 OPENAI_PORT = 7102
 VAULT_PORT = 7103
+GITHUB_PORT = 7104
 
 API_URL = f"https://{HOST}:{API_PORT}"
 REGISTRY = f"{HOST}:{REGISTRY_PORT}"
@@ -62,6 +64,9 @@ VAULT_URL = f"https://{VAULT_NAME}.vault.azure.net"
 TENANT = "00000000-0000-0000-0000-000000000001"
 BOT_CLIENT = "00000000-0000-0000-0000-000000000002"
 OPERATOR_CLIENT = "00000000-0000-0000-0000-000000000004"
+GITHUB_LISTEN = f"{HOST}:{GITHUB_PORT}"
+GITHUB_REPOSITORY = "somebody/discord-sky"
+GITHUB_URL = f"http://{GITHUB_LISTEN}/{GITHUB_REPOSITORY}"
 ETCD = "127.0.0.1:12379"
 ETCD_PEER = "127.0.0.1:12380"
 SOURCE_STORAGE = "127.0.0.1:9790"
@@ -104,6 +109,7 @@ REPLACEABLE = (
     "discord",
     "openai",
     "vault",
+    "github",
     "azure-provider",
     "secrets-store-csi-driver",
     "csi-registrar",

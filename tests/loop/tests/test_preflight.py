@@ -170,7 +170,8 @@ def test_an_unknown_name_in_loop_without_is_told_with_the_nearest() -> None:
         (
             "LOOP_WITHOUT names 'opnai' (did you mean openai?). Only these can be left out: "
             "image-reflector-controller, image-automation-controller, notification-controller, "
-            "discord, openai, vault, azure-provider, secrets-store-csi-driver, csi-registrar."
+            "discord, openai, vault, github, azure-provider, secrets-store-csi-driver, "
+            "csi-registrar."
         )
     ]
 

@@ -243,6 +243,12 @@ class DiscordControl:
         """A webhook; it writes by `say(author=name)`."""
         return User.of(await self._ask("POST", "/webhooks", {"name": name}))
 
+    async def open_webhook(self, name: str, channel: str) -> str:
+        """A webhook that posts into CHANNEL; return its address, which is a credential."""
+        opened = await self._ask("POST", "/webhooks", {"name": name, "channel": channel})
+        base = (await self._ask("GET", "/world"))["base_url"]
+        return f"{base}{opened['path']}"
+
     async def managed_role(self) -> str:
         """The id of the bot's own role in the first guild."""
         roles = (await self.world()).guilds[0]["roles"]

@@ -38,9 +38,10 @@ RULES: Final[dict[str, Rule]] = {
     "POST /users/@me/channels": Rule("dms", 10, 10.0),
     "POST /webhooks/{webhook_id}/{token}": Rule("followup", 5, 2.0),
     "PATCH /webhooks/{webhook_id}/{token}/messages/{message_id}": Rule("followup-edit", 5, 2.0),
+    "POST /api/webhooks/{webhook_id}/{token}/slack": Rule("webhook", 5, 2.0),
 }
 # Interactions' routes carry their own token and do not count against the bot.
-EXEMPT_FROM_GLOBAL: Final = ("/interactions/", "/webhooks/")
+EXEMPT_FROM_GLOBAL: Final = ("/interactions/", "/webhooks/", "/api/webhooks/")
 _SWEEP_ABOVE: Final = 4096
 
 

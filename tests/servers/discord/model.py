@@ -50,6 +50,20 @@ class User:
     webhook: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """The address through which programs that are no bots post into a channel."""
+
+    author: User
+    channel: int
+    token: str
+
+    @property
+    def path(self) -> str:
+        """The path of the address, which is a credential."""
+        return f"/api/webhooks/{self.author.id}/{self.token}"
+
+
 @dataclass(slots=True)
 class Role:
     """A set of permissions in a guild; the one with the guild's own id is @everyone."""

@@ -3,6 +3,7 @@
 Bounded: a channel keeps its newest messages only, and of the DMs those used last.
 """
 
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -10,7 +11,7 @@ from typing import Final
 
 from tests.servers.discord import errors, model
 from tests.servers.discord.errors import ApiError
-from tests.servers.discord.model import Channel, Guild, Member, Message, Role, User
+from tests.servers.discord.model import Channel, Guild, Member, Message, Role, User, Webhook
 from tests.servers.discord.permissions import BITS, EVERYONE, EVERYTHING, effective
 from tests.servers.discord.snowflake import Snowflakes
 
@@ -32,6 +33,7 @@ class World:
         self.users: dict[int, User] = {}
         self.guilds: dict[int, Guild] = {}
         self.channels: dict[int, Channel] = {}
+        self.webhooks: dict[int, Webhook] = {}
         self._where: dict[int, int] = {}
         self._names: set[str] = set()
         self.bot = self.add_user("Sky", bot=True, user_id=bot_id)
@@ -65,6 +67,12 @@ class World:
         webhook = self.add_user(name, bot=True)
         webhook.webhook = True
         return webhook
+
+    def open_webhook(self, webhook: User, channel: Channel) -> Webhook:
+        """Give WEBHOOK an address that posts into CHANNEL."""
+        opened = Webhook(webhook, channel.id, secrets.token_urlsafe(51))
+        self.webhooks[webhook.id] = opened
+        return opened
 
     def add_role(
         self, guild: Guild, name: str, permissions: int = 0, role_id: int | None = None

@@ -191,9 +191,18 @@ async def change_member(request: web.Request) -> web.Response:
 
 
 async def add_webhook(request: web.Request) -> web.Response:
-    """POST a webhook: `name`. It writes messages as their `author`."""
-    data = await body_of(request, "name")
-    return web.json_response(views.user(state_of(request).world.add_webhook(str(data["name"]))))
+    """POST a webhook: `name`. It writes messages as their `author`.
+
+    With a `channel` it has an address that posts there; `path` is that address's.
+    """
+    state = state_of(request)
+    data = await body_of(request, "name", "channel")
+    webhook = state.world.add_webhook(str(data["name"]))
+    shown = views.user(webhook)
+    if data.get("channel"):
+        channel = channel_of(state, str(data["channel"]))
+        shown["path"] = state.world.open_webhook(webhook, channel).path
+    return web.json_response(shown)
 
 
 async def change_channel(request: web.Request) -> web.Response:

@@ -11,6 +11,7 @@ from tests.servers.discord.rest import (
     messages,
     people,
     reactions,
+    webhooks,
 )
 from tests.servers.discord.rest.base import PREFIX, STATE
 from tests.servers.discord.rest.middleware import discord
@@ -26,7 +27,7 @@ def build(state: ServerState, gateway: Gateway) -> web.Application:
     for noun in (messages, reactions, channels, people, application, interactions):
         for route in noun.routes():
             app.router.add_route(route.method, PREFIX + route.path, route.handler)
-    app.add_routes(cdn.routes())
+    app.add_routes([*cdn.routes(), *webhooks.routes()])
     for path in ("/", "/gateway", "/gateway/"):
         app.router.add_get(path, gateway.handle)
     return app
