@@ -134,7 +134,7 @@ lock: setup  ## Renew the locks with hashes from pyproject.toml
 	@$(VENV)/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --no-emit-index-url --no-header tests/audit/requirements.in -o tests/audit/requirements.txt
 
-fmt: setup  ## Format, and mend what the linter can mend
+fmt: setup  ## Format, and fix what the linter can fix
 	@$(VENV)/bin/ruff check --fix --quiet . ; $(VENV)/bin/ruff format --quiet .
 
 clean: setup  ## Remove cached tools that no checkout's pins name any more, and Python's caches

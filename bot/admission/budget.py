@@ -107,7 +107,7 @@ class Budget:
         self._clock = clock
         self._sums: dict[int, dict[str, float]] = {}
         self._reserved: set[Reservation] = set()  # for answers that have not ended
-        self._handed: dict[int, float] = {}  # reserved by whoever spoke for a shard before
+        self._handed: dict[int, float] = {}  # reserved by the leader before
         self._told = NoticeLog()
         metrics.budget.labels("day").set(budget.daily)
         metrics.budget.labels("month").set(budget.monthly)
@@ -129,8 +129,8 @@ class Budget:
         """Keep `most` for an answer that was let in, until its reservation ends.
 
         What an answer will cost is not known before its end, so it counts as the most it can. That
-        is handed on with the rest, because whoever finishes it after a hand-over, or is killed in
-        it, tells nobody any more.
+        is handed on with the rest, because a process that finishes it after a hand-over, or is
+        killed in it, tells nobody any more.
         """
         reservation = Reservation(self, shard, most)
         self._reserved.add(reservation)

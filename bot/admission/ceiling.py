@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _SEARCH, _DRAW = "web_search", "image_generation"
 _AROUND = 100  # tokens: what surrounds the turns, and what a model is told that goes on
 # A check of an answer reads 400 characters before each 240 (safety/guard.py), and the tokens that
-# are reckoned here are up to 4 times the provider's (tokens.py).
+# are estimated here are up to 4 times the provider's (tokens.py).
 _MODERATED_PER_TOKEN = 12
 
 

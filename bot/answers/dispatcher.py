@@ -48,7 +48,7 @@ class Refusals:
     def say(self, request: AnswerRequest, error: SkyError) -> None:
         """Begin to tell why a call is not answered, unless too many are told so just now.
 
-        Whoever used a command is told always: Discord waits for a response.
+        A person who used a command is always told: Discord waits for a response.
         """
         if len(self.under_way) < _AT_ONCE or request.message.asked is not None:
             sorry = tasks.start(AnswerTask(request, self._services).refuse(error), "refusal")
@@ -76,7 +76,7 @@ class Dispatcher:
         self._work = services.settings.work
         self._slots = asyncio.Semaphore(self._work.in_flight)
         self._answer_tasks: dict[asyncio.Task[None], AnswerTask] = {}
-        self._booked: dict[int, Booking] = {}  # by the question that will be answered anew
+        self._booked: dict[int, Booking] = {}  # by the question that will be answered again
         self._refusals = Refusals(services)
         self._open = True
         settings = services.settings
@@ -238,7 +238,7 @@ class Dispatcher:
         return bool(found)
 
     def book(self, question_id: int, caller: Caller) -> SkyError | None:
-        """Keep a place, a call and money for a message that is answered anew; or say why not.
+        """Keep a place, a call and money for a message that is answered again; or say why not.
 
         `again` or `cancel` has to follow.
         """
@@ -260,7 +260,7 @@ class Dispatcher:
     def again(
         self, question: Message, me: int, *, nonce_base: int, replaces: tuple[int, ...]
     ) -> None:
-        """Answer a message that was booked for anew, in the place of its old answer."""
+        """Answer a message that was booked to be answered again, in the place of its old answer."""
         booking = self._booked.pop(question.id)
         decision = called(question, me=me, command=self._rules.command)
         if decision is None:  # nobody called the bot: it had joined in

@@ -69,7 +69,7 @@ class Nothing:
         return []
 
     async def may_read(self, message: Message, channel_id: int) -> bool:
-        """See chain.History. All that there is was said to whoever sits at the terminal."""
+        """See chain.History. All that there is was said to the person at the terminal."""
         return channel_id == message.channel_id
 
 
@@ -126,7 +126,7 @@ class TerminalSink:
         self._below.append(sentence)
 
     def end(self) -> None:
-        """End the answer: the remarks, in brackets for want of small print, and an empty line."""
+        """End the answer: the remarks, in brackets instead of small print, and an empty line."""
         lines = [*(f"[{sentence}]" for sentence in self._below), ""]
         self._out(("\n" if self._spoke else "") + "\n".join(lines) + "\n")
 
@@ -166,7 +166,7 @@ class ChatSession:
         await self._answer_to(message)
 
     async def again(self) -> None:
-        """Let what was said last be answered anew."""
+        """Let what was said last be answered again."""
         if self._last is None:
             self._out("Nothing was answered yet.\n")
         else:

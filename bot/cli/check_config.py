@@ -170,7 +170,7 @@ def _limits(settings: Settings) -> str:
 
 
 def _most(settings: Settings, personas: PersonaRegistry) -> float:
-    """The most that one answer can cost, whoever gives it."""
+    """The most that one answer can cost, with any persona."""
     return max(before_reading(settings, persona, image=True) for _, persona in personas)
 
 

@@ -35,7 +35,7 @@ message; an answer appears as it is written.
 INSIDE = """\
   /persona         everybody that the bot can be
   /persona NAME    go on with another one
-  /again           the last answer anew
+  /again           the last answer again
   /new             forget the conversation
   /quit            end it, as Ctrl-D does; Ctrl-C stops an answer"""
 _CHAT_EPILOG = f"""\
@@ -202,7 +202,7 @@ def main(line: list[str] | None = None) -> int:
     """Do what the command line says; returns the exit code."""
     for stream, odd in (sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace"):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=odd)  # bytes that are no text are no fault of whoever types
+            stream.reconfigure(errors=odd)  # bytes that are not text are not the user's fault
     try:
         try:
             return _do(_parser().parse_args(line))
@@ -298,7 +298,7 @@ def _chat(chosen: argparse.Namespace, loaded: Loaded) -> int:
 
     from bot.cli.chat import run_chat  # noqa: PLC0415  # see _run
 
-    logging.disable()  # whoever sits at the terminal reads sentences
+    logging.disable()  # the person at the terminal reads sentences
     out = partial(_tell, end="")
     return _OK if run_chat(loaded, os.environ, chosen.persona, out, input) else _FAILED
 
@@ -325,7 +325,7 @@ def _tell(text: str, end: str = "\n") -> None:
 
 
 def _unread() -> int:
-    """Say no more: whoever read what is written here, such as `head`, has gone."""
+    """Say no more: the reader of the output, such as `head`, has gone."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(nowhere, stream.fileno())
@@ -352,7 +352,7 @@ def _run(loaded: Loaded) -> int:
         asyncio.run(app.run(loaded, os.environ))
     except BadSettings:
         raise
-    except Exception as error:  # the last edge: whoever reads the log gets a line, not a trace
+    except Exception as error:  # the last edge: the log gets a line, not a trace
         logging.getLogger("bot").critical("the bot broke", exc_info=error)
         return _FAILED
     return _OK

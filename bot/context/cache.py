@@ -80,7 +80,7 @@ class MessageCache:
         self._followed.add(channel_id)
 
     def missed(self) -> None:
-        """Note that something may have been said that was not heard: ask anew."""
+        """Note that something may have been said that was not heard: ask again."""
         self._followed.clear()
         self._channels.clear()
 

@@ -12,7 +12,7 @@ So it is when another process spoke before: up to where it had heard lies in the
 Direct messages are looked for in those channels that the bot has heard from: Discord lists none.
 
 Discord's own history says what has an answer. One that was begun and not ended has a Stop button,
-or no button at all, and its question was taken just before a crash. It is given anew in the same
+or no button at all, and its question was taken just before a crash. It is given again in the same
 messages.
 
 Ids tell the time here, by Discord's own clock, which need not be this machine's.
@@ -217,7 +217,7 @@ class Backfill:
         asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._due.set)
 
     def pause(self) -> None:
-        """Leave what is said from now on to whoever comes next."""
+        """Leave what is said from now on to the next leader."""
         mark = self._heard or self._since or self._began
         if mark is not None:
             self._owed = min(mark, self._owed or mark)

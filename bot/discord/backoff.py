@@ -24,7 +24,7 @@ _LASTED = 60.0  # a session that lasted so long did not fail to begin
 
 
 class ReconnectBackoff:
-    """Outlives the clients of one shard, so that a new login does not begin anew."""
+    """Outlives the clients of one shard, so that a new login does not start from zero."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class ReconnectBackoff:
         self._identifies += 1
 
     def pause(self, *, identify: bool) -> float:
-        """Return the seconds to wait now; `identify` says that the session is to begin anew."""
+        """Return the seconds to wait now; `identify` says that the session is to start over."""
         if self._opened is not None and self._clock() - self._opened >= _LASTED:
             self.reset()
         self._opened = None

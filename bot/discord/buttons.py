@@ -74,7 +74,7 @@ class ButtonPress:
 
 @dataclass(frozen=True, slots=True)
 class PressResponse:
-    """How it went, and what Discord is told: a sentence for whoever pressed; whether buttons go.
+    """How it went, and what Discord is told: a sentence for the presser; whether buttons go.
 
     `then` has to be done after that, whether Discord took it or not: it begins the answer that was
     booked, which brings its own buttons.

@@ -19,7 +19,7 @@ _ORDINARY = frozenset({discord.MessageType.default, discord.MessageType.reply})
 def to_message(message: discord.Message) -> Message:
     """Take from a message what the bot needs of it.
 
-    A bot's response that quotes what it was asked by a command is the question of whoever asked.
+    A bot's response that quotes what it was asked by a command is that person's question.
     """
     plain = _plain(message)
     return _question(message, plain) or plain

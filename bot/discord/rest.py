@@ -37,7 +37,7 @@ SILENT = discord.AllowedMentions.none()
 
 
 def message_arguments(post: Post) -> dict[str, Any]:
-    """Write a post as arguments of `send`. Files are read, so each attempt needs this anew."""
+    """Write a post as arguments of `send`. Files are read, so each attempt needs a new one."""
     arguments: dict[str, Any] = {"content": post.text, "allowed_mentions": SILENT}
     if post.buttons:
         arguments["view"] = _view(post.buttons)

@@ -1,7 +1,7 @@
 """Whether the gateway is truly alive: a session is open, and Discord acknowledges its heartbeats.
 
 discord.py's `is_ready()` stays true while disconnected, and its `latency` keeps the last value on a
-connection that went silent. But every acknowledgement measures the latency anew, so a changed value
+connection that went silent. But every acknowledgement sets the latency again, so a changed value
 is a beat that was acknowledged. It is looked at every second.
 
 Keeps the bot logged in: tries again with pauses of its own, and never spends logins in a loop.
@@ -134,7 +134,7 @@ async def sample_every_second(
 
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0  # a login is REST first: these cost no identify
-_FATAL_PAUSE, _LONGEST_FATAL_PAUSE = 30.0, 600.0  # a person has to mend it
+_FATAL_PAUSE, _LONGEST_FATAL_PAUSE = 30.0, 600.0  # a person has to fix it
 _LONG_SESSION = 60.0  # seconds: one that lasted so long did not fail to begin
 _CLOSE_SECONDS = 1.5  # a silent gateway must not hold up the end
 _MUTE_SECONDS = 60.0  # twice the time of one attempt
@@ -269,7 +269,7 @@ class Connection:
         """Resume where Discord sends what it likes and acknowledges no heartbeat.
 
         discord.py looks at whether anything arrives, and only when a heartbeat is due. A session
-        that was resumed counts anew, so this happens once in `_deaf_seconds` at most.
+        that was resumed counts from zero, so this happens once in `_deaf_seconds` at most.
         """
         while True:
             await asyncio.sleep(1)
@@ -284,7 +284,7 @@ class Connection:
         """Close `client` when its REST requests wait for longer than any limit explains."""
         while client.rest.mute_for() < _MUTE_SECONDS:  # noqa: ASYNC110  # no event says that
             await asyncio.sleep(1)
-        log.warning("REST client sends nothing, logging in anew")
+        log.warning("REST client sends nothing, logging in again")
         self._heartbeat.closed("rest_mute")
         await client.close()
         compat.wake_waiting(client)
@@ -296,7 +296,7 @@ class Connection:
             await asyncio.sleep(_GIVE_UP_RESUMING / 8)
             closed_for = min(self._heartbeat.closed_for(), time.monotonic() - began)
             if closed_for > _GIVE_UP_RESUMING:
-                log.warning("no session for long, logging in anew")
+                log.warning("no session for long, logging in again")
                 self._heartbeat.closed("given_up")
                 await client.close()
                 return

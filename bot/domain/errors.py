@@ -41,7 +41,7 @@ What can go wrong, as one tree.
         ├── BadSettings          the process ends with code 2
         ├── CredentialMissing    waits for the file
         ├── TokenRefused         waits for another token
-        └── GatewayRefused       Discord closed the gateway for a reason that only a person can mend
+        └── GatewayRefused       Discord closed the gateway for a reason that only a person can fix
 
 What an exception says is for operators and holds neither content nor credentials.
 People read its class's sentence.
@@ -365,7 +365,7 @@ class DiscordDown(Unsaid):
 
 
 class Fatal(SkyError):
-    """Only an operator can mend it."""
+    """Only an operator can fix it."""
 
 
 class BadSettings(Fatal):

@@ -65,7 +65,7 @@ def ceiling(
 ) -> Usage:
     """Give the most that one request can use up.
 
-    `text` are the tokens of the text that is sent, as they are reckoned here, `pictures` go with
+    `text` are the tokens of the text that is sent, as they are estimated here, `pictures` go with
     it. `output`, and `searches` and `drawings` together, are bounds that the provider is sent. What
     is sent itself has no bound at the provider, so it is counted on the safe side.
     """
@@ -94,7 +94,7 @@ class Turn:
 
     @property
     def tokens(self) -> int:
-        """What it takes, reckoned on the safe side."""
+        """What it takes, estimated on the safe side."""
         pictures = tokens.PER_IMAGE * len(self.images)
         return tokens.estimate_tokens(self.text) + pictures + tokens.PER_TURN
 
@@ -137,7 +137,7 @@ class ModelRequest:
 
     @property
     def text_tokens(self) -> int:
-        """How many tokens its text has, as they are reckoned here."""
+        """How many tokens its text has, as they are estimated here."""
         return sum(map(text.estimate_tokens, self._texts)) + text.PER_TURN * (len(self.turns) + 2)
 
     @property

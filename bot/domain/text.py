@@ -4,10 +4,10 @@ Text that shows nothing: white space, and what Unicode has that is invisible. Pu
 
 The first few of many, and how many more there are. Pure.
 
-How many tokens a text is, reckoned on the safe side without a tokenizer.
+How many tokens a text is, estimated on the safe side without a tokenizer.
 
 A tokenizer is exact for one family of models, weighs tens of megabytes, and costs more than all
-else that is done for an answer. What is reckoned here is meant to be too much rather than too
+else that is done for an answer. The estimate is meant to be too much rather than too
 little. Beside OpenAI's o200k_base it gives, for the texts in tests/bot/unit/test_tokens.py, 1.2 to
 1.6 times the tokens of prose, code, JSON and addresses in Latin letters, and up to 4 times those of
 other scripts. Too little it gives for slang (0.9), for what has no words in it (base64: 0.6) and
@@ -68,7 +68,7 @@ _DIGITS = string.digits.encode()
 _ASCII = bytes(range(128))
 PER_TURN = 8  # the role, and what separates turns
 PER_IMAGE = 1600  # more than OpenAI's models take for one of 1,024 pixels in detail
-SAFETY = 2  # so many times what is reckoned is more than a tokenizer counts, for any text tried
+SAFETY = 2  # so many times the estimate is more than a tokenizer counts, for any text tried
 
 # The most tokens that a picture of any size is, at its highest detail: OpenAI scales it down first.
 _MOST_PER_IMAGE = 4_000  # gpt-4.1-nano: 1,536 patches of 2.46 tokens

@@ -2,8 +2,8 @@
 
 How several processes share the shards out among them. Pure.
 
-Whoever holds fewer waits less for a free shard, and asks for one of those who hold at least two
-more. So an empty pod takes over first, and after a while nobody holds two more than another.
+A process that holds fewer waits less for a free shard, and asks for one of those that hold at least
+two more. So an empty pod takes over first, and after a while nobody holds two more than another.
 
 Who speaks where: this process for the shards whose Leases it holds.
 """

@@ -5,11 +5,11 @@ How a Lease's seconds are spent. Everything follows from how long it lasts.
 A standby counts from when it saw a renewal, the holder from before it asked for it: so the holder's
 count ends first, whatever the clocks of the two say, and `margin` earlier still.
 With 75 s: renewed every 3 s, silent after 73 s without a renewal. A minute without the API server
-begins up to 3 s after a renewal and leaves 10 s to be noticed and mended.
+begins up to 3 s after a renewal and leaves 10 s to be noticed and fixed.
 
 Who speaks for a shard: the one that holds its Lease, and only while that is certain.
 
-Whoever holds it renews it, and falls silent before another may take it. Whoever does not hold it
+The holder renews it, and falls silent before another may take it. A process that does not hold it
 looks, and takes it when it is free: let go by its holder; held by this pod's own earlier life; its
 holder's process has ended; its holder's pod is deleted and was given time to end; or it was not
 renewed for as long as it lasts.
@@ -366,7 +366,7 @@ class LeaderElector:
             self._until = began + self._timing.lasts - self._timing.margin
 
     async def _fence(self) -> None:
-        """Look when it is time to; whoever does not hold it cannot be late within a whole term."""
+        """Look when it is time to; who does not hold it cannot be late within a term."""
         while True:
             term = self._timing.lasts - self._timing.margin
             left = self._until - self._clock() if self._holding else term

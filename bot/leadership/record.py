@@ -79,7 +79,7 @@ class LeaseRecord:
         return replace(self, renewed=now(), annotations=annotations)
 
     def let_go(self, annotations: Mapping[str, str]) -> LeaseRecord:
-        """The same Lease, free for whoever comes."""
+        """The same Lease, free for the next one."""
         return replace(self, holder="", renewed=now(), annotations=annotations)
 
 
@@ -94,7 +94,7 @@ class HolderStatus(enum.Enum):
 class LeaseStore(Protocol):
     """Where the Leases lie. Everything but `me` raises LeaseAway when it cannot be reached."""
 
-    me: str  # whoever holds a Lease from here
+    me: str  # the holder's name
 
     async def read(self, shard: int) -> LeaseRecord:
         """Look at a shard's Lease."""

@@ -2,7 +2,7 @@
 
 What a standby hears: calls that it would have taken, kept for the moment when it speaks.
 
-Which calls were taken: each once, whoever hears it again and whichever pod speaks next.
+Which calls were taken: each once, however often it is heard and whichever pod leads next.
 
 A predecessor that let its Lease go finishes what it took, so that is left alone. Should it not end
 well, what it had not finished is looked at again once it must have ended. Of a predecessor that
@@ -129,7 +129,7 @@ class ProcessedMessages:
         return True
 
     def retake(self, shard: int, message_id: int) -> None:
-        """Note that a call, whether it was taken before or not, is being answered anew."""
+        """Note that a call, whether it was taken before or not, is being answered again."""
         self._note(shard, message_id)
         self._open.setdefault(shard, set()).add(message_id)
 

@@ -1,6 +1,6 @@
 """Spares a provider that is down, and the people who would wait for it: a circuit breaker.
 
-After so many failures in a row it is open: whoever asks is told at once. After a while one question
+After so many failures in a row it is open: people are told at once. After a while one question
 is let through to try (half-open). If that succeeds, all are let through again.
 """
 

@@ -4,7 +4,7 @@ One answer being asked of one model: attempts, a key that may be exchanged, and 
 
 A stream that just ends is not an answer: the library reports a cut connection as the end, so each
 API's own mark of completion is required. A request is tried again only while no text has come,
-because what a person has read cannot be taken back. An answer that breaks off is gone on with once.
+because what a person has read cannot be taken back. An answer that breaks off is continued once.
 Each request is charged when it ends, however it ends; another one is made only where what was
 reserved for the answer covers it.
 """
@@ -163,8 +163,8 @@ class Key(Protocol):
 async def exchange(key: Key, failed: KeyRefused, used: str) -> None:
     """Wait for another key than `used`, which was refused; raises `failed` if none comes.
 
-    Whoever asks while a key is being rotated is answered, a little later; when a key has long been
-    dead, nobody waits for it any more.
+    A question asked while a key is being rotated is answered, a little later; when a key has long
+    been dead, nobody waits for it any more.
     """
     if used:
         key.refuse(used)
@@ -353,7 +353,7 @@ class RetryingRequest:
         return self._account.covers(ask.ceiling(self._model, self._most_output))
 
     def _may_go_on(self, failed: SkyError) -> bool:
-        """Whether an answer broke off that can be gone on with."""
+        """Whether an answer broke off that can be continued."""
         broke = isinstance(failed, CutShort | Retried) and not isinstance(failed, KeyRefused)
         return broke and not self._ask.begun and bool(self._recorder.text.strip())
 

@@ -38,7 +38,7 @@ def start(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
 
 
 async def keep_running(work: Callable[[], Awaitable[None]], name: str) -> None:
-    """Run `work` until it returns, and anew after a growing pause whenever it fails."""
+    """Run `work` until it returns, and again after a growing pause whenever it fails."""
     pause = _FIRST_PAUSE
     while True:
         began = time.monotonic()

@@ -35,7 +35,7 @@ DEFAULT = Persona(
     ),
 )
 
-# How the conversation is written down, whoever the persona is: see conversation/turns.py.
+# How the conversation is written down, for every persona: see conversation/turns.py.
 _READING = (
     "Several people may take part in this conversation. Each of their messages begins with the "
     "name of its writer, the time (UTC) in brackets, and a colon; the last one is newest. "

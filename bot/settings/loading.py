@@ -45,11 +45,11 @@ def read(path: Path, *, missing: str, directory: str) -> dict[str, Any]:
     except IsADirectoryError:
         problem = f"is a directory. {directory}"
     except OSError as error:
-        problem = f"cannot be read ({error.strerror}). Mend its permissions."
+        problem = f"cannot be read ({error.strerror}). Fix its permissions."
     except UnicodeDecodeError:
         problem = "is not UTF-8 text. Save it as UTF-8."
     except tomllib.TOMLDecodeError as error:
-        problem = f"is not TOML: {error}. Mend that line."
+        problem = f"is not TOML: {error}. Fix that line."
     raise BadSettings([f"{path}: {problem}"])
 
 

@@ -82,10 +82,8 @@ class LimitsSettings(Section):
     """
 
     user_per_hour: PerHour = Field(default=0, description="Calls of one person, wherever")
-    channel_per_hour: PerHour = Field(
-        default=0, description="Calls in one channel or thread, whoever calls"
-    )
-    server_per_hour: PerHour = Field(default=0, description="Calls in one server, whoever calls")
+    channel_per_hour: PerHour = Field(default=0, description="Calls in one channel or thread")
+    server_per_hour: PerHour = Field(default=0, description="Calls in one server")
     reserve: Share = Field(
         default=0.2,
         description="The share of a channel's and a server's calls that is kept for people who "
@@ -315,7 +313,7 @@ class ConversationSettings(Section):
         default=12_000,
         ge=500,
         le=1_000_000,
-        description="The most text and pictures in all, as `tokens.py` reckons; "
+        description="The most text and pictures in all, as `tokens.py` estimates; "
         "the persona's instructions come on top",
     )
 

@@ -1,4 +1,4 @@
-"""When the bot speaks although it need not, and when it holds its tongue although it was called.
+"""Ambient replies (joining in unprompted), and the cap on consecutive replies to other bots.
 
 It joins in by chance, where the settings name a channel, and not soon after it spoke there. It
 answers a bot a few times, and then not before a person has said something: two bots that answer

@@ -66,7 +66,7 @@ def match(message: Message, *, me: int, rules: TriggerRules) -> Trigger | Ignore
 
 
 def called(message: Message, *, me: int, command: str) -> Trigger | None:
-    """Read how `message` calls the bot, whoever wrote it; None if it does not."""
+    """Read how `message` calls the bot, regardless of its author; None if it does not."""
     if message.asked is not None:
         if message.asked.by != me:
             return None  # another bot quotes what it was asked

@@ -96,7 +96,7 @@ def from_arguments(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def from_record(record: Mapping[str, str]) -> dict[str, str]:
-    """Return what was chosen in an earlier run; ids are looked up anew each time."""
+    """Return what was chosen in an earlier run; ids are looked up again each time."""
     kept = [value for value in ARGUMENTS.values() if value not in _ONCE]
     return {value: record[value] for value in kept if record.get(value)}
 

@@ -1,7 +1,7 @@
 """A real API server of our own, for dry runs: etcd and kube-apiserver, nothing else.
 
 It needs no root, no node and no loop: two processes on free loopback ports, and a temporary folder,
-all removed when the context ends. Whoever has the token may do everything; admission has its
+all removed when the context ends. A client with the token may do everything; admission has its
 defaults, including Pod Security.
 """
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """Whoever sits at the terminal: is told sentences, and types a value that is not shown."""
+    """The person at the terminal: is told sentences, and types a value that is not shown."""
 
     say: Callable[[str], None]
     type_unseen: Callable[[str], str]

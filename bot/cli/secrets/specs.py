@@ -1,6 +1,6 @@
 """The two secrets: what each is for, how it is tried, and how a person comes by a new one.
 
-Who lacks which role on the vault, in sentences that end with the command that mends it.
+Who lacks which role on the vault, in sentences that end with the command that grants it.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ async def sentences(
     scope = f"$(az keyvault show --name {name} --query id --output tsv)"
     give = f'az role assignment create --role "{role}" --assignee-object-id {assignee}'
     return [
-        f'{who} lacks the role "{role}" on the vault {name}. Whoever owns the vault may give it:',
+        f'{who} lacks the role "{role}" on the vault {name}. An owner of the vault can grant it:',
         f"{give} --scope {scope}",
         "A role that was given just now takes a few minutes to count.",
     ]

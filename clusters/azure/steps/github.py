@@ -68,7 +68,7 @@ def find_keys(runner: Runner, title: str) -> list[Any]:
 def replace_key(runner: Runner, title: str) -> KeyPair:
     """Delete the deploy keys with this title and add a new one with write access.
 
-    Whoever holds the private half of an earlier key can do nothing more with it.
+    The private half of an earlier key is worth nothing afterwards.
     """
     runner.comment("an earlier key with that title goes first: its private half is lost")
     delete_keys(runner, title)

@@ -147,11 +147,11 @@ async def test_where_there_are_no_threads_a_long_answer_goes_on_in_messages(
 async def test_an_answer_comes_in_the_place_of_the_earlier_one(before: int, after: int) -> None:
     sink = FakeSink()
     earlier = await shown(sink, long(before))
-    anew = long(after).upper()
+    redone = long(after).upper()
 
-    pages = await shown(sink, anew, what=order(replaces=tuple(earlier.sent), nonce_base=6))
+    pages = await shown(sink, redone, what=order(replaces=tuple(earlier.sent), nonce_base=6))
 
-    assert "".join(sink.messages.values()) == anew
+    assert "".join(sink.messages.values()) == redone
     assert pages.sent[0] == earlier.sent[0]
     assert sink.labels[-1] == ["Again"]
     assert len(set(sink.nonces)) == len(sink.nonces)  # Discord would take one for the other
@@ -163,11 +163,11 @@ async def test_an_answer_in_a_thread_takes_the_place_of_the_earlier_one_there_to
 ) -> None:
     sink, threads = FakeSink(), Settings(long="thread", long_from=2)
     earlier = await shown(sink, long(before), threads)
-    anew = long(after).upper()
+    redone = long(after).upper()
 
-    pages = await shown(sink, anew, threads, order(replaces=(earlier.sent[0],), nonce_base=6))
+    pages = await shown(sink, redone, threads, order(replaces=(earlier.sent[0],), nonce_base=6))
 
-    assert "".join(sink.messages.values()) == anew
+    assert "".join(sink.messages.values()) == redone
     assert set(sink.places.values()) == {10, pages.sent[0]}
     assert sink.labels[-1] == ["Again"]
 

@@ -1,4 +1,4 @@
-"""Tokens, reckoned without a tokenizer."""
+"""Tokens, estimated without a tokenizer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COUNTED = [
 
 
 @pytest.mark.parametrize(("text", "counted"), COUNTED)
-def test_what_is_reckoned_is_more_than_what_a_tokenizer_counts(text: str, counted: int) -> None:
+def test_what_is_estimated_is_more_than_what_a_tokenizer_counts(text: str, counted: int) -> None:
     assert counted <= estimate_tokens(text) <= 4 * counted
 
 

@@ -1,6 +1,6 @@
 """Everything that can be wrong with a secret at its rotation: what the bot says, how it ends well.
 
-The old key is refused throughout, so whoever asked waits; once the operator has mended it, the
+The old key is refused throughout, so people wait; once the operator has fixed it, the
 answer comes, and nobody has read an error.
 """
 
@@ -67,7 +67,7 @@ async def throttle(story: Vaulted) -> None:
     await story.azure.control.begin(Fault(kind=FaultKind.THROTTLED))
 
 
-async def mend(story: Vaulted) -> None:
+async def fix(story: Vaulted) -> None:
     await story.azure.control.clear()
 
 
@@ -95,21 +95,21 @@ def _token_file(story: Vaulted) -> Path:
 
 @dataclass(frozen=True)
 class Row:
-    """What is wrong, the label that the log gives it, and how it is mended."""
+    """What is wrong, the label that the log gives it, and how it is fixed."""
 
     name: str
     spoil: Gesture
     label: str
-    mend: Gesture
+    fix: Gesture
 
 
 ROWS = [
     Row("disabled", disable, "disabled", enable),
     Row("deleted", delete, "missing", recover),
     Row("no permission", take_role, "denied", give_role),
-    Row("vault down at rotation", cut_off, "unreachable", mend),
-    Row("token endpoint down at rotation", cut_off_entra, "unreachable", mend),
-    Row("vault throttles", throttle, "busy", mend),
+    Row("vault down at rotation", cut_off, "unreachable", fix),
+    Row("token endpoint down at rotation", cut_off_entra, "unreachable", fix),
+    Row("vault throttles", throttle, "busy", fix),
     Row("expired workload token", let_token_expire, "identity_expired", renew_token),
     Row("clock skew", skew_clock, "identity_expired", set_clock),
 ]
@@ -125,7 +125,7 @@ async def answered(story: Vaulted, question: str) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-async def test_what_is_wrong_is_named_and_the_answer_comes_when_it_is_mended(
+async def test_what_is_wrong_is_named_and_the_answer_comes_when_it_is_fixed(
     azure: Harness, fresh: FreshStage, row: Row
 ) -> None:
     async with vaulted(azure, fresh) as story:
@@ -136,7 +136,7 @@ async def test_what_is_wrong_is_named_and_the_answer_comes_when_it_is_mended(
 
         line = await story.scene.bot.logged("Key Vault does not help", error=row.label)
         ready = await story.scene.bot.get("/readyz")
-        await row.mend(story)
+        await row.fix(story)
 
         await answered(story, question)
         assert line["remedy"]

@@ -1,4 +1,4 @@
-"""Answers that show nothing: whoever asked reads the same sentence as for an empty one."""
+"""Answers that show nothing: the person reads the same sentence as for an empty one."""
 
 import pytest
 

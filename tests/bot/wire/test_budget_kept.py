@@ -1,4 +1,4 @@
-"""Money outlives a pod: what was spent is known to whoever speaks next."""
+"""Money outlives a pod: what was spent is known to the next leader."""
 
 import asyncio
 import json

@@ -32,7 +32,7 @@ async def test_whoever_asked_can_stop_the_answer_and_nobody_else(scene: Scene) -
     assert await scene.bot.metric("presses_total", button="stop", outcome="not_theirs") == 1
 
 
-async def test_again_answers_anew_in_the_place_of_the_old_answer(scene: Scene) -> None:
+async def test_again_answers_redone_in_the_place_of_the_old_answer(scene: Scene) -> None:
     question = await scene.call("roll the dice")
     before = await scene.answer(question)
     old = (await scene.record(question)).text
@@ -40,9 +40,9 @@ async def test_again_answers_anew_in_the_place_of_the_old_answer(scene: Scene) -
     told = await scene.press(before.parts[0], "Again")
 
     await scene.until(question, lambda seen: seen.text != before.text)
-    anew = (await scene.openai.first(lambda r: "roll" in str(r.asked) and r.text != old)).text
+    redone = (await scene.openai.first(lambda r: "roll" in str(r.asked) and r.text != old)).text
     after = await scene.until(
-        question, lambda seen: seen.shows(anew) and labels(seen) == [["Again"]]
+        question, lambda seen: seen.shows(redone) and labels(seen) == [["Again"]]
     )
     assert told == ""
     assert [part.id for part in after.parts] == [part.id for part in before.parts]

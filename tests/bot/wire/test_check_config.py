@@ -99,4 +99,4 @@ async def test_a_file_that_is_not_there_or_not_toml_is_a_sentence(tmp_path: Path
     assert missing[0] == broken[0] == 2
     assert missing[2] == f"settings: {path}: there is no such file. Create it, or name another.\n"
     assert broken[2].startswith(f"settings: {path}: is not TOML: ")
-    assert broken[2].endswith("(at line 1, column 8). Mend that line.\n")
+    assert broken[2].endswith("(at line 1, column 8). Fix that line.\n")

@@ -70,12 +70,12 @@ async def test_a_long_answer_goes_on_in_a_thread(fresh: FreshStage) -> None:
         parts = await whole(text)
         assert len(parts) >= 3
         await scene.press((await scene.discord.read(first.id))[-1], "Again")
-        anew = await scene.openai.first(
+        redone = await scene.openai.first(
             lambda r: (
                 r.ending == "completed" and "how long is long?" in str(r.asked) and r.text != text
             )
         )
-        text = anew.text
+        text = redone.text
         assert len(await whole(text)) == len(parts)
         # Discord shows the last edit some milliseconds before the bot knows that it is there.
         await scene.bot.until_metric("answers_total", 2, outcome="complete")

@@ -128,7 +128,7 @@ def test_the_person_reads_one_true_sentence_and_the_next_call_works(
 def test_what_may_pass_is_tried_again_and_what_may_not_is_not(
     outcomes: dict[str, Outcome | BaseException],
 ) -> None:
-    """What broke off is gone on with once; here that breaks off as well, and is owned up to.
+    """What broke off is continued once; here that breaks off as well, and is owned up to.
 
     A refused key is tried again whenever another question shows that it is good after all, as
     those beside it do here: test_rotation.py has that story. What is too much text is asked with

@@ -1,4 +1,4 @@
-"""Half a character, which JSON may hold and UTF-8 may not: whoever sends one is answered."""
+"""Half a character, which JSON may hold and UTF-8 may not: a person who sends one is answered."""
 
 from .scenario import Scene
 

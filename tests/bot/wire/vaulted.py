@@ -64,7 +64,7 @@ class Vaulted:
 
 @asynccontextmanager
 async def vaulted(azure: Harness, fresh: FreshStage, **options: str) -> AsyncIterator[Vaulted]:
-    """Start a bot with the vault's address and an identity of its own; mends the servers after."""
+    """Start a bot with the vault's address and an identity of its own; then repair the servers."""
     where = {**azure.environment, **azure.workload, "SKY_CREDENTIALS__KEYVAULT_URL": VAULT_URL}
     stage = fresh(**{**where, **options})
     async with open_scene(stage) as scene:

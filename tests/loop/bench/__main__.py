@@ -134,7 +134,7 @@ class Bench:
         return [row]
 
     async def crash(self) -> list[Row]:
-        """An image that crashes, under two messages a second, and the merge that mends it."""
+        """An image that crashes, under two messages a second, and the merge that fixes it."""
         fixed = Row("crashing image: the fix's tag pushed to Ready", "s", "≤ 15")
         asked = Row("  messages meanwhile", "")
         silent = Row("  of them without an answer", "", "0")

@@ -22,7 +22,7 @@ def etcd() -> Spec:
             f"--initial-advertise-peer-urls=http://{state.ETCD_PEER}",
             f"--initial-cluster={state.NODE}=http://{state.ETCD_PEER}",
             # A crash of the process loses nothing (the kernel has the pages); only a crash of
-            # the machine would, and `up` begins anew then. On a shared disk a sync costs 10 ms
+            # the machine would, and `up` starts over then. On a shared disk a sync costs 10 ms
             # or more, several times for each rollout.
             "--unsafe-no-fsync",
             "--auto-compaction-retention=10m",

@@ -39,7 +39,7 @@ def git(*arguments: str | Path, cwd: Path | None = None) -> str:
 
 
 def in_checkout(checkout: Path, *arguments: str) -> str:
-    """Run Git in the checkout, whoever owns it (the loop runs as root)."""
+    """Run Git in the checkout, regardless of its owner (the loop runs as root)."""
     return git("-c", f"safe.directory={checkout}", "-C", checkout, *arguments)
 
 

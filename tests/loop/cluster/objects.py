@@ -70,7 +70,7 @@ async def create_sync(api: AsyncClient) -> str:
         "kind": "Kustomization",
         "metadata": meta,
         "spec": {
-            # A new revision wakes it at once; the interval only mends what was changed by hand.
+            # A new revision wakes it at once; the interval only corrects what was changed by hand.
             "interval": "30s",
             "retryInterval": "2s",
             "path": "./clusters/local",

@@ -1,4 +1,4 @@
-"""The loop's certificates and kubeconfigs, made anew at each `up` and valid for a week."""
+"""The loop's certificates and kubeconfigs, made at each `up` and valid for a week."""
 
 import base64
 import datetime

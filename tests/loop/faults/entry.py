@@ -32,8 +32,8 @@ class Ground:
         self.said.append(said)
 
 
-# Plays the fault and mends what does not mend itself. Returns the moment (Unix time) from which on
-# nothing was wrong any more but in the bot itself.
+# Plays the fault and repairs what does not recover by itself. Returns the moment (Unix time) from
+# which on nothing was wrong any more but in the bot itself.
 Play = Callable[[Ground], Awaitable[float]]
 
 

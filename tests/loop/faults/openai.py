@@ -1,4 +1,4 @@
-"""Faults of the model's provider: each for eight seconds, for whoever asks."""
+"""Faults of the model's provider: each for eight seconds, for every request."""
 
 import asyncio
 
@@ -52,7 +52,7 @@ ENTRIES = (
     _entry("429-quota", FaultKind.QUOTA, errors.QuotaSpent),
     _entry("500", FaultKind.SERVER_ERROR, errors.ModelDown),
     _entry("503", FaultKind.UNAVAILABLE, errors.ModelDown),
-    # Whoever asked in those seconds is asked for again once the silence has lasted too long.
+    # Questions of those seconds are asked again once the silence has lasted too long.
     _entry("timeout", FaultKind.TIMEOUT, errors.ModelSlow, tells=False),
     _entry("cut", FaultKind.CUT, errors.CutShort),
     _entry("malformed", FaultKind.MALFORMED, errors.CutShort, counted=errors.ModelDown),

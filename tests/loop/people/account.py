@@ -38,7 +38,7 @@ class Account:
 
     reverted: set[int] = field(default_factory=set)
     last: tuple[int, int, int] | None = None
-    moves: list[str] = field(default_factory=list)  # commits that moved the tag, whoever wrote them
+    moves: list[str] = field(default_factory=list)  # commits that moved the tag, anybody's
 
     @classmethod
     def since(cls, start: str) -> "Account":

@@ -32,7 +32,7 @@ class ReleaseFailed(Exception):
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment in which Git takes whoever commits for the person."""
+    """Return the environment in which Git takes the committer for the person."""
     name, email = PERSON
     identity = {
         f"GIT_{role}_{what}": value
@@ -131,7 +131,7 @@ class Clone:
         return self._push(change)
 
     def _switch(self, branch: str) -> None:
-        """Begin anew from the server's main, whatever an earlier attempt left behind."""
+        """Start over from the server's main, whatever an earlier attempt left behind."""
         _git(self.folder, "checkout", "--quiet", "--force", "-B", branch, "origin/main")
 
     def _commit(self, title: str, edit: Callable[[Path], None]) -> None:

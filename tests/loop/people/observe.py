@@ -192,7 +192,7 @@ class Observer:
     async def _watch(self, kind: Any, namespace: str) -> AsyncIterator[tuple[str, Any]]:
         """Yield (ADDED | MODIFIED | DELETED, object) for ever; what exists comes first as ADDED.
 
-        The API server may go away: restarting it is one of the tests. The watch then begins anew,
+        The API server may go away: restarting it is one of the tests. The watch then starts over,
         and each beginning yields ("BEGIN", None).
         """
         while True:

@@ -51,7 +51,7 @@ async def crash_under_messages(releases: Releases, per_second: float = 2) -> Cra
         try:
             bad = await releases.run(merge, Builder(lambda _: None))
             await waiting(releases, bad.tag, CRASHES)
-        finally:  # main is mended, whatever was seen
+        finally:  # main is repaired, whatever was seen
             seen = time.monotonic()
             fix = await releases.revert(merge)
         await releases.run(fix, tag=False)

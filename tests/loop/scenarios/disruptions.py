@@ -33,7 +33,7 @@ async def without_api_server(seconds: float) -> float:
 
     It takes some seconds to serve again, and those are a part of it. Its machine is lost: one that
     shuts down in good order takes its address out of the Service `kubernetes`, and pods are refused
-    for up to a minute after it serves again, for so long kube-proxy may wait to ask anew.
+    for up to a minute after it serves again, for so long kube-proxy may wait to ask again.
     """
     began = time.monotonic()
     await asyncio.to_thread(control.lose, "kube-apiserver")

@@ -1,7 +1,7 @@
 """Ten faults in the chain from Git to an answer, planted where they happen, one at a time.
 
 Each is an async context manager: inside the block the fault is there and the cluster shows it, as
-it would to somebody who looks some minutes later; afterwards it is mended.
+it would to somebody who looks some minutes later; afterwards it is repaired.
 """
 
 import asyncio
@@ -168,7 +168,7 @@ async def _condition(releases: Releases, kind: Any, status: str) -> None:
         )
 
 
-# Each with the link that it breaks, and a part of the command that mends it.
+# Each with the link that it breaks, and a part of the command that repairs it.
 FAULTS: Mapping[str, tuple[Fault, str, str]] = MappingProxyType(
     {
         "wrong client id": (wrong_client_id, "identity", "az identity list"),

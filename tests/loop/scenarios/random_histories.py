@@ -91,7 +91,7 @@ class History:
             await self._undo(self._pick(moves))
 
     async def undo_the_last(self) -> None:
-        """`git revert` of the last commit that moved the tag, whoever wrote it."""
+        """`git revert` of the last commit that moved the tag, a person's or the automation's."""
         if moves := self._account().moves:
             await self._undo(moves[-1])
 

@@ -162,7 +162,7 @@ class Steady:
                     self._news.set()
 
     def _texts(self, name: str) -> Iterator[str]:
-        """Give every text that is a whole answer: one that broke off may be gone on with."""
+        """Give every text that is a whole answer: one that broke off may be continued."""
         for text in self._sent[name]:
             yield text
             for begun in self._broken[name]:

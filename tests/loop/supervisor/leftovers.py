@@ -80,7 +80,7 @@ def find() -> Leftovers:
 
 
 def processes() -> Iterator[tuple[int, int, str]]:
-    """Every live process of ours, but for the caller and whoever called it.
+    """Every live process of ours, but for the caller and its parents.
 
     One with our marker in a PID namespace of its own is another machine's within this one: what the
     loop starts is in its own, and the containers' processes are in our cgroups.

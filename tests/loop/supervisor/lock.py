@@ -1,4 +1,4 @@
-"""One loop on a machine: whoever has bound the name runs it.
+"""One loop on a machine: the process that has bound the name runs it.
 
 The name lies in the abstract socket namespace, not in the file system. It is free again when the
 last process that holds the socket has ended, however that came about.

@@ -1,7 +1,7 @@
 """Everything that could go wrong later, asked before anything is changed.
 
 Each check yields sentences, one for each problem, with its remedy; none when all is well. They
-are told together, so a person mends them all at once.
+are told together, so a person fixes them all at once.
 """
 
 import difflib

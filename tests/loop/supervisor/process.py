@@ -15,7 +15,7 @@ from tests.loop.supervisor import state
 
 # systemd starts a service again after 0.1 s; a loop that crashes at once need not burn a core.
 _BACKOFF_FIRST, _BACKOFF_LAST = 0.2, 10.0
-_STEADY = 30.0  # after so many seconds of life the backoff begins anew
+_STEADY = 30.0  # after so many seconds of life the backoff starts over
 _POLL_FIRST, _POLL_LAST = 0.02, 0.25
 
 

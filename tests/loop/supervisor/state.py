@@ -26,8 +26,8 @@ TENANT_FILE = STATE / "credentials" / "tenant.json"  # who may do what in the va
 
 # Everything the supervisor starts inherits this variable, so `down` can tell its own by it.
 MARKER = "DISCORD_SKY_LOOP"
-# Whoever holds this name in the abstract socket namespace runs the loop. The kernel frees it
-# with its holder, so a kill -9 leaves no stale lock behind.
+# The process that holds this name in the abstract socket namespace runs the loop. The kernel frees
+# it with its holder, so a kill -9 leaves no stale lock behind.
 LOCK = "\0discord-sky-loop"
 
 BRIDGE = "sky0"
@@ -193,7 +193,7 @@ def load() -> Loop:
     if loop is None:
         raise LoopDown("no loop runs on this machine: `make loop-up` starts it")
     if not loop.alive:
-        raise LoopDown("the loop's supervisor was killed: `make loop-up` cleans up and starts anew")
+        raise LoopDown("the loop's supervisor was killed: `make loop-up` cleans up and restarts")
     if loop.phase != "up":
         raise LoopDown(f"the loop is {loop.phase}: `make loop-status` shows how far it is")
     return loop

@@ -35,7 +35,7 @@ def _print_dead(loop: state.Loop | None) -> None:
     print(f"The supervisor of {loop.checkout}'s loop was killed; still there are:")
     for line in leftovers.find().lines():
         print(f"  {line}")
-    print("`make loop-up` cleans up and starts anew; `make loop-down` only cleans up.")
+    print("`make loop-up` cleans up and restarts; `make loop-down` only cleans up.")
 
 
 def _print_processes(loop: state.Loop) -> None:

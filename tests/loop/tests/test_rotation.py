@@ -12,7 +12,7 @@ from tests.loop.people.observe import Observer
 from tests.loop.scenarios import rotation
 from tests.loop.supervisor import state
 
-DRIVERS_POLL = 120.0  # seconds: whoever waits for the file waits so long
+DRIVERS_POLL = 120.0  # seconds: a reader of the file waits so long
 
 pytestmark = [pytest.mark.loop, pytest.mark.usefixtures("loop"), pytest.mark.timeout(240)]
 

@@ -252,7 +252,7 @@ Do = Callable[[Chain], Awaitable[None]]
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said", "mend"),
+    ("spoil", "said", "fix"),
     [
         pytest.param(_disable, "SecretDisabled", _enable, id="disabled"),
         pytest.param(_delete, "SecretNotFound", _recover, id="deleted"),
@@ -264,14 +264,14 @@ Do = Callable[[Chain], Awaitable[None]]
     ],
 )
 async def test_at_first_start_the_pod_waits_an_event_says_why_and_it_starts_by_itself(
-    chain: Chain, spoil: Do, said: str, mend: Do
+    chain: Chain, spoil: Do, said: str, fix: Do
 ) -> None:
     await spoil(chain)
     pod = await chain.mounts.pod(chain.name)
 
     message = await chain.mounts.trouble(pod, said)
     assert await chain.mounts.waits(pod)
-    await mend(chain)
+    await fix(chain)
     await chain.mounts.running(pod, 90)
 
     assert chain.value not in message

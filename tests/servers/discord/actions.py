@@ -1,4 +1,4 @@
-"""What happens in the world, by whoever does it: change the state, tell the sessions, count."""
+"""What happens in the world, over either API: change the state, tell the sessions, count."""
 
 import time
 from dataclasses import dataclass, field

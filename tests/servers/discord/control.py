@@ -275,7 +275,7 @@ class DiscordControl:
         return Counts.of(await self._ask("GET", "/counts"))
 
     async def reset_counts(self) -> None:
-        """Begin to count anew."""
+        """Reset the counters."""
         await self._ask("DELETE", "/counts")
 
     async def sessions(self) -> tuple[Session, ...]:

@@ -5,7 +5,7 @@ rest       status, error, rate_limit, slow, black_hole, drop, unreadable (the re
            out, the answer is 200 and `body`); with `edge` as Cloudflare answers
 cdn        status, slow, black_hole, drop
 gateway    status (of the handshake), reconnect, invalid_session, close (1006: the TCP connection is
-           reset), black_hole, no_ack, slow; `on`: now (whoever is connected), connect, identify,
+           reset), black_hole, no_ack, slow; `on`: now (every connection), connect, identify,
            resume, or always (now and at every connect)
 dispatch   duplicate, reorder, lose
 listener   refuse: nobody listens, and what is open is reset

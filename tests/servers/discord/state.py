@@ -134,7 +134,7 @@ class ServerState:
         }
 
     def reset_counts(self) -> None:
-        """Begin to count anew."""
+        """Reset the counters."""
         self.spent += self.counts.identifies
         fresh = Counts()
         for name in Counts.__dataclass_fields__:

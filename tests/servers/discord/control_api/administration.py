@@ -142,7 +142,7 @@ async def counts(request: web.Request) -> web.Response:
 
 
 async def reset_counts(request: web.Request) -> web.Response:
-    """DELETE: count anew."""
+    """DELETE: reset the counters."""
     state_of(request).reset_counts()
     return web.json_response({})
 
