@@ -11,8 +11,8 @@ BUILD_INPUTS = (".dockerignore", "Dockerfile", "bot")
 _DEPLOYABLE = re.compile(r"main-(\d+)-([0-9a-f]{7})")
 _SIGNATURES = r"^.*\.sig$"  # Flux's default, which every list of one's own repeats
 REMEDY = (
-    "A newer number is not excluded: merge a change to bot/ or the Dockerfile, or build the "
-    "present code again:"
+    "A newer number is not excluded: merge a fix to bot/ or the Dockerfile. Or, if what was rolled "
+    "back may run again, build the present code under a newer number:"
 )
 REBUILD = (
     "git commit --allow-empty -m 'Build the image again' && git push origin main",
