@@ -61,7 +61,8 @@ def readable_channels(client: discord.Client) -> Iterator[tuple[tuple[int, int],
     for guild in client.guilds:
         for channel in (*guild.channels, *guild.threads):
             last = getattr(channel, "last_message_id", None)
-            if last and channel.permissions_for(guild.me).read_message_history:
+            me: discord.Member | None = guild.me  # None where Discord did not tell who the bot is
+            if last and (me is None or channel.permissions_for(me).read_message_history):
                 yield (channel.id, guild.id), last
 
 

@@ -15,6 +15,7 @@ import discord
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_OPTIONAL_IDS = ("guild_id", "parent_id", "last_message_id")  # those by which we look things up
 _SNOWFLAKE_DIGITS = 20
 _CLOCKS_DIFFER = timedelta(days=1)  # at most, between Discord's clock and this machine's
 
@@ -123,6 +124,9 @@ def _need(data: Any, *names: str) -> None:
     for name in names:
         if snowflake(data, name) is None:
             raise KeyError(name)
+    for name in _OPTIONAL_IDS:
+        if data.get(name) is not None and snowflake(data, name) is None:
+            raise TypeError(name)
 
 
 def _need_text(data: Any, name: str) -> None:

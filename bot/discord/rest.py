@@ -237,7 +237,7 @@ class RestClient:
         client = self._client(to.guild_id)
         guild = client.get_guild(to.guild_id) if client and to.guild_id else None
         place = guild.get_channel_or_thread(to.channel_id) if guild else None
-        if guild is None or place is None:
+        if guild is None or place is None or guild.me is None:  # it was not told: Discord knows
             return True
         allowed = place.permissions_for(guild.me)
         in_thread = isinstance(place, discord.Thread)

@@ -144,7 +144,7 @@ class World:
     @property
     def guilds(self) -> list[SimpleNamespace]:
         """The server."""
-        return [SimpleNamespace(id=99, me=None, channels=self.channels, threads=[])]
+        return [SimpleNamespace(id=99, me=object(), channels=self.channels, threads=[])]
 
     def is_closed(self) -> bool:
         """Whether the client was closed."""

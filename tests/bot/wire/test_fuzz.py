@@ -30,6 +30,7 @@ NEEDED = {"id", "author", "content", "attachments", "embeds"}
 POLL = {"question": "when?", "answers": ["now", "later"]}
 
 
+@pytest.mark.timeout(300 + NUMBER // 8)
 async def test_what_cannot_be_read_costs_nothing_but_itself(
     fresh: FreshStage, capsys: pytest.CaptureFixture[str]
 ) -> None:
