@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from .answers import buttons
 from .scenario import Scene
 
 
@@ -136,3 +137,42 @@ async def test_without_permission_for_files_a_picture_is_owned_up_to(scene: Scen
     )
 
     assert seen.parts[0].attachments == ()
+
+
+async def test_again_does_not_read_what_its_question_could_not(scene: Scene) -> None:
+    """A question that is fetched tells no roles: they are looked up, not taken for none."""
+    await scene.discord.add_role("outsiders", ["Bram"])
+    deny = {"role": "outsiders", "deny": ["view_channel"]}
+    closed = await scene.discord.add_channel("closed", overwrites=[deny])
+    hidden = await scene.say("the treasure is below the lighthouse", where=closed.name)
+    link = f"https://discord.com/channels/{closed.guild_id}/{closed.id}/{hidden}"
+    asked = await scene.call(f"what does it say? {link}", by="Bram")
+    before = await scene.until(asked, lambda seen: "-# I did not read" in seen.text)
+
+    await scene.until(asked, lambda seen: "Again" in buttons(seen.parts[-1]))
+    await scene.press(before.parts[-1], "Again", by="Bram")
+    await scene.until(asked, lambda seen: seen.text != before.text and "-# I did" in seen.text)
+
+    records = await scene.records(asked)
+    assert len(records) == 2
+    assert "treasure" not in " ".join(t.text for r in records if r.asked for t in r.asked.turns)
+
+
+async def test_a_channels_history_is_not_read_for_somebody_who_may_not_read_it(
+    scene: Scene,
+) -> None:
+    deny = {"user": "Bram", "deny": ["read_message_history"]}
+    hall = await scene.discord.add_channel("no-history", overwrites=[deny])
+    earlier = await scene.say("what was said before", where=hall.name)
+
+    asked = await scene.call("what was said?", by="Bram", where=hall.name)
+    seen = await scene.until(asked, lambda seen: "-# You can't read the history" in seen.text)
+    reply = await scene.say("and here?", by="Bram", where=hall.name, reply_to=earlier, mention=True)
+    await scene.until(reply, lambda seen: "-# You can't read the history" in seen.text)
+    owner = await scene.call("what was said?", where=hall.name)
+    await scene.answer(owner)
+
+    for question in (asked, reply):
+        assert "said before" not in " ".join(turn.text for turn in await scene.turns(question))
+    assert "said before" in " ".join(turn.text for turn in await scene.turns(owner))
+    assert len(seen.parts) == 1
