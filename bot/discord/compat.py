@@ -151,6 +151,7 @@ def _guarded(
 
     def guarded(data: Any) -> None:
         undo = _Undo(state, name, data)
+        data = _with_channel(data) if name == "INTERACTION_CREATE" else data
         try:
             payload_checks.check(name, data)
             parse(data)
@@ -163,6 +164,22 @@ def _guarded(
                     parse(less)
 
     return guarded
+
+
+def _with_channel(interaction: Any) -> Any:
+    """Give an interaction a channel, which Discord may leave out; discord.py reads no other id."""
+    channel_id = snowflake(interaction, "channel_id")
+    if channel_id is None or interaction.get("channel"):
+        return interaction
+    in_server = interaction.get("guild_id") is not None
+    channel: dict[str, object] = {
+        "id": str(channel_id),
+        "type": 0 if in_server else 1,
+        "name": "",
+        "position": 0,
+        "permission_overwrites": [],
+    }
+    return {**interaction, "channel": channel}
 
 
 class _Undo:

@@ -12,7 +12,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import json
 import logging
+import math
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
@@ -20,7 +23,7 @@ import discord
 
 from bot.discord import compat, converters, permissions
 from bot.discord.backfill import RoleLookup
-from bot.domain.errors import DiscordDown, MayNotSpeak, PlaceGone, Unsaid
+from bot.domain.errors import ContentRefused, DiscordDown, MayNotSpeak, PlaceGone, Unsaid
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -88,6 +91,12 @@ _PATIENT_EDIT = (*_PAUSES, *(15.0,) * 11)
 _LOGIN_SECONDS = 900.0  # a person sets a new token; after that the words are stale
 _NO_HISTORY_FOR_REPLY = 160002  # a reply needs the permission to read what it replies to
 _THREAD_EXISTS = 160004
+_INVALID_FORM = 50035
+# AutoMod, AutoMod for titles, explicit content, harmful links: of these words, not of this place.
+_CONTENT_CODES = frozenset({200000, 200001, 20009, 240000})
+_BLOCKED_BY_CLOUDFLARE = 40333
+_LONGEST_BLOCK = 3600.0
+_UNSAID_PAUSE = 10.0  # after a 429 that does not say how long
 _ANSWER_LIES_WITHIN = 100  # messages after its question; Discord hands out so many at once
 
 
@@ -129,9 +138,10 @@ class RestClient:
             try:
                 sent = await place.send(nonce=nonce, **new)
             except discord.HTTPException as error:
-                if error.code != _NO_HISTORY_FOR_REPLY:
+                why = _refuses_reference(error)
+                if why is None:
                     raise
-                self._metrics.calls.labels("send", "no_history").inc()
+                self._metrics.calls.labels("send", why).inc()
                 sent = await place.send(nonce=nonce, **message_arguments(post))
             if isinstance(sent, compat.UnreadableMessage):
                 return sent.id
@@ -316,11 +326,17 @@ class RestClient:
         for pause in (*pauses, None):
             if pauses:
                 await self._wait_for_login()
+            if self._rate_limiter.blocked > sum(pauses):
+                self._metrics.calls.labels(name, "blocked").inc()
+                raise DiscordDown("Discord's edge takes no requests")
             await self._rate_limiter()
             try:
                 result = await self._once(call, lost)
             except Unsaid as error:
                 self._metrics.calls.labels(name, error.label).inc()
+                if isinstance(error, DiscordDown) and error.after:
+                    log.warning("rate limited by Discord's edge", extra={"seconds": error.after})
+                    self._rate_limiter.block(error.after)
                 if pause is None or not isinstance(error, DiscordDown):
                     raise
                 await asyncio.sleep(pause)
@@ -364,16 +380,10 @@ async def _requested(
     try:
         async with asyncio.timeout(_ATTEMPT_SECONDS):
             return await compat.request(client, client.rest, call(client))
-    except discord.Forbidden as error:
-        raise MayNotSpeak(f"code {error.code}") from error
-    except discord.NotFound as error:
-        raise PlaceGone(f"code {error.code}") from error
-    except (discord.DiscordServerError, discord.RateLimited) as error:
+    except discord.RateLimited as error:
         raise DiscordDown(type(error).__name__) from error
     except discord.HTTPException as error:
-        if error.status in {401, 429}:  # the token was replaced; Discord's edge blocks us
-            raise DiscordDown(f"status {error.status}") from error
-        raise MayNotSpeak(f"status {error.status}, code {error.code}") from error
+        raise await _unsaid(error) from error
     except (aiohttp.ClientError, OSError, ValueError) as error:  # no JSON, although it says so
         raise DiscordDown(type(error).__name__) from error
     except RuntimeError as error:  # aiohttp's word for a session closed under a call
@@ -389,6 +399,48 @@ def _read(client: GatewayClient, message: discord.Message) -> Message:
     except Exception as error:  # noqa: BLE001  # whatever an odd message makes fail
         client.skipped("message", compat.ids_of_message(message), error)
         return converters.unreadable(message)
+
+
+async def _unsaid(error: discord.HTTPException) -> Unsaid:
+    """Say what a refusal means for what was to be said."""
+    detail = f"status {error.status}, code {error.code}"
+    if error.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return DiscordDown(detail, after=await _pause_of(error))
+    if (
+        error.status == HTTPStatus.UNAUTHORIZED  # the token was replaced
+        or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        or error.code == _BLOCKED_BY_CLOUDFLARE
+        or not _is_discords(error)
+    ):
+        return DiscordDown(detail)
+    if error.code in _CONTENT_CODES:
+        return ContentRefused(detail)
+    return PlaceGone(detail) if isinstance(error, discord.NotFound) else MayNotSpeak(detail)
+
+
+def _is_discords(error: discord.HTTPException) -> bool:
+    """Whether Discord itself refused, and not what stands before it: that answers with a page."""
+    return "json" in error.response.headers.get("Content-Type", "")
+
+
+async def _pause_of(error: discord.HTTPException) -> float:
+    """How long a 429 that discord.py did not wait out asks to wait, in its body or its header."""
+    pause = _UNSAID_PAUSE
+    with contextlib.suppress(ValueError, TypeError):
+        pause = float(error.response.headers.get("Retry-After", pause))
+    if isinstance(error.response, aiohttp.ClientResponse):
+        with contextlib.suppress(ValueError, TypeError, KeyError, aiohttp.ClientError):
+            pause = float(json.loads(await error.response.text())["retry_after"])
+    return min(max(pause, 0.0), _LONGEST_BLOCK) if math.isfinite(pause) else _UNSAID_PAUSE
+
+
+def _refuses_reference(error: discord.HTTPException) -> str | None:
+    """Why a reply is refused that would be taken as a plain message; None if it would not be."""
+    if error.code == _NO_HISTORY_FOR_REPLY:
+        return "no_history"
+    if error.code == _INVALID_FORM and "message_reference" in error.text:
+        return "no_reference"
+    return None
 
 
 async def _done(_: GatewayClient) -> tuple[None]:

@@ -35,6 +35,7 @@ What can go wrong, as one tree.
     │   └── Unexpected           a defect of ours
     ├── Unsaid                   nobody can be told, for Discord refuses the words
     │   ├── MayNotSpeak          no permission, a closed DM
+    │   ├── ContentRefused       AutoMod or Discord's own filters, for these words only; told
     │   ├── PlaceGone            the channel or the answer was deleted
     │   └── DiscordDown          Discord did not take it in time, after retries
     └── Fatal                    for the operator; each says the remedy
@@ -251,6 +252,7 @@ __all__ = [
     "BadPicture",
     "BadSettings",
     "BannedWord",
+    "ContentRefused",
     "CredentialMissing",
     "CutShort",
     "DiscordDown",
@@ -352,6 +354,13 @@ class MayNotSpeak(Unsaid):
     label = "may_not_speak"
 
 
+class ContentRefused(Unsaid):
+    """Discord takes words of the bot there, but not these."""
+
+    label = "content_refused"
+    sentence = "This server's AutoMod, or a filter of Discord's, blocked what I was about to say."
+
+
 class PlaceGone(Unsaid):
     """The channel, or the answer that was being written, no longer exists."""
 
@@ -359,9 +368,16 @@ class PlaceGone(Unsaid):
 
 
 class DiscordDown(Unsaid):
-    """Discord failed or was out of reach for longer than the retries last."""
+    """Discord failed or was out of reach for longer than the retries last.
+
+    `after` is for how many seconds it wants no requests at all, if it said so.
+    """
 
     label = "discord_down"
+
+    def __init__(self, message: str = "", *, after: float | None = None) -> None:
+        super().__init__(message)
+        self.after = after
 
 
 class Fatal(SkyError):

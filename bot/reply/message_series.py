@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from bot.domain.errors import MayNotSpeak, PlaceGone, Unsaid
+from bot.domain.errors import ContentRefused, MayNotSpeak, PlaceGone, Unsaid
 from bot.domain.messages import Button, Picture, Post
 from bot.domain.text import is_blank
 from bot.reply.splitter import LIMIT, Part, SplitPosition, next_part
@@ -151,6 +151,20 @@ class MessageSeries:
             await self._turn(part, following)
         if last:
             await self._finish(buttons, pictures)
+
+    async def end_with(self, sentence: str, *, again: bool) -> None:
+        """End where Discord takes no more of the text: what stands there, and why it ends."""
+        buttons = _those(self._order.again if again else None)
+        there = self._page.post if self._page is not None and self._growing else None
+        room = LIMIT - len(sentence) - len("\n-# ")
+        words = next_part(there.text, SplitPosition(), room)[0].content if there else ""
+        try:
+            await self._put(
+                Post(f"{words}\n-# {sentence}" if words else sentence, buttons), patient=True
+            )
+        except ContentRefused:  # what was taken before is not taken any more
+            await self._put(Post(sentence, buttons), patient=True)
+        await self._finish(buttons, ())
 
     def _fold(self) -> bool:
         """Whether the rest of a text that goes on goes into a file."""

@@ -57,13 +57,23 @@ class RateLimiter:
     ) -> None:
         self._step = 1 / rate
         self._clock = clock
-        self._next = 0.0
+        self._next = self._blocked_until = 0.0
 
     def delay(self) -> float:
         """Take the next place, and say in how many seconds it is."""
         now = self._clock()
         self._next = max(self._next + self._step, now - _BURST * self._step)
         return max(0.0, self._next - now)
+
+    def block(self, seconds: float) -> None:
+        """Let nothing through for so long: Discord's edge wants no request at all."""
+        self._blocked_until = max(self._blocked_until, self._clock() + seconds)
+        self._next = max(self._next, self._blocked_until)
+
+    @property
+    def blocked(self) -> float:
+        """Seconds for which nothing is let through."""
+        return max(0.0, self._blocked_until - self._clock())
 
     @property
     def behind(self) -> bool:

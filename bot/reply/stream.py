@@ -12,6 +12,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import (
+    ContentRefused,
     DiscordDown,
     Interrupted,
     NothingSaid,
@@ -124,14 +125,20 @@ class ReplyStream:
                 self._pieces.clear()  # thousands of spaces would go before the sentence
             for sentence in [*([failed.sentence] if failed else []), *remarks]:
                 self._pieces.append(_note(self.text, sentence))
-            await self._show(last=True, again=not isinstance(failed, _NOT_AGAIN))
+            again = not isinstance(failed, _NOT_AGAIN)
+            try:
+                await self._show(last=True, again=again)
+            except ContentRefused as refused:
+                await self._pages.end_with(refused.sentence, again=again)
+                return refused
             return failed
 
     async def _show_while(self, writing: asyncio.Task[None]) -> None:
         await self._wait_for_words(writing)
         await asyncio.wait({writing}, timeout=self._timing.first_words_seconds)
         while not writing.done():
-            with contextlib.suppress(DiscordDown):  # counted where it happened; the end is repeated
+            # Counted where it happened; the end is repeated, and says so if it is refused too.
+            with contextlib.suppress(DiscordDown, ContentRefused):
                 await self._show(last=False)
             await asyncio.wait({writing}, timeout=self._edit_rate.edit_gap(self._channel_id))
 

@@ -53,3 +53,16 @@ def test_no_more_than_the_rate_goes_through_the_gate(pauses: list[float]) -> Non
     assert passed == sorted(passed)
     for at, moment in enumerate(passed):
         assert sum(moment <= other < moment + 1 for other in passed[at:]) <= 50
+
+
+def test_while_discords_edge_wants_no_requests_none_goes_through() -> None:
+    now = 100.0
+    rate_limiter = RateLimiter(clock=lambda: now)
+
+    rate_limiter.block(30)
+    rate_limiter.block(5)
+
+    assert (rate_limiter.blocked, rate_limiter.behind) == (30, True)
+    assert rate_limiter.delay() >= 30
+    now += 31
+    assert (rate_limiter.blocked, rate_limiter.delay()) == (0, 0)

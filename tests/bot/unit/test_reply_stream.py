@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.domain.errors import (
+    ContentRefused,
     CutShort,
     DiscordDown,
     Interrupted,
@@ -17,7 +18,7 @@ from bot.domain.errors import (
     PlaceGone,
     SkyError,
 )
-from bot.domain.messages import Author, Message
+from bot.domain.messages import Author, Message, Post
 from bot.reply.message_series import ReplyTarget, nonce
 from bot.reply.rates import EditRate
 from bot.reply.stream import ReplyStream
@@ -205,3 +206,26 @@ async def test_typing_is_shown_while_the_model_thinks(monkeypatch: pytest.Monkey
 
 def test_a_nonce_is_short_enough_for_the_largest_id_and_many_parts() -> None:
     assert len(nonce(2**64 - 1, 9999)) <= 25
+
+
+async def test_an_edit_whose_words_are_refused_is_like_one_that_was_lost() -> None:
+    sink = FakeSink(failures=[ContentRefused()])
+
+    failed, messages = await deliver(sink, ["Good ", "morning", "."], gap=0.03)
+
+    assert (failed, messages) == (None, ["Good morning."])
+
+
+async def test_an_answer_whose_words_are_refused_to_the_end_says_so_below_what_stands() -> None:
+    class Censored(FakeSink):
+        async def edit(
+            self, channel_id: int, message_id: int, post: Post, was: Post | None, *, patient: bool
+        ) -> None:
+            if "kraken" in post.text:
+                raise ContentRefused
+            await super().edit(channel_id, message_id, post, was, patient=patient)
+
+    failed, messages = await deliver(Censored(), ["A calm sea", ", a kraken", "."], gap=0.05)
+
+    assert isinstance(failed, ContentRefused)
+    assert messages == [f"A calm sea\n-# {ContentRefused.sentence}"]

@@ -58,7 +58,7 @@ class Fault:
     retry_after: float = 1.0
     scope: str = "user"  # rate_limit: user, global or shared
     edge: bool = False  # without Discord's own headers; no Via, which is how clients know it
-    grows: bool = False  # rate_limit: each request before its end makes it longer by retry_after
+    grows: bool = False  # rate_limit: each request before its end makes it longer, see `pause`
     delay: float = 1.0
     after: bool = False  # rest: the request is carried out first, then its answer is spoilt
     resumable: bool = False  # invalid_session
@@ -120,10 +120,17 @@ class Faults:
         """Seconds until the fault is over by itself."""
         return max(0.0, fault.until - self._clock())
 
-    def prolong(self, fault: Fault) -> None:
-        """Make a fault that grows last for another of its pauses."""
-        if fault.grows:
-            fault.until = max(fault.until, self._clock()) + fault.retry_after
+    def pause(self, fault: Fault) -> float:
+        """The seconds that a rate limit tells a request to wait.
+
+        One that grows ends when the pause that it told first is over; each request before that
+        adds another one.
+        """
+        if not fault.grows:
+            return fault.retry_after
+        begun = self._clock() if fault.hits == 1 else fault.until
+        fault.until = begun + fault.retry_after
+        return fault.until - self._clock()
 
     def end(self, fault: Fault) -> None:
         """Take a fault out of force and let go whom it holds."""

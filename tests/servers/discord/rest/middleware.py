@@ -112,8 +112,8 @@ async def _fault_response(
             refusal = ApiError(fault.status, fault.code, fault.message, fault.errors)
             return _from_edge(answer(refusal.body(), fault.status), fault)
         case "rate_limit":
-            state.faults.prolong(fault)
-            return _from_edge(_too_many(fault.scope, fault.retry_after, fault.code), fault)
+            pause = state.faults.pause(fault)
+            return _from_edge(_too_many(fault.scope, pause, fault.code), fault)
         case "black_hole":
             await state.faults.hold(fault)
         case "status" if fault.html:
