@@ -17,18 +17,14 @@ from bot.admission import ceiling
 from bot.context.history import read_history
 from bot.context.prompt import attachments, build_prompt, words_of
 from bot.domain.errors import (
-    BadPicture,
     DiscordDown,
     MayNotSpeak,
-    ModelMissing,
-    RequestRefused,
     SkyError,
-    TooMuchText,
     Unexpected,
     Unsaid,
 )
 from bot.domain.messages import Author
-from bot.domain.model_request import ModelRequest
+from bot.domain.model_request import Citation, Image, ModelRequest, Reduced, Text
 from bot.personas import persona as character
 from bot.personas.registry import PersonaRegistry, only_sky
 from bot.reply.button_ids import button
@@ -58,9 +54,14 @@ log = logging.getLogger(__name__)
 
 
 _SOURCES = 8  # pages that are named below an answer
-_UNSEEN = "The language model can't open a picture here, so I answered without it."
-_HALF = "The language model can't read that much at once, so I left out earlier messages."
-_NO_PICTURES = (BadPicture, ModelMissing, RequestRefused)  # what models say who cannot see
+_REDUCED = {
+    Reduced.WITHOUT_PICTURES: (
+        "The language model can't open a picture here, so I answered without it."
+    ),
+    Reduced.WITHOUT_OLDER_HALF: (
+        "The language model can't read that much at once, so I left out earlier messages."
+    ),
+}
 
 
 class PipelineServices(Protocol):
@@ -150,39 +151,26 @@ class AnswerPipeline:
         except Exception as error:  # a defect of ours: somebody is waiting and is told
             raise Unexpected(type(error).__name__) from error
 
-    async def _ask(self, ask: ModelRequest) -> None:
+    async def _ask(self, request: ModelRequest) -> None:
         """Let the model answer what may be asked, and show what may be said of it."""
-        guard, sources, charge = self._services.guard, list[str](), self._reservation.charge
-        self._services.admission.know(self._reservation, ask)
-        await guard.admit(words_of(ask.turns[-1]), charge)
-        async with guard.around(self._sink.say, charge) as say:
-            await self._ask_with_less(ask, say, sources.append)
+        services, sink, charge = self._services, self._sink, self._reservation.charge
+        sources = list[str]()
+        services.admission.know(self._reservation, request)
+        await services.guard.admit(words_of(request.turns[-1]), charge)
+        answer = contextlib.aclosing(services.model.stream(request, self._reservation))
+        async with services.guard.around(sink.say, charge) as say, answer as events:
+            async for event in events:
+                match event:
+                    case Text():
+                        say(event.text)
+                    case Image():
+                        sink.show(event.picture)
+                    case Citation():
+                        sources.append(event.url)
+                    case Reduced():
+                        sink.remark(_REDUCED[event])
         if sources:
-            self._sink.remark(_sources(sources))
-
-    async def _ask_with_less(
-        self, ask: ModelRequest, say: Callable[[str], object], cite: Callable[[str], object]
-    ) -> None:
-        """Ask, and where the model cannot take it: without pictures, without the older half."""
-        untold = {_UNSEEN, _HALF}
-        while True:
-            turns = ask.turns
-            try:
-                return await self._services.model.answer(
-                    ask, say, self._sink.show, cite, self._reservation
-                )
-            except TooMuchText:
-                if len(turns) == 1:
-                    raise
-                told, turns = _HALF, turns[len(turns) // 2 :]
-            except _NO_PICTURES:
-                if not any(turn.images for turn in turns):
-                    raise
-                told, turns = _UNSEEN, tuple(replace(turn, images=()) for turn in turns)
-            ask = replace(ask, turns=turns)
-            if told in untold:
-                untold.remove(told)
-                self._sink.remark(told)
+            sink.remark(_sources(sources))
 
     def _as_it_is_now(self) -> tuple[Message, str]:
         """Give the question and its words, as they were edited while the answer waited."""
@@ -206,6 +194,7 @@ class AnswerPipeline:
             image=image,
             searches=searches,
             drawings=drawings,
+            name=persona.name,
         )
 
 

@@ -25,6 +25,7 @@ What can go wrong, as one tree.
     │   ├── BadPicture           a picture that the provider cannot open
     │   ├── CutShort             the stream ended, or failed, before the answer was complete
     │   ├── OutOfRoom            the answer reached the configured length
+    │   ├── OnlyReasoning        the thinking used up the answer's length
     │   ├── NothingSaid          a complete answer without a word in it
     │   ├── TooBusy              more is waiting than the bot takes on
     │   ├── OverLimit            a limit per hour, or the budget, is reached; says until when
@@ -174,6 +175,16 @@ class OutOfRoom(UserFacingError):
 
     label = "out_of_room"
     sentence = "I've reached the length limit. Reply to this message and I'll continue."
+
+
+class OnlyReasoning(UserFacingError):
+    """The answer reached its length while the model was still thinking."""
+
+    label = "only_reasoning"
+    sentence = (
+        "The language model spent its whole answer on thinking. "
+        "Please ask something simpler; whoever runs this bot can allow longer answers."
+    )
 
 
 class NothingSaid(UserFacingError):

@@ -1,17 +1,19 @@
-"""What an answer used up: as the provider tells it, estimated where it does not, and at most.
+"""What a model is asked, what comes of it piece by piece, and what that used up.
 
-What one side of a conversation said, as the model reads it.
-
-What the model is asked, whichever way the provider is spoken to.
+A usage is as the provider tells it, estimated where it does not, and at most.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from enum import Enum
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from bot.domain import text
 from bot.domain import text as tokens
+
+if TYPE_CHECKING:
+    from bot.domain.messages import Picture
 
 # Each call of a tool reads the conversation again, and what the searches before it found. Nobody
 # documents how long that is; where it has a fixed rate, that is 8,000 tokens for each search.
@@ -111,7 +113,8 @@ class ModelRequest:
 
     `effort` is a reasoning model's, `tools` are those that the provider hosts, `image` asks for a
     picture as the answer. `searches` and `drawings` are how often tools may be called for it.
-    `begun` is the beginning of the answer, where it was cut off.
+    `begun` is the beginning of the answer, where it was cut off; `name` is the one that the model
+    answers under.
     """
 
     instructions: str
@@ -124,6 +127,12 @@ class ModelRequest:
     searches: int = 0
     drawings: int = 0
     begun: str = ""
+    name: str = ""
+
+    @property
+    def conversation(self) -> tuple[Turn, ...]:
+        """What was said, with the beginning of the answer."""
+        return (*self.turns, Turn("assistant", self.begun)) if self.begun else self.turns
 
     @property
     def told(self) -> str:
@@ -163,3 +172,67 @@ class ModelRequest:
     def resumed(self, begun: str) -> ModelRequest:
         """Give what is asked to go on with an answer: its words alone, without further tools."""
         return replace(self, begun=begun, tools=(), image=False, searches=0, drawings=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The next piece of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture that the model made."""
+
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """The address of a page that the answer rests on; a page may come more than once."""
+
+    url: str
+
+
+class Finish(Enum):
+    """How an answer ended."""
+
+    COMPLETE = "complete"
+    LENGTH = "length"
+    FILTERED = "filtered"
+    BROKEN = "broken"
+
+
+class Reduced(Enum):
+    """That the model was asked with less than what was meant, because it does not take it."""
+
+    WITHOUT_PICTURES = "without_pictures"
+    WITHOUT_OLDER_HALF = "without_older_half"
+
+
+ModelEvent = Text | Image | Citation | Reduced
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoned:
+    """So many characters of reasoning that are not shown."""
+
+    characters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """A search in the web."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The answer's end: how, in the provider's word, and what the provider says was used."""
+
+    finish: Finish
+    reason: str
+    usage: Usage
+
+
+ProviderEvent = Text | Image | Citation | Reasoned | Searched | Ended

@@ -1,40 +1,74 @@
-"""How a stream of text is asked for and read: the Responses API and Chat Completions.
+"""How an answer is asked for and read: the Responses API, Chat Completions, and hosted tools.
 
-The library makes the request and cuts the stream into events; they are read as plain JSON. Its
-typed events would cost 0.5 s of CPU and 35 MiB once, and three times the CPU for each event
-(measured with 3.54.0), and all that is read of them is a handful of keys.
+Any field of what comes back may be missing or of another type; nothing is read without a look at
+its type. Tools (a search in the web, pictures) are run by the provider; what is read here is what
+they found, drew and cost. Models of Chat Completions draw none: for them it is the Images API.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import contextlib
+import itertools
+import math
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bot.domain.errors import CutShort, SkyError
-from bot.domain.model_request import Usage
+from bot.domain import text as tokens
+from bot.domain.errors import CutShort, Filtered, ModelDown
+from bot.domain.messages import Picture
+from bot.domain.model_request import (
+    Citation,
+    Ended,
+    Finish,
+    Image,
+    Reasoned,
+    Searched,
+    Text,
+    Usage,
+)
 from bot.llm import provider_errors
-from bot.llm import tools as hosted_tools
-from bot.llm import tools as images
-from bot.llm.request import OptionalParameter, ProviderRequests, drain
+from bot.llm.providers import REASONING_FIELDS, REASONING_MARKS, finish_of
+from bot.llm.transport import OptionalParameter, Payload
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    from collections.abc import AsyncGenerator, Iterator
 
-    from bot.domain.model_request import ModelRequest, Turn
-    from bot.llm.tools import StreamListener
+    from bot.domain.model_request import ModelRequest, ProviderEvent, Turn
+    from bot.llm.providers import Learned
+    from bot.llm.transport import ProviderResponse
     from bot.settings.schema import OpenAISettings
 
-
-_BELIEVED = 10_000_000
-_TEXT = frozenset({"response.output_text.delta", "response.refusal.delta"})
+SEARCH, DRAW = "web_search", "image_generation"
+IMAGES = "/images/generations"
+_ENDINGS = {"png": "png", "jpeg": "jpg", "webp": "webp", "gif": "gif"}
+_LONGEST = 4000  # characters of a prompt that every model of the Images API takes
+_CLOSING = dict(REASONING_MARKS)
+# How each turn of a person begins after the name (context/prompt.py), which a model may imitate.
+_STAMP = re.compile(r" \(\d{4}-\d{2}-\d{2} \d{2}:\d{2}\): ?")
+_SHAPE = " (0000-00-00 00:00): "
+_DELTAS = frozenset({"response.output_text.delta", "response.refusal.delta"})
+_ENDS = {
+    "response.completed": Finish.COMPLETE,
+    "response.incomplete": Finish.BROKEN,
+    "completed": Finish.COMPLETE,
+    "incomplete": Finish.BROKEN,
+}
+_EARLIER = "(what was said before is not shown)"
 
 
 class ProviderApi(Protocol):
     """One of the provider's two ways of being asked."""
 
-    async def answer(
-        self, client: AsyncOpenAI, key: str, ask: ModelRequest, listener: StreamListener
-    ) -> Usage:
-        """Tell `hearer` what comes until the answer is complete; raises if it is not."""
+    def payload(self, request: ModelRequest, learned: Learned, output: int) -> Payload:
+        """Write a request that asks for at most `output` tokens."""
+
+    def read(
+        self, response: ProviderResponse, request: ModelRequest, model: str
+    ) -> AsyncGenerator[ProviderEvent, None]:
+        """Give what comes of it; without an `Ended` at the end it broke off."""
 
 
 class ResponsesApi:
@@ -42,115 +76,401 @@ class ResponsesApi:
 
     def __init__(self, settings: OpenAISettings) -> None:
         self._settings = settings
-        self._requests = ProviderRequests()
 
-    async def answer(
-        self, client: AsyncOpenAI, key: str, ask: ModelRequest, listener: StreamListener
-    ) -> Usage:
-        """See Api."""
-        body = self._body(ask)
-        tools = hosted_tools.HostedTools(listener, ask.searches + ask.drawings)
-        knobs = [
-            *([_temperature(ask.temperature)] if ask.temperature is not None else []),
-            *(
-                [OptionalParameter("reasoning.effort", {"reasoning": {"effort": ask.effort}})]
-                if ask.effort
-                else []
+    def payload(self, request: ModelRequest, learned: Learned, output: int) -> Payload:
+        """See ProviderApi."""
+        turns = [_input(turn) for turn in _turns(request, learned)]
+        body: dict[str, Any] = {"model": request.model, "input": turns}
+        if not learned.system_role:
+            body["instructions"] = request.told
+        hosted = hosted_tools(request)
+        if request.image:  # it is what was asked for, so nothing else will do
+            body |= hosted
+            hosted = {}
+        effort = request.effort
+        optional = [
+            OptionalParameter(
+                "max_output_tokens",
+                {"max_output_tokens": output},
+                ("max_tokens", "maxoutputtokens"),
+                bounds=True,
             ),
+            # conversations are not kept at the provider for us
+            OptionalParameter("store", {"store": False}),
+            *_sampling(request, "reasoning.effort", {"reasoning": {"effort": effort}}),
         ]
-        tools_wanted = hosted_tools.wanted(ask)
-        if ask.image:  # it is what was asked for, so nothing else will do
-            body |= tools_wanted
-        elif tools_wanted:
-            knobs.append(OptionalParameter("tools", tools_wanted))
-        patience = self._settings.picture_seconds if hosted_tools.draws(ask) else None
-        asked = self._requests.stream(client, key, "/responses", body, knobs, seconds=patience)
-        async with await asked as events:
-            async for event in events:
-                kind = provider_errors.part(event, "type")
-                if kind in _TEXT:
-                    listener.say(event.get("delta") or "")
-                elif kind == "response.completed":
-                    await drain(events)
-                    return tools.counted(_of_response(event, body["model"]))
-                else:
-                    tools.hear(kind, event)
-                    try:
-                        provider_errors.raise_for_event(kind, event)
-                    except SkyError as error:
-                        error.usage = tools.counted(_of_response(event, body["model"]))
-                        raise
-        raise CutShort("the stream ended without response.completed")
+        if hosted:
+            words = ("max_tool_calls", "tool_choice", "web_search", "image_generation", "tool use")
+            optional.append(OptionalParameter("tools", hosted, words))
+        seconds = self._settings.picture_seconds if _draws(request) else None
+        payload = Payload(
+            "/responses",
+            body,
+            tuple(optional),
+            pictures=bool(request.pictures),
+            seconds=seconds,
+            streamed=not learned.streaming,
+        )
+        return payload.without(learned.parameters)
 
-    def _body(self, ask: ModelRequest) -> dict[str, Any]:
-        begun = [{"role": "assistant", "content": ask.begun}] if ask.begun else []
-        return {
-            "model": ask.model or self._settings.model,
-            "instructions": ask.told,
-            "input": [*map(_input, ask.turns), *begun],
-            "max_output_tokens": self._settings.max_output_tokens,
-            "store": False,  # conversations are not kept at the provider for us
-        }
+    async def read(
+        self, response: ProviderResponse, request: ModelRequest, model: str
+    ) -> AsyncGenerator[ProviderEvent, None]:
+        """See ProviderApi."""
+        text = AnswerText(request.name)
+        hosted = HostedTools(request.searches + request.drawings)
+        async with contextlib.aclosing(response.objects()) as objects:
+            async for event in objects:
+                kind = str(event.get("type"))
+                if kind in _DELTAS:
+                    for each in _shown(text, _text(event.get("delta"))):
+                        yield each
+                elif kind in _ENDS or event.get("object") == "response":
+                    for last in self._end(event, text, hosted, model):
+                        yield last
+                    await response.drain(objects)
+                    return
+                elif kind == "response.failed":
+                    answer = _object(event, "response")
+                    error = provider_errors.read(_object(answer, "error"))
+                    error.usage = hosted.counted(_usage(model, answer, "input"))
+                    raise error
+                else:
+                    for found in hosted.read(kind, event):
+                        yield found
+
+    def _end(
+        self, event: dict[str, Any], text: AnswerText, hosted: HostedTools, model: str
+    ) -> Iterator[ProviderEvent]:
+        whole = event.get("object") == "response"
+        answer = event if whole else _object(event, "response")
+        if whole:  # it was not streamed: all of it is here
+            for item in _list(answer.get("output")):
+                yield from hosted.read("response.output_item.done", {"item": item})
+                for part in _list(_get(item, "content")):
+                    said = _get(part, "text") or _get(part, "refusal")
+                    yield from _shown(text, _text(said))
+                    for each in _list(_get(part, "annotations")):
+                        yield from cited(each)
+        yield from _shown(text, None)
+        status = str(answer.get("status") if whole else event.get("type"))
+        finish, reason = _ENDS.get(status, Finish.BROKEN), status
+        if finish is Finish.BROKEN:
+            reason = str(_object(answer, "incomplete_details").get("reason"))
+            finish = finish_of(reason)
+            finish = Finish.BROKEN if finish is Finish.COMPLETE else finish
+        yield Ended(finish, reason, hosted.counted(_usage(model, answer, "input")))
 
 
 class ChatCompletionsApi:
-    """Chat Completions: complete at `finish_reason`. Of the tools it has none but pictures."""
+    """Chat Completions: complete at a finish reason. Of the tools it has none but pictures."""
 
     def __init__(self, settings: OpenAISettings) -> None:
         self._settings = settings
-        self._requests = ProviderRequests()
 
-    async def answer(
-        self, client: AsyncOpenAI, key: str, ask: ModelRequest, listener: StreamListener
-    ) -> Usage:
-        """See Api."""
-        if ask.image:
-            return await images.draw(client, key, ask, self._settings, listener)
-        body = self._body(ask)
-        length = self._settings.max_output_tokens
-        knobs = [
-            # Most providers know the first name; OpenAI's reasoning models only the second.
-            OptionalParameter(
-                "max_tokens", {"max_tokens": length}, {"max_completion_tokens": length}
-            ),
-            *([_temperature(ask.temperature)] if ask.temperature is not None else []),
-            *(
-                [OptionalParameter("reasoning_effort", {"reasoning_effort": ask.effort})]
-                if ask.effort
-                else []
-            ),
-        ]
-        asked = self._requests.stream(client, key, "/chat/completions", body, knobs)
-        told: Any = None  # some tell it at the end, some in each chunk up to there
-        async with await asked as chunks:
-            async for chunk in chunks:
-                told = provider_errors.part(chunk, "usage") or told
-                for choice in provider_errors.part(chunk, "choices") or ():
-                    delta = provider_errors.part(choice, "delta") or {}
-                    listener.say(delta.get("content") or delta.get("refusal") or "")
-                    for annotation in delta.get("annotations") or ():
-                        hosted_tools.cited(annotation, listener)
-                    finished = provider_errors.part(choice, "finish_reason")
-                    if finished:
-                        for rest in await drain(chunks):
-                            told = rest.get("usage") or told
-                        usage = _usage(body["model"], told, "prompt")
-                        provider_errors.raise_for_finish(finished, usage)
-                        return usage
-        raise CutShort("the stream ended without finish_reason")
+    def payload(self, request: ModelRequest, learned: Learned, output: int) -> Payload:
+        """See ProviderApi."""
+        if request.image:
+            return _drawing(request, self._settings)
+        system = [] if learned.system_role else [{"role": "system", "content": request.told}]
+        turns = [_message(turn) for turn in _turns(request, learned)]
+        # Most providers know the first name; OpenAI's reasoning models only the second.
+        second = OptionalParameter(
+            "max_completion_tokens", {"max_completion_tokens": output}, bounds=True
+        )
+        first = OptionalParameter("max_tokens", {"max_tokens": output}, (), second, bounds=True)
+        effort = {"reasoning_effort": request.effort}
+        optional = [first, *_sampling(request, "reasoning_effort", effort)]
+        if not learned.streaming:
+            usage = {"stream_options": {"include_usage": True}}
+            optional.append(OptionalParameter("stream_options", usage, ("include_usage",)))
+        payload = Payload(
+            "/chat/completions",
+            {"model": request.model, "messages": [*system, *turns]},
+            tuple(optional),
+            pictures=bool(request.pictures),
+            streamed=not learned.streaming,
+        )
+        return payload.without(learned.parameters)
 
-    def _body(self, ask: ModelRequest) -> dict[str, Any]:
-        begun = [{"role": "assistant", "content": ask.begun}] if ask.begun else []
-        told = {"role": "system", "content": ask.told}
-        return {
-            "model": ask.model or self._settings.model,
-            "messages": [told, *map(_message, ask.turns), *begun],
-            "stream_options": {"include_usage": True},
-        }
+    async def read(
+        self, response: ProviderResponse, request: ModelRequest, model: str
+    ) -> AsyncGenerator[ProviderEvent, None]:
+        """See ProviderApi."""
+        async with contextlib.aclosing(response.objects()) as objects:
+            if request.image:
+                async for answer in objects:
+                    yield _drawn(answer)
+                    usage = _drawing_usage(request, model)
+                    yield Ended(Finish.COMPLETE, "drawn", usage)
+                    return
+            text, reason, told = AnswerText(request.name), None, None
+            async for chunk in objects:
+                told = _usage_of(chunk) or told
+                for choice in _list(chunk.get("choices")):
+                    delta = _object(choice, "delta") or _object(choice, "message")
+                    for event in _read_delta(delta, text):
+                        yield event
+                    reason = _get(choice, "finish_reason") or reason
+                if reason:
+                    break
+            for event in _shown(text, None):
+                yield event
+            if not reason and not response.done:
+                return
+            rest = await response.drain(objects)
+        told = next((usage for usage in map(_usage_of, reversed(rest)) if usage), told)
+        finish = finish_of(reason) if reason else Finish.COMPLETE  # [DONE] alone ends it as well
+        yield Ended(finish, str(reason or ""), _usage(model, {"usage": told}, "prompt"))
 
 
-def _temperature(value: float | None) -> OptionalParameter:
-    return OptionalParameter("temperature", {"temperature": value})
+def _draws(request: ModelRequest) -> bool:
+    """Whether a picture may come, which takes its time."""
+    return request.image or DRAW in request.tools
+
+
+def hosted_tools(request: ModelRequest) -> dict[str, Any]:
+    """Write the tools as the Responses API reads them."""
+    names = [
+        name for name in (SEARCH, DRAW) if name in request.tools or (name == DRAW and request.image)
+    ]
+    if not names:
+        return {}
+    choice = {"tool_choice": {"type": DRAW}} if request.image else {}
+    most = max(1, request.searches + request.drawings)
+    return {"tools": [{"type": name} for name in names], "max_tool_calls": most, **choice}
+
+
+class HostedTools:
+    """Reads what the tools of one answer do, and counts it.
+
+    A provider that goes on calling them beyond `most` is not listened to any more: it was told the
+    bound, and each call costs money. OpenAI itself ignores what comes after, and reports it as
+    calls without an action.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._searches = 0
+        self._images = 0
+
+    def read(self, kind: str, event: Any) -> Iterator[ProviderEvent]:
+        """Read an event of the Responses API that is no text."""
+        if kind == "response.output_text.annotation.added":
+            yield from cited(_get(event, "annotation"))
+        elif kind == "response.output_item.done":
+            item = _get(event, "item")
+            match _get(item, "type"):
+                case "web_search_call":
+                    yield from self._search(_get(item, "action"))
+                case "image_generation_call":
+                    yield from self._take(item)
+
+    def counted(self, usage: Usage) -> Usage:
+        """Add what the tools did to what the provider told."""
+        return replace(usage, searches=self._searches, images=self._images)
+
+    def _search(self, action: Any) -> Iterator[ProviderEvent]:
+        kind, used = _get(action, "type"), self._searches + self._images
+        if kind == "search" or (kind is None and used < self._most):
+            self._searches += 1
+            yield Searched()
+            self._bound()
+
+    def _take(self, item: Any) -> Iterator[ProviderEvent]:
+        if _get(_get(item, "error"), "code") == "moderation_blocked":
+            raise Filtered("moderation_blocked")
+        drawing = _get(item, "result")
+        if not drawing:
+            raise ModelDown("no picture came of it")
+        self._images += 1
+        yield Image(_picture(drawing, _get(item, "output_format")))
+        self._bound()
+
+    def _bound(self) -> None:
+        if self._searches + self._images > self._most:
+            raise CutShort("more calls of tools than were allowed")
+
+
+def cited(annotation: Any) -> Iterator[Citation]:
+    """Give the page that an annotation, of either API, names."""
+    found = _get(annotation, "url_citation") or annotation  # Chat Completions nests it
+    url = _get(found, "url")
+    if _get(annotation, "type") == "url_citation" and isinstance(url, str):
+        yield Citation(url)
+
+
+def _picture(encoded: object, form: object) -> Picture:
+    """Read a picture; raises ModelDown if it is none."""
+    if not isinstance(encoded, str):
+        raise ModelDown("a picture that is no text")
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ModelDown("a picture that is not base64") from error
+    return Picture(f"picture.{_ENDINGS.get(str(form), 'png')}", data)
+
+
+def _drawing(request: ModelRequest, settings: OpenAISettings) -> Payload:
+    """Write a request to the Images API for what was asked for last."""
+    body = {"model": settings.image_model, "prompt": _prompt(request), "n": 1}
+    return Payload(IMAGES, body, seconds=settings.picture_seconds, streamed=False)
+
+
+def _drawn(answer: Any) -> Image:
+    """Read the Images API's answer; raises ModelDown if there is no picture in it."""
+    found = _get(answer, "data")
+    first = found[0] if isinstance(found, list) and found else None
+    if not _get(first, "b64_json"):
+        raise ModelDown("no picture came of it")
+    return Image(_picture(_get(first, "b64_json"), _get(answer, "output_format")))
+
+
+def _drawing_usage(request: ModelRequest, model: str) -> Usage:
+    """Count one picture, at budget.image, and its prompt; its own tokens are in that price."""
+    return Usage(model, input=tokens.likely(_prompt(request)), images=1)
+
+
+def _prompt(request: ModelRequest) -> str:
+    last = request.turns[-1].text
+    return (last.partition("): ")[2] or last)[:_LONGEST]
+
+
+class AnswerText:
+    """The answer in what a model writes: without reasoning between marks, or its own name in front.
+
+    Takes pieces of any size; holds back only what may still turn out not to belong to the answer.
+
+    `name` is the one that the model answers under.
+    """
+
+    def __init__(self, name: str = "") -> None:
+        self._name = name
+        self._held = ""
+        self._closing = ""  # the mark that ends the reasoning that is being read
+        self._marked = False  # whether there was reasoning between marks
+        self._begun = False  # whether the answer itself has begun
+        self.reasoned = 0  # characters of reasoning
+
+    def feed(self, piece: str) -> str:
+        """Take the next piece; give what may be shown by now."""
+        if self._begun:
+            return piece
+        self._held += piece
+        return self._take(last=False)
+
+    def finish(self) -> str:
+        """Give what was held back, at the end."""
+        return "" if self._begun else self._take(last=True)
+
+    def _take(self, *, last: bool) -> str:
+        while True:
+            if self._closing:
+                before, found, after = self._held.partition(self._closing)
+                if not found:
+                    return self._skip(last=last)
+                self.reasoned += len(before)
+                self._held, self._closing = after, ""
+            start = self._held.lstrip()
+            opening = next((mark for mark in _CLOSING if start.startswith(mark)), None)
+            if opening is None:
+                return self._begin(start, last=last)
+            self._held = start[len(opening) :]
+            self._closing, self._marked = _CLOSING[opening], True
+
+    def _skip(self, *, last: bool) -> str:
+        """Forget reasoning, but for what may be the beginning of its closing mark."""
+        kept = 0 if last else len(self._closing) - 1
+        cut = max(0, len(self._held) - kept)
+        self.reasoned += cut
+        self._held = self._held[cut:]
+        return ""
+
+    def _begin(self, start: str, *, last: bool) -> str:
+        """Give the beginning of the answer, once it is clear that it is one."""
+        undecided = any(mark.startswith(start) for mark in _CLOSING) or self._may_be_stamp(start)
+        if undecided and not last:
+            return ""
+        text = start if self._marked else self._held  # white space after reasoning is not answer
+        if self._name and start.startswith(self._name):
+            found = _STAMP.match(start, len(self._name))
+            text = start[found.end() :] if found else text
+        self._begun = bool(text)
+        self._held = ""
+        return text
+
+    def _may_be_stamp(self, start: str) -> bool:
+        """Whether it may still become the name and the time in front, as far as it goes."""
+        if not self._name:
+            return False
+        if len(start) <= len(self._name):
+            return self._name.startswith(start)
+        rest = start[len(self._name) :]
+        shape = "".join("0" if each.isdigit() else each for each in rest)
+        return (
+            start.startswith(self._name) and len(rest) <= len(_SHAPE) and _SHAPE.startswith(shape)
+        )
+
+
+def _read_delta(delta: dict[str, Any], text: AnswerText) -> Iterator[ProviderEvent]:
+    for name in REASONING_FIELDS:
+        if isinstance(hidden := delta.get(name), str) and hidden:
+            yield Reasoned(len(hidden))
+    content = delta.get("content")
+    for part in _list(content):
+        if isinstance(part, dict) and part.get("type") not in {None, "text", "output_text"}:
+            yield Reasoned(len(str(part.get("thinking") or part.get("text") or "")))
+    yield from _shown(text, _text(content) or _text(delta.get("refusal")))
+    for annotation in _list(delta.get("annotations")):
+        yield from cited(annotation)
+
+
+def _shown(text: AnswerText, piece: str | None) -> Iterator[Text | Reasoned]:
+    """Give what may be shown after the next piece; None is the end."""
+    before = text.reasoned
+    shown = text.finish() if piece is None else text.feed(piece)
+    if text.reasoned > before:
+        yield Reasoned(text.reasoned - before)
+    if shown:
+        yield Text(shown)
+
+
+def _sampling(
+    request: ModelRequest, effort_name: str, effort: dict[str, Any]
+) -> list[OptionalParameter]:
+    found = []
+    if request.temperature is not None:
+        found.append(OptionalParameter("temperature", {"temperature": request.temperature}))
+    if request.effort:
+        words = (
+            *("reasoning_effort", "reasoning.effort", "reasoningeffort", "reasoning effort"),
+            *("reasoning", "thinking", "think value", "effort"),
+        )
+        found.append(OptionalParameter(effort_name, effort, words))
+    return found
+
+
+def _turns(request: ModelRequest, learned: Learned) -> list[Turn]:
+    """Give the turns in an order that the model takes."""
+    turns = list(request.conversation)
+    if learned.system_role and turns:
+        first = next((n for n, turn in enumerate(turns) if turn.role == "user"), 0)
+        told = f"{request.told}\n\n{turns[first].text}"
+        turns[first] = replace(turns[first], text=told)
+    if not learned.successive_turns:
+        return turns
+    joined = [
+        replace(same[0], text="\n".join(each.text for each in same), images=_images(same))
+        for _, group in itertools.groupby(turns, lambda turn: turn.role)
+        for same in [list(group)]
+    ]
+    if joined and joined[0].role == "assistant":
+        joined.insert(0, replace(joined[0], role="user", text=_EARLIER, images=()))
+    return joined
+
+
+def _images(turns: list[Turn]) -> tuple[str, ...]:
+    return tuple(image for turn in turns for image in turn.images)
 
 
 def _input(turn: Turn) -> dict[str, Any]:
@@ -169,31 +489,56 @@ def _message(turn: Turn) -> dict[str, Any]:
     return {"role": turn.role, "content": [{"type": "text", "text": turn.text}, *pictures]}
 
 
-def _of_response(event: Any, model: str) -> Usage:
-    return _usage(model, _table(_table(event).get("response")).get("usage"), "input")
+def _text(content: object) -> str:
+    """Give the text of content: a string, or parts of which the text is the answer."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, dict):
+        content = [content]
+    texts = []
+    for part in _list(content):
+        if isinstance(part, dict) and part.get("type") in {None, "text", "output_text"}:
+            found = part.get("text")
+            texts.append(_text(_get(found, "value") if isinstance(found, dict) else found))
+        elif isinstance(part, str):
+            texts.append(part)
+    return "".join(texts)
 
 
-def _usage(model: str, told: Any, given: str) -> Usage:
-    """Read what the provider tells; `given` is its word for what it was given.
+def _usage_of(chunk: dict[str, Any]) -> object:
+    return chunk.get("usage") or _object(chunk, "x_groq").get("usage")
 
-    What is missing, or no amount, is 0: unknown, and estimated later (usage.completed).
-    """
+
+def _usage(model: str, answer: dict[str, Any], given: str) -> Usage:
+    """Read what the provider tells; `given` is its word for what it was given."""
     made = "output" if given == "input" else "completion"
-    found = _table(told)
+    found = _object(answer, "usage")
+    details = _object(found, f"{given}_tokens_details")
     return Usage(
         model,
-        input=_amount(found.get(f"{given}_tokens")),
-        cached_input=_amount(_table(found.get(f"{given}_tokens_details")).get("cached_tokens")),
-        output=_amount(found.get(f"{made}_tokens")),
+        input=_count(found.get(f"{given}_tokens")),
+        cached_input=_count(details.get("cached_tokens")),
+        output=_count(found.get(f"{made}_tokens")),
     )
 
 
-def _table(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _amount(value: Any) -> int:
-    """Read a number of tokens; no request has as many as `_BELIEVED`."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+def _count(value: object) -> int:
+    """Read a number of tokens, 0 where it is none."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value[:12])
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return 0
-    return int(value) if 0 < value < _BELIEVED else 0
+    return max(0, int(value))
+
+
+def _get(node: object, key: str) -> Any:
+    return node.get(key) if isinstance(node, dict) else None
+
+
+def _object(node: object, key: str) -> dict[str, Any]:
+    found = _get(node, key)
+    return found if isinstance(found, dict) else {}
+
+
+def _list(node: object) -> list[Any]:
+    return node if isinstance(node, list) else []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bot.domain.errors import (
@@ -14,21 +16,19 @@ from bot.domain.errors import (
     ModelMissing,
     ModelPaused,
     ModelSlow,
-    SkyError,
 )
 from bot.llm import provider_errors
 from bot.llm.apis import ChatCompletionsApi, ProviderApi, ResponsesApi
-from bot.llm.breaker import Breaker
+from bot.llm.providers import Knowledge
 from bot.llm.request import RetryingRequest, StreamRecorder, exchange
 from bot.observability import tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from openai import AsyncOpenAI
 
-    from bot.domain.messages import Picture
-    from bot.domain.model_request import Account, ModelRequest
+    from bot.domain.model_request import Account, ModelEvent, ModelRequest
     from bot.llm.request import Key
     from bot.observability.metrics import Metrics
     from bot.settings.schema import OpenAISettings
@@ -41,21 +41,58 @@ _JUDGED = 20_000  # characters of one text of the moderation's
 _HELPED_BY_ANOTHER = (ModelBusy, ModelDown, ModelSlow, ModelPaused, ModelMissing)
 
 
+class Breaker:
+    """The circuit breaker of one model: spares a provider that is down, and people the wait.
+
+    `failures` in a row open it (0: never), for `seconds`: people are told at once then. After that
+    one question is let through to try; if it succeeds, all are let through again.
+    """
+
+    def __init__(
+        self, failures: int, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._most = failures
+        self._seconds = seconds
+        self._clock = clock
+        self._failures = 0
+        self._trying: float | None = None  # since when somebody tries, while it is open
+        self._opened = 0.0
+
+    @property
+    def open(self) -> bool:
+        """Whether people are told at once that the model is down."""
+        return bool(self._most) and self._failures >= self._most
+
+    def admit(self) -> None:
+        """Let a question through, or raise ModelPaused."""
+        if not self.open:
+            return
+        now = self._clock()
+        # Who tries may be cancelled without a word: after a while another one does.
+        since = self._opened if self._trying is None else self._trying
+        left = since + self._seconds - now
+        if left > 0:
+            raise ModelPaused(left)
+        self._trying = now
+
+    def failed(self) -> None:
+        """Note that the model is down."""
+        self._failures += 1
+        self._opened, self._trying = self._clock(), None
+
+    def succeeded(self) -> None:
+        """Note that the model said something, if only that it refuses."""
+        self._failures, self._trying = 0, None
+
+
 class Model(Protocol):
     """The face of every provider."""
 
-    async def answer(
-        self,
-        ask: ModelRequest,
-        say: Callable[[str], object],
-        show: Callable[[Picture], object],
-        cite: Callable[[str], object],
-        account: Account,
-    ) -> None:
-        """Hand each piece of text to `say`, each picture to `show`; raises if something misses.
+    def stream(self, request: ModelRequest, account: Account) -> AsyncGenerator[ModelEvent, None]:
+        """Give the answer as it comes, until it is complete; raises if something is missing.
 
-        `cite` is handed the address of each page that the answer rests on, as often as it does.
-        Every request that is made for it is charged to `account`, however it ends.
+        Every request that is made for it is charged to `account`, however it ends. Close it
+        (`contextlib.aclosing`) where it is not read to its end.
         """
 
 
@@ -71,6 +108,7 @@ class OpenAIModel:
         self._api: ProviderApi = (
             ResponsesApi(settings) if settings.api == "responses" else ChatCompletionsApi(settings)
         )
+        self._knowledge = Knowledge()
         self._breakers: dict[str, Breaker] = {}
 
     @property
@@ -81,9 +119,15 @@ class OpenAIModel:
     async def warm(self) -> AsyncOpenAI:
         """Load the library and make the client, in a thread: half a second's work at full speed."""
         if self._client is None:
-            if self._warming is None:
-                self._warming = tasks.start(asyncio.to_thread(self._make), "load_model_client")
-            self._client = await asyncio.shield(self._warming)
+            warming = self._warming
+            if warming is None:
+                warming = tasks.start(asyncio.to_thread(self._make), "load_model_client")
+                self._warming = warming
+            try:
+                self._client = await asyncio.shield(warming)
+            finally:
+                if warming.done() and self._warming is warming:
+                    self._warming = None  # where it failed, the next call tries again
         return self._client
 
     def _make(self) -> AsyncOpenAI:
@@ -109,23 +153,24 @@ class OpenAIModel:
         if self._client is not None:
             await self._client.close()
 
-    async def answer(
-        self,
-        ask: ModelRequest,
-        say: Callable[[str], object],
-        show: Callable[[Picture], object],
-        cite: Callable[[str], object],
-        account: Account,
-    ) -> None:
-        """See Model. Raises the errors of the tree's Retried and Told branches."""
-        recorder = StreamRecorder(say, show, cite)
-        try:
-            async with asyncio.timeout(self._settings.answer_seconds):
-                await self._ask_models(ask, recorder, account)
-        except TimeoutError:
-            self._metrics.model.labels("too_long").inc()
-            error: SkyError = CutShort("took too long") if recorder.since else ModelSlow()
-            raise error from None
+    async def stream(
+        self, request: ModelRequest, account: Account
+    ) -> AsyncGenerator[ModelEvent, None]:
+        """See Model. Raises the errors of the tree's Retried and UserFacing branches."""
+        recorder = StreamRecorder()
+        deadline = asyncio.get_running_loop().time() + self._settings.answer_seconds
+        async with contextlib.aclosing(self._ask_models(request, recorder, account)) as events:
+            while True:
+                try:  # around the wait alone: what the consumer does takes its own time
+                    async with asyncio.timeout_at(deadline):
+                        event = await anext(events, None)
+                except TimeoutError:
+                    self._metrics.model.labels("too_long").inc()
+                    slow = ModelSlow("no answer in time")
+                    raise CutShort("took too long") if recorder.since else slow from None
+                if event is None:
+                    return
+                yield event
 
     async def flagged(self, text: str, model: str) -> bool:
         """See moderation.Judge: the provider's own moderation."""
@@ -147,54 +192,59 @@ class OpenAIModel:
         with provider_errors.mapped():
             body = {"input": texts, "model": model}
             answer = await client.post("/moderations", body=body, options=options, cast_to=object)
-        results = provider_errors.part(answer, "results") or ()
-        if len(results) != len(texts):
+        results = answer.get("results") if isinstance(answer, dict) else None
+        if not isinstance(results, list) or len(results) != len(texts):
             raise ModelDown("a moderation without results")
-        return any(provider_errors.part(each, "flagged") for each in results)
+        if not all(isinstance(each, dict) and "flagged" in each for each in results):
+            raise ModelDown("a moderation without a verdict")
+        return any(each["flagged"] for each in results)
 
     async def _ask_models(
-        self, ask: ModelRequest, recorder: StreamRecorder, account: Account
-    ) -> None:
+        self, request: ModelRequest, recorder: StreamRecorder, account: Account
+    ) -> AsyncGenerator[ModelEvent, None]:
         """Ask the model, and then the fallback if another one may help and nothing was said yet."""
         settings = self._settings
-        first, fallback = ask.model or settings.model, settings.fallback_model
+        first, fallback = request.model or settings.model, settings.fallback_model
+        attempts = settings.attempts
         if fallback is not None and fallback != first:
-            try:
-                await self._asking(ask, recorder, first, account, attempts=1)
-            except _HELPED_BY_ANOTHER as failed:
-                most = ask.ceiling(fallback, settings.max_output_tokens)
-                if recorder.since or not account.covers(most):
-                    raise
-                log.warning("asking the fallback model", extra={"error": failed.label})
-                self._metrics.fallbacks.inc()
-                first = fallback
-            else:
-                return
-        await self._asking(ask, recorder, first, account, attempts=settings.attempts)
+            attempts = 1
+        try:
+            asking = self._asking(request, recorder, first, account)
+            async with contextlib.aclosing(asking.stream(await self.warm(), attempts)) as events:
+                async for event in events:
+                    yield event
+        except _HELPED_BY_ANOTHER as failed:
+            if fallback is None or fallback == first or recorder.since:
+                raise
+            if not account.covers(request.ceiling(fallback, settings.max_output_tokens)):
+                raise
+            log.warning("asking the fallback model", extra={"error": failed.label})
+        else:
+            return
+        self._metrics.fallbacks.inc()
+        asking = self._asking(request, recorder, fallback, account)
+        second = asking.stream(await self.warm(), settings.attempts)
+        async with contextlib.aclosing(second) as events:
+            async for event in events:
+                yield event
 
-    async def _asking(
-        self,
-        ask: ModelRequest,
-        recorder: StreamRecorder,
-        model: str,
-        account: Account,
-        *,
-        attempts: int,
-    ) -> None:
-        client, settings = await self.warm(), self._settings
+    def _asking(
+        self, request: ModelRequest, recorder: StreamRecorder, model: str, account: Account
+    ) -> RetryingRequest:
+        settings = self._settings
         breaker = self._breakers.get(model)
         if breaker is None:
             breaker = Breaker(settings.breaker_failures, settings.breaker_seconds)
             self._breakers[model] = breaker  # as many as personas' files name
-        asking = RetryingRequest(
-            ask,
+        return RetryingRequest(
+            request,
             recorder,
             model,
             api=self._api,
+            knowledge=self._knowledge,
             key=self._key,
             breaker=breaker,
             metrics=self._metrics,
             account=account,
             most_output=settings.max_output_tokens,
         )
-        await asking.run(client, attempts)

@@ -1,4 +1,8 @@
-"""What a provider's failures mean: each becomes one class of errors.py, with no text of theirs."""
+"""What a provider's refusals and failures mean: each becomes one error, with no text of theirs.
+
+Providers answer in their own forms (JSON of any shape, a list, a string, a page of HTML), so the
+whole body is read: its codes, and then its words, by the tables of providers.py.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,14 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
-
 from bot.domain.errors import (
     BadPicture,
-    CutShort,
     Filtered,
     KeyRefused,
     ModelBusy,
     ModelDown,
     ModelMissing,
     ModelSlow,
-    OutOfRoom,
     QuotaSpent,
     RequestRefused,
     Retried,
@@ -26,157 +26,236 @@ from bot.domain.errors import (
     ToolMissing,
     TooMuchText,
 )
+from bot.llm import providers
+from bot.llm.providers import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import openai
 
-    from bot.domain.model_request import Usage
+    from bot.llm.transport import Payload
+
+_READ = 20_000  # characters of a refusal that are looked at
+_DEEP = 12  # levels of JSON
+_CODE_KEYS = frozenset({"code", "type", "status", "reason"})
+_PARAMETER_KEYS = frozenset({"param", "parameter", "loc", "field"})
+_TOOLS = frozenset({"tools", "tool_choice"})
+_HTTP = range(400, 600)
+_TOO_LARGE = 413
+
+_ERRORS: dict[Refusal, type[SkyError]] = {
+    Refusal.KEY: KeyRefused,
+    Refusal.CREDIT: QuotaSpent,
+    Refusal.TOO_LONG: TooMuchText,
+    Refusal.FILTERED: Filtered,
+    Refusal.BAD_PICTURE: BadPicture,
+    Refusal.RATE: ModelBusy,
+    Refusal.MODEL: ModelMissing,
+    Refusal.DOWN: ModelDown,
+    Refusal.SLOW: ModelSlow,
+}
 
 
-_BY_CODE: dict[str, type[SkyError]] = {
-    "insufficient_quota": QuotaSpent,
-    "billing_hard_limit_reached": QuotaSpent,
-    "rate_limit_exceeded": ModelBusy,
-    "context_length_exceeded": TooMuchText,
-    "string_above_max_length": TooMuchText,
-    "content_filter": Filtered,
-    "content_policy_violation": Filtered,
-    "invalid_prompt": Filtered,
-    "bio_policy": Filtered,
-    "misalignment_policy_violation": Filtered,
-    "model_not_found": ModelMissing,
-    "invalid_api_key": KeyRefused,
-    "server_error": ModelDown,
-    "moderation_blocked": Filtered,
-    "image_content_policy_violation": Filtered,
-    **dict.fromkeys(
-        (
-            "invalid_image",
-            "invalid_image_format",
-            "invalid_base64_image",
-            "invalid_image_url",
-            "invalid_image_mode",
-            "image_too_large",
-            "image_too_small",
-            "image_parse_error",
-            "image_file_too_large",
-            "unsupported_image_media_type",
-            "empty_image_file",
-        ),
-        BadPicture,
-    ),
-}
-_BY_STATUS: dict[int, type[SkyError]] = {
-    401: KeyRefused,
-    403: ModelMissing,
-    404: ModelMissing,
-    408: ModelSlow,
-    409: ModelBusy,
-    413: TooMuchText,
-    429: ModelBusy,
-}
-_SERVER_ERRORS = 500
-_GATEWAY_TIMEOUTS = frozenset({504, 524})  # nobody knows what the model behind it has done
-_TOOLS = frozenset({"tools", "tool_choice", "max_tool_calls"})
+class FeatureRefused(RequestRefused):
+    """A refusal that names what the request may do without; it is made again without it.
+
+    `what` is one of Refusal's features, `parameters` are the names of refused parameters. A person
+    reads RequestRefused's sentence, where doing without did not help.
+    """
+
+    def __init__(self, detail: str, what: Refusal, parameters: tuple[str, ...] = ()) -> None:
+        super().__init__(detail)
+        self.what = what
+        self.parameters = parameters
 
 
 @contextlib.contextmanager
-def mapped() -> Iterator[None]:
-    """Turn what the library raises inside the block into errors of our tree."""
-    import openai  # noqa: PLC0415  # loaded late, see model.py
+def mapped(payload: Payload | None = None) -> Iterator[None]:
+    """Turn what the libraries raise inside the block into errors of our tree."""
+    import aiohttp  # noqa: PLC0415  # loaded late, see openai_client.py
+    import httpx2  # noqa: PLC0415
+    import openai  # noqa: PLC0415
 
     try:
         yield
-    except openai.APIConnectionError as error:
-        raise _connection(error) from error
+    except (openai.APITimeoutError, httpx2.TimeoutException) as error:
+        if _broke(error, aiohttp.ClientError):
+            raise ModelDown("the connection broke") from error
+        raise ModelSlow("no answer in time") from error
+    except (openai.APIConnectionError, httpx2.HTTPError, httpx2.StreamError) as error:
+        raise ModelDown("no connection") from error
     except openai.APIStatusError as error:
-        raise _status(error) from error
-    except openai.APIError as error:  # an error inside the stream
-        raise by_code(error.code) from error
+        raise refused(error, payload) from error
     except json.JSONDecodeError as error:
         raise ModelDown("an event that is not JSON") from error
 
 
-def _connection(error: openai.APIConnectionError) -> SkyError:
-    import httpx2  # noqa: PLC0415  # loaded late, see model.py
-    import openai  # noqa: PLC0415
-
-    timed_out = isinstance(error, openai.APITimeoutError)
-    if timed_out and not _broke(error):
-        found: SkyError = ModelSlow("no answer in time")
-    else:
-        found = ModelDown("the connection broke" if timed_out else "no connection")
-    unsent = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-    found.unbilled = isinstance(error.__cause__, unsent)
-    return found
-
-
-def _broke(error: BaseException) -> bool:
+def _broke(error: BaseException, kind: type[BaseException]) -> bool:
     """Whether a "timeout" was none: the library names aiohttp's broken connections so as well."""
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, aiohttp.ClientError):
+    while cause is not None and not isinstance(cause, kind):
         cause = cause.__cause__
     return cause is not None and not isinstance(cause, TimeoutError)
 
 
-def _status(error: openai.APIStatusError) -> SkyError:
-    status = error.status_code
-    kind = _BY_CODE.get(error.code or "") or _BY_STATUS.get(status)
-    if kind is None and error.param in _TOOLS:
-        kind = ToolMissing
-    if kind is None:
-        kind = ModelDown if status >= _SERVER_ERRORS else RequestRefused
-    message = f"status {status}, code {_plain(error.code)}"
-    if issubclass(kind, Retried):
-        found: SkyError = kind(message, after=_seconds(error.response.headers.get("retry-after")))
-    else:
-        found = kind(message)
-    found.unbilled = status not in _GATEWAY_TIMEOUTS
+def refused(error: openai.APIStatusError, payload: Payload | None) -> SkyError:
+    """Give the meaning of an HTTP error. Nothing was done for such a request, so it is unbilled."""
+    response = error.response
+    after = _seconds(response.headers.get("retry-after"))
+    found = read(parsed(response.text), status=error.status_code, payload=payload, after=after)
+    found.unbilled = True
     return found
 
 
-def by_code(code: object) -> SkyError:
-    """The error for a code that came inside a stream."""
-    return _BY_CODE.get(str(code), ModelDown)(f"code {_plain(code)}")
+def read(
+    body: Any,
+    *,
+    status: int | None = None,
+    payload: Payload | None = None,
+    after: float | None = None,
+) -> SkyError:
+    """Give the meaning of a refusal: an HTTP error's body, or an error inside a stream.
+
+    Without a `status`, one that the body names counts.
+    """
+    facts = _Facts(body)
+    status = facts.status if status is None else status
+    detail = f"status {status}, code {_plain(facts.code)}"
+    meaning = _meaning(facts, status, payload)
+    if meaning is Refusal.PARAMETER and payload is not None:
+        return FeatureRefused(detail, meaning, payload.named(facts.parameters, facts.words))
+    if meaning is Refusal.UNKNOWN and facts.parameters & _TOOLS:
+        return ToolMissing(detail)  # asked for as the answer, so it is not optional
+    kind = _ERRORS.get(meaning)
+    if kind is None:
+        unknown = meaning is Refusal.UNKNOWN
+        return RequestRefused(detail) if unknown else FeatureRefused(detail, meaning)
+    return kind(detail, after=after) if issubclass(kind, Retried) else kind(detail)
 
 
-def part(event: Any, key: str) -> Any:
-    """Read `key` of an event, None if it has none; raises ModelDown if it is no JSON object."""
-    if not isinstance(event, dict):
-        raise ModelDown("an event that is not an object")
-    return event.get(key)
+# What a refusal's words say of it wherever they stand; the others only where nothing else fits.
+_CERTAIN = frozenset(
+    {
+        Refusal.KEY,
+        Refusal.TOO_LONG,
+        Refusal.CREDIT,
+        Refusal.FILTERED,
+        Refusal.SUCCESSIVE_TURNS,
+        Refusal.SYSTEM_ROLE,
+        Refusal.LAST_TURN,
+    }
+)
 
 
-def raise_for_event(kind: object, event: Any) -> None:
-    """Raise if an event of the Responses API, of this kind, ends the answer badly."""
-    match kind:
-        case "response.incomplete":
-            details = part(part(event, "response"), "incomplete_details") or {}
-            raise _incomplete(part(details, "reason"))
-        case "response.failed":
-            error = part(part(event, "response"), "error") or {}
-            raise by_code(part(error, "code"))
-        case "error":
-            raise by_code(part(event, "code"))
+def _meaning(facts: _Facts, status: int | None, payload: Payload | None) -> Refusal:
+    code, words = facts.by_code, facts.by_words
+    if code is not None and code not in {Refusal.RATE, Refusal.DOWN}:
+        return code
+    if words in _CERTAIN:
+        assert words is not None
+        return words
+    feature = _feature(facts, status, payload) if payload is not None else None
+    known = feature or words or code or providers.STATUSES.get(status or 0)
+    if known is not None:
+        return known
+    refused = status is not None and status < providers.SERVER_ERRORS
+    return Refusal.UNKNOWN if refused else Refusal.DOWN
 
 
-def raise_for_finish(reason: str, usage: Usage) -> None:
-    """Raise if Chat Completions' `finish_reason` is not the end of an answer."""
-    kinds: dict[str, type[SkyError]] = {"length": OutOfRoom, "content_filter": Filtered}
-    if reason in kinds:
-        error = kinds[reason](f"finish_reason {reason}")
-        error.usage = usage
-        raise error
+def _feature(facts: _Facts, status: int | None, payload: Payload) -> Refusal | None:
+    """Tell which part of the request a refusal is about."""
+    if payload.pictures and (status == _TOO_LARGE or facts.about_pictures):
+        bad = status != _TOO_LARGE and not facts.no_pictures
+        return Refusal.BAD_PICTURE if bad else Refusal.PICTURES
+    if payload.streamed and "stream" in facts.parameters:
+        return Refusal.STREAMING
+    if status not in providers.ABOUT_THE_REQUEST:
+        return None
+    if payload.named(facts.parameters, facts.words):
+        return Refusal.PARAMETER
+    if payload.streamed and providers.STREAM.search(facts.words):
+        return Refusal.STREAMING
+    return None
 
 
-def _incomplete(reason: str | None) -> SkyError:
-    if reason == "max_output_tokens":
-        return OutOfRoom("incomplete: max_output_tokens")
-    if reason == "content_filter":
-        return Filtered("incomplete: content_filter")
-    return CutShort(f"incomplete: {_plain(reason)}")
+class _Facts:
+    """What a refusal's body holds, of whatever form it is."""
+
+    def __init__(self, body: Any) -> None:
+        self.code: object = None
+        self.status: int | None = None
+        self.codes: list[str] = []
+        self.parameters: set[str] = set()
+        self._texts: list[str] = []
+        page = isinstance(body, str) and body.lstrip()[:1] == "<"
+        if not page:  # a page of HTML has words about everything
+            self._walk(body, "", 0)
+        self.words = " \n ".join(self._texts)[:_READ].lower()
+
+    @property
+    def by_code(self) -> Refusal | None:
+        """What its codes mean."""
+        return next((providers.CODES[code] for code in self.codes if code in providers.CODES), None)
+
+    @property
+    def by_words(self) -> Refusal | None:
+        """What its words mean."""
+        for pattern, meaning in providers.WORDINGS:
+            if pattern.search(self.words):
+                waits = meaning is Refusal.CREDIT and providers.WAIT.search(self.words)
+                return Refusal.RATE if waits else meaning
+        return None
+
+    @property
+    def about_pictures(self) -> bool:
+        """Whether it speaks of pictures."""
+        return providers.PICTURES.search(self.words) is not None
+
+    @property
+    def no_pictures(self) -> bool:
+        """Whether it says that pictures are not taken at all."""
+        about_one = providers.BAD_PICTURE.search(self.words)
+        return about_one is None and providers.NO_PICTURES.search(self.words) is not None
+
+    def _walk(self, node: Any, key: str, depth: int) -> None:
+        if depth > _DEEP:
+            return
+        if isinstance(node, dict):
+            for name, inner in node.items():
+                self._walk(inner, str(name), depth + 1)
+        elif isinstance(node, list):
+            for inner in node:
+                self._walk(inner, key, depth + 1)
+        elif isinstance(node, str) and node.lstrip()[:1] in {"{", "["} and depth:
+            inner = parsed(node)  # a proxy quotes what the provider behind it said
+            self._texts.append(node) if isinstance(inner, str) else self._walk(
+                inner, key, depth + 1
+            )
+        elif node is not None:
+            self._note(node, key)
+
+    def _note(self, value: Any, key: str) -> None:
+        text = str(value)
+        if key in _PARAMETER_KEYS:
+            self.parameters.add(text.lower())
+        if isinstance(value, str):
+            self._texts.append(text[:_READ])
+        if key not in _CODE_KEYS:
+            return
+        if key == "code" and self.code is None:
+            self.code = value
+        self.codes.append(text.lower())
+        if self.status is None and text.isascii() and text.isdigit() and int(text[:4]) in _HTTP:
+            self.status = int(text[:4])
+
+
+def parsed(text: str) -> Any:
+    """Read JSON; what is none stays text."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _plain(code: object) -> str:

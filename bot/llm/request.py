@@ -1,12 +1,10 @@
-"""One request to the provider, as a stream of plain JSON, without what the model refuses.
+"""One answer being asked of one model: attempts, a smaller request, a key that may be exchanged.
 
-One answer being asked of one model: attempts, a key that may be exchanged, and going on.
-
-A stream that just ends is not an answer: the library reports a cut connection as the end, so each
-API's own mark of completion is required. A request is tried again only while no text has come,
-because what a person has read cannot be taken back. An answer that breaks off is continued once.
-Each request is charged when it ends, however it ends; another one is made only where what was
-reserved for the answer covers it.
+A stream that just ends is not an answer: each API's own mark of completion is required. A request
+is tried again only while no text has come, because what a person has read cannot be taken back. An
+answer that breaks off is continued once. A refusal is answered with a smaller request, as long as
+there is one. Each request is charged when it ends, however it ends; another one is made only where
+what was reserved for the answer covers it.
 """
 
 from __future__ import annotations
@@ -17,123 +15,67 @@ import logging
 import random
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bot.domain.errors import (
+    BadPicture,
     CredentialMissing,
     CutShort,
+    Filtered,
     KeyRefused,
     ModelDown,
+    ModelMissing,
     ModelPaused,
     ModelSlow,
+    OnlyReasoning,
+    OutOfRoom,
+    QuotaSpent,
+    RequestRefused,
     Retried,
     SkyError,
+    TooMuchText,
 )
-from bot.domain.model_request import Usage, completed
+from bot.domain.model_request import (
+    Citation,
+    Ended,
+    Finish,
+    Image,
+    Reasoned,
+    Reduced,
+    Searched,
+    Text,
+    Usage,
+    completed,
+)
 from bot.domain.text import sanitize
 from bot.llm import provider_errors
+from bot.llm.provider_errors import FeatureRefused
+from bot.llm.providers import Refusal
+from bot.llm.transport import post
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncGenerator
 
-    from openai import AsyncOpenAI, AsyncStream
+    from openai import AsyncOpenAI
 
-    from bot.domain.messages import Picture
-    from bot.domain.model_request import Account, ModelRequest
+    from bot.domain.model_request import Account, ModelEvent, ModelRequest, ProviderEvent
     from bot.llm.apis import ProviderApi
-    from bot.llm.breaker import Breaker
+    from bot.llm.openai_client import Breaker
+    from bot.llm.providers import Knowledge
+    from bot.llm.transport import Payload
     from bot.observability.metrics import Metrics
 
 log = logging.getLogger(__name__)
-
-
-_DRAIN_SECONDS = 0.25  # the rest of a completed stream, so that its connection is used again
-
-
-@dataclass(frozen=True, slots=True)
-class OptionalParameter:
-    """A parameter that some models refuse: what is sent, and what to a model that refuses it.
-
-    `name` is what the provider calls it when it refuses.
-    """
-
-    name: str
-    fields: dict[str, Any]
-    instead: dict[str, Any] = field(default_factory=dict)
-
-    def is_about(self, refused: str | None) -> bool:
-        """Whether a refused parameter is sent by this: one of its fields goes with all of them."""
-        return refused == self.name or refused in self.fields
-
-
-class ProviderRequests:
-    """Remembers which model refuses what, so that it costs a request once."""
-
-    def __init__(self) -> None:
-        self._refused: set[tuple[str, str]] = set()
-
-    async def stream(
-        self,
-        client: AsyncOpenAI,
-        key: str,
-        path: str,
-        body: dict[str, Any],
-        knobs: Sequence[OptionalParameter],
-        *,
-        seconds: float | None = None,
-    ) -> AsyncStream[Any]:
-        """Ask; raises the library's errors. `seconds` are those that the provider may be silent."""
-        from openai import BadRequestError  # noqa: PLC0415  # loaded late, see model.py
-
-        model = str(body["model"])
-        while True:
-            extra: dict[str, Any] = {}
-            for knob in knobs:
-                extra |= knob.instead if (model, knob.name) in self._refused else knob.fields
-            try:
-                return await _post(client, key, path, {**body, **extra}, seconds)
-            except BadRequestError as error:
-                names = (knob.name for knob in knobs if knob.is_about(error.param))
-                refused = (model, next(names, ""))
-                if refused in self._refused or not refused[1]:
-                    raise
-                self._refused.add(refused)
-                log.warning("the model refuses a parameter", extra={"parameter": error.param})
-
-
-async def _post(
-    client: AsyncOpenAI, key: str, path: str, body: dict[str, Any], seconds: float | None
-) -> AsyncStream[Any]:
-    from openai import AsyncStream  # noqa: PLC0415  # loaded late, see model.py
-
-    options: Any = {"headers": {"Authorization": f"Bearer {key}"}}
-    if seconds is not None:
-        options["timeout"] = seconds
-    return await client.post(
-        path,
-        body={**body, "stream": True},
-        options=options,
-        cast_to=object,
-        stream=True,
-        stream_cls=AsyncStream[object],
-    )
-
-
-async def drain(stream: Any) -> list[dict[str, Any]]:
-    """Read what still comes after the answer's end, if it comes at once."""
-    rest = []
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            async for event in stream:
-                if isinstance(event, dict):
-                    rest.append(event)  # noqa: PERF401  # kept although the time runs out
-    return rest
-
 
 _OTHER_KEY_SECONDS = 2.0  # a rotated key is in the file sooner; a person is waiting
 _ROTATION_SECONDS = 150.0  # since the first refusal, where Key Vault is asked for another
 _EXCHANGES = 5  # of keys, for one question
 _LONGEST_PAUSE = 8.0
+_STEPS = ("parameters", "length", "streaming", "pictures", "history")
+_LEAST_OUTPUT = 256  # tokens: a shorter answer is not asked for
+_PER_TOKEN = 6  # characters, at the most that is usual
+# What is told as it is, although a part of the answer stands there; else it broke off.
+_TOLD_IN_PART = (CutShort, Filtered, OutOfRoom, QuotaSpent)
 
 
 class Key(Protocol):
@@ -174,19 +116,11 @@ async def exchange(key: Key, failed: KeyRefused, used: str) -> None:
 
 
 class StreamRecorder:
-    """Passes on what the model says, and knows all of it and since when there is some."""
+    """Knows all that one answer has said, over all of its requests, and since when."""
 
-    def __init__(
-        self,
-        say: Callable[[str], object],
-        show: Callable[[Picture], object],
-        cite: Callable[[str], object],
-    ) -> None:
-        self._say = say
-        self._show = show
-        self._cite = cite
+    def __init__(self) -> None:
         self.since = 0.0
-        self.images = self.searches = 0
+        self.images = self.searches = self.reasoned = 0
         self._pieces: list[str] = []
         self._resumed = False
 
@@ -195,149 +129,265 @@ class StreamRecorder:
         """All that was said."""
         return "".join(self._pieces)
 
-    def say(self, text: str) -> None:
-        """See hosted_tools.Hearer."""
-        text = sanitize(text)
-        if self._resumed and self._pieces and self._pieces[-1][-1:].isspace():
-            text = text.lstrip(" ")  # the space before the next word has been said
-        if text:
-            self._resumed = False
-            self.since = self.since or time.monotonic()
-            self._pieces.append(text)
-            self._say(text)
-
-    def show(self, picture: Picture) -> None:
-        """See hosted_tools.Hearer."""
-        self.since = self.since or time.monotonic()
-        self.images += 1
-        self._show(picture)
-
-    def searched(self) -> None:
-        """See hosted_tools.Hearer."""
-        self.searches += 1
-
-    def cite(self, url: str) -> None:
-        """See hosted_tools.Hearer."""
-        self._cite(url)
+    def record(self, event: ProviderEvent) -> ModelEvent | None:
+        """Note an event; give what the consumer of the answer sees of it."""
+        match event:
+            case Text():
+                return self._say(event.text)
+            case Image():
+                self.since = self.since or time.monotonic()
+                self.images += 1
+                return event
+            case Citation():
+                return event
+            case Searched():
+                self.searches += 1
+            case Reasoned():
+                self.reasoned += event.characters
+        return None
 
     def resume(self) -> str:
         """Give what was said, for the model to go on."""
         self._resumed = True
         return self.text.rstrip()
 
+    def _say(self, text: str) -> Text | None:
+        text = sanitize(text)
+        if self._resumed and self._pieces and self._pieces[-1][-1:].isspace():
+            text = text.lstrip(" ")  # the space before the next word has been said
+        if not text:
+            return None
+        self._resumed = False
+        self.since = self.since or time.monotonic()
+        self._pieces.append(text)
+        return Text(text)
 
-class _Request:
+
+class _Charged:
     """What one request brought: what an answer has by now, but for what it had before."""
 
     def __init__(self, recorder: StreamRecorder) -> None:
         self._recorder = recorder
-        self._before = len(recorder.text), recorder.images, recorder.searches
+        self._before = (
+            len(recorder.text),
+            recorder.images,
+            recorder.searches,
+            recorder.reasoned,
+        )
 
     def counted(self, told: Usage) -> tuple[Usage, str]:
-        """Give what the provider told, at least with what was heard, and what was said."""
-        said, images, searches = self._before
+        """Give what the provider told, at least with what was received, and what was written.
+
+        Reasoning was written as well, though nobody saw it.
+        """
+        said, images, searches, reasoned = self._before
         recorder = self._recorder
-        heard = replace(
+        received = replace(
             told,
             images=max(told.images, recorder.images - images),
             searches=max(told.searches, recorder.searches - searches),
         )
-        return heard, recorder.text[said:]
+        return received, recorder.text[said:] + "abcde " * ((recorder.reasoned - reasoned) // 6)
 
-    def estimated(self, told: Usage | None, ask: ModelRequest) -> tuple[Usage, str]:
+    def estimated(self, told: Usage | None, request: ModelRequest) -> tuple[Usage, str]:
         """Give the same for a request that failed: a picture may have been drawn and lost."""
-        drawn = int(ask.image and told is None)
-        return self.counted(told or Usage(str(ask.model), images=drawn))
+        drawn = int(request.image and told is None)
+        return self.counted(told or Usage(str(request.model), images=drawn))
+
+
+@dataclass(slots=True)
+class _Attempts:
+    """What may still be tried: a key that is exchanged costs no attempt."""
+
+    attempts: int
+    exchanges: int = _EXCHANGES
+    most: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.most = self.attempts
+
+    @property
+    def made(self) -> int:
+        """How many attempts failed."""
+        return self.most - self.attempts
 
 
 class RetryingRequest:
-    """See the module."""
+    """One answer being asked of one model: attempts, a smaller request, and going on. See above."""
 
     def __init__(
         self,
-        ask: ModelRequest,
+        request: ModelRequest,
         recorder: StreamRecorder,
         model: str,
         *,
         api: ProviderApi,
+        knowledge: Knowledge,
         key: Key,
         breaker: Breaker,
         metrics: Metrics,
         account: Account,
         most_output: int,
     ) -> None:
-        self._ask = replace(ask, model=model)
+        self._request = replace(request, model=model)
         self._recorder = recorder
         self._model = model
         self._api = api
+        self._knowledge = knowledge
         self._key = key
         self._breaker = breaker
         self._metrics = metrics
         self._account = account
         self._most_output = most_output
+        self._smaller = _Smaller(most_output)
+        self._used = ""  # the key that the last request was made with
 
-    async def run(self, client: AsyncOpenAI, attempts: int) -> None:
-        """Ask until there is an answer or no sense in it; raises Retried and Told errors."""
-        failures = exchanges = 0  # a key that is exchanged costs no attempt
+    async def stream(self, client: AsyncOpenAI, attempts: int) -> AsyncGenerator[ModelEvent, None]:
+        """Give the answer until it is complete; raises Retried and UserFacing errors."""
+        left = _Attempts(attempts)
         while True:
-            failed, used = await self._once(client)
-            if failed is None:
+            for reduced in self._prepare():
+                yield reduced
+            try:
+                async with contextlib.aclosing(self._once(client)) as events:
+                    async for event in events:
+                        yield event
+            except SkyError as error:
+                failed = error
+            else:
                 return
-            if self._may_go_on(failed) and self._covered(self._resumed):
-                self._go_on()
-                continue
-            if not isinstance(failed, Retried):
-                raise failed
-            if self._recorder.since:
-                raise CutShort(failed.label) from failed
-            if isinstance(failed, KeyRefused) and exchanges < _EXCHANGES:
-                exchanges += 1
-                await exchange(self._key, failed, used)
-                continue
-            failures += 1
-            if failures >= attempts or isinstance(failed, ModelPaused):
-                raise failed
-            if not self._covered(self._ask):
-                log.warning("not asked again: what was reserved does not cover it")
-                raise failed
-            await self._pause(failed, failures)
+            await self._recover(failed, left)
 
-    async def _once(self, client: AsyncOpenAI) -> tuple[SkyError | None, str]:
-        """Ask once and charge that; gives what went wrong, and the key that was shown."""
-        used, began = "", time.monotonic()
-        recorder, charged = self._recorder, _Request(self._recorder)
+    async def _recover(self, failed: SkyError, left: _Attempts) -> None:
+        """Make ready for another request after a failure; raises where there is none."""
+        if self._may_go_on(failed) and self._covered(self._resumed):
+            self._go_on()
+            return
+        if self._recorder.since or self._request.begun:
+            raise self._broken_off(failed)
+        if self._takes_less(failed):
+            return
+        if not isinstance(failed, Retried):
+            raise failed
+        if isinstance(failed, KeyRefused) and left.exchanges:
+            left.exchanges -= 1
+            await exchange(self._key, failed, self._used)
+            return
+        left.attempts -= 1
+        if left.attempts <= 0 or isinstance(failed, ModelPaused):
+            raise failed
+        if not self._covered(self._request):
+            log.warning("not asked again: what was reserved does not cover it")
+            raise failed
+        await self._pause(failed, left.made)
+
+    def _prepare(self) -> list[Reduced]:
+        """Leave out what the model is known not to take; give what the consumer should know."""
+        if self._request.pictures and self._knowledge.of(self._model).pictures:
+            self._smaller.pictures = True
+        self._request = self._smaller.apply(self._request)
+        return self._smaller.news()
+
+    def _takes_less(self, failed: SkyError) -> bool:
+        """Whether a smaller request may help after this failure, and make it so."""
+        if not failed.unbilled and not self._covered(self._request):
+            return False
+        return self._smaller.after(failed, self._request, self._payload, self._knowledge)
+
+    @property
+    def _payload(self) -> Payload:
+        learned = self._knowledge.of(self._model)
+        if self._smaller.whole:
+            learned = replace(learned, streaming=True)
+        payload = self._api.payload(self._request, learned, self._smaller.output)
+        return payload.without(self._smaller.parameters)
+
+    def _broken_off(self, failed: SkyError) -> SkyError:
+        """Give what is told of an answer that stands there in part."""
+        if isinstance(failed, FeatureRefused) and failed.what is Refusal.LAST_TURN:
+            self._knowledge.refuses(self._model, failed.what)
+        return failed if isinstance(failed, _TOLD_IN_PART) else CutShort(failed.label)
+
+    async def _once(self, client: AsyncOpenAI) -> AsyncGenerator[ModelEvent, None]:
+        """Ask once and charge that; raises what went wrong."""
+        self._used, began = "", time.monotonic()
+        charged, payload = _Charged(self._recorder), self._payload
         try:
             self._breaker.admit()
-            used = await self._key.current()
+            self._used = await self._key.current()
         except CredentialMissing as error:
-            return self._note(KeyRefused(str(error)), began), used
+            raise self._note(KeyRefused(str(error)), began, payload) from error
         except SkyError as error:
-            return self._note(error, began), used
+            raise self._note(error, began, payload) from error
+        ended: Ended | None = None
         try:
-            with provider_errors.mapped():
-                usage = await self._api.answer(client, used, self._ask, recorder)
+            async with contextlib.aclosing(self._events(client, payload)) as events:
+                async for event in events:
+                    if isinstance(event, Ended):
+                        ended = event
+                    elif (shown := self._recorder.record(event)) is not None:
+                        self._check_length(payload)
+                        yield shown
+            self._check_end(ended)
         except SkyError as error:
+            error.usage = error.usage or (ended.usage if ended else None)
             if not error.unbilled:
-                self._charge(charged.estimated(error.usage, self._ask))
-            return self._note(error, began), used
+                self._charge(charged.estimated(error.usage, self._request))
+            raise self._note(error, began, payload) from error.__cause__
         except BaseException:  # stopped, or out of time: the provider tells nothing then
-            self._charge(charged.estimated(None, self._ask))
+            self._charge(charged.estimated(None, self._request))
             raise
+        assert ended is not None
+        self._succeeded(began)
+        usage = self._charge(charged.counted(ended.usage))
+        self._metrics.tokens.labels("input").inc(usage.input)
+        self._metrics.tokens.labels("output").inc(usage.output)
+
+    async def _events(
+        self, client: AsyncOpenAI, payload: Payload
+    ) -> AsyncGenerator[ProviderEvent, None]:
+        with provider_errors.mapped(payload):
+            response = await post(client, self._used, payload)
+            try:
+                read = self._api.read(response, self._request, self._model)
+                async with contextlib.aclosing(read) as events:
+                    async for event in events:
+                        yield event
+            finally:
+                await response.close()
+
+    def _check_end(self, ended: Ended | None) -> None:
+        """Raise unless the answer is complete: an end that is unknown is no success."""
+        said = bool(self._recorder.since)
+        if ended is None or ended.finish is Finish.BROKEN:
+            why = "no end" if ended is None else "an end that is no success"
+            raise CutShort(why) if said else ModelDown(why)
+        if ended.finish is Finish.LENGTH:
+            raise OutOfRoom("length") if said else OnlyReasoning("length without any text")
+        if ended.finish is Finish.FILTERED:
+            raise Filtered("the answer was filtered")
+        if not said and not ended.reason:
+            raise ModelDown("an empty answer")
+
+    def _check_length(self, payload: Payload) -> None:
+        """Stop an answer that is too long, where the model takes no bound of its length."""
+        if not payload.bounded and len(self._recorder.text) > self._most_output * _PER_TOKEN:
+            raise OutOfRoom("longer than it may be")
+
+    def _succeeded(self, began: float) -> None:
         self._count("complete", began)
         if self._breaker.open:
             self._metrics.breaker.labels(self._model).set(0)
         self._breaker.succeeded()
-        self._key.accept(used, began)
-        usage = self._charge(charged.counted(usage))
-        self._metrics.tokens.labels("input").inc(usage.input)
-        self._metrics.tokens.labels("output").inc(usage.output)
-        return None, used
+        self._key.accept(self._used, began)
+        self._smaller.succeeded(self._model, self._knowledge)
 
-    def _note(self, failed: SkyError, began: float) -> SkyError:
-        """Count a failure."""
+    def _note(self, failed: SkyError, began: float, payload: Payload) -> SkyError:
+        """Count a failure. One with pictures says nothing of the model's health."""
         self._count(failed.label, began)
         if isinstance(failed, ModelDown | ModelSlow):
-            self._breaker.failed()
+            if not (payload.pictures and failed.unbilled):
+                self._breaker.failed()
         elif not isinstance(failed, ModelPaused | KeyRefused):
             self._breaker.succeeded()
         self._metrics.breaker.labels(self._model).set(self._breaker.open)
@@ -345,25 +395,26 @@ class RetryingRequest:
 
     def _charge(self, request: tuple[Usage, str]) -> Usage:
         told, said = request
-        usage = completed(told, self._ask.likely_tokens, said, self._most_output)
+        usage = completed(told, self._request.likely_tokens, said, self._most_output)
         self._account.charge(usage)
         return usage
 
-    def _covered(self, ask: ModelRequest) -> bool:
-        return self._account.covers(ask.ceiling(self._model, self._most_output))
+    def _covered(self, request: ModelRequest) -> bool:
+        return self._account.covers(request.ceiling(self._model, self._most_output))
 
     def _may_go_on(self, failed: SkyError) -> bool:
         """Whether an answer broke off that can be continued."""
         broke = isinstance(failed, CutShort | Retried) and not isinstance(failed, KeyRefused)
-        return broke and not self._ask.begun and bool(self._recorder.text.strip())
+        known = not self._knowledge.of(self._model).last_turn
+        return broke and known and not self._request.begun and bool(self._recorder.text.strip())
 
     @property
     def _resumed(self) -> ModelRequest:
-        return self._ask.resumed(self._recorder.text.rstrip())
+        return self._request.resumed(self._recorder.text.rstrip())
 
     def _go_on(self) -> None:
         self._metrics.continued.inc()
-        self._ask = self._ask.resumed(self._recorder.resume())
+        self._request = self._request.resumed(self._recorder.resume())
         log.warning("going on with an answer that broke off")
 
     async def _pause(self, failed: Retried, attempt: int) -> None:
@@ -378,3 +429,119 @@ class RetryingRequest:
         self._metrics.model.labels(outcome).inc()
         if self._recorder.since > began:
             self._metrics.first_text.observe(self._recorder.since - began)
+
+
+class _Smaller:
+    """What is left out of a request that was refused, and in which order it is tried.
+
+    What a refusal names is left out, for good. A refusal that names nothing is tried without
+    optional parameters, then without the bound of the length, not as a stream, without pictures,
+    and without the older half of the conversation, each once.
+    """
+
+    def __init__(self, output: int) -> None:
+        self.output = output
+        self.parameters: set[str] = set()  # left out on suspicion
+        self.whole = False  # whether the answer is asked for without a stream, on suspicion
+        self.pictures = False
+        self._halves = 0  # that are still to be made
+        self._news: list[Reduced] = []
+        self._told: set[Reduced] = set()
+        self._steps = list(_STEPS)
+
+    def apply(self, request: ModelRequest) -> ModelRequest:
+        """Give the request without what has to go."""
+        if self.pictures and request.pictures:
+            turns = tuple(replace(turn, images=()) for turn in request.turns)
+            request = replace(request, turns=turns)
+            self._tell(Reduced.WITHOUT_PICTURES)
+        if self._halves:
+            self._halves = 0
+            request = replace(request, turns=request.turns[len(request.turns) // 2 :])
+            self._tell(Reduced.WITHOUT_OLDER_HALF)
+        return request
+
+    def news(self) -> list[Reduced]:
+        """Give what was left out since the last call, each once for an answer."""
+        news, self._news = self._news, []
+        return news
+
+    def after(
+        self, failed: SkyError, request: ModelRequest, payload: Payload, knowledge: Knowledge
+    ) -> bool:
+        """Leave something out after a failure; False if nothing that is left would help."""
+        if isinstance(failed, FeatureRefused) and self._learn(failed, request, payload, knowledge):
+            return True
+        if isinstance(failed, TooMuchText):
+            return self._halve(request)
+        about_pictures = isinstance(failed, BadPicture | ModelMissing)
+        if about_pictures or (isinstance(failed, ModelDown) and failed.unbilled):
+            return self._drop_pictures(request)
+        return isinstance(failed, RequestRefused) and self._try_less(request, payload)
+
+    def succeeded(self, model: str, knowledge: Knowledge) -> None:
+        """Keep what was left out on suspicion out of the requests to come: it was that."""
+        for name in sorted(self.parameters):
+            knowledge.refuses_parameter(model, name)
+        if self.whole:
+            knowledge.refuses(model, Refusal.STREAMING)
+        self.parameters, self.whole = set(), False
+
+    def _learn(
+        self, failed: FeatureRefused, request: ModelRequest, payload: Payload, knowledge: Knowledge
+    ) -> bool:
+        """Do without what was refused from now on; False if the request did so already."""
+        model = str(request.model)
+        if failed.what is Refusal.PARAMETER:
+            sent = {each.name for each in payload.optional} & set(failed.parameters)
+            for name in sorted(sent):
+                knowledge.refuses_parameter(model, name)
+            return bool(sent)
+        if failed.what is Refusal.PICTURES:
+            knowledge.refuses(model, failed.what)
+            return self._drop_pictures(request)
+        known = getattr(knowledge.of(model), failed.what.value)
+        knowledge.refuses(model, failed.what)
+        return not known and failed.what is not Refusal.LAST_TURN
+
+    def _try_less(self, request: ModelRequest, payload: Payload) -> bool:
+        """Take the next step that leaves something out; see the class."""
+        while self._steps:
+            step = self._steps.pop(0)
+            if self._step(step, request, payload):
+                return True
+        return False
+
+    def _step(self, step: str, request: ModelRequest, payload: Payload) -> bool:
+        if step in {"parameters", "length"}:
+            names = {each.name for each in payload.optional if step == "length" or not each.bounds}
+            self.parameters |= names
+            return bool(names)
+        if step == "streaming":
+            self.whole = payload.streamed
+            return self.whole
+        self.parameters, self.whole = set(), False  # they were not at fault
+        return self._drop_pictures(request) if step == "pictures" else self._halve(request)
+
+    def _drop_pictures(self, request: ModelRequest) -> bool:
+        had = bool(request.pictures)
+        self.pictures = self.pictures or had
+        return had
+
+    def _halve(self, request: ModelRequest) -> bool:
+        """Leave out the older half; the second time ask for a shorter answer as well.
+
+        Some count the answer's limit as part of what they have to hold.
+        """
+        if len(request.turns) > 1:
+            self._halves = 1
+        elif self.output <= _LEAST_OUTPUT:
+            return False
+        if len(request.turns) == 1 or Reduced.WITHOUT_OLDER_HALF in self._told:
+            self.output = max(_LEAST_OUTPUT, self.output // 2)
+        return True
+
+    def _tell(self, reduced: Reduced) -> None:
+        if reduced not in self._told:
+            self._told.add(reduced)
+            self._news.append(reduced)

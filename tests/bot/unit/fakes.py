@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bot.context.attachments import Unfetched
-from bot.domain.errors import MayNotSpeak, PlaceGone
-from bot.domain.model_request import Usage
+from bot.domain.errors import MayNotSpeak, PlaceGone, SkyError
+from bot.domain.model_request import Citation, Ended, Finish, Image, Text, Usage
+from bot.llm.transport import Payload
 from bot.moderation.moderation_pipeline import Moderation, ModerationPipeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator
 
-    from bot.domain.errors import SkyError
     from bot.domain.messages import Message, Picture, Post
-    from bot.domain.model_request import Account, ModelRequest
+    from bot.domain.model_request import Account, ModelEvent, ModelRequest, ProviderEvent, Reduced
+    from bot.llm.providers import Learned
     from bot.observability.metrics import Metrics
     from bot.settings.schema import Settings
 
@@ -168,29 +169,27 @@ class FakeModel:
     usage: Usage = field(default_factory=lambda: Usage("a-model", input=10, output=5))
     pictures: tuple[Picture, ...] = ()
     sources: tuple[str, ...] = ()
+    reduced: tuple[Reduced, ...] = ()
     asked: list[ModelRequest] = field(default_factory=list)
     at_once: int = 0
     most_at_once: int = 0
 
-    async def answer(
-        self,
-        ask: ModelRequest,
-        say: Callable[[str], object],
-        show: Callable[[Picture], object],
-        cite: Callable[[str], object],
-        account: Account,
-    ) -> None:
+    async def stream(
+        self, request: ModelRequest, account: Account
+    ) -> AsyncGenerator[ModelEvent, None]:
         """See bot.llm.openai_client.Model."""
-        self.asked.append(ask)
+        self.asked.append(request)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             if self.text:
-                say(self.text)
+                yield Text(self.text)
             for picture in self.pictures:
-                show(picture)
+                yield Image(picture)
             for source in self.sources:
-                cite(source)
+                yield Citation(source)
+            for reduced in self.reduced:
+                yield reduced
             if self.released is not None:
                 await self.released.wait()
             if self.failure is not None:
@@ -198,6 +197,46 @@ class FakeModel:
         finally:
             self.at_once -= 1
             account.charge(self.usage)
+
+
+class FakeClient:
+    """A client of a provider whose answers a test makes up: see ScriptedApi."""
+
+    async def post(self, path: str, **options: object) -> FakeClient:
+        """Have sent a request."""
+        del path, options
+        return self
+
+    async def aclose(self) -> None:
+        """See httpx2.Response."""
+
+
+class ScriptedApi:
+    """A provider of which a subclass says what it does with each request."""
+
+    def payload(self, request: ModelRequest, learned: Learned, output: int) -> Payload:
+        """See bot.llm.apis.ProviderApi."""
+        del learned, output
+        return Payload("/", {}, pictures=bool(request.pictures))
+
+    async def act(self, request: ModelRequest) -> AsyncGenerator[ProviderEvent | SkyError, None]:
+        """Give events; an error is raised."""
+        yield complete(Usage(str(request.model), input=1, output=1))
+
+    async def read(
+        self, response: object, request: ModelRequest, model: str
+    ) -> AsyncGenerator[ProviderEvent, None]:
+        """See bot.llm.apis.ProviderApi."""
+        del response, model
+        async for event in self.act(request):
+            if isinstance(event, SkyError):
+                raise event
+            yield event
+
+
+def complete(usage: Usage) -> Ended:
+    """Give the end of an answer that is complete."""
+    return Ended(Finish.COMPLETE, "stop", usage)
 
 
 @dataclass

@@ -6,7 +6,7 @@ import asyncio
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -28,7 +28,7 @@ from bot.domain.errors import (
     TooMuchText,
 )
 from bot.domain.messages import Author, Message
-from bot.domain.model_request import Usage
+from bot.domain.model_request import Searched, Text, Usage
 from bot.llm.openai_client import OpenAIModel
 from bot.observability.metrics import Metrics
 from bot.personas.persona import Persona
@@ -44,12 +44,21 @@ from bot.settings.schema import (
     Settings,
     WorkSettings,
 )
-from tests.bot.unit.fakes import Archive, FakeLeaseStore, FakeSink, open_guard
+from tests.bot.unit.fakes import (
+    Archive,
+    FakeClient,
+    FakeLeaseStore,
+    FakeSink,
+    ScriptedApi,
+    complete,
+    open_guard,
+)
 from tests.bot.unit.test_llm_request import Key
 
 if TYPE_CHECKING:
-    from bot.domain.model_request import ModelRequest
-    from bot.llm.tools import StreamListener
+    from collections.abc import AsyncGenerator
+
+    from bot.domain.model_request import ModelRequest, ProviderEvent
 
 ME = 7
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
@@ -71,29 +80,26 @@ class Act:
 
 
 @dataclass
-class Provider:
+class Provider(ScriptedApi):
     """A provider that keeps to what it is sent, and fails as it was told to."""
 
     acts: list[Act]
     most_output: int
 
-    async def answer(
-        self, client: Any, key: str, ask: ModelRequest, listener: StreamListener
-    ) -> Usage:
-        """See bot.llm.apis.Api."""
-        del client, key
+    async def act(self, request: ModelRequest) -> AsyncGenerator[ProviderEvent | SkyError, None]:
+        """See ScriptedApi."""
         act = self.acts.pop() if self.acts else Act("told", 0.5, 5)
         await asyncio.sleep(0)
         if act.ending == "refused":
             refused = ModelBusy(after=0.001)
             refused.unbilled = True
-            raise refused
+            yield refused
         if act.ending == "silent":
-            raise ModelSlow
-        whole = ask.ceiling(str(ask.model), self.most_output)
-        for _ in range(round(act.share * ask.searches)):
-            listener.searched()
-        listener.say("word " * act.words)
+            yield ModelSlow()
+        whole = request.ceiling(str(request.model), self.most_output)
+        for _ in range(round(act.share * request.searches)):
+            yield Searched()
+        yield Text("word " * act.words)
         told = Usage(
             whole.model,
             input=round(act.share * whole.input) or 1,
@@ -104,10 +110,10 @@ class Provider:
             errors: dict[str, SkyError] = {"broken": ModelDown(), "filtered": Filtered()}
             error = errors.get(act.ending, TooMuchText())
             error.usage = told if act.tells else None
-            raise error
+            yield error
         if act.ending == "half":
-            return Usage(whole.model, input=told.input)
-        return told if act.ending == "told" else Usage(whole.model)
+            yield complete(Usage(whole.model, input=told.input))
+        yield complete(told if act.ending == "told" else Usage(whole.model))
 
 
 @dataclass
@@ -121,7 +127,7 @@ class Pod:
     def __post_init__(self) -> None:
         model = OpenAIModel(self.configured.openai, Key(), self.metrics)
         model._api = self.provider
-        model._client = object()  # type: ignore[assignment]  # the provider above needs none
+        model._client = FakeClient()  # type: ignore[assignment]  # the provider above needs none
         self.admission = AdmissionControl(self.configured, self.metrics, lambda: NOON)
         services = Services(
             self.configured,

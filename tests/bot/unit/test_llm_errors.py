@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import httpx2
@@ -10,6 +12,7 @@ import openai
 import pytest
 
 from bot.domain.errors import (
+    BadPicture,
     CutShort,
     Filtered,
     KeyRefused,
@@ -23,16 +26,84 @@ from bot.domain.errors import (
     SkyError,
     TooMuchText,
 )
-from bot.domain.model_request import Usage
-from bot.llm.provider_errors import mapped, raise_for_event, raise_for_finish
+from bot.llm import provider_errors
+from bot.llm.apis import ChatCompletionsApi, ProviderApi, ResponsesApi
+from bot.llm.openai_client import Breaker
+from bot.llm.provider_errors import FeatureRefused, mapped
+from bot.llm.providers import Knowledge, Refusal
+from bot.llm.request import RetryingRequest, StreamRecorder
+from bot.llm.transport import OptionalParameter, Payload, ProviderResponse
+from bot.observability.metrics import Metrics
+from bot.settings.schema import OpenAISettings
+from tests.bot.unit.fakes import FakeClient, ScriptedApi
+from tests.bot.unit.test_llm_request import ASK, MOST_OUTPUT, Bill, Key
+from tests.servers.openai import dialect
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from bot.domain.model_request import ModelRequest, ProviderEvent
+
+PAYLOAD = Payload(
+    "/chat/completions",
+    {},
+    (
+        OptionalParameter("stream_options", {}, ("include_usage",)),
+        OptionalParameter("reasoning_effort", {}, ("reasoningeffort", "reasoning.effort")),
+        OptionalParameter("temperature", {}),
+        OptionalParameter("max_tokens", {}),
+    ),
+)
+QUOTA = "You exceeded your current quota, please check your plan and billing details."
+PICTURES = dataclasses.replace(PAYLOAD, pictures=True)
 REQUEST = httpx2.Request("POST", "https://api.example/v1/responses")
 
 
 def refused(status: int, code: str | None, **headers: str) -> openai.APIStatusError:
-    response = httpx2.Response(status, request=REQUEST, headers=headers)
-    body = {"code": code, "message": "Incorrect API key provided: sk-secret"}
-    return openai.APIStatusError("sk-secret", response=response, body=body)
+    body = {"error": {"code": code, "message": "What you sent, sk-secret, was refused"}}
+    response = httpx2.Response(status, request=REQUEST, headers=headers, json=body)
+    return openai.APIStatusError("sk-secret", response=response, body=None)
+
+
+class Canned(ProviderResponse):
+    """A response of which a test says what is in it."""
+
+    def __init__(self, *objects: dict[str, Any]) -> None:
+        super().__init__(None, PAYLOAD)
+        self._objects = objects
+
+    async def objects(self) -> AsyncGenerator[dict[str, Any], None]:
+        """See ProviderResponse."""
+        for each in self._objects:
+            if each.get("type") == "error":
+                raise provider_errors.read(each)
+            yield each
+
+
+async def answered(api: ProviderApi, *objects: dict[str, Any]) -> str:
+    """Let an API read what came back; gives the text, or raises as an answer does that ended so."""
+
+    class Api(ScriptedApi):
+        async def act(self, request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+            async for event in api.read(Canned(*objects), request, "m"):
+                yield event
+
+    recorder, client = StreamRecorder(), FakeClient()
+    asking = RetryingRequest(
+        replace(ASK, begun="It was "),  # so that what breaks off is not continued
+        recorder,
+        "m",
+        api=Api(),
+        knowledge=Knowledge(),
+        key=Key(),
+        breaker=Breaker(0, 1),
+        metrics=Metrics(),
+        account=Bill(),
+        most_output=MOST_OUTPUT,
+    )
+    async for _ in asking._once(client):  # type: ignore[arg-type]  # the API above needs none
+        pass
+    return recorder.text
 
 
 @pytest.mark.parametrize(
@@ -81,8 +152,8 @@ def test_the_pause_that_a_provider_asks_for_is_kept(header: str, after: float | 
     [
         (openai.APITimeoutError(REQUEST), ModelSlow),
         (openai.APIConnectionError(request=REQUEST), ModelDown),
-        (openai.APIError("x", REQUEST, body={"code": "insufficient_quota"}), QuotaSpent),
-        (openai.APIError("x", REQUEST, body={"code": "anything"}), ModelDown),
+        (httpx2.ReadTimeout("x"), ModelSlow),
+        (httpx2.RemoteProtocolError("x"), ModelDown),
     ],
 )
 def test_a_broken_connection_or_stream_has_one_meaning(
@@ -115,30 +186,57 @@ def test_a_broken_connection_or_stream_has_one_meaning(
             Filtered,
         ),
         ({"type": "response.incomplete", "response": {"incomplete_details": None}}, CutShort),
-        ({"type": "response.incomplete", "response": "nonsense"}, ModelDown),
+        ({"type": "response.incomplete", "response": "nonsense"}, CutShort),
         ({"type": "response.failed"}, ModelDown),
     ],
 )
-def test_an_event_that_ends_an_answer_badly_has_one_meaning(
+async def test_an_event_that_ends_an_answer_badly_has_one_meaning(
     event: dict[str, Any], meaning: type[SkyError]
 ) -> None:
+    said = {"type": "response.output_text.delta", "delta": "Well, "}
+
     with pytest.raises(meaning):
-        raise_for_event(event["type"], event)
+        await answered(ResponsesApi(OpenAISettings()), said, event)
 
 
-def test_events_that_are_no_end_are_passed_over() -> None:
-    raise_for_event("response.created", {"type": "response.created"})
-    raise_for_finish("stop", Usage("m"))
+async def test_events_that_are_no_end_are_passed_over() -> None:
+    events: list[Any] = [
+        {"type": "response.created"},
+        {"type": ["no", "text"]},
+        {"no": "type"},
+        {"type": "response.output_text.delta", "delta": 3},
+        {"type": "response.output_item.done", "item": "no object"},
+        {"type": "response.output_text.delta", "delta": "Well."},
+        {"type": "response.completed", "response": {"usage": {"input_tokens": 3}}},
+    ]
+
+    assert await answered(ResponsesApi(OpenAISettings()), *events) == "Well."
 
 
 @pytest.mark.parametrize(
-    ("reason", "meaning"), [("length", OutOfRoom), ("content_filter", Filtered)]
+    ("reason", "meaning"),
+    [
+        ("length", OutOfRoom),
+        ("content_filter", Filtered),
+        ("MAX_TOKENS", OutOfRoom),
+        ("SAFETY", Filtered),
+        ("error", CutShort),
+        ("anything else", CutShort),
+        (True, CutShort),
+        ({"no": "text"}, CutShort),
+    ],
 )
-def test_a_finish_that_is_no_end_has_one_meaning(reason: str, meaning: type[SkyError]) -> None:
-    with pytest.raises(meaning) as raised:
-        raise_for_finish(reason, Usage("m", input=3))
+async def test_a_finish_that_is_no_end_has_one_meaning(
+    reason: object, meaning: type[SkyError]
+) -> None:
+    said = {"choices": [{"delta": {"content": "Well, "}}], "usage": {"prompt_tokens": 3}}
+    ended = {"choices": [{"delta": {}, "finish_reason": reason}]}
 
-    assert raised.value.usage == Usage("m", input=3)
+    with pytest.raises(meaning) as raised:
+        await answered(ChatCompletionsApi(OpenAISettings()), said, ended)
+
+    assert raised.value.usage is not None
+    assert raised.value.usage.input == 3
 
 
 @pytest.mark.parametrize(
@@ -161,3 +259,193 @@ def test_a_connection_that_broke_is_not_called_slow(
 
     with pytest.raises(meaning), mapped():
         raise error
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "meaning"),
+    [
+        # forms that people reported; tests/servers/openai/dialects names where
+        (
+            {"detail": [{"type": "extra_forbidden", "loc": ["body", "stream_options"]}]},
+            422,
+            "stream_options",
+        ),
+        (
+            {
+                "object": "error",
+                "message": {"detail": [{"loc": ["body", "stream_options", "include_usage"]}]},
+            },
+            422,
+            "stream_options",
+        ),
+        (
+            {"error": {"message": "`reasoning_effort` is not supported with this model"}},
+            400,
+            "reasoning_effort",
+        ),
+        (
+            {"error": "Argument not supported on this model: reasoningEffort"},
+            400,
+            "reasoning_effort",
+        ),
+        (
+            [{"error": {"message": 'Unknown name "temperature": Cannot find field.'}}],
+            400,
+            "temperature",
+        ),
+        (
+            {
+                "error": {
+                    "metadata": {"raw": '{"error":{"message":"Unsupported parameter: max_tokens"}}'}
+                }
+            },
+            400,
+            "max_tokens",
+        ),
+        ({"error": {"message": "must be verified to stream this model"}}, 400, Refusal.STREAMING),
+        ({"error": {"param": "stream", "code": "unsupported_value"}}, 400, Refusal.STREAMING),
+        (
+            {"message": "Conversation roles must alternate user/assistant"},
+            400,
+            Refusal.SUCCESSIVE_TURNS,
+        ),
+        (
+            {"message": "does not support successive user or assistant messages"},
+            400,
+            Refusal.SUCCESSIVE_TURNS,
+        ),
+        ({"message": "Expected last role User or Tool but got assistant"}, 400, Refusal.LAST_TURN),
+        ({"message": "System role not supported"}, 400, Refusal.SYSTEM_ROLE),
+        (
+            {
+                "error": {
+                    "param": "input_tokens",
+                    "code": 400,
+                    "message": "This model's maximum context length is 4096 tokens.",
+                }
+            },
+            400,
+            TooMuchText,
+        ),
+        (
+            {
+                "error": {
+                    "type": "tokens",
+                    "code": "rate_limit_exceeded",
+                    "message": "Request too large for model: Limit 6000, Requested 9000",
+                }
+            },
+            413,
+            TooMuchText,
+        ),
+        (
+            {
+                "error": {
+                    "code": "rate_limit_exceeded",
+                    "message": "Request too large for gpt-4o (TPM): Limit 3, Requested 4",
+                }
+            },
+            429,
+            TooMuchText,
+        ),
+        ({"error": {"message": "Insufficient credits. Add more"}}, 402, QuotaSpent),
+        ("<html>402 Payment Required</html>", 402, QuotaSpent),
+        (
+            {"error": "Your team has either used all available credits or reached its limit."},
+            403,
+            QuotaSpent,
+        ),
+        ({"error": {"message": "Key limit exceeded (total limit)."}}, 403, QuotaSpent),
+        (
+            {"error": {"message": "Input was flagged", "metadata": {"reasons": ["violence"]}}},
+            403,
+            Filtered,
+        ),
+        ({"error": {"message": "Missing scopes: model.request"}}, 403, ModelMissing),
+        ({"error": "Incorrect API key provided: lo***op."}, 400, KeyRefused),
+        (
+            [{"error": {"message": "API key not valid. Please pass a valid API key."}}],
+            400,
+            KeyRefused,
+        ),
+        ({"error": {"message": f"{QUOTA} Please retry in 34s."}}, 429, ModelBusy),
+        ({"error": {"message": QUOTA}}, 429, QuotaSpent),
+        ({"error": {"message": "server busy, please try again."}}, 503, ModelBusy),
+        ({"error": {"message": "The model `x` does not exist."}}, 400, ModelMissing),
+        ("<html>", 418, RequestRefused),
+        (None, 400, RequestRefused),
+        (3, 400, RequestRefused),
+        (
+            {"error": {"message": {"deep": [True, None, 1.5, {"code": {"x": 1}}]}}},
+            400,
+            RequestRefused,
+        ),
+        # inside a stream, where the status is in the body or nowhere
+        ({"message": "busy", "code": 429}, None, ModelBusy),
+        ({"message": "no", "code": "401"}, None, KeyRefused),
+        ({"code": "insufficient_quota"}, None, QuotaSpent),
+        ({"code": "anything"}, None, ModelDown),
+        ({"message": "Provider disconnected unexpectedly", "code": 502}, None, ModelDown),
+    ],
+)
+def test_a_refusal_is_understood_in_whatever_form(
+    body: object, status: int | None, meaning: type[SkyError] | str
+) -> None:
+    error = provider_errors.read(body, status=status, payload=PAYLOAD)
+
+    if isinstance(meaning, Refusal):
+        assert isinstance(error, FeatureRefused)
+        assert error.what is meaning
+    elif isinstance(meaning, str):
+        assert isinstance(error, FeatureRefused)
+        assert error.parameters == (meaning,)
+    else:
+        assert type(error) is meaning
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "meaning"),
+    [
+        ({"message": "The model is not multimodal.", "code": 400}, None, Refusal.PICTURES),
+        (
+            {"error": {"message": "No endpoints found that support image input"}},
+            404,
+            Refusal.PICTURES,
+        ),
+        ({"error": "Model does not support images."}, 400, Refusal.PICTURES),
+        ("messages[1]: unknown variant `image_url`, expected `text`", 422, Refusal.PICTURES),
+        (
+            {"error": {"message": "('messages.1.content' : value must be a string)"}},
+            400,
+            Refusal.PICTURES,
+        ),
+        (
+            {"error": {"message": "image input is not supported - hint: the mmproj"}},
+            500,
+            Refusal.PICTURES,
+        ),
+        ("<html>413</html>", 413, Refusal.PICTURES),
+        ({"error": {"code": "invalid_image_format"}}, 400, BadPicture),
+        ({"error": {"message": "Unsupported image format: image/gif"}}, 400, BadPicture),
+        ({"error": {"message": "Could not decode the image"}}, 400, BadPicture),
+        ("Internal Server Error", 500, ModelDown),
+    ],
+)
+def test_a_refusal_of_pictures_tells_all_of_them_from_this_one(
+    body: object, status: int | None, meaning: type[SkyError] | Refusal
+) -> None:
+    error = provider_errors.read(body, status=status, payload=PICTURES)
+
+    if isinstance(meaning, Refusal):
+        assert isinstance(error, FeatureRefused)
+        assert error.what is meaning
+    else:
+        assert type(error) is meaning
+
+
+@pytest.mark.parametrize("name", dialect.names())
+def test_no_words_of_a_refusal_reach_a_log(name: str) -> None:
+    for kind, form in dialect.load(name).refusals.items():
+        said = form.rendered({"message": "sk-secret", "param": "sk-secret", "code": "sk-secret"})
+        error = provider_errors.read(provider_errors.parsed(said), status=form.status)
+        assert "secret" not in str(error), kind

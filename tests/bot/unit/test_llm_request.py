@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,17 @@ from bot.domain.errors import (
     QuotaSpent,
     SkyError,
 )
-from bot.domain.model_request import ModelRequest, Turn, Usage
-from bot.llm.breaker import Breaker
+from bot.domain.model_request import ModelRequest, Text, Turn, Usage
+from bot.llm.openai_client import Breaker
+from bot.llm.providers import Knowledge
 from bot.llm.request import RetryingRequest, StreamRecorder
 from bot.observability.metrics import Metrics
+from tests.bot.unit.fakes import FakeClient, ScriptedApi, complete
 
 if TYPE_CHECKING:
-    from bot.llm.tools import StreamListener
+    from collections.abc import AsyncGenerator
+
+    from bot.domain.model_request import ProviderEvent
 
 MOST_OUTPUT = 4000
 ASK = ModelRequest("You are Sky.", (Turn("user", "Ada: tell me a tale"),))
@@ -53,25 +58,21 @@ class Key:
         return False
 
 
-class Script:
+class Script(ScriptedApi):
     """A provider that does one thing after the other: says some words, then fails or ends."""
 
     def __init__(self, *acts: tuple[str, SkyError | Usage]) -> None:
         self.acts = list(acts)
         self.asked: list[ModelRequest] = []
 
-    async def answer(
-        self, client: Any, key: str, ask: ModelRequest, listener: StreamListener
-    ) -> Usage:
-        """See bot.llm.apis.Api."""
-        del client, key
-        self.asked.append(ask)
+    async def act(self, request: ModelRequest) -> AsyncGenerator[ProviderEvent | SkyError, None]:
+        """See ScriptedApi."""
+        self.asked.append(request)
         words, ending = self.acts.pop(0)
         await asyncio.sleep(0)
-        listener.say(words)
-        if isinstance(ending, SkyError):
-            raise ending
-        return ending
+        if words:
+            yield Text(words)
+        yield ending if isinstance(ending, SkyError) else complete(ending)
 
 
 @pytest.fixture(autouse=True)
@@ -105,20 +106,24 @@ async def asked(
     script: Script, attempts: int = 3, breaker: Breaker | None = None, bill: Bill | None = None
 ) -> tuple[str, SkyError | None]:
     """Ask; gives what was said, and how it ended."""
-    recorder = StreamRecorder(lambda _: None, lambda _: None, lambda _: None)
+    recorder = StreamRecorder()
     asking = RetryingRequest(
         ASK,
         recorder,
         "m",
         api=script,
+        knowledge=Knowledge(),
         key=Key(),
         breaker=breaker or Breaker(0, 1),
         metrics=Metrics(),
         account=bill or Bill(),
         most_output=MOST_OUTPUT,
     )
+    client: Any = FakeClient()
     try:
-        await asking.run(None, attempts)  # type: ignore[arg-type]  # the script needs none
+        async with contextlib.aclosing(asking.stream(client, attempts)) as events:
+            async for _ in events:
+                pass
     except SkyError as error:
         return recorder.text, error
     return recorder.text, None
@@ -159,12 +164,12 @@ async def test_what_the_provider_does_not_tell_is_estimated_from_what_was_sent_a
 
 async def test_what_was_stopped_is_charged_by_an_estimate() -> None:
     class Endless(Script):
-        async def answer(
-            self, client: Any, key: str, ask: ModelRequest, listener: StreamListener
-        ) -> Usage:
-            listener.say("word " * 40)
+        async def act(
+            self, request: ModelRequest
+        ) -> AsyncGenerator[ProviderEvent | SkyError, None]:
+            del request
+            yield Text("word " * 40)
             await asyncio.Event().wait()
-            return await super().answer(client, key, ask, listener)
 
     bill = Bill()
     task = asyncio.create_task(asked(Endless(), bill=bill))

@@ -161,6 +161,7 @@ class Dialect(Value):
             name: Template(value).safe_substitute(error.values)
             for name, value in form.headers.items()
         }
+        headers = {name: value for name, value in headers.items() if value}
         return form, form.rendered(error.values), headers
 
 

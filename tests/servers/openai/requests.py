@@ -49,7 +49,8 @@ class RequestReader:
             if value is None or value is False or neutral:
                 continue
             param = _REASONING[endpoint] if name == "reasoning_effort" else name
-            kind = "stream" if name == "stream" and dialect.has("stream") else "parameter"
+            special = f"parameter.{name}"
+            kind = special if dialect.has(special) else "parameter"
             hint = " Use 'max_completion_tokens' instead." if name == "max_tokens" else ""
             first, *rest = param.split("_")
             camel = first + "".join(map(str.capitalize, rest))

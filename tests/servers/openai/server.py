@@ -243,6 +243,7 @@ class RequestHandler:
     def _refusal(self, fault: Fault, model: str) -> ApiError:
         given = self._request.headers["Authorization"].partition(" ")[2].strip()
         after = DEFAULT_RETRY_AFTER if fault.retry_after is None else fault.retry_after
+        silent = fault.retry_after is None and fault.kind is FaultKind.UNAVAILABLE
         return ApiError(
             REFUSALS[fault.kind],
             key=masked(given),
@@ -250,7 +251,7 @@ class RequestHandler:
             param="messages" if self._record.endpoint == "chat" else "input",
             limit=128_000,
             tokens=200_000,
-            retry_after=f"{after:g}",
+            retry_after="" if silent else f"{after:g}",
             retry_after_ms=f"{after * 1000:.0f}",
         )
 

@@ -1,0 +1,299 @@
+"""What is known about providers that are not exactly OpenAI: data, in one place.
+
+Three kinds of it: how a provider names a refusal, how it names the end of an answer, and where it
+puts a model's reasoning. Each has a rule for what is unknown: a refusal that means nothing here is
+answered with a smaller request (request.py), an end that means nothing is not a success, and what
+has no known place in an answer is not shown. What a process learns about its provider is kept here.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from bot.domain.model_request import Finish
+
+log = logging.getLogger(__name__)
+
+
+class Refusal(StrEnum):
+    """What a refusal means, whichever way it is worded."""
+
+    KEY = "key"
+    CREDIT = "credit"
+    TOO_LONG = "too_long"
+    FILTERED = "filtered"
+    BAD_PICTURE = "bad_picture"  # this one; another may do
+    PICTURES = "pictures"  # none at all
+    SUCCESSIVE_TURNS = "successive_turns"  # user and assistant have to take turns
+    SYSTEM_ROLE = "system_role"
+    LAST_TURN = "last_turn"  # the conversation has to end with a user's turn
+    STREAMING = "streaming"
+    PARAMETER = "parameter"  # an optional one that the request carries
+    RATE = "rate"
+    MODEL = "model"
+    DOWN = "down"
+    SLOW = "slow"
+    UNKNOWN = "unknown"
+
+
+# Codes and types, as they stand in an error's `code`, `type`, `status` or `reason`.
+CODES: dict[str, Refusal] = {
+    **dict.fromkeys(("invalid_api_key", "api_key_invalid", "authentication_error"), Refusal.KEY),
+    **dict.fromkeys(("insufficient_quota", "billing_hard_limit_reached"), Refusal.CREDIT),
+    **dict.fromkeys(
+        (
+            "context_length_exceeded",
+            "string_above_max_length",
+            "exceed_context_size_error",
+            "invalid_request_prompt_length",
+        ),
+        Refusal.TOO_LONG,
+    ),
+    **dict.fromkeys(
+        (
+            "content_filter",
+            "content_policy_violation",
+            "invalid_prompt",
+            "bio_policy",
+            "misalignment_policy_violation",
+            "moderation_blocked",
+            "image_content_policy_violation",
+        ),
+        Refusal.FILTERED,
+    ),
+    **dict.fromkeys(
+        (
+            "invalid_image",
+            "invalid_image_format",
+            "invalid_base64_image",
+            "invalid_image_url",
+            "invalid_image_mode",
+            "image_too_large",
+            "image_too_small",
+            "image_parse_error",
+            "image_file_too_large",
+            "unsupported_image_media_type",
+            "empty_image_file",
+        ),
+        Refusal.BAD_PICTURE,
+    ),
+    **dict.fromkeys(("model_not_found", "deploymentnotfound", "invalid_model"), Refusal.MODEL),
+    **dict.fromkeys(
+        ("rate_limit_exceeded", "rate_limited", "rate_limit_error", "rate_limit_reached"),
+        Refusal.RATE,
+    ),
+    "server_error": Refusal.DOWN,
+}
+
+# Wordings in a refusal's lower-case text; the first that fits counts.
+_WORDINGS: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
+    (
+        Refusal.KEY,
+        (
+            r"\b(?:incorrect|invalid|malformed|wrong|missing) (?:\w+ ){0,3}api[ _]?(?:key|token)",
+            r"api[ _]?key (?:not valid|is invalid|is missing)",
+            r"invalid subscription key",
+            r"no auth credentials",
+            r"authentication fails",
+            r"api token is required",
+            r"missing or invalid authorization",
+        ),
+    ),
+    (
+        Refusal.TOO_LONG,
+        (
+            r"request too large",
+            r"reduce (?:the length|your message|your prompt|the prompt)",
+            r"context (?:length|window|size)",
+            r"(?:maximum|max) (?:prompt|context|model|sequence) len",
+            r"input token count",
+            r"too many (?:input )?tokens",
+            r"(?:prompt|input|conversation) is too long",
+            r"too large for model",
+            r"exceeds? (?:the )?(?:maximum )?(?:number of )?tokens",
+            r"tokens? limit exceeded",
+        ),
+    ),
+    (
+        Refusal.CREDIT,
+        (
+            r"insufficient (?:credit|balance|fund|quota)",
+            r"out of credit",
+            r"credits? (?:are|is) depleted",
+            r"all available credits",
+            r"(?:spending|usage|key|credit) limit (?:exceeded|reached)",
+            r"(?:reached|exceeded) (?:its|your) (?:\w+ )?(?:spending|usage|limit|quota)",
+            r"payment (?:required|method)",
+            r"billing",
+            r"purchase (?:more )?credits",
+        ),
+    ),
+    (
+        Refusal.FILTERED,
+        (
+            r"content management policy",
+            r"content (?:filter|policy)",
+            r"(?:input|prompt|content) (?:was|is) (?:flagged|blocked)",
+            r"responsible ?ai",
+            r"safety (?:system|filter|policy)",
+        ),
+    ),
+    (
+        Refusal.SUCCESSIVE_TURNS,
+        (
+            r"roles must alternate",
+            r"(?:successive|consecutive) (?:user|assistant|messages)",
+            r"interleave the user",
+            r"unexpected role '(user|assistant)' after role '\1'",
+        ),
+    ),
+    (
+        Refusal.LAST_TURN,
+        (
+            r"expected last role",
+            r"(?:last|final) message (?:must|should|has to|to) (?:be|have)",
+            r"must end with a user",
+            r"assistant (?:message )?prefill",
+            r"ends? with an? assistant",
+        ),
+    ),
+    (
+        Refusal.SYSTEM_ROLE,
+        (r"system role (?:is )?not supported", r"does not support (?:a |the )?system"),
+    ),
+    (
+        Refusal.STREAMING,
+        (
+            r"verified to stream",
+            r"streaming (?:is )?(?:not supported|not allowed|disabled|unsupported)",
+            r"not support (?:\w+ )?(?:stream|streaming)\b",
+        ),
+    ),
+    (
+        Refusal.RATE,
+        (
+            r"too many (?:requests|concurrent)",
+            r"rate.?limit",
+            r"server (?:is )?busy",
+            r"slow down",
+            r"resource has been exhausted",
+        ),
+    ),
+    (
+        Refusal.MODEL,
+        (
+            r"model\b.{0,120}\b(?:not found|does not exist|not exist|not available|not a valid)",
+            r"(?:invalid|unknown) model",
+            r"no such model",
+        ),
+    ),
+)
+WORDINGS = tuple((re.compile("|".join(words)), meaning) for meaning, words in _WORDINGS)
+# Where a request carries pictures, a refusal that speaks of them is about them: about this picture,
+# unless it says that the model takes none.
+PICTURES = re.compile(
+    r"imag|picture|vision|multi-?modal|modalit|mmproj|(?:content|value).{0,30} must be a string"
+)
+NO_PICTURES = re.compile(
+    r"not support|only supported by|not enabled|unknown variant|must be a string|no endpoints"
+    r"|not (?:a )?multi-?modal|missing data|unsupported content|not (?:accept|allow|have vision)"
+)
+BAD_PICTURE = re.compile(r"format|media|mime|large|size|corrupt|decod|download|base64|damaged")
+# The parameter that asks for a stream, where no other one is named.
+STREAM = re.compile(r"(?<![a-z0-9_])stream(?:ing)?(?![a-z0-9_])")
+# A quota that comes back by itself is no spent account.
+WAIT = re.compile(
+    r"per (?:minute|min|second|hour|day)|try again in|retry (?:in|after|shortly)|retrydelay"
+)
+# A refusal with one of these is about the request, so a smaller request may be taken.
+ABOUT_THE_REQUEST = frozenset({400, 404, 405, 406, 415, 417, 422, 501})
+
+STATUSES: dict[int, Refusal] = {
+    401: Refusal.KEY,
+    402: Refusal.CREDIT,
+    403: Refusal.MODEL,  # this key may not use it
+    404: Refusal.MODEL,
+    408: Refusal.SLOW,
+    409: Refusal.RATE,
+    413: Refusal.TOO_LONG,
+    429: Refusal.RATE,
+}
+SERVER_ERRORS = 500
+
+# The ends of an answer, without regard to case. What is not here is not a success.
+FINISHES: dict[str, Finish] = {
+    **dict.fromkeys(
+        ("stop", "stop_sequence", "end_turn", "eos", "eos_token", "end", "complete", "completed"),
+        Finish.COMPLETE,
+    ),
+    **dict.fromkeys(
+        ("length", "max_tokens", "max_output_tokens", "model_length", "token_limit"), Finish.LENGTH
+    ),
+    **dict.fromkeys(
+        (
+            *("content_filter", "content_filtered", "safety", "recitation", "blocklist", "spii"),
+            *("prohibited_content", "image_safety", "flagged", "sensitive", "refusal"),
+        ),
+        Finish.FILTERED,
+    ),
+}
+
+# Reasoning in the answer's text: at its beginning, between two marks.
+REASONING_MARKS: tuple[tuple[str, str], ...] = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),
+    ("<reasoning>", "</reasoning>"),
+    ("<seed:think>", "</seed:think>"),
+    ("[THINK]", "[/THINK]"),
+    ("◁think▷", "◁/think▷"),
+    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
+)
+# Reasoning beside the text: it is not shown, and counts where the provider counts nothing.
+REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
+
+
+@dataclass(slots=True)
+class Learned:
+    """What one model was found to refuse."""
+
+    parameters: set[str] = field(default_factory=set)
+    pictures: bool = False
+    successive_turns: bool = False
+    system_role: bool = False
+    streaming: bool = False
+    last_turn: bool = False
+
+
+class Knowledge:
+    """What was learned about a provider, for the life of the process. Each thing is logged once."""
+
+    def __init__(self) -> None:
+        self._models: dict[str, Learned] = {}  # as many as settings and personas name
+
+    def of(self, model: str) -> Learned:
+        """Give what is known about a model."""
+        return self._models.setdefault(model, Learned())
+
+    def refuses_parameter(self, model: str, name: str) -> None:
+        """Leave a parameter out from now on."""
+        if name not in self.of(model).parameters:
+            self.of(model).parameters.add(name)
+            extra = {"model": model, "parameter": name}
+            log.warning("the model refuses a parameter; it is left out from now on", extra=extra)
+
+    def refuses(self, model: str, what: Refusal) -> None:
+        """Do without one of the features that `Learned` names."""
+        learned = self.of(model)
+        if not getattr(learned, what.value):
+            setattr(learned, what.value, True)
+            extra = {"model": model, "feature": what.value}
+            log.warning("the model lacks a feature; it is not used from now on", extra=extra)
+
+
+def finish_of(reason: object) -> Finish:
+    """Tell what a finish reason means; an unknown one is no success."""
+    return FINISHES.get(str(reason).lower(), Finish.BROKEN)

@@ -1,0 +1,227 @@
+"""One request over HTTP: what is sent, without what the model refuses, and the JSON that comes.
+
+The library makes the request; what comes back is read here, as plain JSON. The library's own
+stream does not tell `[DONE]` from a cut connection, and its typed events would cost 0.5 s of CPU
+and 35 MiB once, and three times the CPU for each event (measured with 3.54.0).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bot.domain.errors import ModelDown
+from bot.llm import provider_errors
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+
+    from openai import AsyncOpenAI
+
+_DRAIN_SECONDS = 0.25  # the rest of a completed stream, so that its connection is used again
+_WHOLE = 8 * 2**20  # characters of a body that is no stream: a picture is in one
+_DONE = "[DONE]"
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalParameter:
+    """A parameter that some models refuse: what is sent, and what to a model that refuses it.
+
+    `words` are what providers call it when they refuse it. The one that `bounds` keeps an answer
+    short.
+    """
+
+    name: str
+    fields: dict[str, Any]
+    words: tuple[str, ...] = ()
+    instead: OptionalParameter | None = None
+    bounds: bool = False
+
+    def is_named(self, parameters: set[str], words: str) -> bool:
+        """Whether a refusal is about it: by its `param`, or by the words."""
+        names = {self.name, *self.words}
+        if names & parameters:
+            return True
+        joined = "|".join(re.escape(name) for name in names)
+        return re.search(rf"(?<![a-z0-9_])(?:{joined})(?![a-z0-9_])", words) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A request: its body without the optional parameters, and those that are sent."""
+
+    path: str
+    body: dict[str, Any]
+    optional: tuple[OptionalParameter, ...] = ()
+    pictures: bool = False
+    seconds: float | None = None  # for which the provider may be silent
+    streamed: bool = True
+
+    def without(self, refused: set[str]) -> Payload:
+        """Leave out what the model refuses, or send what is known instead."""
+        kept = []
+        for parameter in self.optional:
+            each: OptionalParameter | None = parameter
+            while each is not None and each.name in refused:
+                each = each.instead
+            if each is not None:
+                kept.append(each)
+        return Payload(
+            self.path, self.body, tuple(kept), self.pictures, self.seconds, self.streamed
+        )
+
+    def named(self, parameters: set[str], words: str) -> tuple[str, ...]:
+        """Give the names of its parameters that a refusal is about."""
+        return tuple(each.name for each in self.optional if each.is_named(parameters, words))
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the provider is told how long an answer may be."""
+        return any(each.bounds for each in self.optional) or not self.streamed
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The body as it is sent."""
+        body = dict(self.body)
+        for each in self.optional:
+            body |= each.fields
+        return {**body, "stream": True} if self.streamed else body
+
+
+class ProviderResponse:
+    """What came back. `done` tells that a stream said its end."""
+
+    def __init__(self, response: Any, payload: Payload) -> None:
+        self._response = response
+        self._payload = payload
+        self.done = False
+
+    async def objects(self) -> AsyncGenerator[dict[str, Any], None]:
+        """Give each JSON object of the stream, or the whole body where it is none.
+
+        Raises the errors of provider_errors for a refusal inside of it.
+        """
+        decoder, chunks = _Decoder(), self._response.aiter_text()
+        async for chunk in chunks:
+            for name, data in decoder.feed(chunk):
+                for found in self._read(name, data):
+                    yield found
+            if self.done:
+                await _exhaust(chunks)
+                return
+        for name, data in decoder.finish():
+            for found in self._read(name, data):
+                yield found
+        if not decoder.events:
+            for found in self._read_whole(decoder.whole):
+                yield found
+
+    async def drain(self, objects: AsyncIterator[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Read what still comes after the answer's end, if it comes at once."""
+        rest = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                async for each in objects:
+                    rest.append(each)  # noqa: PERF401  # kept although the time runs out
+        return rest
+
+    async def close(self) -> None:
+        """Close it; what was read to its end leaves the connection for the next request."""
+        await self._response.aclose()
+
+    def _read(self, name: str, data: str) -> Iterator[dict[str, Any]]:
+        if data.startswith(_DONE):
+            self.done = True
+            return
+        found = json.loads(data)
+        for each in found if isinstance(found, list) else [found]:
+            if isinstance(each, dict):
+                self._raise_for(each, named=name == "error")
+                yield each
+
+    def _read_whole(self, text: str) -> Iterator[dict[str, Any]]:
+        """Read a body that is no stream; a page of HTML, or nothing, is no answer."""
+        try:
+            found = json.loads(text)
+        except ValueError as error:
+            raise ModelDown("no answer in the response") from error
+        self.done = True
+        for each in found if isinstance(found, list) else [found]:
+            if isinstance(each, dict):
+                self._raise_for(each, named=False)
+                yield each
+
+    def _raise_for(self, found: dict[str, Any], *, named: bool) -> None:
+        error = found.get("error")
+        if found.get("type") == "error" or (named and not error) or isinstance(error, str):
+            error = found
+        if error:
+            raise provider_errors.read(error, payload=self._payload)
+
+
+@dataclass(slots=True)
+class _Decoder:
+    """Server-sent events out of a text that comes in pieces."""
+
+    events: int = 0
+    whole: str = ""  # the text, while it is no stream of events
+    _rest: str = ""
+    _name: str = ""
+    _data: list[str] = field(default_factory=list)
+
+    def feed(self, text: str) -> Iterator[tuple[str, str]]:
+        if not self.events and len(self.whole) < _WHOLE:
+            self.whole += text
+        self._rest += text
+        *lines, self._rest = self._rest.split("\n")
+        for line in lines:
+            yield from self._line(line.rstrip("\r"))
+
+    def finish(self) -> Iterator[tuple[str, str]]:
+        """Give an event that was not ended by an empty line."""
+        yield from self._line(self._rest.rstrip("\r"))
+        yield from self._line("")
+
+    def _line(self, line: str) -> Iterator[tuple[str, str]]:
+        if not line:
+            if self._data:
+                self.events += 1
+                self.whole = ""
+                yield self._name, "\n".join(self._data)
+            self._name = ""
+            self._data.clear()
+        elif line.startswith("data:"):
+            self._data.append(line[5:].removeprefix(" "))
+        elif line.startswith("event:"):
+            self._name = line[6:].strip()
+
+
+async def _exhaust(chunks: AsyncIterator[str]) -> None:
+    """Read what comes after the end, if it comes at once: then the connection is used again."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            async for _ in chunks:
+                pass
+
+
+async def post(client: AsyncOpenAI, key: str, payload: Payload) -> ProviderResponse:
+    """Send a request; raises the library's errors."""
+    import httpx2  # noqa: PLC0415  # loaded late, see openai_client.py
+    from openai import AsyncStream  # noqa: PLC0415
+
+    options: Any = {"headers": {"Authorization": f"Bearer {key}"}}
+    if payload.seconds is not None:
+        options["timeout"] = payload.seconds
+    response = await client.post(
+        payload.path,
+        body=payload.json,
+        options=options,
+        cast_to=httpx2.Response,
+        stream=True,
+        stream_cls=AsyncStream[object],
+    )
+    return ProviderResponse(response, payload)
