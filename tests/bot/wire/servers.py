@@ -1,6 +1,5 @@
 """Discord's and OpenAI's stand-ins as processes, on free ports of this machine."""
 
-import os
 import secrets
 import subprocess
 import sys
@@ -11,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.servers.openai.launch import START_SECONDS, environment
 from tests.servers.openai.launch import Running as OpenAIRunning
 from tests.servers.openai.launch import running as openai_running
 
 from .process import LOOK, REPOSITORY, free_port
 
-START_SECONDS = 15
 _BOT_ID = 1_456_000_000_000_000_001
 
 
@@ -50,7 +49,7 @@ def discord_running(directory: Path, token: str) -> Iterator[DiscordRunning]:
             cwd=REPOSITORY,
             stdout=out,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**environment(), "PYTHONUNBUFFERED": "1"},
         )
     try:
         deadline = time.monotonic() + START_SECONDS
