@@ -10,7 +10,7 @@ from tests.gitops.findings import Finding, Tree
 # Invalid examples look real on purpose.
 EXAMPLES = "tests/gitops/invalid/"
 # Names that can be seen to be examples.
-MADE_UP = re.compile(r"^(example|loop|test|fake|some|my|your|their)", re.IGNORECASE)
+MADE_UP = re.compile(r"^(example|loop|test|fake|some|my|your|their|name-hash)", re.IGNORECASE)
 _GUID = re.compile(
     r"(?<![0-9a-f-])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f-])", re.IGNORECASE
 )

@@ -60,7 +60,7 @@ def test_mode_name_and_presence_count(clone: Clone, change: str) -> None:
         case "mode":
             file.chmod(0o755)
         case "name":
-            shutil.move(file, file.with_name("main.py"))
+            shutil.move(file, file.with_name("renamed.py"))
         case "new file":
             (clone.path / "bot/new.py").touch()
         case _:
