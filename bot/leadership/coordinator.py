@@ -1,11 +1,8 @@
-"""Who may speak where, as the desk asks it; and the answer of a bot of which there is only one.
+"""All Leases of this process: which shards it leads, and how shards are balanced between processes.
 
-How several processes share the shards out among them. Pure.
-
-A process that holds fewer waits less for a free shard, and asks for one of those that hold at least
-two more. So an empty pod takes over first, and after a while nobody holds two more than another.
-
-Who speaks where: this process for the shards whose Leases it holds.
+A process that holds fewer shards waits less for a free one, and asks for one of those that hold at
+least two more. So an empty pod takes over first, and after a while nobody holds two more than
+another.
 """
 
 from __future__ import annotations
@@ -35,17 +32,17 @@ log = logging.getLogger(__name__)
 
 
 class Leadership(Protocol):
-    """Who may speak where: see floor.py."""
+    """Which process leads which shard, as the dispatcher asks it."""
 
     def shard_of(self, guild_id: int | None) -> int:
-        """Which shard a server belongs to; direct messages belong to the first."""
+        """Name the shard that a server belongs to; direct messages belong to the first."""
 
     def is_leader(self, shard: int) -> bool:
-        """Whether this process speaks for that shard now."""
+        """Say whether this process leads that shard now."""
 
 
 class SingleProcess:
-    """A floor that nobody else is on."""
+    """The leadership of a bot that has only one process."""
 
     def shard_of(self, guild_id: int | None) -> int:
         """See Leadership."""
@@ -61,12 +58,12 @@ _STEP_SECONDS = 2.0
 
 
 def patience(held: int) -> float:
-    """Seconds to leave a free shard to others, for a process that holds so many."""
+    """Return the seconds to leave a free shard to others, for a process that holds `held`."""
     return held * _STEP_SECONDS
 
 
 def wanted(me: str, holders: Mapping[int, str], most: int) -> int | None:
-    """Say which shard `me` should ask for; None if it has its share, or as many as it may."""
+    """Name the shard that `me` should ask for; None if it has its share, or as many as it may."""
     held = Counter(holder for holder in holders.values() if holder)
     mine = held[me]
     if mine >= most or not held or any(not holder for holder in holders.values()):
@@ -78,16 +75,16 @@ def wanted(me: str, holders: Mapping[int, str], most: int) -> int | None:
 
 
 def gives(me: str, asker: str, holders: Mapping[int, str]) -> bool:
-    """Whether `me` should give a shard to `asker`."""
+    """Say whether `me` should release a shard to `asker`."""
     held = Counter(holders.values())
     return bool(asker) and asker != me and held[me] >= held[asker] + 2
 
 
-_ASK_SECONDS = 15.0  # between two wishes for a shard
+_ASK_SECONDS = 15.0  # between two requests for a shard
 
 
 def lease_store(settings: Settings, environ: Mapping[str, str]) -> LeaseStore:
-    """Choose where the Leases lie: in the cluster, if this is a pod, else in files."""
+    """Choose where Leases are kept: in the cluster if this is a pod, otherwise in files."""
     lease, shards = settings.lease, settings.discord.shards
     in_pod = lease.where == "auto" and "KUBERNETES_SERVICE_HOST" in environ
     if lease.where == "cluster" or in_pod:
@@ -100,7 +97,7 @@ class Coordinator:
     """All Leases of the bot, from this process's side."""
 
     def __init__(self, store: LeaseStore, settings: Settings, metrics: Metrics) -> None:
-        """Hold no Lease yet; `run` goes for them."""
+        """Hold no Lease yet; `run` acquires them."""
         self._store = store
         self._shards = settings.discord.shards
         self._most = settings.lease.shards_per_pod
@@ -112,16 +109,16 @@ class Coordinator:
         self._leaving = False
 
     def shard_of(self, guild_id: int | None) -> int:
-        """See alone.Floor: Discord's own rule."""
+        """See Leadership: Discord's own rule."""
         return shard_of(guild_id, self._shards)
 
     def is_leader(self, shard: int) -> bool:
-        """See alone.Floor."""
+        """See Leadership."""
         lease = self._leases.get(shard)
         return lease is not None and lease.is_leader
 
     def may_take(self, shard: int) -> bool:
-        """Whether it is this process's turn to take a free Lease."""
+        """Say whether it is this process's turn to acquire a free Lease."""
         if self._shards == 1:
             return True
         lease = self._leases[shard]
@@ -131,7 +128,7 @@ class Coordinator:
         return lease.kept_for == self._store.me or lease.free_for >= patience(held)
 
     def not_ready(self) -> str | None:
-        """Why this process could not speak even if nobody else did; None if it could."""
+        """Explain why this process could not lead even if nobody else did; None if it could."""
         if not self._leases:
             return "who speaks is not known yet"
         for lease in self._leases.values():
@@ -161,9 +158,9 @@ class Coordinator:
             await self._rest()
 
     async def leave(self, seconds: float) -> None:
-        """Stop speaking at once, and let every Lease go; tries for so long.
+        """Stop leading at once and release every Lease; tries for `seconds`.
 
-        From now on no shard is asked for, and one that was asked for is not taken.
+        From now on no shard is asked for, and one that was asked for is not acquired.
         """
         self._leaving = True
         await self._rest()
@@ -175,11 +172,11 @@ class Coordinator:
         self._measure()
 
     async def close(self) -> None:
-        """Close what the Leases lie on."""
+        """Close the store."""
         await self._store.close()
 
     async def _share(self) -> None:
-        """Give a shard to a process that has fewer, or ask for one."""
+        """Release a shard to a process that has fewer, or ask for one."""
         if self._shards == 1:
             return
         holders = {shard: lease.holder for shard, lease in self._leases.items()}

@@ -1,18 +1,15 @@
-"""What a Lease tells the one that holds it, and how it came free.
+"""Leader election for one shard: acquire its Lease, renew it, and lead only while that is certain.
 
-How a Lease's seconds are spent. Everything follows from how long it lasts.
+The holder renews the Lease, and stops leading before another process may acquire it. A process that
+does not hold it polls it, and acquires it when it is free: released by its holder; held by an
+earlier container of the same pod; its holder's process has ended; its holder's pod was deleted and
+had time to end; or it was not renewed for as long as it lasts.
 
-A standby counts from when it saw a renewal, the holder from before it asked for it: so the holder's
-count ends first, whatever the clocks of the two say, and `margin` earlier still.
-With 75 s: renewed every 3 s, silent after 73 s without a renewal. A minute without the API server
-begins up to 3 s after a renewal and leaves 10 s to be noticed and fixed.
-
-Who speaks for a shard: the one that holds its Lease, and only while that is certain.
-
-The holder renews it, and falls silent before another may take it. A process that does not hold it
-looks, and takes it when it is free: let go by its holder; held by this pod's own earlier life; its
-holder's process has ended; its holder's pod is deleted and was given time to end; or it was not
-renewed for as long as it lasts.
+All times follow from how long a Lease lasts (`LeaseTiming`). A standby counts from when it saw a
+renewal, the holder from before it sent it, so the holder's count ends first whatever their clocks
+say, and `margin` earlier still. With 75 s: renewed every 3 s, silent after 73 s without a renewal.
+A minute without the API server begins up to 3 s after a renewal and leaves 10 s to be noticed and
+fixed.
 """
 
 from __future__ import annotations
@@ -45,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 class Acquisition(enum.Enum):
-    """How a Lease came free. After all but the first, nobody knows what was left undone."""
+    """How a Lease became free. After all but `LET_GO`, nobody knows what was left undone."""
 
     LET_GO = "let go"
     OURS = "ours from before"
@@ -55,49 +52,49 @@ class Acquisition(enum.Enum):
 
 
 class LeadershipListener(Protocol):
-    """Who is told when this process begins and ends to speak for a shard."""
+    """Told when this process gains or loses leadership of a shard."""
 
     def annotations(self, shard: int) -> Mapping[str, str]:
-        """Write down what a successor has to know."""
+        """Return what a successor has to know."""
 
     def can_lead(self, shard: int) -> bool:
-        """Whether it could speak now."""
+        """Say whether this process could lead the shard now."""
 
     def restore(self, shard: int, annotations: Mapping[str, str]) -> None:
-        """Read what another speaker wrote down."""
+        """Load what another leader wrote."""
 
     def pause(self, shard: int) -> None:
-        """Take nothing more: the Lease will go to another as soon as `idle`."""
+        """Accept nothing more: the Lease goes to another process as soon as `idle`."""
 
     def idle(self, shard: int) -> bool:
-        """Whether nothing that was taken is unfinished."""
+        """Say whether everything that was accepted is finished."""
 
     def gave(self, shard: int) -> None:
-        """Note that the Lease went to another, after a pause."""
+        """Note that the Lease went to another process, after a pause."""
 
     def begin(self, shard: int, how: Acquisition, annotations: Mapping[str, str]) -> None:
-        """Begin to speak."""
+        """Begin to lead."""
 
     def end(self, shard: int, why: str) -> None:
-        """Stop at once, what is half said included: another may speak any moment."""
+        """Stop at once, even in the middle of a reply: another process may lead any moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseTiming:
-    """Seconds, all of them."""
+    """Durations in seconds, all derived from how long a Lease lasts."""
 
     lasts: float
     renew: float  # from one renewal to the next
     retry: float  # after a renewal that failed
-    look: float  # between two looks of a standby
-    patience: float  # with one answer of the API server, for a renewal
-    hurry: float  # the same, where somebody waits for the Lease to change hands
-    margin: float  # how much earlier than it must the holder falls silent
-    ending: float  # a deleted pod's process may go on for so long: terminationGracePeriodSeconds
+    look: float  # between two polls of a standby
+    patience: float  # timeout of one request to the API server, for a renewal
+    hurry: float  # the same, while a successor waits for the Lease
+    margin: float  # how much earlier than necessary the holder stops leading
+    ending: float  # how long a deleted pod may run: terminationGracePeriodSeconds
 
     @classmethod
     def of(cls, lasts: float, shards: int = 1) -> LeaseTiming:
-        """Derive the rest from how long a Lease lasts. Of many, each is looked at more rarely."""
+        """Derive the rest from how long a Lease lasts; with many shards, poll each less often."""
         return cls(
             lasts=lasts,
             renew=lasts / 25,
@@ -110,9 +107,9 @@ class LeaseTiming:
         )
 
 
-_FINISH_SECONDS = 15.0  # for what was taken of a shard that is given away
+_FINISH_SECONDS = 15.0  # for finishing what was accepted of a shard that is handed over
 _TELL_SECONDS = 15.0
-_KEPT_SECONDS = 10.0  # for whom a shard was given to
+_KEPT_SECONDS = 10.0  # for the process that a shard was released to
 
 
 class LeaderElector:
@@ -136,54 +133,54 @@ class LeaderElector:
         self._record: LeaseRecord | None = None
         self._changed = clock()  # when the record was first seen as it is
         self._giving: tuple[str, float] | None = None  # to whom, and until when it may wait
-        self.asked_by = ""  # who wants it
-        self._asking = False  # whether this process wants it
-        self._taking = False  # whether a write that takes it is under way, or was cut off
-        self._holder_status = HolderStatus.ALIVE  # of the holder, when it was asked for last
+        self.asked_by = ""  # the process that asks for it
+        self._asking = False  # whether this process asks for it
+        self._taking = False  # whether a write that acquires it is under way, or was cut off
+        self._holder_status = HolderStatus.ALIVE  # of the holder, at the last check
         self._free_since: float | None = None
-        self._told = -float("inf")  # when it was said last that it is out of reach
-        self._asked = -float("inf")  # when the holder's fate was asked for last
-        self.reached = clock()  # when the shelf answered last; at first, when it was made
-        self.trouble = "the Lease was not read yet"  # why it cannot be, empty when it can
+        self._told = -float("inf")  # when it was last logged that it cannot be reached
+        self._asked = -float("inf")  # when the holder's status was last checked
+        self.reached = clock()  # when the store answered last; initially the time of creation
+        self.trouble = "the Lease was not read yet"  # why it cannot be reached; empty if it can
 
     @property
     def is_leader(self) -> bool:
-        """Whether this process may speak now."""
+        """Whether this process leads the shard now."""
         return self._holding and self._giving is None and self._clock() < self._until
 
     @property
     def held(self) -> bool:
-        """Whether this process holds it, be it to give it away."""
+        """Whether this process holds the Lease, even while it is handing it over."""
         return self._holding
 
     @property
     def kept_for(self) -> str:
-        """To whom it was let go, if it was to somebody; for a while others leave it alone."""
+        """Name the process that the Lease was released to; for a while others leave it alone."""
         to = self._record.annotations.get(FOR, "") if self._record else ""
         return to if self.age < _KEPT_SECONDS else ""
 
     @property
     def known(self) -> bool:
-        """Whether it was ever looked at."""
+        """Whether the Lease was ever read."""
         return self._record is not None
 
     @property
     def holder(self) -> str:
-        """Who held it when it was last looked at."""
+        """Name the holder when the Lease was last read."""
         return self._record.holder if self._record else ""
 
     @property
     def free_for(self) -> float:
-        """Seconds since this process saw that it is free."""
+        """Seconds since this process saw that the Lease is free."""
         return 0.0 if self._free_since is None else self._clock() - self._free_since
 
     @property
     def age(self) -> float:
-        """Seconds since it was last seen renewed."""
+        """Seconds since the last renewal was seen."""
         return self._clock() - self._changed
 
     async def run(self) -> None:
-        """Renew or look, again and again, until cancelled."""
+        """Renew or poll the Lease until cancelled."""
         fence = tasks.start(tasks.keep_running(self._fence, "fence"), "fence")
         try:
             while True:
@@ -193,16 +190,17 @@ class LeaderElector:
             fence.cancel()
 
     async def step(self) -> float:
-        """Renew or look once; returns the seconds until the next time.
+        """Renew or poll once; returns the seconds until the next step.
 
-        A Lease that was just taken is renewed at once, so that it says what its new holder knows.
+        A Lease that was just acquired is renewed at once, so that it carries what its new holder
+        knows.
         """
         held = self._holding
         try:
             async with asyncio.timeout(self._timing.patience if held else self._timing.hurry):
                 await (self._keep() if held else self._look())
         except LeaseChanged:
-            self._reached()  # somebody was quicker: look again
+            self._reached()  # another process was quicker: poll again
         except (LeaseUnreachable, TimeoutError) as error:
             self._away(str(error) or "the API server does not answer")
             return self._timing.retry if held else self._timing.look
@@ -217,7 +215,7 @@ class LeaderElector:
         return self._timing.renew if held else 0.0
 
     async def ask(self) -> bool:
-        """Ask the holder for it; False if that could not be written down now."""
+        """Ask the holder for the Lease; False if the request could not be written now."""
         try:
             async with asyncio.timeout(self._timing.patience):
                 record = await self._store.read(self.shard)
@@ -229,7 +227,7 @@ class LeaderElector:
         return True
 
     async def decline(self) -> None:
-        """Take the wish for it back: a process that leaves would keep everybody waiting."""
+        """Withdraw the request: a process that is leaving would keep the others waiting."""
         if not self._asking:
             return
         me = self._store.me
@@ -240,22 +238,22 @@ class LeaderElector:
                     await self._store.write(self.shard, record.declined(me))
         except (LeaseChanged, LeaseUnreachable, TimeoutError):
             return  # it is tried again
-        self._asking = bool(record.holder)  # its holder may be about to give it all the same
+        self._asking = bool(record.holder)  # its holder may be about to release it all the same
 
     def give(self, to: str) -> None:
-        """Let it go to another as soon as everything that was taken is finished."""
+        """Release the Lease to another process as soon as everything accepted is finished."""
         if self._holding and self._giving is None:
             log.info("lease will be given", extra={"shard": self.shard, "to": to})
             self._giving = (to, self._clock() + _FINISH_SECONDS)
             self._listener.pause(self.shard)
 
     def fence(self) -> None:
-        """Stop, if another may speak from now on."""
+        """Stop leading if another process may lead from now on."""
         if self._holding and self._clock() >= self._until:
             self._stop("it could not be renewed in time")
 
     async def release(self, seconds: float) -> bool:
-        """Stop speaking at once and let the Lease go, with what the successor has to know.
+        """Stop leading at once and release the Lease, with what the successor has to know.
 
         Tries for `seconds`. `run` must have been cancelled before.
         """
@@ -285,7 +283,7 @@ class LeaderElector:
         return False
 
     async def _let_go_of_what_was_just_taken(self) -> None:
-        """Undo a write that was cut off and may have arrived: nobody would speak for a term."""
+        """Undo a write that was cut off and may have arrived: nobody would lead for a term."""
         record = await self._read_again()
         if record is not None and record.holder == self._store.me:
             with contextlib.suppress(LeaseChanged, LeaseUnreachable, TimeoutError):
@@ -366,7 +364,7 @@ class LeaderElector:
             self._until = began + self._timing.lasts - self._timing.margin
 
     async def _fence(self) -> None:
-        """Look when it is time to; who does not hold it cannot be late within a term."""
+        """Check the fence whenever it is due; a standby cannot be late within a term."""
         while True:
             term = self._timing.lasts - self._timing.margin
             left = self._until - self._clock() if self._holding else term
@@ -379,7 +377,7 @@ class LeaderElector:
         self._listener.end(self.shard, why)
 
     def _see(self, record: LeaseRecord) -> bool:
-        """Take in what the Lease says now; whether that is new."""
+        """Take in what the Lease says now; returns whether that is new."""
         new = self._record is None or record.version != self._record.version
         if new:
             self._changed = self._clock()
@@ -397,7 +395,7 @@ class LeaderElector:
             self._told = -float("inf")
 
     def _away(self, why: str) -> None:
-        """Note that it is out of reach; say so at first, and then every now and then."""
+        """Note that the Lease cannot be reached; log it at first, and then now and again."""
         now = self._clock()
         if now - self._told > _TELL_SECONDS:
             self._told = now

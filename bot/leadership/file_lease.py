@@ -1,6 +1,6 @@
-"""Leases without a cluster: a lock on a file for each, which ends with the process that holds it.
+"""Leases without a cluster: one locked file per shard, released when its process ends.
 
-What outlives the holder lies beside the lock, as JSON.
+What outlives the holder is in a file beside the lock, as JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class FileLeaseStore:
-    """One shelf a process: what it holds it holds until it lets go or ends."""
+    """One store per process: it holds its locks until it releases them or ends."""
 
     def __init__(self, path: Path, holder: str = "") -> None:
         self.me = holder or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -30,7 +30,7 @@ class FileLeaseStore:
         self._held: dict[int, TextIO] = {}
 
     async def read(self, shard: int) -> LeaseRecord:
-        """See LeaseStore. A file that cannot be understood counts as none."""
+        """See LeaseStore. A file that cannot be understood counts as missing."""
         with self._reasons():
             return self._load(shard)
 
@@ -55,7 +55,7 @@ class FileLeaseStore:
             return written
 
     async def holder_status(self, shard: int, record: LeaseRecord) -> HolderStatus:
-        """See LeaseStore: a lock that is free has no living holder, whatever the file says."""
+        """See LeaseStore: a free lock has no living holder, whatever the file says."""
         del record
         with self._reasons(), self._file(shard, "lock").open("a") as lock:
             try:
@@ -65,7 +65,7 @@ class FileLeaseStore:
         return HolderStatus.ENDED
 
     async def close(self) -> None:
-        """Let go of every lock."""
+        """Release every lock."""
         for lock in self._held.values():
             lock.close()
         self._held.clear()
@@ -112,7 +112,7 @@ class FileLeaseStore:
 
     @contextlib.contextmanager
     def _reasons(self) -> Iterator[None]:
-        """Make the folder, and a sentence of what goes wrong with it."""
+        """Create the folder, and turn what goes wrong with it into a sentence."""
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             yield

@@ -1,4 +1,4 @@
-"""What happens when this process begins and ends to speak for a shard."""
+"""What happens when this process gains or loses leadership of a shard."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Session(Protocol):
 
     @property
     def backfill(self) -> MissedMessages:
-        """What was said while nobody listened."""
+        """The backfill of what was said while nobody listened."""
 
 
 class Sessions(Protocol):
@@ -94,7 +94,7 @@ class Handover:
         can_lead: Callable[[int], bool],
         metrics: Metrics,
     ) -> None:
-        """`able` says whether this process could lead a shard now."""
+        """`can_lead` says whether this process could lead a shard now."""
         self._can_lead = can_lead
         self._dispatcher = dispatcher
         self._shards = shards
@@ -104,21 +104,21 @@ class Handover:
         dispatcher.on_undelivered = self.undelivered
 
     def can_lead(self, shard: int) -> bool:
-        """See Speaker."""
+        """See LeadershipListener."""
         return self._can_lead(shard)
 
     def annotations(self, shard: int) -> Mapping[str, str]:
-        """See Speaker."""
+        """See LeadershipListener."""
         return {each.name: each.dump(shard) for each in self._handover_states}
 
     def restore(self, shard: int, annotations: Mapping[str, str]) -> None:
-        """See Speaker."""
+        """See LeadershipListener."""
         for each in self._handover_states:
             if each.name in annotations:
                 each.load(shard, annotations[each.name])
 
     def begin(self, shard: int, how: Acquisition, annotations: Mapping[str, str]) -> None:
-        """Take what the last speaker had not: at once if it let go, else by asking Discord."""
+        """Answer what the predecessor left: at once if it released its Lease, else via Discord."""
         self._changed(shard, how.name.lower(), is_leader=True)
         self._shards.open(shard)
         self.restore(shard, annotations)
@@ -132,34 +132,34 @@ class Handover:
             backfill.succeed(unfinished, self._dispatcher.overheard(shard))
 
     def end(self, shard: int, why: str) -> None:
-        """Stop in the middle of every answer: another process will end them."""
+        """Stop in the middle of every answer: another process will finish them."""
         del why  # it is in the log
         self._changed(shard, "lost", is_leader=False)
         self._dispatcher.abandon(shard)
         self._shards.close(shard)
 
     def pause(self, shard: int) -> None:
-        """See Speaker. What is said from now on is for the next one to find."""
+        """See LeadershipListener. The next leader finds what is said from now on."""
         self._shards.line(shard).backfill.pause()
 
     def idle(self, shard: int) -> bool:
-        """See Speaker."""
+        """See LeadershipListener."""
         return not self._dispatcher.busy(shard)
 
     def gave(self, shard: int) -> None:
-        """See Speaker."""
+        """See LeadershipListener."""
         self._changed(shard, "given", is_leader=False)
         self._dispatcher.overheard(shard)
         self._shards.close(shard)
 
     def undelivered(self, message: Message) -> None:
-        """Have a message looked at again whose answer Discord did not take."""
+        """Have a message checked again whose answer Discord did not accept."""
         shard = self._dispatcher.shard_of(message.guild_id)
         if shard in self._leading:
             self._shards.line(shard).backfill.look_at(message)
 
     async def look_again(self) -> None:
-        """Look again at what a predecessor was left to finish, once it must have; for ever."""
+        """Check what a predecessor was left to finish, once it must have ended; until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             for shard in self._leading:

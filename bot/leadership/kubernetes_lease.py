@@ -1,6 +1,6 @@
-"""Leases in a cluster: one object of coordination.k8s.io for each shard, made beforehand.
+"""Leases in a cluster: one object of coordination.k8s.io per shard, created beforehand.
 
-The bot may read and change these objects and look at pods of its namespace, nothing else.
+The bot may read and change these objects and read pods of its namespace, nothing else.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ log = logging.getLogger(__name__)
 
 _PREFIX = "discord-sky/"  # of the annotations
 _CONTAINER = "bot"
-_WHOLE_SECOND = datetime.timedelta(seconds=1)  # in which the kubelet writes down an end
+_WHOLE_SECOND = datetime.timedelta(seconds=1)  # the resolution in which the kubelet records an end
 _CONFLICT, _NOT_FOUND, _REFUSED = 409, 404, frozenset({401, 403})
 
 
 class KubernetesLeaseStore:
-    """The namespace of the pod, seen with the token of its ServiceAccount in `account`."""
+    """The Leases of the pod's namespace, with the token of its ServiceAccount in `account`."""
 
     def __init__(self, name: str, shards: int, holder: str, account: Path, lasts: float) -> None:
         self.me = holder
@@ -96,7 +96,7 @@ class KubernetesLeaseStore:
 
 
 def _connect(account: Path) -> AsyncClient:
-    """Open a client. The API server is never behind the proxy of the environment.
+    """Open a client. The API server is never behind the environment's proxy.
 
     lightkube is imported here and not above: only in a cluster, and while the bot logs in.
     """
@@ -110,7 +110,7 @@ def _connect(account: Path) -> AsyncClient:
 
 @contextlib.contextmanager
 def _reasons(kind: str, name: str) -> Iterator[None]:
-    """Make our errors of what goes wrong; a LookupError of a pod that is not there."""
+    """Turn failures into our errors, and a missing pod into a LookupError."""
     import httpx2  # noqa: PLC0415
     from lightkube.core.exceptions import ApiError, ConfigError  # noqa: PLC0415
 
@@ -126,7 +126,7 @@ def _reasons(kind: str, name: str) -> Iterator[None]:
     except (ConfigError, KeyError) as error:
         remedy = "see deployment.yaml, volume kube-api-access"
         raise LeaseUnreachable(f"no token of a ServiceAccount in {name}: {remedy}") from error
-    except ValueError as error:  # a page of HTML, say, of what stands before the API server
+    except ValueError as error:  # such as an HTML page of a proxy in front of the API server
         raise LeaseUnreachable(
             f"the API server's answer is no {kind} ({type(error).__name__})"
         ) from error
@@ -175,7 +175,7 @@ def _patch(record: LeaseRecord, lasts: float) -> dict[str, Any]:
 
 
 def _ended(pod: Pod, renewed: datetime.datetime | None) -> bool:
-    """Whether the bot in `pod` has ended since `renewed`; both times are of the pod's own node."""
+    """Say whether the bot in `pod` has ended since `renewed`, by its own node's clock."""
     status = pod.status
     if status is None:
         return False

@@ -1,4 +1,4 @@
-"""What a Lease says, and what is asked of the shelf on which the Leases lie."""
+"""The record that a Lease carries, and the protocol of the stores that hold Leases."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ WANTED, FOR, UNWANTED = "wanted", "for", "unwanted"
 
 
 class LeaseTrouble(Exception):
-    """A Lease could not be read or written. Seen by holding.py alone, which tries again."""
+    """A Lease could not be read or written. Seen only by elector.py, which tries again."""
 
 
 class LeaseUnreachable(LeaseTrouble):
-    """It cannot be reached, or this pod may not touch it. What it says is the reason."""
+    """The store cannot be reached, or refuses access; the message says why."""
 
 
 class LeaseChanged(LeaseTrouble):
-    """Somebody else wrote it since it was read."""
+    """Another process wrote the Lease since it was read."""
 
 
 def now() -> datetime.datetime:
-    """The wall clock; only written down, never compared with another machine's."""
+    """Return the wall clock; it is only recorded, never compared with another machine's."""
     return datetime.datetime.now(datetime.UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseRecord:
-    """One shard's Lease. `holder` is empty when nobody speaks; `notes` outlive every holder.
+    """One shard's Lease. `holder` is empty while nobody leads; `notes` outlive every holder.
 
-    `version` changes with each write, and a write names the one that it replaces.
+    `version` changes with each write, and a write names the version that it replaces.
     """
 
     holder: str = ""
@@ -47,7 +47,7 @@ class LeaseRecord:
     version: str = ""
 
     def taken(self, by: str) -> LeaseRecord:
-        """The same Lease in the hands of `by`, as of now."""
+        """Return the same Lease in the hands of `by`, as of now."""
         moment = now()
         passing = {FOR, WANTED, UNWANTED}
         annotations = {
@@ -63,11 +63,11 @@ class LeaseRecord:
         )
 
     def asked(self, by: str) -> LeaseRecord:
-        """The same Lease, with the wish of `by` to have it."""
+        """Return the same Lease with the request of `by` for it."""
         return replace(self, annotations={**self.annotations, WANTED: by})
 
     def declined(self, by: str) -> LeaseRecord:
-        """The same Lease, without the wish of `by` to have it, and not kept for it."""
+        """Return the same Lease without any request of `by`, and not kept for it."""
         if not self.holder:
             return replace(self, annotations={**self.annotations, FOR: ""})
         wanted = self.annotations.get(WANTED, "")
@@ -75,16 +75,16 @@ class LeaseRecord:
         return replace(self, annotations=annotations)
 
     def kept(self, annotations: Mapping[str, str]) -> LeaseRecord:
-        """The same Lease, renewed now and with these notes."""
+        """Return the same Lease, renewed now with these notes."""
         return replace(self, renewed=now(), annotations=annotations)
 
     def let_go(self, annotations: Mapping[str, str]) -> LeaseRecord:
-        """The same Lease, free for the next one."""
+        """Return the same Lease, released."""
         return replace(self, holder="", renewed=now(), annotations=annotations)
 
 
 class HolderStatus(enum.Enum):
-    """What is known of a holder other than by its renewals."""
+    """What is known of a holder besides its renewals."""
 
     ALIVE = "alive"  # or nothing is known
     ENDED = "ended"  # its process has certainly ended, after its last renewal
@@ -92,18 +92,18 @@ class HolderStatus(enum.Enum):
 
 
 class LeaseStore(Protocol):
-    """Where the Leases lie. Everything but `me` raises LeaseAway when it cannot be reached."""
+    """Where Leases are kept. Everything but `me` raises LeaseUnreachable on failure."""
 
     me: str  # the holder's name
 
     async def read(self, shard: int) -> LeaseRecord:
-        """Look at a shard's Lease."""
+        """Read a shard's Lease."""
 
     async def write(self, shard: int, record: LeaseRecord) -> LeaseRecord:
-        """Replace the version that `record` names; raises LeaseChanged if it is another by now."""
+        """Replace the version that `record` names; raises LeaseChanged if it is outdated."""
 
     async def holder_status(self, shard: int, record: LeaseRecord) -> HolderStatus:
-        """Say what is known of the holder of `record`."""
+        """Return what is known of the holder of `record`."""
 
     async def close(self) -> None:
-        """Let go of connections and files."""
+        """Release connections and files."""

@@ -1,12 +1,10 @@
-"""What must outlive a pod, and is small: it lies in the annotations of its shard's Lease.
+"""The state that outlives a leader: what it processed, and what a standby buffered.
 
-What a standby hears: calls that it would have taken, kept for the moment when it speaks.
-
-Which calls were taken: each once, however often it is heard and whichever pod leads next.
-
-A predecessor that let its Lease go finishes what it took, so that is left alone. Should it not end
-well, what it had not finished is looked at again once it must have ended. Of a predecessor that
-crashed nothing counts: Discord's history says what it had answered.
+`HandoverState` is what travels in the annotations of a shard's Lease. `ProcessedMessages` accepts
+each message once, however often it is received and whichever pod leads next. A predecessor that
+released its Lease finishes what it accepted, so that is left alone; should it fail, what it had not
+finished is checked again once it must have ended. After a crash nothing of that counts: Discord's
+history shows what was answered.
 """
 
 from __future__ import annotations
@@ -33,49 +31,49 @@ class HandoverState(Protocol):
     name: str
 
     def dump(self, shard: int) -> str:
-        """Write down what is to be kept for `shard`; a few kilobytes at most.
+        """Return what to keep for `shard`; a few kilobytes at most.
 
         Called before each renewal that carries it, and at the hand-over.
         """
 
     def load(self, shard: int, text: str) -> None:
-        """Take up what another process kept.
+        """Load what another process kept.
 
-        Called when this process begins to speak for `shard`, and for the shards of other processes
-        whenever their Leases are read. Text that cannot be read is to be passed over, not raised.
+        Called when this process begins to lead `shard`, and for the shards of other processes
+        whenever their Leases are read. Ignore text that cannot be read; do not raise.
         """
 
 
-_SECONDS = 120.0  # longer than a Lease lasts; older ones are found by catching up
+_SECONDS = 120.0  # longer than a Lease lasts; the backfill finds older ones
 _MOST = 2000
 
 
 class StandbyBuffer:
-    """Calls by shard, oldest first, for two minutes."""
+    """Messages by shard that the bot would have answered, oldest first, for two minutes."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._calls: OrderedDict[int, tuple[float, int, Message, int]] = OrderedDict()
 
     def put(self, shard: int, message: Message, me: int) -> None:
-        """Keep a call to the bot, whose user id is `me`."""
+        """Keep a message that calls the bot, whose user id is `me`."""
         self._drop_old()
         self._calls[message.id] = (self._clock(), shard, message, me)
         if len(self._calls) > _MOST:
             self._calls.popitem(last=False)
 
     def edit(self, message: Message) -> None:
-        """Keep the new words of a call."""
+        """Keep the new text of a message."""
         if message.id in self._calls:
             when, shard, _, me = self._calls[message.id]
             self._calls[message.id] = (when, shard, message, me)
 
     def forget(self, message_id: int) -> None:
-        """A message was deleted."""
+        """Drop a message that was deleted."""
         self._calls.pop(message_id, None)
 
     def pop(self, shard: int) -> list[tuple[Message, int]]:
-        """Hand out those of one shard."""
+        """Return the messages of one shard, and drop them."""
         self._drop_old()
         found = [
             (message_id, message, me)
@@ -94,13 +92,13 @@ class StandbyBuffer:
             del self._calls[message_id]
 
 
-_REMEMBERED = 10_000  # ids of calls: Discord repeats an event after a resume, minutes later at most
-_TOLD_SECONDS = 150.0  # longer than a standby keeps what it overheard
+_REMEMBERED = 10_000  # ids: Discord repeats an event after a resume, minutes later at most
+_TOLD_SECONDS = 150.0  # longer than a standby buffers messages
 
 
 @dataclass(slots=True)
 class Left:
-    """What another process left behind: ids, and for how many seconds more a third may work."""
+    """What another process left: ids, and for how many seconds it may go on with them."""
 
     taken: list[int] = field(default_factory=list)
     unfinished: list[int] = field(default_factory=list)
@@ -108,37 +106,37 @@ class Left:
 
 
 class ProcessedMessages:
-    """A keepsake. Ids of one shard are not those of another."""
+    """A HandoverState. Each shard has its own ids."""
 
     name = "taken"
 
     def __init__(self, ending_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Know that a process that let go has ended `ending_seconds` later."""
+        """Assume that a process that released its Lease has ended after `ending_seconds`."""
         self._ending = ending_seconds
         self._clock = clock
-        self._when: OrderedDict[int, tuple[int, float]] = OrderedDict()  # shard, time of taking
+        self._when: OrderedDict[int, tuple[int, float]] = OrderedDict()  # shard, time of acceptance
         self._open: dict[int, set[int]] = {}
         self._left: dict[int, Left] = {}
         self._passed: dict[int, dict[int, float]] = {}
 
     def take(self, shard: int, message_id: int) -> bool:
-        """Note a call; False if it was taken before."""
+        """Note a message; False if it was accepted before."""
         if message_id in self._when:
             return False
         self.retake(shard, message_id)
         return True
 
     def retake(self, shard: int, message_id: int) -> None:
-        """Note that a call, whether it was taken before or not, is being answered again."""
+        """Note that a message, accepted before or not, is being answered again."""
         self._note(shard, message_id)
         self._open.setdefault(shard, set()).add(message_id)
 
     def finish(self, shard: int, message_id: int) -> None:
-        """Note that the call needs nothing more."""
+        """Note that the message needs nothing more."""
         self._open.get(shard, set()).discard(message_id)
 
     def forget(self, shard: int, message_id: int) -> None:
-        """Let the call be taken again."""
+        """Allow the message to be accepted again."""
         self.finish(shard, message_id)
         self._when.pop(message_id, None)
 
@@ -176,9 +174,9 @@ class ProcessedMessages:
         self._left[shard] = left
 
     def settle(self, shard: int, *, orderly: bool) -> list[int]:
-        """Begin with what was loaded; give what its taker had not finished.
+        """Begin with what was loaded; returns what the predecessor had not finished.
 
-        `orderly` says that the predecessor let go and finishes it.
+        `orderly` says that the predecessor released its Lease and finishes it.
         """
         left = self._left.pop(shard, Left())
         now = self._clock()
@@ -193,7 +191,7 @@ class ProcessedMessages:
         return left.unfinished
 
     def overdue(self, shard: int) -> list[int]:
-        """Give those whose taker must have ended by now, to be looked at again."""
+        """Return the messages whose process must have ended by now, to be checked again."""
         now = self._clock()
         due = [each for each, at in self._passed.get(shard, {}).items() if at <= now]
         for message_id in due:
@@ -208,7 +206,7 @@ class ProcessedMessages:
 
 
 def packed(ids: Iterable[int]) -> str:
-    """Write ids in little room: sorted, each as what it is more than the one before."""
+    """Encode ids compactly: sorted, each as its difference from the one before."""
     words, before = [], 0
     for each in sorted(ids):
         words.append(f"{each - before:x}")
@@ -217,7 +215,7 @@ def packed(ids: Iterable[int]) -> str:
 
 
 def unpacked(text: str) -> list[int]:
-    """Read what `packed` wrote; raises ValueError."""
+    """Decode what `packed` wrote; raises ValueError."""
     ids, at = [], 0
     for word in text.split():
         at += int(word, 16)
