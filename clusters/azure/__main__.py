@@ -38,7 +38,7 @@ def main(
     if arguments[:1] == ["doctor"]:
         return doctor(list(arguments[1:]))
     chosen = parser().parse_args(arguments)
-    told = say or _say
+    output = say or _say
     try:
         file = record_path(chosen.name, folder)
         before = load_record(file)
@@ -50,8 +50,8 @@ def main(
         }
         runner = Runner(
             values=values,
-            execute=execute or Shell(told),
-            say=told,
+            execute=execute or Shell(output),
+            say=output,
             sleep=sleep,
             dry_run=chosen.dry_run,
             tight=getattr(chosen, "tight", False),
@@ -59,12 +59,12 @@ def main(
         )
         _ACTIONS[chosen.action](runner, file, (lambda _: True) if chosen.yes else _asked)
     except Stop as stop:
-        told(f"\n{stop}")
+        output(f"\n{stop}")
         return 1
     except KeyboardInterrupt:
-        told(_GO_ON)
+        output(_GO_ON)
         return 130
-    told(_ending(chosen.action, dry=chosen.dry_run))
+    output(_ending(chosen.action, dry=chosen.dry_run))
     return 0
 
 

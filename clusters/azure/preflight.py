@@ -176,6 +176,9 @@ def _refuse_another_repository(runner: Runner, followed: str) -> None:
     )
 
 
+_ACTIONS_PERMISSIONS = gh("api repos/$GITHUB_REPOSITORY/actions/permissions")
+
+
 def check_repository(runner: Runner) -> None:
     """Learn the subject of the repository's OIDC tokens. Raises Stop if GitHub would refuse later.
 
@@ -183,7 +186,10 @@ def check_repository(runner: Runner) -> None:
     """
     repo = runner.query(gh("api repos/$GITHUB_REPOSITORY"))
     setting = runner.query(gh("api repos/$GITHUB_REPOSITORY/actions/oidc/customization/sub"))
-    if repo is None:
+    if repo is None:  # a dry run: it shows the queries that the real one makes
+        runner.query(_ACTIONS_PERMISSIONS)
+        workflow_states(runner)
+        deploy_key_obstacles(runner)
         return
     name, page = repo["full_name"], f"https://github.com/{repo['full_name']}"
     if not repo["permissions"].get("admin"):
@@ -231,7 +237,7 @@ def _check_owner(runner: Runner, repo: Any) -> None:
 
 def _check_actions(runner: Runner, repo: Any) -> None:
     """Raise Stop if GitHub Actions are off, or may not use what the workflows use."""
-    seen = runner.query(gh("api repos/$GITHUB_REPOSITORY/actions/permissions"))
+    seen = runner.query(_ACTIONS_PERMISSIONS)
     where = f"https://github.com/{repo['full_name']}/settings/actions"
     if not seen["enabled"]:
         raise Stop(

@@ -105,8 +105,8 @@ def named(said: Mapping[str, str], record: Mapping[str, str]) -> frozenset[str]:
     """Return the steps whose resource was named, now or earlier, and is not known to be ours."""
     made = record.get("MADE", "").split(", ")
     usual = with_defaults({key: record[key] for key in _IDS if key in record}) if record else {}
-    told = {key for key, value in record.items() if value != usual.get(key)} | set(said)
-    return frozenset(step for step, key in NAMED.items() if key in told and step not in made)
+    chosen = {key for key, value in record.items() if value != usual.get(key)} | set(said)
+    return frozenset(step for step, key in NAMED.items() if key in chosen and step not in made)
 
 
 def with_defaults(values: Mapping[str, str]) -> dict[str, str]:

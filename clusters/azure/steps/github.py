@@ -505,7 +505,7 @@ def _check_rulesets(runner: Runner) -> StepState:
     owned = bool(wanted & set(ids)) and "rulesets" in _made_here(runner)
     if wanted <= set(ids):
         return StepState(exists=True, owned=owned)
-    if "RULESET" not in runner.values:
+    if "RULESET" not in runner.values and not owned:
         note = "not requested; --ruleset creates them"
         return StepState(exists=True, owned=owned, note=note)
     return StepState(owned=owned)

@@ -38,7 +38,7 @@ def waiting(mount: str) -> Facts:
 
 
 def pulling(image: str, said: str) -> Facts:
-    """A rollout whose image is not to be had."""
+    """A rollout whose image cannot be pulled."""
     new = pod(
         name="discord-sky-bot-2", ready=False, waiting="ErrImagePull", image=image, message=said
     )
