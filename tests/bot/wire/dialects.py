@@ -136,6 +136,8 @@ class Provider:
         self.dialect = dialect.load(name)
         self.control = control
         self._name = name
+        # a model that sees no pictures
+        self.blind = next(each for each in self.dialect.models if not each.pictures).names[0]
         self._number = 1000 << 22
         self.metrics = Metrics()
         key = server.key_file.read_text().strip()
@@ -163,11 +165,6 @@ class Provider:
                 settings.safety, Moderation(self.model, settings.safety, self.metrics), self.metrics
             ),
         )
-
-    @property
-    def blind(self) -> str:
-        """A model that sees no pictures."""
-        return next(group for group in self.dialect.models if not group.pictures).names[0]
 
     @property
     def thinker(self) -> str:

@@ -1,0 +1,372 @@
+"""What people reported of providers that are not exactly OpenAI: one test for each report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from bot.domain.errors import (
+    CutShort,
+    Filtered,
+    KeyRefused,
+    ModelBusy,
+    OnlyReasoning,
+    OutOfRoom,
+    QuotaSpent,
+)
+from tests.servers.openai.control import Fault, FaultKind, OpenAIControl, ScriptedAnswer
+from tests.servers.openai.launch import Running, running
+
+from .dialects import Key, Provider
+from .test_dialects import BLIND, HALF, SAY, SPOKEN, read_failure, read_whole
+
+SSE, JSON, PAGE = "text/event-stream", "application/json", "text/html"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Run the server for all tests of this file."""
+    with running(tmp_path_factory.mktemp("cases")) as started:
+        yield started
+
+
+@pytest.fixture
+async def control(server: Running) -> AsyncIterator[OpenAIControl]:
+    """Give the server's control, with nothing left of the test before."""
+    async with OpenAIControl(server.control_url) as client:
+        await client.clear()
+        await client.script()
+        await client.forget()
+        yield client
+
+
+@pytest.fixture
+async def provider(server: Running, control: OpenAIControl) -> AsyncIterator[Provider]:
+    """A bot that has just started, in front of OpenAI; a test says what that sends."""
+    opened = Provider(server, control, "openai", model="gpt-4.1")
+    opened.blind = "gpt-4.1"
+    await opened.speak()
+    yield opened
+    await opened.close()
+
+
+def stream(*deltas: object, finish: object = "stop", done: bool = True) -> str:
+    """Write a stream of Chat Completions; a delta that is no object is the content."""
+    chunks: list[dict[str, Any]] = [
+        {"choices": [{"delta": each if isinstance(each, dict) else {"content": each}}]}
+        for each in deltas
+    ]
+    if finish is not None:
+        chunks.append({"choices": [{"delta": {}, "finish_reason": finish}]})
+    sent = [*map(json.dumps, chunks), *(["[DONE]"] if done else [])]
+    return "".join(f"data: {each}\n\n" for each in sent)
+
+
+async def send(
+    provider: Provider, text: str, *, status: int = 200, kind: str = SSE, count: int | None = None
+) -> None:
+    """Let the server answer every question, or so many, with this to the letter."""
+    answer = ScriptedAnswer(match="", text=text, status=status, content_type=kind, count=count)
+    await provider.control.script(answer)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        ("<think>\nHm.\n</think>\n\n", SPOKEN),
+        ("<th", "ink>Hm.</thi", "nk>", SPOKEN[:9], SPOKEN[9:]),
+        ("<reasoning>Hm.</reasoning>" + SPOKEN,),
+        ({"reasoning_content": "Hm."}, {"reasoning": "Hm."}, SPOKEN),
+    ],
+)
+async def test_b1_reasoning_in_the_text_or_beside_it_is_not_shown(
+    provider: Provider, sent: tuple[Any, ...]
+) -> None:
+    await send(provider, stream(*sent))
+
+    read_whole(await provider.ask("think"))
+
+
+async def test_b1_a_mark_of_reasoning_in_the_middle_is_text(provider: Provider) -> None:
+    await send(provider, stream("Write <think>x</think> in your prompt."))
+
+    assert (await provider.ask("how?")).text == "Write <think>x</think> in your prompt."
+
+
+async def test_b2_content_may_be_a_list_of_parts(provider: Provider) -> None:
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
+    text = {"type": "text", "text": SPOKEN}
+    await send(provider, stream({"content": [thinking]}, {"content": [text]}))
+
+    read_whole(await provider.ask("think"))
+
+
+@pytest.mark.parametrize(
+    "odd", [None, 3, True, [], {}, "", [None, 3, "x"], {"a": {"b": []}}], ids=repr
+)
+async def test_b2_any_field_may_have_another_type(provider: Provider, odd: object) -> None:
+    chunks: list[Any] = [
+        odd,
+        {"choices": odd, "usage": odd, "id": odd},
+        {"choices": [odd]},
+        {"choices": [{"delta": odd, "index": odd}]},
+        {"choices": [{"delta": {"role": odd, "annotations": odd, "reasoning": odd}}]},
+        {"choices": [{"delta": {"content": SPOKEN}}]},
+        {"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": odd},
+        {"choices": [], "usage": {"prompt_tokens": odd, "prompt_tokens_details": odd}},
+    ]
+    await send(provider, "".join(f"data: {json.dumps(each)}\n\n" for each in chunks))
+
+    read_whole(await provider.ask("odd"))
+
+
+@pytest.mark.parametrize("end", ["\n\n", "\n", "", "\r\n\r\n"], ids=repr)
+async def test_b3_done_ends_an_answer_without_a_finish_reason(provider: Provider, end: str) -> None:
+    await send(provider, stream(SPOKEN, finish=None).removesuffix("\n\n") + end)
+
+    read_whole(await provider.ask("hello"))
+    assert len(await provider.requests("hello")) == 1
+
+
+async def test_b4_b5_a_refused_parameter_is_left_out_from_then_on(
+    server: Running, control: OpenAIControl
+) -> None:
+    provider = Provider(server, control, "mistral")
+    await provider.speak()
+
+    for words in ("first", "second"):
+        read_whole(await provider.ask(f"{words} {SAY}", effort="low"))
+    await provider.close()
+
+    assert [each.status for each in await provider.requests("second")] == [200]
+    last = (await provider.requests("second"))[0].asked
+    assert last is not None
+    assert (last.effort, last.include_usage) == (None, False)
+
+
+async def test_b5_a_refusal_that_names_nothing_is_tried_with_less_and_remembered(
+    provider: Provider,
+) -> None:
+    refusal = '{"error": {"message": "Nope."}}'
+    await send(provider, refusal, status=400, kind=JSON, count=1)
+
+    read_whole(await provider.ask(f"first {SAY}", temperature=0.2))
+    read_whole(await provider.ask(f"second {SAY}", temperature=0.2))
+
+    first, second = await provider.requests("first"), await provider.requests("second")
+    assert [each.asked and each.asked.temperature for each in first] == [0.2, None]
+    assert [each.asked and each.asked.temperature for each in second] == [None]
+
+
+async def test_a_question_that_nothing_helps_is_told_after_each_step_once(
+    provider: Provider,
+) -> None:
+    await send(provider, '{"error": {"message": "Nope."}}', status=400, kind=JSON)
+
+    page = await provider.ask("no", before=[(2, "one"), (3, "two")], pictures=1)
+
+    assert page.failed is not None
+    assert page.failed.label == "request_refused"
+    assert len(await provider.requests("no")) == 6  # as it is, and five steps with less
+
+
+REFUSED_PICTURES = [
+    ('data: {"error": {"message": "The model is not multimodal.", "code": 400}}\n\n', 200, SSE),
+    ("Internal Server Error", 500, "text/plain"),
+    ("<html><h1>413 Request Entity Too Large</h1></html>", 413, PAGE),
+]
+
+
+@pytest.mark.parametrize(("sent", "status", "kind"), REFUSED_PICTURES, ids=["b6", "b7", "b8"])
+async def test_b6_b7_b8_a_picture_that_is_refused_is_left_out(
+    provider: Provider, sent: str, status: int, kind: str
+) -> None:
+    await send(provider, sent, status=status, kind=kind, count=1)
+
+    read_whole(await provider.ask(f"look {SAY}", pictures=1), BLIND)
+
+
+async def test_b7_pictures_that_fail_do_not_open_the_circuit_breaker(provider: Provider) -> None:
+    for _ in range(6):
+        await send(provider, "Internal Server Error", status=500, kind="text/plain", count=1)
+        read_whole(await provider.ask(f"look {SAY}", pictures=1), BLIND)
+
+    read_whole(await provider.ask(f"plain {SAY}"))
+    assert "model_paused" not in provider.statuses
+
+
+TOO_LONG = [
+    ({"param": "input_tokens", "code": 400, "message": "the maximum context length is 9"}, 400),
+    ({"type": "tokens", "code": "rate_limit_exceeded", "message": "Request too large"}, 413),
+]
+
+
+@pytest.mark.parametrize(("error", "status"), TOO_LONG, ids=["b9", "b10"])
+async def test_b9_b10_too_long_a_conversation_is_shortened(
+    provider: Provider, error: dict[str, object], status: int
+) -> None:
+    await send(provider, json.dumps({"error": error}), status=status, kind=JSON, count=1)
+
+    read_whole(await provider.ask(f"long {SAY}", before=[(2, "one"), (3, "two")]), HALF)
+
+
+async def test_b11_spent_credits_are_told_and_not_asked_for_again(provider: Provider) -> None:
+    await send(provider, '{"error": {"message": "Insufficient credits"}}', status=402, kind=JSON)
+
+    read_failure(await provider.ask("hello"), QuotaSpent)
+    assert len(await provider.requests("hello")) == 1
+
+
+async def test_b12_another_name_for_the_length_is_the_length(provider: Provider) -> None:
+    await send(provider, stream("Half a ", finish="MAX_TOKENS"))
+
+    read_failure(await provider.ask("hello"), OutOfRoom, "Half a ")
+
+
+@pytest.mark.parametrize("finish", ["error", "network_error", "???", 7])
+async def test_b13_an_end_that_is_no_success_is_continued_or_told(
+    provider: Provider, finish: object
+) -> None:
+    await send(provider, stream("Half a ", finish=finish), count=1)
+    continued = await provider.ask('first [[text="sentence."]]')
+    await send(provider, stream("Half a ", finish=finish))
+    told = await provider.ask("second")
+
+    assert (continued.text, continued.failed) == ("Half a sentence.", None)
+    read_failure(told, CutShort, "Half a Half a ")
+
+
+@pytest.mark.parametrize(
+    ("sent", "kind"),
+    [("", SSE), ("data: [DONE]\n\n", SSE), ("<html>Maintenance</html>", PAGE), ("{}", JSON)],
+    ids=["empty", "done", "page", "object"],
+)
+async def test_b14_nothing_at_all_is_a_model_that_is_down(
+    provider: Provider, sent: str, kind: str
+) -> None:
+    await send(provider, sent, kind=kind, count=1)
+
+    read_whole(await provider.ask(f"hello {SAY}"))
+    assert provider.statuses == {"model_down": 1, "complete": 1}
+
+
+async def test_b15_an_answer_that_may_not_be_continued_broke_off(
+    server: Running, control: OpenAIControl
+) -> None:
+    provider = Provider(server, control, "mistral")
+    await provider.speak()
+    await control.inject(Fault(kind=FaultKind.CUT, after=2))
+
+    first, second = await provider.ask(f"first {SAY}"), await provider.ask(f"second {SAY}")
+    await provider.close()
+
+    read_failure(first, CutShort, SPOKEN[: 2 * len(SPOKEN) // 6])
+    read_failure(second, CutShort, SPOKEN[: 2 * len(SPOKEN) // 6])
+    assert len(await provider.requests("second")) == 1  # it is known by then
+
+
+async def test_b16_turns_of_one_role_are_joined_where_roles_must_alternate(
+    server: Running, control: OpenAIControl
+) -> None:
+    provider = Provider(server, control, "vllm")
+    await provider.speak()
+
+    page = await provider.ask(f"four {SAY}", before=[(2, "one"), (3, "two"), (4, "three")])
+    await provider.close()
+
+    read_whole(page)
+    asked = (await provider.requests("four"))[-1].asked
+    assert asked is not None
+    assert [turn.role for turn in asked.turns] == ["system", "user"]
+    assert all(each in asked.turns[1].text for each in ("one", "two", "three", "four"))
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+async def test_b17_an_organization_that_may_not_stream_is_answered_whole(
+    server: Running, control: OpenAIControl, api: str
+) -> None:
+    provider = Provider(server, control, "openai", api=api)
+    await provider.speak(refuses=("stream",))
+
+    for words in ("first", "second"):
+        read_whole(await provider.ask(f"{words} {SAY}"))
+    await provider.close()
+
+    assert [each.status for each in await provider.requests("second")] == [200]
+
+
+async def test_b18_an_answer_without_usage_costs_what_was_sent_and_shown(
+    provider: Provider,
+) -> None:
+    await send(provider, stream(SPOKEN))
+
+    read_whole(await provider.ask("hello"))
+    assert 100 < provider.spent < 1000
+
+
+@pytest.mark.parametrize(
+    ("message", "error"),
+    [("Key limit exceeded (total limit).", QuotaSpent), ("Input was flagged", Filtered)],
+)
+async def test_b19_a_403_has_the_meaning_that_its_words_have(
+    provider: Provider, message: str, error: type[QuotaSpent | Filtered]
+) -> None:
+    sent = json.dumps({"error": {"message": message, "code": 403}})
+    await send(provider, sent, status=403, kind=JSON)
+
+    read_failure(await provider.ask("hello"), error)
+
+
+@pytest.mark.parametrize(("code", "error"), [(429, ModelBusy), ("401", KeyRefused)])
+async def test_b20_an_error_inside_a_stream_has_the_meaning_of_its_code(
+    provider: Provider, code: object, error: type[ModelBusy | KeyRefused]
+) -> None:
+    sent = json.dumps({"error": {"message": "No.", "code": code}})
+    await send(provider, f"data: {sent}\n\n")
+
+    read_failure(await provider.ask("hello"), error)
+
+
+async def test_b20_a_key_that_is_refused_inside_a_stream_is_exchanged(provider: Provider) -> None:
+    class Exchanged(Key):
+        exchanges = 0
+
+        async def another(self, than: str | None, timeout: float) -> bool:  # noqa: ASYNC109
+            del than, timeout
+            self.exchanges += 1
+            return True
+
+    provider.model._key = key = Exchanged(await provider.key.current())
+    await send(provider, 'data: {"error": {"message": "No.", "code": 401}}\n\n', count=1)
+
+    read_whole(await provider.ask(f"hello {SAY}"))
+    assert key.exchanges == 1
+
+
+async def test_b21_thinking_that_used_up_the_length_is_told(provider: Provider) -> None:
+    await send(provider, stream({"reasoning_content": "Hm. " * 50}, finish="length"))
+
+    read_failure(await provider.ask("hello"), OnlyReasoning)
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 7, 100])
+async def test_b22_the_name_and_time_in_front_are_removed(provider: Provider, pieces: int) -> None:
+    text = f"Sky (2026-11-30 07:09): {SPOKEN}"
+    cut = [text[at : at + pieces] for at in range(0, len(text), pieces)]
+    await send(provider, stream(*cut))
+
+    read_whole(await provider.ask("hello"))
+
+
+async def test_a4_a_client_that_failed_to_load_is_loaded_by_the_next_question(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setenv("SSL_CERT_FILE", "/nowhere/certificates.pem")
+        failed = await provider.ask("hello")
+
+    assert failed.failed is not None
+    read_whole(await provider.ask(f"hello {SAY}"))
