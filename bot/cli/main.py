@@ -89,9 +89,9 @@ command line. It is tried against Discord or the model's provider first: what is
 Then the command waits until the running bot reports the new value's digest in its metrics. It
 reaches them through `kubectl port-forward`, or at --metrics-url; --no-bot does without.
 
-Who you are: the pod's workload identity where AZURE_FEDERATED_TOKEN_FILE is set, otherwise whoever
-is logged in with `az login`. check needs the role "Key Vault Secrets User" on the vault, the others
-"Key Vault Secrets Officer"; if one is missing, the command says who lacks which.
+Identity: the pod's workload identity if AZURE_FEDERATED_TOKEN_FILE is set, otherwise the account
+that is logged in with `az login`. check needs the role "Key Vault Secrets User" on the vault, the
+others "Key Vault Secrets Officer"; if one is missing, the command says who lacks which.
 
 Examples:
   python -m bot secrets check --vault https://my-vault.vault.azure.net

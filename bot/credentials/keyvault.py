@@ -183,7 +183,7 @@ class AzureVault:
             if trouble is None:
                 raise
             if trouble.label.startswith(("identity", "no_identity")):
-                # The libraries keep the pod's token for ten minutes: begin anew with the file's.
+                # The libraries keep the pod's token for ten minutes: start over with the file's.
                 await self.close()
             raise trouble from error
 

@@ -214,7 +214,7 @@ class Actions:
         self.model.guard()
 
     def move_to_an_empty_registry(self, _pick: int) -> None:
-        """Tear registry and cluster down and set them up anew, once."""
+        """Tear registry and cluster down and set them up again, once."""
         if not self.moved and not self.model.turned_over:
             self.moved = True
             self.model.move_to_an_empty_registry()

@@ -155,7 +155,7 @@ class Model:
         self.building.append(Tag(number, line[number - 1][:7]))
 
     def move_to_an_empty_registry(self) -> None:
-        """Remove registry and cluster, and set both up anew, which builds the first image."""
+        """Remove registry and cluster, and set both up again, which builds the first image."""
         self.images.clear()
         self.registry.clear()
         self.building.clear()
