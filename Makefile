@@ -63,8 +63,8 @@ audit: setup  ## Known vulnerabilities in the locks of the bot and its tests (as
 test-bot: setup  ## The bot alone, over real sockets; K=splitter for the tests with that in their names
 	@$(PY) -m tests.run bot $(PYTEST_ARGS)
 
-fuzz: setup  ## What Discord may send, made odd, against a running bot: 20,000 of it; SEED=7 repeats a run
-	@SKY_FUZZ=20000 SKY_FUZZ_SEED=$(SEED) $(PYTEST) -q tests/bot/wire/test_fuzz.py
+fuzz: setup  ## What Discord and a provider may send, made odd, against a running bot: 20,000 payloads, 5,000 streams; SEED=7 repeats a run
+	@SKY_FUZZ=20000 SKY_FUZZ_STREAMS=5000 SKY_FUZZ_SEED=$(SEED) $(PYTEST) -q tests/bot/wire/test_fuzz.py tests/bot/wire/test_fuzz_provider.py
 
 coverage: setup  ## The bot's tests with coverage of lines and branches; fails below the floor
 	@$(PY) -m tests.run coverage
@@ -90,14 +90,12 @@ faults: tools-loop  ## Play the fault matrix and print a table (root, about half
 
 ##@ Release
 .PHONY: releases rollback
-# crane asks the registry what is there. It is built by `make tools`; without it Git alone is asked.
-WITH_CRANE = eval "$$($(PY) -m tests.tools env 2>/dev/null)"; 
 releases: setup  ## What was deployed when, by whom, and what is excluded
-	@$(WITH_CRANE)$(RELEASE) releases $(ARGS)
+	@$(RELEASE) releases
 
 NO_TO = TO is missing: make rollback TO=main-12-abc1234, one that `make releases` lists, or TO=--last
 rollback: setup  ## Go back: make rollback TO=main-12-abc1234 (or TO=--last); ARGS="--dry-run" only shows it
-	@$(if $(TO)$(filter -h --help,$(ARGS)),,$(error $(NO_TO)))$(WITH_CRANE)$(RELEASE) rollback $(TO) $(ARGS)
+	@$(if $(TO)$(filter -h --help,$(ARGS)),,$(error $(NO_TO)))$(RELEASE) rollback $(TO) $(ARGS)
 
 ##@ Azure
 .PHONY: azure doctor azure-teardown

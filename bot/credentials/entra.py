@@ -1,7 +1,6 @@
-"""The bot's identity in Azure, and the model provider's key as a token of that identity.
+"""Who the bot is in Azure: the pod's workload identity, or whoever is logged in with `az`.
 
-The identity is the pod's workload identity, or the account that is logged in with `az`. With
-`openai.auth = "entra"` the key is a token: nothing is stored anywhere.
+The model provider's key where that is a token of Entra: nothing is stored anywhere.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ def is_workload(environ: Mapping[str, str]) -> bool:
 def credential(
     environ: Mapping[str, str], **options: Any
 ) -> WorkloadIdentityCredential | AzureCliCredential:
-    """Create the credential that the environment asks for; loads Azure's libraries."""
+    """Make the credential that the environment asks for; loads Azure's libraries."""
     from azure.identity import aio  # noqa: PLC0415  # 19 MiB that most bots never need
 
     if is_workload(environ):
@@ -48,12 +47,12 @@ def credential(
 
 
 _SECONDS = 10.0
-_RENEWED_SECONDS = 30.0  # a token this young is not why it was refused
+_RENEWED_SECONDS = 30.0  # a token that was refused so soon is not the reason
 _SOON = 300.0  # seconds before its end that a token is exchanged for another
 
 
 class EntraKey:
-    """Offers what the model's client asks of a Credential."""
+    """Has the face of Credential that llm/model.py asks of its key."""
 
     patient = False
     usable = True  # a token is fetched when it is needed
@@ -69,7 +68,7 @@ class EntraKey:
         self._one = asyncio.Lock()
 
     async def current(self) -> str:
-        """Return a token that is valid for a while; raises CredentialMissing."""
+        """Give a token that is valid for a while; raises CredentialMissing."""
         async with self._one:
             if self._token is None or time.time() > self._token.expires_on - _SOON:
                 self._token = await self._asked()
@@ -79,7 +78,7 @@ class EntraKey:
         """See Credential."""
 
     def refuse(self, value: str) -> None:
-        """Drop a token that was refused, so that another is fetched."""
+        """Forget a token that was refused, so that another is fetched."""
         if self._token is not None and self._token.token == value:
             self._token = None
 
@@ -95,7 +94,7 @@ class EntraKey:
             return False
 
     async def close(self) -> None:
-        """Close the connections; they are opened again when needed."""
+        """Close the connections; they are made anew when they are needed."""
         identity, self._identity = self._identity, None
         if identity is not None:
             await identity.close()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Each call of a tool reads the conversation again, and what the searches before it found. Nobody
 # documents how long that is; where it has a fixed rate, that is 8,000 tokens for each search.
 _PER_SEARCH = 10_000
+_TOO_MANY = 10_000_000  # tokens of one request
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +52,20 @@ def completed(told: Usage, read: int, said: str, most_output: int) -> Usage:
     """Fill in what the provider does not tell: an unknown amount is never nothing.
 
     `read` is the estimate of what was sent, `said` what was shown. No request reads nothing, and
-    none says something with no tokens, so zero is not believed there.
+    none says something with no tokens, so zero is not believed there; nor is a number that no
+    request has, because one of those would use up every budget.
     """
-    given = told.input or read
+    given = _believed(told.input) or read
     return replace(
         told,
         input=given,
         cached_input=min(told.cached_input, given),
-        output=told.output or min(tokens.likely(said), most_output),
+        output=_believed(told.output) or min(tokens.likely(said), most_output),
     )
+
+
+def _believed(told: int) -> int:
+    return told if told < _TOO_MANY else 0
 
 
 def ceiling(

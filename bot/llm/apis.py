@@ -528,7 +528,7 @@ def _count(value: object) -> int:
         value = int(value[:12])
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return 0
-    return max(0, int(value))
+    return max(0, int(value)) if value == int(value) else 0
 
 
 def _get(node: object, key: str) -> Any:

@@ -1,8 +1,14 @@
-"""The settings: frozen, typed, read once at the start and passed in.
+"""The settings of who speaks; lease/floor.py acts on them.
 
-They come from a TOML file and environment variables; a variable overrides the file. Its name is
-`SKY_`, then the section and the key in capitals with two underscores between them:
-`SKY_OPENAI__MODEL`. loading.py reads them.
+The settings of limits and money; limits/ acts on them.
+
+The settings of what may be asked and said.
+
+The settings: frozen, typed, read once at the start and passed in.
+
+A TOML file and environment variables give them; a variable wins over the file. Its name is `SKY_`,
+then the section and the key in capitals with two underscores between: `SKY_OPENAI__MODEL`.
+Reading them is in loading.py.
 """
 
 from __future__ import annotations
@@ -21,7 +27,7 @@ from bot.settings.base import HttpUrl, Seconds, SecretName, Section, SocketUrl
 
 
 class LeaseSettings(Section):
-    """Leader election: of several processes, the one that holds the Lease answers."""
+    """Of several processes one answers: the one that holds a Lease."""
 
     where: Literal["auto", "cluster", "file"] = Field(
         default="auto",
@@ -56,7 +62,7 @@ class LeaseSettings(Section):
     )
 
     def path(self, token_file: Path) -> Path:
-        """Return the file to lock: the same for every bot that reads the same token."""
+        """Give the file to lock: the same for every bot that reads the same token."""
         if self.file is not None:
             return self.file
         name = hashlib.sha256(str(token_file.absolute()).encode()).hexdigest()[:12]
@@ -114,7 +120,7 @@ _PRICES = {
 
 
 class BudgetSettings(Section):
-    """What may be spent in a day and in a month (UTC). 0: no bound; spending is still counted."""
+    """What may be spent in a day and in a month (UTC). 0 is no bound; what is spent is counted."""
 
     daily: Money = Field(default=0, description="The most money in a day, from midnight UTC")
     monthly: Money = Field(default=0, description="The most money in a calendar month, UTC")
@@ -154,7 +160,7 @@ Words = Annotated[
 
 
 class SafetySettings(Section):
-    """What may not be asked or said. Mentions never ping and links are never masked."""
+    """What is not asked and not said. Mentions never ping, links are never masked: no setting."""
 
     banned_words: Words = Field(
         default=(),
@@ -207,7 +213,7 @@ class DiscordSettings(Section):
 
 
 class CredentialsSettings(Section):
-    """Where to look for a credential when its file is refused or missing."""
+    """Where a credential is asked for when its file is refused or missing."""
 
     keyvault_url: HttpUrl | None = Field(
         default=None, description="The Azure Key Vault to ask; without it only the files count"
@@ -227,7 +233,7 @@ class CredentialsSettings(Section):
 
 
 class OpenAISettings(Section):
-    """The language model's provider: OpenAI, or another one that speaks its protocol."""
+    """The language model's provider: OpenAI, or anyone who speaks its protocol."""
 
     base_url: HttpUrl = Field(default="https://api.openai.com/v1", description="The provider's API")
     api_key_file: Path = Field(
@@ -313,7 +319,7 @@ class ConversationSettings(Section):
 
 
 class FilesSettings(Section):
-    """Which attachments the bot opens. It downloads them and passes them on to the model."""
+    """What is opened of that which people attach. The bot fetches it, and hands it on."""
 
     pictures: int = Field(
         default=4,
@@ -327,7 +333,7 @@ class FilesSettings(Section):
 
 
 class ReplySettings(Section):
-    """How an answer looks while it is written, and when it is complete."""
+    """How an answer looks while it is written, and when it is done."""
 
     first_words_seconds: Annotated[float, Field(ge=0, le=10)] = Field(
         default=0.6,
@@ -405,7 +411,7 @@ class LogSettings(Section):
 
 
 class Settings(BaseSettings):
-    """All sections. `revision` is set by the image and names the commit that it was built from."""
+    """All of them. `revision` is set by the image and names the commit it was made from."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -442,5 +448,5 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what loading.py passes in and nothing else."""
+        """Take what loading.py hands in and nothing from around the process."""
         return (init_settings,)

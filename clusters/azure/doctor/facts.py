@@ -93,7 +93,9 @@ class Azure(Value):
         str, ...
     ] = ()  # settings whose id belongs to no identity of the subscription
     vault: bool | None = None  # whether the vault exists
-    registry: str = ""  # its name, with which its login server need not begin
+    registry: str = (
+        ""  # the name of the registry, which its login server does not always begin with
+    )
     tags: tuple[str, ...] | None = None  # of the bot's images
 
 

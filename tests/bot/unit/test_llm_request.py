@@ -162,6 +162,16 @@ async def test_what_the_provider_does_not_tell_is_estimated_from_what_was_sent_a
     assert charged.output == 30 if told.output else 40 <= charged.output <= 60
 
 
+async def test_a_number_of_tokens_that_no_request_has_is_not_believed() -> None:
+    bill = Bill()
+
+    await asked(Script(("word " * 40, Usage("m", input=10**30, output=10**12))), bill=bill)
+
+    (charged,) = bill.charged
+    assert 10 <= charged.input <= 60
+    assert 40 <= charged.output <= 60
+
+
 async def test_what_was_stopped_is_charged_by_an_estimate() -> None:
     class Endless(Script):
         async def act(
