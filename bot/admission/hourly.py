@@ -7,18 +7,17 @@ who goes on asking does not push the end of the wait away.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
+
+from bot.domain.bounded import BoundedDict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bot.settings.schema import LimitsSettings as Settings
 
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 HOUR = 3600.0
 _KEPT = 20_000  # persons and places; those that called least recently are forgotten
@@ -49,13 +48,13 @@ class NoticeLog:
     """Who knows already that they have to wait, and until when."""
 
     def __init__(self) -> None:
-        self._until: OrderedDict[tuple[str, int], float] = OrderedDict()
+        self._until: BoundedDict[tuple[str, int], float] = BoundedDict(_KEPT)
 
     def first(self, scope: str, who: int, until: float, now: float) -> bool:
         """Say whether `who` is to be told now; from then on they know it until `until`."""
         if self._until.get((scope, who), 0.0) > now:
             return False
-        _keep(self._until, (scope, who), until)
+        self._until[scope, who] = until
         return True
 
 
@@ -65,7 +64,7 @@ class HourlyLimits:
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
         self._settings = settings
         self._clock = clock
-        self._calls: OrderedDict[tuple[Scope, int], deque[float]] = OrderedDict()
+        self._calls: BoundedDict[tuple[Scope, int], deque[float]] = BoundedDict(_KEPT)
         self._told = NoticeLog()
 
     def admit(self, caller: Caller) -> LimitReached | None:
@@ -109,7 +108,7 @@ class HourlyLimits:
         calls = self._calls.get((scope, who))
         if calls is None:
             calls = deque()
-        _keep(self._calls, (scope, who), calls)
+        self._calls[scope, who] = calls
         while calls and calls[0] <= now - HOUR:
             calls.popleft()
         return calls
@@ -118,10 +117,3 @@ class HourlyLimits:
 def _listener(caller: Caller, scope: Scope) -> int:
     """Whose knowing it is: the person's own limit is theirs; a place is told once for all in it."""
     return caller.user_id if scope == "user" else caller.channel_id
-
-
-def _keep(store: OrderedDict[K, V], key: K, value: V) -> None:
-    store[key] = value
-    store.move_to_end(key)
-    if len(store) > _KEPT:
-        store.popitem(last=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
+from bot.domain.bounded import BoundedDict
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -19,15 +21,15 @@ class MessageCache:
 
     def __init__(self, room: int = 2000) -> None:
         self._room = room
-        self._seen: OrderedDict[int, Message] = OrderedDict()
-        self._whole: OrderedDict[int, Message] = OrderedDict()
+        self._seen: BoundedDict[int, Message] = BoundedDict(room)
+        self._whole: BoundedDict[int, Message] = BoundedDict(room)
         self._channels: OrderedDict[int, deque[int]] = OrderedDict()
         self._followed: set[int] = set()
-        self._absent: OrderedDict[int, None] = OrderedDict()
+        self._absent: BoundedDict[int, None] = BoundedDict(room)
 
     def put(self, message: Message) -> None:
         """Remember a message, or its new text."""
-        self._keep(self._seen, message.id, message)
+        self._seen[message.id] = message
 
     def hear(self, message: Message) -> None:
         """Remember a message that was just written, as the newest of its channel."""
@@ -37,7 +39,7 @@ class MessageCache:
     def put_answer(self, parts: Iterable[int], answer: Message) -> None:
         """Remember a whole answer under the id of each of its parts: a reply to any means it."""
         for part in parts:
-            self._keep(self._whole, part, answer)
+            self._whole[part] = answer
         if answer.id:
             self._list(answer)
 
@@ -53,8 +55,6 @@ class MessageCache:
     def note_absent(self, message_id: int) -> None:
         """Note that Discord knows no such message: most threads hang on none, and are asked of."""
         self._absent[message_id] = None
-        if len(self._absent) > self._room:
-            self._absent.popitem(last=False)
 
     def is_absent(self, message_id: int) -> bool:
         """Whether that was noted."""
@@ -92,9 +92,3 @@ class MessageCache:
                 gone, _ = self._channels.popitem(last=False)
                 self._followed.discard(gone)
         listed.append(message.id)
-
-    def _keep(self, store: OrderedDict[int, Message], key: int, message: Message) -> None:
-        store[key] = message
-        store.move_to_end(key)
-        if len(store) > self._room:
-            store.popitem(last=False)

@@ -23,7 +23,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections import OrderedDict
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -32,6 +31,7 @@ import aiohttp
 import discord
 
 from bot.discord import compat, converters
+from bot.domain.bounded import BoundedDict
 from bot.observability import tasks
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Backfill:
         self._left_owed: int | None = None  # from where on it had still to look
         self._suspect: frozenset[int] = frozenset()  # calls of others that may be half answered
         self._suspect_from: int | None = None  # and so may all be that are newer than this
-        self._direct: OrderedDict[int, None] = OrderedDict()
+        self._direct: BoundedDict[int, None] = BoundedDict(_DIRECT_CHANNELS)
         self._overheard: dict[int, int | None] = {}  # channels to look into, with their servers
         self._client: GatewayClient | None = None
         self._due = asyncio.Event()
@@ -308,9 +308,6 @@ class Backfill:
 
     def _remember(self, direct_channel: int) -> None:
         self._direct[direct_channel] = None
-        self._direct.move_to_end(direct_channel)
-        if len(self._direct) > _DIRECT_CHANNELS:
-            self._direct.popitem(last=False)
 
     async def _read(
         self, client: GatewayClient, channel: discord.PartialMessageable, since: int

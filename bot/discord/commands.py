@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +25,7 @@ import discord
 from bot.admission.hourly import Caller
 from bot.discord import converters, texts
 from bot.discord.texts import QuotedQuestion, quote
+from bot.domain.bounded import BoundedDict
 from bot.domain.errors import UnknownPersona
 from bot.domain.text import sanitize
 
@@ -223,13 +223,11 @@ class Topics:
     """Who asked what, in full, until the gateway brings the response that quotes it."""
 
     def __init__(self) -> None:
-        self._topics: OrderedDict[int, Invocation] = OrderedDict()
+        self._topics: BoundedDict[int, Invocation] = BoundedDict(_TOPICS)
 
     def keep(self, asked: Invocation) -> None:
         """Remember a question."""
         self._topics[asked.id] = asked
-        if len(self._topics) > _TOPICS:
-            self._topics.popitem(last=False)
 
     def whole(self, message: Message) -> Message:
         """Return `message` with all words that were asked and who asked, where it quotes them."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections import OrderedDict
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from bot.domain.bounded import BoundedDict
 from bot.triggers.match import Ignored, Trigger
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from bot.domain.messages import Message
     from bot.settings.access import AccessSettings, AmbientSettings
 
-
-V = TypeVar("V")
 
 _CHANNELS = 5000  # remembered of each kind; the oldest are forgotten
 _WORDS = 2  # a message of fewer is nothing to join in on
@@ -41,8 +39,8 @@ class AmbientPolicy:
         self._ambient = ambient
         self._chance = chance
         self._clock = clock
-        self._bots: OrderedDict[int, int] = OrderedDict()
-        self._spoke: OrderedDict[int, float] = OrderedDict()
+        self._bots: BoundedDict[int, int] = BoundedDict(_CHANNELS)
+        self._spoke: BoundedDict[int, float] = BoundedDict(_CHANNELS)
 
     def judge(
         self, message: Message, decision: Trigger | Ignored, *, late: bool = False
@@ -58,11 +56,11 @@ class AmbientPolicy:
             answered = self._bots.get(place, 0)
             if answered >= self._most:
                 return Ignored("bots_in_a_row")
-            _keep(self._bots, place, answered + 1)
+            self._bots[place] = answered + 1
         if decision == Ignored("not_called") and not late and self._joins_in(message):
             decision = Trigger("ambient", message.text)
         if isinstance(decision, Trigger) and self._ambient.channels:
-            _keep(self._spoke, place, self._clock())
+            self._spoke[place] = self._clock()
         return decision
 
     def _joins_in(self, message: Message) -> bool:
@@ -74,10 +72,3 @@ class AmbientPolicy:
             return False
         since = self._clock() - self._spoke.get(message.channel_id, float("-inf"))
         return since >= self._ambient.quiet_seconds and self._chance() < chances[named]
-
-
-def _keep(store: OrderedDict[int, V], key: int, value: V) -> None:
-    store[key] = value
-    store.move_to_end(key)
-    if len(store) > _CHANNELS:
-        store.popitem(last=False)
