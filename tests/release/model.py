@@ -148,11 +148,19 @@ class Model:
             self.turned_over.append(before)
 
     def build(self) -> None:
-        """Start building the image of main's code, under the commit that brought it."""
+        """Start building the image of main; `release tag` names it after the tip.
+
+        But where the commit that brought main's code is excluded, it names it after that one.
+        """
         line = self.git.line(self.git.main)
         code = [self.git.trees[name].code for name in line]
-        number = max(n for n in range(1, len(line) + 1) if n == 1 or code[n - 1] != code[n - 2])
-        self.building.append(Tag(number, line[number - 1][:7]))
+        brought = max(n for n in range(1, len(line) + 1) if n == 1 or code[n - 1] != code[n - 2])
+        tags = [Tag(number, line[number - 1][:7]) for number in (brought, len(line))]
+        self.building.append(tags[0] if self.excludes(tags[0]) else tags[1])
+
+    def excludes(self, tag: Tag) -> bool:
+        """Tell whether main's list leaves a tag out."""
+        return any(re.search(entry, str(tag)) for entry in self.tree.excluded)
 
     def move_to_an_empty_registry(self) -> None:
         """Remove registry and cluster, and set both up again, which builds the first image."""
