@@ -90,12 +90,14 @@ faults: tools-loop  ## Play the fault matrix and print a table (root, about half
 
 ##@ Release
 .PHONY: releases rollback
+# crane asks the registry what is there. It is built by `make tools`; without it Git alone is asked.
+WITH_CRANE = eval "$$($(PY) -m tests.tools env 2>/dev/null)"; 
 releases: setup  ## What was deployed when, by whom, and what is excluded
-	@$(RELEASE) releases
+	@$(WITH_CRANE)$(RELEASE) releases $(ARGS)
 
 NO_TO = TO is missing: make rollback TO=main-12-abc1234, one that `make releases` lists, or TO=--last
 rollback: setup  ## Go back: make rollback TO=main-12-abc1234 (or TO=--last); ARGS="--dry-run" only shows it
-	@$(if $(TO)$(filter -h --help,$(ARGS)),,$(error $(NO_TO)))$(RELEASE) rollback $(TO) $(ARGS)
+	@$(if $(TO)$(filter -h --help,$(ARGS)),,$(error $(NO_TO)))$(WITH_CRANE)$(RELEASE) rollback $(TO) $(ARGS)
 
 ##@ Azure
 .PHONY: azure doctor azure-teardown

@@ -1,4 +1,4 @@
-"""The bot as a whole: what is made of the settings, what runs, and how it ends."""
+"""The composition root: creates every object from the settings, starts and stops them in order."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _WARM_AFTER = 10.0  # seconds; sooner if Discord is there sooner
 
 
 class App:
-    """Every object of the bot, put together."""
+    """Every object of the bot."""
 
     def __init__(self, loaded: Loaded, environ: Mapping[str, str]) -> None:
         settings = self.settings = loaded.settings
@@ -165,7 +165,7 @@ class App:
         )
 
     def not_ready(self) -> str | None:
-        """Why the bot could not answer a message now; None if it could."""
+        """Explain why the bot could not answer a message now; None if it could."""
         if self.stopping.is_set():
             return "stopping"
         if not self.access.key.usable:
@@ -176,7 +176,7 @@ class App:
         return closed or self.coordinator.not_ready()
 
     def _can_lead(self, shard: int) -> bool:
-        """Whether Discord can be heard and spoken to; who cannot leaves speaking to others."""
+        """Whether Discord can be heard and answered; otherwise another process should lead."""
         if not self.coordinator.may_take(shard):
             return False
         if self.settings.discord.shards > 1:
@@ -184,7 +184,7 @@ class App:
         return self.shards.not_ready(self.settings.http.heartbeat_seconds) is None
 
     async def run(self) -> None:
-        """Run until `stopping` is set, then finish what was taken. Raises BadSettings."""
+        """Run until `stopping` is set, then finish what was accepted. Raises BadSettings."""
         gateway.point_at(self.settings.discord)
         async with health.serving(self.settings.http, self.metrics, self.not_ready) as port:
             log.info("started", extra={"revision": self.settings.revision, "port": port})
@@ -218,10 +218,10 @@ class App:
         yield "handed_over", self.handover.look_again
 
     async def _warm(self) -> None:
-        """Load the model's client after the login, not before: the first READY comes sooner so.
+        """Load the model's client after the login, not before, so that READY comes sooner.
 
-        All that was loaded until then is left out of garbage collection for good: nothing of it is
-        ever free, and to go through it takes 37 ms of a whole core.
+        Everything loaded until then is excluded from garbage collection for good: none of it is
+        ever freed, and scanning it takes 37 ms of a whole core.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_WARM_AFTER):
@@ -234,7 +234,7 @@ class App:
 
 
 async def run(loaded: Loaded, environ: Mapping[str, str]) -> None:
-    """Run the bot until SIGTERM or SIGINT. Raises BadSettings if the port cannot be had."""
+    """Run the bot until SIGTERM or SIGINT. Raises BadSettings if the port is not available."""
     for sentence in loaded.unknown:
         log.warning("unknown setting", extra={"problem": sentence})
     app = App(loaded, environ)

@@ -1,8 +1,8 @@
 """What answers cost, and whether there is money left. Pure but for the metrics.
 
-Counted from what the provider says an answer used up, at the prices of the settings. Days and
-months are UTC's. What this process counts for a shard is kept in the shard's Lease
-(lease/memory.py), so it outlives the pod; the total is the sum over all shards, as far as their
+Costs follow from the usage that the provider reports and the prices in the settings. Days and
+months are UTC's. What this process spends for a shard is kept in the shard's Lease
+(leadership/state.py), so it outlives the pod; the total is the sum over all shards, as far as their
 Leases were read.
 """
 
@@ -39,13 +39,13 @@ _FORMS: dict[Period, str] = {"day": _DAYS, "month": _MONTHS}
 
 
 def price_of(model: str, prices: Mapping[str, Price]) -> Price | None:
-    """Look up a model: by its name, or as a dated version of the longest name that fits."""
+    """Look up a model by its name, or as a dated version of the longest matching name."""
     names = [name for name in prices if model == name or model.startswith(f"{name}-20")]
     return prices[max(names, key=len)] if names else None
 
 
 def dearest(prices: Mapping[str, Price]) -> Price:
-    """The safe side for a model without a price: the highest of each kind."""
+    """Return the highest price of each kind: the safe side for a model without a price."""
     rows = list(prices.values())
     return Price(
         input=max((row.input for row in rows), default=0),
@@ -54,7 +54,7 @@ def dearest(prices: Mapping[str, Price]) -> Price:
 
 
 def cost(usage: Usage, budget: BudgetSettings) -> float:
-    """The money for what one answer used up."""
+    """Return the cost of one answer's usage."""
     price = price_of(usage.model, budget.prices) or dearest(budget.prices)
     cached = price.input if price.cached_input is None else price.cached_input
     fresh = max(usage.input - usage.cached_input, 0)
@@ -65,36 +65,36 @@ def cost(usage: Usage, budget: BudgetSettings) -> float:
 
 @dataclass(eq=False, slots=True)
 class Reservation:
-    """Money that is kept for one answer, and that its requests are charged to: a usage.Account."""
+    """Money reserved for one answer, which its requests are charged to."""
 
     ledger: Budget
     shard: int
     left: float
 
     def charge(self, usage: Usage) -> None:
-        """See usage.Account. What is not covered is counted all the same, and shows in a metric."""
+        """Charge a request. What the reservation does not cover is counted too, and in a metric."""
         money = self.ledger.charge(usage, self.shard)
         if money > self.left + _PENNY:
             self.ledger.overrun(money - self.left)
         self.left = max(0.0, self.left - money)
 
     def covers(self, most: Usage) -> bool:
-        """See usage.Account. Where nothing is bounded, everything is covered."""
+        """Say whether the rest covers one more request. Without any bound, it always does."""
         return self.ledger.covers(self.left, most)
 
     def lower(self, most: float) -> None:
-        """Keep no more than `most`, as soon as more is known about the answer."""
+        """Reserve no more than `most`, as soon as more is known about the answer."""
         self.left = min(self.left, most)
 
     def end(self) -> None:
-        """Keep nothing more."""
+        """Release the rest."""
         self.ledger.release(self)
 
 
 class Budget:
-    """Knows what was spent today and this month, and says when that is enough.
+    """Tracks what was spent today and this month, and says when that is enough.
 
-    A HandoverState (lease/memory.py): `dump` and `load` carry a shard's sums from pod to pod.
+    A HandoverState (leadership/state.py): `dump` and `load` carry a shard's sums from pod to pod.
     """
 
     name = "money"
@@ -114,7 +114,7 @@ class Budget:
         self._show()
 
     def charge(self, usage: Usage, shard: int = 0) -> float:
-        """Count what an answer of `shard` used up; returns its cost."""
+        """Count what an answer of `shard` used; returns its cost."""
         money = cost(usage, self._budget)
         sums = self._sums.setdefault(shard, {})
         for period in self._periods().values():
@@ -126,37 +126,37 @@ class Budget:
         return money
 
     def reserve(self, most: float, shard: int = 0) -> Reservation:
-        """Keep `most` for an answer that was let in, until its reservation ends.
+        """Reserve `most` for an admitted answer until its reservation ends.
 
-        What an answer will cost is not known before its end, so it counts as the most it can. That
-        is handed on with the rest, because a process that finishes it after a hand-over, or is
-        killed in it, tells nobody any more.
+        The cost is not known before the end, so an answer counts as the most it can cost.
+        Reservations are handed over with the rest: a process that finishes an answer after a
+        hand-over, or is killed in it, can report nothing any more.
         """
         reservation = Reservation(self, shard, most)
         self._reserved.add(reservation)
         return reservation
 
     def release(self, reservation: Reservation) -> None:
-        """End a reservation; once is as good as twice."""
+        """End a reservation; calling it again has no effect."""
         self._reserved.discard(reservation)
 
     def covers(self, left: float, most: Usage) -> bool:
-        """Whether `left` of a reservation is enough for one more request that uses `most`."""
+        """Say whether `left` of a reservation is enough for one more request that uses `most`."""
         bounded = self._budget.daily or self._budget.monthly
         return not bounded or cost(most, self._budget) <= left + _PENNY
 
     def overrun(self, money: float) -> None:
-        """Note that an answer cost so much more than was reserved for it: a bound was ignored."""
+        """Note that an answer cost more than was reserved for it: a bound was ignored."""
         self._metrics.overrun.inc(money)
         log.warning("an answer cost more than was reserved for it", extra={"more": round(money, 6)})
 
     def spent(self, period: Period) -> float:
-        """What was spent in the present day or month, by all shards that are known of."""
+        """Return what was spent in the current day or month, by all shards that are known."""
         own = sum(sums.get(self._periods()[period], 0.0) for sums in self._sums.values())
         return own + sum(self._handed.values())
 
     def admit(self, caller: Caller) -> LimitReached | None:
-        """Let a call in while there is money for it, or say when there will be some again."""
+        """Admit a request while there is money for it, or say when there will be some again."""
         over = self.over(caller)
         if over is None or caller.ambient:
             return over
@@ -164,7 +164,7 @@ class Budget:
         return replace(over, tell=tell)
 
     def over(self, caller: Caller) -> LimitReached | None:
-        """Say what stands against a call and note nothing: what is spent, or may be soon."""
+        """Say what prevents a request, and note nothing: what is spent, or may be soon."""
         below = 1 - self._budget.reserve if caller.ambient else 1.0
         bounds = list(self._bounds())
         for period, most, until in bounds:
@@ -177,10 +177,10 @@ class Budget:
         return None
 
     def dump(self, shard: int) -> str:
-        """See HandoverState: the sums of the present day and month, and what is reserved.
+        """See HandoverState: the sums of the current day and month, and what is reserved.
 
-        From here on what a predecessor had reserved is spent: it cannot tell any more how much of
-        it was needed.
+        What a predecessor had reserved counts as spent from here on: it can no longer report how
+        much of it was needed.
         """
         sums, handed = self._sums.setdefault(shard, {}), self._handed.pop(shard, 0.0)
         for period in self._periods().values():
@@ -190,7 +190,7 @@ class Budget:
         return json.dumps({name: round(money, 6) for name, money in now.items() if money > 0})
 
     def load(self, shard: int, text: str) -> None:
-        """See HandoverState. Sums only grow, so the higher of what is known is true."""
+        """See HandoverState. Sums only grow, so the higher of two values is the true one."""
         try:
             kept = {str(name): float(money) for name, money in json.loads(text).items()}
         except (ValueError, TypeError, AttributeError):
@@ -204,7 +204,7 @@ class Budget:
         self._show()
 
     def _bounds(self) -> Iterator[tuple[Period, float, float]]:
-        """Each bound that there is, the later end first: who waits is told the true one."""
+        """Yield each bound, the one that ends later first: the person is told the true time."""
         now = datetime.fromtimestamp(self._clock(), UTC)
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         if self._budget.monthly:

@@ -30,7 +30,7 @@ _MODERATED_PER_TOKEN = 12
 
 
 def tool_calls(settings: Settings, persona: Persona, *, image: bool) -> tuple[int, int]:
-    """Give how many searches and drawings are allowed for an answer of a persona."""
+    """Return how many searches and drawings an answer of a persona may make."""
     if settings.openai.api == "chat":  # no tools but the Images API, which is asked for one
         return 0, int(image)
     limits = settings.limits
@@ -39,7 +39,7 @@ def tool_calls(settings: Settings, persona: Persona, *, image: bool) -> tuple[in
 
 
 def before_reading(settings: Settings, persona: Persona, *, image: bool) -> float:
-    """Give the most that an answer can cost, when its conversation is not known yet."""
+    """Return the most that an answer can cost while its conversation is not known yet."""
     searches, drawings = tool_calls(settings, persona, image=image)
     text = tokens.estimate_tokens(persona.instructions) + settings.conversation.max_tokens + _AROUND
     sent = _Sent(text, settings.files.pictures, searches, drawings)
@@ -47,7 +47,7 @@ def before_reading(settings: Settings, persona: Persona, *, image: bool) -> floa
 
 
 def of_ask(settings: Settings, ask: ModelRequest) -> float:
-    """Give the most that an answer can cost, when it is known what the model will read."""
+    """Return the most that an answer can cost once it is known what the model will read."""
     sent = _Sent(ask.text_tokens + _AROUND, ask.pictures, ask.searches, ask.drawings)
     return _answer(settings, ask.model, sent)
 

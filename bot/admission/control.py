@@ -1,4 +1,4 @@
-"""Whether a call may be answered now: the limits per hour and the money, asked together."""
+"""Whether a request may be answered now: the hourly limits and the budget together."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """A call that counts, and has money reserved, before its question was read."""
+    """A request that counts, and has money reserved, before its question was read."""
 
     caller: Caller
     limits: HourlyLimits
     reservation: Reservation
 
     def cancel(self) -> None:
-        """Let it count for nothing: there will be no answer."""
+        """Withdraw it: there will be no answer, and nothing counts."""
         self.limits.withdraw(self.caller)
         self.reservation.end()
 
 
 class AdmissionControl:
-    """The limits and the purse of one process."""
+    """The hourly limits and the budget of one process."""
 
     def __init__(
         self, settings: Settings, metrics: Metrics, clock: Callable[[], float] = time.time
@@ -49,11 +49,11 @@ class AdmissionControl:
         self.ledger = Budget(settings.budget, metrics, clock)
 
     def admit(self, message: Message, *, ambient: bool = False) -> LimitReached | None:
-        """Let a call in and note it, or say what stands against it."""
+        """Admit a request and count it, or say what prevents it."""
         return self._admit(Caller(message.author.id, message.channel_id, message.guild_id, ambient))
 
     def book(self, caller: Caller, personas: Iterable[Persona]) -> LimitReached | Booking:
-        """Let in a call whose question is not read yet, and reserve the most it can cost."""
+        """Admit a request whose question is not read yet, and reserve the most it can cost."""
         over = self._admit(caller)
         if over is not None:
             return over
@@ -62,21 +62,21 @@ class AdmissionControl:
         return Booking(caller, self._limits, self.ledger.reserve(most, shard))
 
     def over(self, caller: Caller) -> LimitReached | None:
-        """Say what stands against a call that is only about to be made."""
+        """Say what would prevent a request; counts nothing."""
         return self._counted(self.ledger.over(caller) or self._limits.over(caller))
 
     def reserve(self, request: AnswerRequest) -> Reservation:
-        """Reserve the most that the answer to a call can cost, until the reservation ends."""
+        """Reserve the most that the answer to a request can cost, until the reservation ends."""
         shard = shard_of(request.message.guild_id, self._settings.discord.shards)
         return self.ledger.reserve(self._most(request), shard)
 
     def take(self, booking: Booking, request: AnswerRequest) -> Reservation:
-        """Turn a booking into the reservation for a call, now that its question was read."""
+        """Turn a booking into the reservation of a request, now that its question was read."""
         booking.reservation.lower(self._most(request))
         return booking.reservation
 
     def know(self, reservation: Reservation, ask: ModelRequest) -> None:
-        """Reserve no more than that, now that it is known what the model will read."""
+        """Lower a reservation, now that it is known what the model will read."""
         reservation.lower(ceiling.of_ask(self._settings, ask))
 
     def _most(self, request: AnswerRequest) -> float:

@@ -1,8 +1,8 @@
-"""How many calls are answered in an hour: of a person, in a channel, in a server. Pure.
+"""How many requests are answered in an hour: per person, channel and server. Pure.
 
-Every call that is let in is noted, so a limit holds for any 60 minutes, not for those of a clock.
-Who is over one is told once, with when to come back. Calls that are turned away count for nothing:
-who goes on asking does not push the end of the wait away.
+Every admitted request is noted, so a limit holds for any 60 minutes, not for those of a clock. A
+person over a limit is told once when to try again. Refused requests do not count, so asking again
+does not extend the wait.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 HOUR = 3600.0
-_KEPT = 20_000  # persons and places; those that called least recently are forgotten
+_KEPT = 20_000  # people and places; the least recent callers are forgotten
 
 Scope = Literal["user", "channel", "server", "day", "month", "set_aside"]
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, and where. `unasked` is the bot joining in by itself."""
+    """Who calls, and where. `ambient` means that the bot joins in unprompted."""
 
     user_id: int
     channel_id: int
@@ -37,7 +37,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class LimitReached:
-    """Not now: which limit, until when (seconds since 1970), and whether to say so."""
+    """Which limit is reached, until when (seconds since 1970), and whether to say so."""
 
     scope: Scope
     until: float
@@ -45,13 +45,13 @@ class LimitReached:
 
 
 class NoticeLog:
-    """Who knows already that they have to wait, and until when."""
+    """Who has already been told to wait, and until when."""
 
     def __init__(self) -> None:
         self._until: BoundedDict[tuple[str, int], float] = BoundedDict(_KEPT)
 
     def first(self, scope: str, who: int, until: float, now: float) -> bool:
-        """Say whether `who` is to be told now; from then on they know it until `until`."""
+        """Say whether to tell `who` now; from then on they know it until `until`."""
         if self._until.get((scope, who), 0.0) > now:
             return False
         self._until[scope, who] = until
@@ -59,7 +59,7 @@ class NoticeLog:
 
 
 class HourlyLimits:
-    """Lets calls in, or says which limit is reached and until when."""
+    """Admits requests, or says which limit is reached and until when."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
         self._settings = settings
@@ -68,7 +68,7 @@ class HourlyLimits:
         self._told = NoticeLog()
 
     def admit(self, caller: Caller) -> LimitReached | None:
-        """Note a call and let it in, or say what stands against it."""
+        """Count a request and admit it, or say what prevents it."""
         over, now = self.over(caller), self._clock()
         if over is not None:
             listener = _listener(caller, over.scope)
@@ -79,13 +79,13 @@ class HourlyLimits:
         return None
 
     def withdraw(self, caller: Caller) -> None:
-        """Take back the newest note of a call that was let in and came to nothing."""
+        """Take back the newest count of a request that came to nothing."""
         for scope, who, _ in self._bounds(caller):
             if calls := self._calls.get((scope, who)):
                 calls.pop()
 
     def over(self, caller: Caller) -> LimitReached | None:
-        """Say what stands against a call, and note nothing."""
+        """Say what prevents a request; counts nothing."""
         now = self._clock()
         for scope, who, most in self._bounds(caller):
             calls = self._recent(scope, who, now)
@@ -94,7 +94,7 @@ class HourlyLimits:
         return None
 
     def _bounds(self, caller: Caller) -> Iterator[tuple[Scope, int, int]]:
-        """Each limit that applies: what it counts, whose, and how many are let in."""
+        """Yield each limit that applies: what it counts, whose, and how many are admitted."""
         settings = self._settings
         below = 1 - settings.reserve if caller.ambient else 1.0
         if settings.user_per_hour and not caller.ambient:
@@ -115,5 +115,5 @@ class HourlyLimits:
 
 
 def _listener(caller: Caller, scope: Scope) -> int:
-    """Whose knowing it is: the person's own limit is theirs; a place is told once for all in it."""
+    """Name who is told: the person for a personal limit, otherwise the place, once for everyone."""
     return caller.user_id if scope == "user" else caller.channel_id

@@ -24,7 +24,7 @@ _SECONDS = 3.0  # an answer without its oldest turns is better than a late one
 _LINKS = 3  # that are followed
 _LINK = re.compile(r"https://(?:\w+\.)?discord(?:app)?\.com/channels/(\d+)/(\d+)/(\d+)")
 _UNSEEN = "I left out what lies in a channel that you can't see."
-_NO_HISTORY = "You can't read the history of this channel, so I left it out."
+_NO_HISTORY = "I left out what was said here before: you may not read it, or I can't tell."
 _UNREADABLE = "I left out a message that I could not read."
 _UNREAD_LINK = "I did not read a message that you link to: it is gone, or not for you or me to see."
 

@@ -1,17 +1,13 @@
-"""The value of a credential that is in use, and what is known of it.
-
-What credentials look like: enough to see one in the place of another, and to name one safely.
-
-What the operator sees of one credential: never its value, only that value's digest.
-
-A credential: its value now, where that came from, and what its service said of it.
+"""One credential: its value now, where it came from, and what its service said about it.
 
 It is read from a mounted file; Key Vault is asked when there is no value or its service refused it;
 last comes an environment variable, for a laptop. White space around a value is dropped: a trailing
-newline is the commonest mistake, and it makes the HTTP libraries fail in ways that hide it.
+newline is the most common mistake, and it makes the HTTP libraries fail in ways that hide it.
 
-A refused value is never taken again from a file that has not changed since, and one that worked
-before stays at hand: where the new one is refused and the old one is not, the old one goes on.
+A refused value is never taken again from a file that has not changed since. A value that worked
+before is kept: if the new one is refused and the old one is not, the old one is used again.
+
+Operators see a value's digest, never the value.
 """
 
 from __future__ import annotations
@@ -42,7 +38,7 @@ Source = Literal["file", "keyvault", "environment"]
 
 @dataclass(frozen=True, slots=True)
 class CredentialValue:
-    """A value, where it came from, and what Key Vault says of it, as far as that is known."""
+    """A value, where it came from, and what Key Vault says about it, as far as known."""
 
     value: str = field(repr=False)
     source: Source
@@ -55,33 +51,33 @@ _VISIBLE = re.compile(r"[!-~]+")  # what may stand in an HTTP header, without wh
 
 
 def digest(value: str) -> str:
-    """Eight hex digits of the SHA-256: tells two values apart, too little to guess one."""
+    """Return eight hex digits of the SHA-256: tells two values apart, but reveals none."""
     return hashlib.sha256(value.encode()).hexdigest()[:8]
 
 
 def no_form(value: str) -> str | None:
-    """What no credential has: white space inside, or characters that HTTP cannot carry."""
+    """Explain what no credential may have: inner white space or characters unfit for HTTP."""
     if not _VISIBLE.fullmatch(value):
         return "it has white space, or other characters that no credential has, inside"
     return None
 
 
 def not_discord(value: str) -> str | None:
-    """Why `value` cannot be a Discord bot's token; None if it may be one."""
+    """Explain why `value` cannot be a Discord bot token; None if it may be one."""
     if value.startswith("sk-"):
         return "it is a key for OpenAI, not a token for Discord"
     return no_form(value)
 
 
 def not_openai(value: str) -> str | None:
-    """Why `value` cannot be a model provider's key; None if it may be one."""
+    """Explain why `value` cannot be a model provider's key; None if it may be one."""
     if _DISCORD.fullmatch(value):
         return "it is a token for Discord, not a key for OpenAI"
     return no_form(value)
 
 
 class CredentialGauges:
-    """The series of one credential."""
+    """The metrics of one credential."""
 
     def __init__(self, name: str, metrics: Metrics, usable: Callable[[], bool]) -> None:
         self._name = name
@@ -91,7 +87,7 @@ class CredentialGauges:
         metrics.credential_usable.labels(name).set_function(lambda: float(usable()))
 
     def taken(self, held: CredentialValue) -> None:
-        """Show a value that was taken now."""
+        """Show a value that is now in use."""
         began = time.monotonic()
         metrics = self._metrics
         metrics.credential.labels(self._name).set(1)
@@ -121,12 +117,12 @@ class CredentialGauges:
         self._metrics.credential_refusal.labels(self._name).set_to_current_time()
 
     def rejected(self) -> None:
-        """Count a value that was not even tried."""
+        """Count a value that was rejected without being tried."""
         self._metrics.credential_rejected.labels(self._name).inc()
 
 
-_FILE_LAG = 600.0  # seconds: a file that names a value refused so recently is behind the times
-_VAULT_AGAIN = 30.0  # seconds: a new key may be refused until its provider knows it everywhere
+_FILE_LAG = 600.0  # seconds: a file with a value that was refused this recently is out of date
+_VAULT_AGAIN = 30.0  # seconds: a new key may be refused until the provider has distributed it
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +132,7 @@ class _Refusal:
 
 
 class Credential:
-    """One credential. `wrong` says what is wrong with a value at first sight, or None."""
+    """One credential. `wrong` explains what is obviously wrong with a value, or returns None."""
 
     def __init__(
         self,
@@ -152,7 +148,7 @@ class Credential:
     ) -> None:
         self.name = name
         self.path = path
-        self.patient = patient  # whether somebody is asked for another while it is refused
+        self.patient = patient  # whether another value is looked for while this one is refused
         self._variable = variable  # the environment's; `environment` is its value
         self._environment = environment.strip()
         self._wrong = wrong
@@ -162,14 +158,14 @@ class Credential:
         self._worked: CredentialValue | None = None
         self._refused: dict[str, _Refusal] = {}
         self._in_file: str | None = None
-        self._not_taken = ""  # why what was found last is none
+        self._not_taken = ""  # why the last one found was not taken
         self._needed_since = clock()
         self._news = asyncio.Event()
         self.refresh()
 
     @property
     def value(self) -> str:
-        """The value now; raises CredentialMissing while there is none."""
+        """Return the value now; raises CredentialMissing while there is none."""
         if self._held is None:
             variable = f"the environment variable {self._variable}" if self._variable else ""
             others = " or ".join(filter(None, [variable, "a Key Vault"]))
@@ -180,7 +176,7 @@ class Credential:
 
     @property
     def held(self) -> CredentialValue | None:
-        """The value now, with all that is known of it."""
+        """Return the value now, with all that is known about it."""
         return self._held
 
     @property
@@ -190,11 +186,11 @@ class Credential:
 
     @property
     def needed_for(self) -> float:
-        """Seconds since there is no usable value; 0 while there is one."""
+        """Seconds since there has been no usable value; 0 while there is one."""
         return 0.0 if self.usable else self._clock() - self._needed_since
 
     def refuse(self, value: str) -> None:
-        """Note that the service refused `value`; another one that worked is used again, if any."""
+        """Note that the service refused `value`; a previous one that worked is used again."""
         self._gauges.refused()
         held, now = self._held, self._clock()
         is_ours = held is not None and held.value == value
@@ -227,9 +223,9 @@ class Credential:
             self._tell()
 
     async def another(self, than: str | None, timeout: float) -> bool:  # noqa: ASYNC109  # part of the contract
-        """Wait until there is a value, and one that is not `than`; False if none came in time.
+        """Wait for a value that is not `than`; False if none came in time.
 
-        Where `than` was refused, its service's change of mind about it will do as well.
+        If `than` was refused and its service accepts it after all, that counts too.
         """
         refused = not self.usable
 
@@ -243,17 +239,17 @@ class Credential:
         return helps()
 
     async def current(self) -> str:
-        """See `value`; for those to whom a key may also be a token that is fetched."""
+        """See `value`; for callers whose key may also be a token that is fetched."""
         return self.value
 
     async def until(self, true: Callable[[], bool]) -> None:
-        """Wait until `true()`, which is looked at whenever something about this changes."""
+        """Wait until `true()`, which is checked whenever something about this changes."""
         while not true():
             self._news.clear()
             await self._news.wait()
 
     def refresh(self) -> None:
-        """Read the file again. What cannot be read, or used, leaves the value that was there."""
+        """Read the file again. If it cannot be read or used, the present value stays."""
         value = self._read()
         if value is None or value == self._in_file:
             return
@@ -267,7 +263,7 @@ class Credential:
         self._take(CredentialValue(value, "file"))
 
     def offer(self, value: str, version: Version) -> bool:
-        """Take what Key Vault holds if that helps; says whether it was taken."""
+        """Take what Key Vault has if that helps; says whether it was taken."""
         value = value.strip()
         if self.usable or self._is_wrong(value, "keyvault"):
             return False
@@ -282,14 +278,14 @@ class Credential:
         return True
 
     def fall_back(self) -> None:
-        """Take the environment variable's value if there is one and nothing better."""
+        """Take the environment variable's value if there is nothing better."""
         if self.usable or not self._environment or digest(self._environment) in self._refused:
             return
         if not self._is_wrong(self._environment, "environment"):
             self._take(CredentialValue(self._environment, "environment"))
 
     def describe(self, version: Version) -> None:
-        """Note what Key Vault says of its newest version, if that is the one in use.
+        """Note what Key Vault says about its newest version, if that is the one in use.
 
         A file does not name its version: a version that is younger than the value is another one.
         """
@@ -333,7 +329,7 @@ class Credential:
         self._news.set()
 
     def _what(self, held: CredentialValue | None = None) -> dict[str, str]:
-        """Name and digest for the log: enough to tell two values apart, too little to guess one."""
+        """Return name and digest for the log: tells two values apart, but reveals none."""
         held = held or self._held
         if held is None:
             return {"credential": self.name, "sha256": ""}

@@ -1,6 +1,7 @@
-"""Who the bot is in Azure: the pod's workload identity, or whoever is logged in with `az`.
+"""The bot's identity in Azure, and the model provider's key as a token of that identity.
 
-The model provider's key where that is a token of Entra: nothing is stored anywhere.
+The identity is the pod's workload identity, or the account that is logged in with `az`. With
+`openai.auth = "entra"` the key is a token: nothing is stored anywhere.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def is_workload(environ: Mapping[str, str]) -> bool:
 def credential(
     environ: Mapping[str, str], **options: Any
 ) -> WorkloadIdentityCredential | AzureCliCredential:
-    """Make the credential that the environment asks for; loads Azure's libraries."""
+    """Create the credential that the environment asks for; loads Azure's libraries."""
     from azure.identity import aio  # noqa: PLC0415  # 19 MiB that most bots never need
 
     if is_workload(environ):
@@ -47,12 +48,12 @@ def credential(
 
 
 _SECONDS = 10.0
-_RENEWED_SECONDS = 30.0  # a token that was refused so soon is not the reason
+_RENEWED_SECONDS = 30.0  # a token this young is not why it was refused
 _SOON = 300.0  # seconds before its end that a token is exchanged for another
 
 
 class EntraKey:
-    """Has the face of Credential that llm/model.py asks of its key."""
+    """Offers what the model's client asks of a Credential."""
 
     patient = False
     usable = True  # a token is fetched when it is needed
@@ -68,7 +69,7 @@ class EntraKey:
         self._one = asyncio.Lock()
 
     async def current(self) -> str:
-        """Give a token that is valid for a while; raises CredentialMissing."""
+        """Return a token that is valid for a while; raises CredentialMissing."""
         async with self._one:
             if self._token is None or time.time() > self._token.expires_on - _SOON:
                 self._token = await self._asked()
@@ -78,7 +79,7 @@ class EntraKey:
         """See Credential."""
 
     def refuse(self, value: str) -> None:
-        """Forget a token that was refused, so that another is fetched."""
+        """Drop a token that was refused, so that another is fetched."""
         if self._token is not None and self._token.token == value:
             self._token = None
 
@@ -94,7 +95,7 @@ class EntraKey:
             return False
 
     async def close(self) -> None:
-        """Close the connections; they are made anew when they are needed."""
+        """Close the connections; they are opened again when needed."""
         identity, self._identity = self._identity, None
         if identity is not None:
             await identity.close()

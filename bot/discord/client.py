@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 _HEARTBEAT_SECONDS = 60.0  # silence after which discord.py reconnects; beats are 41 s apart
 _CONNECT_SECONDS = 60.0  # for a connection and its HELLO, and the turnstile before an IDENTIFY
 _RESUMES_ELSEWHERE = 3  # failures after which the address that READY named is given up
+_PERMISSIONS = frozenset({"GUILD_CREATE", "GUILD_UPDATE", "CHANNEL_UPDATE", "GUILD_ROLE_UPDATE"})
 _DISALLOWED_INTENTS = 4014
 _CLOSED_NORMALLY = 1000  # which Discord sends now and then for no reason
 _BROKEN = (OSError, TimeoutError, aiohttp.ClientError, discord.HTTPException)
@@ -97,6 +98,7 @@ class GatewayClient(discord.Client):
         self._identify_limiter = identify_limiter
         self._backoff = backoff
         self._metrics = metrics
+        self.unsure: set[object] = set()  # servers; None: any of them
         compat.tolerate(self, self.skipped)
 
     async def connect(self, *, reconnect: bool = True) -> None:
@@ -142,10 +144,26 @@ class GatewayClient(discord.Client):
         return params
 
     def skipped(self, kind: str, ids: Mapping[str, object], error: BaseException) -> None:
-        """Count and log what Discord sent and the library could not read."""
+        """Count and log what Discord sent and the library could not read.
+
+        An update of permissions among it leaves those of before in the cache, which may be wrong.
+        """
+        event = ids.get("event")
+        if event in _PERMISSIONS and not ids.get("in_part"):
+            whole = event in {"GUILD_CREATE", "GUILD_UPDATE"}
+            self.unsure.add(ids.get("id" if whole else "guild_id"))
         self._metrics.unreadable.labels(kind).inc()
         extra = {"kind": kind, **ids, "error": type(error).__name__}
         log.warning("unreadable, skipped", extra=extra)
+
+    def knows_permissions(self, guild_id: int) -> bool:
+        """Whether what is known of a server's permissions is certainly what holds."""
+        return guild_id not in self.unsure and None not in self.unsure
+
+    def forget_session(self) -> None:
+        """Let the next connection begin a new session."""
+        if self.ws is not None:
+            self.ws.session_id = None
 
     async def on_unreadable(
         self, kind: str, ids: Mapping[str, object], error: BaseException
@@ -158,6 +176,7 @@ class GatewayClient(discord.Client):
         del initial
         await self._identify_limiter(shard_id or 0, self._limits)
         self._backoff.identified()
+        self.unsure.clear()  # Discord tells of all servers again
 
     async def _limits(self) -> tuple[int, int]:
         recommended, _, limits = await self.http.get_bot_gateway()

@@ -157,11 +157,9 @@ def _guarded(
             parse(data)
         except Exception as error:  # noqa: BLE001  # whatever a parser raises
             undo()
-            report("event", {"event": name, **ids_of(data)}, error)
             less = payload_checks.less(name, data)
-            if less is not None:
-                with contextlib.suppress(Exception):
-                    parse(less)
+            in_part = {"in_part": True} if less is not None and _passes(parse, less) else {}
+            report("event", {"event": name, **in_part, **ids_of(data)}, error)
 
     return guarded
 
@@ -180,6 +178,13 @@ def _with_channel(interaction: Any) -> Any:
         "permission_overwrites": [],
     }
     return {**interaction, "channel": channel}
+
+
+def _passes(parse: Callable[[Any], None], data: Any) -> bool:
+    with contextlib.suppress(Exception):
+        parse(data)
+        return True
+    return False
 
 
 class _Undo:

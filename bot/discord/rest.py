@@ -295,6 +295,8 @@ class RestClient:
         guild = client.get_guild(message.guild_id) if client and message.guild_id else None
         if client is not None and message.role_ids is None:
             message = await RoleLookup(client).fill(message)
+        if client is None or guild is None or not client.knows_permissions(guild.id):
+            return False
         return permissions.may_read(guild, message, channel_id)
 
     async def answers(self, channel_id: int, question_id: int, me: int) -> list[int]:

@@ -137,6 +137,7 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0  # a login is REST first: these cost
 _FATAL_PAUSE, _LONGEST_FATAL_PAUSE = 30.0, 600.0  # a person has to fix it
 _LONG_SESSION = 60.0  # seconds: one that lasted so long did not fail to begin
 _CLOSE_SECONDS = 1.5  # a silent gateway must not hold up the end
+_UNSURE_SECONDS = 600.0  # at most 144 sessions a day, if every one of them is as bad
 _MUTE_SECONDS = 60.0  # twice the time of one attempt
 _GIVE_UP_RESUMING = 120.0  # seconds without a session; Discord has forgotten it by then
 _DEAF = 0.9  # of the seconds after which the bot is not Ready: it reconnects before that
@@ -233,6 +234,7 @@ class Connection:
             self._watch(self._restart_if_stuck, client),
             self._watch(self._reconnect_if_deaf, client),
             self._watch(self._renew_if_mute, client),
+            self._watch(self._renew_if_unsure, client),
         ]
         try:
             await client.login(token)
@@ -286,8 +288,25 @@ class Connection:
             await asyncio.sleep(1)
         log.warning("REST client sends nothing, logging in again")
         self._heartbeat.closed("rest_mute")
-        await client.close()
-        compat.wake_waiting(client)
+        try:
+            await client.close()
+        finally:
+            compat.wake_waiting(client)
+
+    async def _renew_if_unsure(self, client: GatewayClient) -> None:
+        """Begin a new session where it is not known any more who may read what in some server.
+
+        Discord tells that again only then. Not before a session has lasted: it may be no better.
+        """
+        while True:
+            await asyncio.sleep(_UNSURE_SECONDS / 20)
+            long_enough = time.monotonic() - self._heartbeat.since > _UNSURE_SECONDS
+            if client.unsure and self._heartbeat.open and long_enough:
+                log.warning("permissions not known, beginning a new session")
+                self._heartbeat.closed("unsure")
+                client.forget_session()
+                with contextlib.suppress(*_TRANSIENT):
+                    await client.ws.close(code=4000)
 
     async def _restart_if_stuck(self, client: GatewayClient) -> None:
         """Close `client` when it has had no session for long, so that a fresh login is tried."""

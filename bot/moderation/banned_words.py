@@ -43,7 +43,7 @@ def _visible(letter: str) -> bool:
 
 
 class BannedWords:
-    """The words of the settings. Without any, nothing is looked at."""
+    """The words of the settings. Without any, no text is examined."""
 
     def __init__(self, words: Iterable[str]) -> None:
         found = {" ".join(_plain(word)[0].split()) for word in words} - {""}
@@ -64,7 +64,7 @@ class BannedWords:
         return [(origins[start], origins[end - 1] + 1) for start, end in found]
 
     def settled(self, text: str) -> int:
-        """How much of `text` can be judged although more follows: no word ends behind it."""
+        """Return how much of `text` can be judged already: no word crosses its end."""
         _, origins = _plain(text)
         open_letters = self.longest + 1  # and one that says whether the word ends there
         return origins[-open_letters] if len(origins) > open_letters else 0
@@ -79,7 +79,7 @@ def _whole(word: str) -> str:
 
 
 class WordMasker:
-    """Hides the words in a text that comes piece by piece."""
+    """Masks the words in a text that arrives piece by piece."""
 
     def __init__(self, banned: BannedWords) -> None:
         self._banned = banned
@@ -90,12 +90,12 @@ class WordMasker:
         self.hidden = 0
 
     def feed(self, piece: str) -> str:
-        """Take a piece; gives what can be shown by now."""
+        """Take a piece; returns what can be shown by now."""
         self._held += piece
         return self._let_go(self._banned.settled(self._held))
 
     def flush(self) -> str:
-        """Give the rest."""
+        """Return the rest."""
         return self._let_go(len(self._held))
 
     def _let_go(self, until: int) -> str:

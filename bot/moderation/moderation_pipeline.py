@@ -1,9 +1,7 @@
-"""Asks the provider's moderation whether a text may be said, and what if it cannot be asked.
+"""All checks between people and the model, in both directions: banned words, links, moderation.
 
-Between people and the model, both ways: banned words, links as they are, moderation.
-
-What an answer says passes through here piece by piece, and costs nothing where nothing is asked for
-in the settings but a look for a bracket.
+An answer passes through piece by piece. Without any check in the settings that costs no more than a
+search for brackets.
 """
 
 from __future__ import annotations
@@ -33,14 +31,14 @@ Whose = Literal["input", "output"]
 
 
 class ModerationClient(Protocol):
-    """Who is asked: the model's provider."""
+    """The provider's moderation endpoint."""
 
     async def flagged(self, text: str, model: str) -> bool:
-        """Whether `text` is against its rules; raises SkyError if that cannot be said."""
+        """Whether `text` breaks the rules; raises SkyError if that cannot be determined."""
 
 
 class Moderation:
-    """The settings' choice: questions, answers, both or none."""
+    """What the settings choose to check: questions, answers, both or neither."""
 
     def __init__(self, judge: ModerationClient, settings: SafetySettings, metrics: Metrics) -> None:
         self._judge = judge
@@ -54,7 +52,7 @@ class Moderation:
     async def check(self, text: str, whose: Whose, charge: Callable[[Usage], object]) -> None:
         """Raise QuestionWithheld, AnswerWithheld or Unchecked for what may not be said.
 
-        No moderation tells what it used up, so `charge` is handed an estimate.
+        No moderation endpoint reports usage, so `charge` receives an estimate.
         """
         if not text.strip():
             return
@@ -78,7 +76,7 @@ _CONTEXT = 400  # characters before them that are shown to the moderation as wel
 
 
 class ModerationPipeline:
-    """One for all answers."""
+    """The checks for all answers."""
 
     def __init__(self, settings: SafetySettings, moderation: Moderation, metrics: Metrics) -> None:
         self._banned = BannedWords(settings.banned_words)

@@ -1,4 +1,4 @@
-"""The HTTP port: /livez says that the event loop turns, /readyz that the bot can answer, /metrics.
+"""The HTTP port: /livez for the event loop, /readyz for whether the bot can answer, /metrics.
 
 Liveness is the event loop and nothing else: an outage of Discord or of the model is no reason for a
 restart, which would only spend one of the day's logins.
@@ -26,8 +26,8 @@ async def serving(
 ) -> AsyncIterator[int]:
     """Serve on `http` for as long as the block lasts, and yield the port.
 
-    `not_ready` says why the bot cannot answer now, None when it can. Raises BadSettings if the port
-    cannot be had.
+    `not_ready` says why the bot cannot answer now, or None. Raises BadSettings if the port is not
+    available.
     """
 
     async def handle(request: web.BaseRequest) -> web.Response:

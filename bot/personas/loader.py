@@ -1,6 +1,6 @@
-"""Personas as files: one TOML each, in a directory beside the settings.
+"""Personas as files: one TOML file each, in a directory beside the settings.
 
-A file with a mistake is left out, and told with its name, the key and the remedy: the others
+A file with a mistake is left out and reported with its name, the key and the remedy; the others
 answer.
 """
 
@@ -33,7 +33,7 @@ DIRECTORY = "personas"
 _SUFFIX = ".toml"
 _LONGEST_FILE = 64 * 1024  # bytes: a ConfigMap holds 1 MiB in all
 _CUTOFF = 0.5
-_TELLING = frozenset({"name", "prompt", "greeting"})  # keys that no settings have
+_TELLING = frozenset({"name", "prompt", "greeting"})  # keys that no settings file has
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _CALLED = r"^[^\n:@#`(),]+$"
@@ -42,7 +42,7 @@ Name = Annotated[Words, StringConstraints(max_length=32, pattern=_CALLED)]
 
 
 class _File(BaseModel):
-    """What a persona's file holds."""
+    """The contents of a persona file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,21 +57,21 @@ class _File(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """The personas of a directory by their file's name, and a sentence for each mistake."""
+    """The personas of a directory by file name, and a sentence for each mistake."""
 
     personas: dict[str, Persona]
     problems: list[str]
 
 
 def beside(settings_file: Path | None, chosen: Path | None) -> Path | None:
-    """Return the directory to read: the chosen one, or the one beside the settings' file."""
+    """Return the directory to read: the configured one, or the one beside the settings file."""
     if chosen is not None or settings_file is None:
         return chosen
     return settings_file.parent / DIRECTORY
 
 
 def read(directory: Path | None, *, required: bool = False) -> Read:
-    """Read a directory; one that is not there holds nobody, which is a problem if `required`."""
+    """Read a directory; a missing one is empty, which is a problem if `required`."""
     found = Read({}, [])
     if directory is None:
         return found
@@ -94,9 +94,9 @@ def read(directory: Path | None, *, required: bool = False) -> Read:
 
 
 def _leave_out_doubles(known: dict[str, Persona], directory: Path) -> Iterator[str]:
-    """Drop who would answer to a name that is another's, and yield a sentence for each.
+    """Drop personas whose name another one already has, and yield a sentence for each.
 
-    A command is kept as the name that was asked for, so one name has to mean one persona.
+    A command stores the name that was asked for, so a name has to mean one persona.
     """
     owners = {key.casefold(): key for key in reversed(known)}
     owners.setdefault(DEFAULT_KEY, DEFAULT_KEY)
@@ -111,7 +111,7 @@ def _leave_out_doubles(known: dict[str, Persona], directory: Path) -> Iterator[s
 
 
 def read_one(path: Path) -> Persona:
-    """Read one file; raises BadSettings with all that is wrong with it."""
+    """Read one file; raises BadSettings with everything that is wrong with it."""
     try:
         file = _File.model_validate(_written(path))
     except ValidationError as error:
@@ -136,7 +136,7 @@ def read_one(path: Path) -> Persona:
 
 
 def looks_like_one(path: Path) -> bool:
-    """Say whether a file that lies anywhere is meant as a persona's, with or without mistakes."""
+    """Say whether a file is meant as a persona, with or without mistakes."""
     try:
         written = _written(path)
     except BadSettings:
@@ -176,9 +176,9 @@ def _nearest(stray: str) -> str:
 
 
 def of(loaded: Loaded, draft: Path | None = None) -> tuple[PersonaRegistry, list[str]]:
-    """Return the cast that the settings choose, and a sentence for each mistake in that.
+    """Return the registry that the settings choose, and a sentence for each mistake.
 
-    A `draft` is one more persona's file, wherever it lies; raises BadSettings if it has a mistake.
+    `draft` is one more persona file, anywhere; raises BadSettings if it has a mistake.
     """
     chosen = loaded.settings.personas
     found = read(beside(loaded.path, chosen.directory), required=chosen.directory is not None)

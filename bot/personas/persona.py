@@ -1,4 +1,4 @@
-"""Who the bot is when it speaks."""
+"""A persona: the name, instructions, model and tools that the bot answers with."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """A voice. `instructions` begin with one sentence that says who the bot is.
+    """A persona. `instructions` begin with one sentence that says who the bot is.
 
     None and empty mean what the settings say: `model`, `temperature` (0 to 2), `effort` (of
     reasoning: none, minimal, low, medium, high or xhigh), `tools` (web_search, image_generation).
-    `greeting` is said to who calls without a word. Their files are read in files.py.
+    `greeting` is sent to a person who calls without a word. loader.py reads persona files.
     """
 
     name: str
@@ -23,7 +23,7 @@ class Persona:
     greeting: str | None = None
 
 
-DEFAULT_KEY = "sky"  # a file of this name takes her part
+DEFAULT_KEY = "sky"  # a file of this name replaces the built-in persona
 DEFAULT = Persona(
     name="Sky",
     instructions=(
@@ -35,7 +35,7 @@ DEFAULT = Persona(
     ),
 )
 
-# How the conversation is written down, for every persona: see conversation/turns.py.
+# How the conversation is formatted, for every persona: see context/prompt.py.
 _READING = (
     "Several people may take part in this conversation. Each of their messages begins with the "
     "name of its writer, the time (UTC) in brackets, and a colon; the last one is newest. "
@@ -43,7 +43,7 @@ _READING = (
 )
 
 
-# When it was not called at all: see temper.py.
+# For ambient replies: see triggers/ambient.py.
 _JOINING_IN = (
     "Nobody called you this time: you join in by yourself. Say one short thing that adds to what "
     "was said last, and ask nothing in return."
@@ -51,6 +51,6 @@ _JOINING_IN = (
 
 
 def instructions(persona: Persona, *, joining_in: bool = False) -> str:
-    """What the model is told before the conversation."""
+    """Return what the model is told before the conversation."""
     parts = [persona.instructions, _READING, *([_JOINING_IN] if joining_in else [])]
     return "\n\n".join(parts)

@@ -1,4 +1,4 @@
-"""Which persona answers where, and who is meant by a name. Pure."""
+"""Which persona answers where, and which one a name means. Pure."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from bot.personas.persona import Persona
 
 
-_NEAR = 3  # names that are offered for one that nobody has
+_NEAR = 3  # names that are suggested for an unknown one
 _CUTOFF = 0.5
 
 
 def only_sky() -> PersonaRegistry:
-    """Return the cast of a bot without any file."""
+    """Return the registry of a bot without persona files."""
     return PersonaRegistry({}, PersonasSettings())
 
 
 class PersonaRegistry:
-    """Everybody that the bot can be, by their file's name, and the choices of the settings.
+    """All personas by their file's name, and the settings' choices.
 
-    The built-in Sky is always there; a file `sky.toml` takes her part. A choice that names nobody
-    falls back to the next one, and is a problem that `missing` tells.
+    The built-in Sky always exists; a file `sky.toml` replaces it. A choice that names no persona
+    falls back to the next one, and is reported by `missing`.
     """
 
     def __init__(self, files: Mapping[str, Persona], choices: PersonasSettings) -> None:
@@ -41,7 +41,7 @@ class PersonaRegistry:
         return iter(self._personas.items())
 
     def at(self, place: Location) -> Persona:
-        """Return who answers in a place if nobody else is asked for."""
+        """Return the persona that answers in a location by default."""
         choices = self._choices
         chosen = [
             *(choices.channels.get(name) for name in place.channels),
@@ -52,7 +52,7 @@ class PersonaRegistry:
         return next(filter(None, found), character.DEFAULT)
 
     def named(self, name: str) -> Persona:
-        """Return who has this name, or this file; raises UnknownPersona with the nearest names."""
+        """Return the persona with this name or file; raises UnknownPersona with similar names."""
         wanted = name.strip().casefold()
         for key, persona in self._personas.items():
             if wanted in {key, persona.name.casefold()}:
@@ -61,13 +61,13 @@ class PersonaRegistry:
         raise UnknownPersona(near or list(self._personas)[:_NEAR])
 
     def like(self, typed: str) -> Iterator[tuple[str, Persona]]:
-        """Yield those whose name or file has `typed` in it, those that begin with it first."""
+        """Yield the personas whose name or file contains `typed`; prefixes come first."""
         part = typed.strip().casefold()
         found = [each for each in self if part in each[0] or part in each[1].name.casefold()]
         yield from sorted(found, key=lambda each: not each[0].startswith(part))
 
     def missing(self) -> Iterator[str]:
-        """Yield a sentence for each choice of the settings that names nobody."""
+        """Yield a sentence for each choice in the settings that names no persona."""
         choices = self._choices
         where = {f"personas.channels, {key!r}": name for key, name in choices.channels.items()}
         where |= {f"personas.servers, {key!r}": name for key, name in choices.servers.items()}

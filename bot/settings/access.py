@@ -1,6 +1,6 @@
-"""The settings of who may call the bot, where, and who answers: lists, personas, interjections.
+"""Settings of who may call the bot, and where; of personas; of ambient replies.
 
-A list is written as one in the file, and with commas in a variable of the environment.
+A list is written as a list in the file, and with commas in an environment variable.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ Choices = Annotated[dict[str, str], NoDecode, BeforeValidator(_split_pairs)]
 
 
 class AccessSettings(Section):
-    """Who may call the bot, and where. Threads are as their channel; a block wins."""
+    """Who may call the bot, and where. Threads count as their channel; a block wins."""
 
     allow_servers: Names = Field(default=(), description="Only these servers, by id or name")
     block_servers: Names = Field(default=(), description="Not these servers")
@@ -99,7 +99,7 @@ class AccessSettings(Section):
 
 
 class PersonasSettings(Section):
-    """Who answers. The nearest choice counts: thread, channel, server, then the default."""
+    """Which persona answers. The nearest choice counts: thread, channel, server, default."""
 
     directory: Path | None = Field(
         default=None,
@@ -114,7 +114,7 @@ class PersonasSettings(Section):
 
 
 class AmbientSettings(Section):
-    """Words that nobody asked for, by chance. Off where no channel is named."""
+    """Joining in unprompted, by chance. Off unless channels are named."""
 
     channels: Chances = Field(
         default={},

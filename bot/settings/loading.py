@@ -1,7 +1,4 @@
-"""A TOML file that a person wrote: read, or refused with the place and the remedy.
-
-Read the settings from a file and the environment, and say everything that is wrong at once.
-"""
+"""Read the settings from a file and the environment, and report every mistake at once."""
 
 from __future__ import annotations
 
@@ -34,9 +31,9 @@ _KINDS = {
 
 
 def read(path: Path, *, missing: str, directory: str) -> dict[str, Any]:
-    """Read `path`; raises BadSettings, with one sentence.
+    """Read `path`; raises BadSettings with one sentence.
 
-    `missing` and `directory` are the remedies where it is not there, or is a directory.
+    `missing` and `directory` are the remedies if it does not exist, or is a directory.
     """
     try:
         return tomllib.loads(path.read_text("utf-8"))
@@ -54,7 +51,7 @@ def read(path: Path, *, missing: str, directory: str) -> dict[str, Any]:
 
 
 def expected(detail: ErrorDetails) -> str:
-    """What has to stand where `detail` found something else, in the words of the file."""
+    """Say what is expected where `detail` found something else, in the file's own terms."""
     words = detail["msg"].removeprefix("Value error, ").partition(", unable to parse")[0]
     words = words.replace("Input should be", "must be").replace("String should", "must")
     return _KINDS.get(detail["type"], f"{words[0].lower()}{words[1:]}")
@@ -66,7 +63,7 @@ _SEVERAL = (dict, list, tuple, set, frozenset)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings that can be used, and a sentence for each key that nothing reads.
+    """Usable settings, and a sentence for each key that nothing reads.
 
     Unknown keys are refused by `check-config`; at run time they are a warning, because the file and
     the image arrive at different moments.

@@ -1,14 +1,8 @@
-"""The settings of who speaks; lease/floor.py acts on them.
+"""The settings: frozen, typed, read once at the start and passed in.
 
-The settings of limits and money; limits/ acts on them.
-
-The settings of what may be asked and said.
-
-The settings: frozen, typed, read once at the start and passed in.
-
-A TOML file and environment variables give them; a variable wins over the file. Its name is `SKY_`,
-then the section and the key in capitals with two underscores between: `SKY_OPENAI__MODEL`.
-Reading them is in loading.py.
+They come from a TOML file and environment variables; a variable overrides the file. Its name is
+`SKY_`, then the section and the key in capitals with two underscores between them:
+`SKY_OPENAI__MODEL`. loading.py reads them.
 """
 
 from __future__ import annotations
@@ -27,7 +21,7 @@ from bot.settings.base import HttpUrl, Seconds, SecretName, Section, SocketUrl
 
 
 class LeaseSettings(Section):
-    """Of several processes one answers: the one that holds a Lease."""
+    """Leader election: of several processes, the one that holds the Lease answers."""
 
     where: Literal["auto", "cluster", "file"] = Field(
         default="auto",
@@ -62,7 +56,7 @@ class LeaseSettings(Section):
     )
 
     def path(self, token_file: Path) -> Path:
-        """Give the file to lock: the same for every bot that reads the same token."""
+        """Return the file to lock: the same for every bot that reads the same token."""
         if self.file is not None:
             return self.file
         name = hashlib.sha256(str(token_file.absolute()).encode()).hexdigest()[:12]
@@ -120,7 +114,7 @@ _PRICES = {
 
 
 class BudgetSettings(Section):
-    """What may be spent in a day and in a month (UTC). 0 is no bound; what is spent is counted."""
+    """What may be spent in a day and in a month (UTC). 0: no bound; spending is still counted."""
 
     daily: Money = Field(default=0, description="The most money in a day, from midnight UTC")
     monthly: Money = Field(default=0, description="The most money in a calendar month, UTC")
@@ -160,7 +154,7 @@ Words = Annotated[
 
 
 class SafetySettings(Section):
-    """What is not asked and not said. Mentions never ping, links are never masked: no setting."""
+    """What may not be asked or said. Mentions never ping and links are never masked."""
 
     banned_words: Words = Field(
         default=(),
@@ -213,7 +207,7 @@ class DiscordSettings(Section):
 
 
 class CredentialsSettings(Section):
-    """Where a credential is asked for when its file is refused or missing."""
+    """Where to look for a credential when its file is refused or missing."""
 
     keyvault_url: HttpUrl | None = Field(
         default=None, description="The Azure Key Vault to ask; without it only the files count"
@@ -233,7 +227,7 @@ class CredentialsSettings(Section):
 
 
 class OpenAISettings(Section):
-    """The language model's provider: OpenAI, or anyone who speaks its protocol."""
+    """The language model's provider: OpenAI, or another one that speaks its protocol."""
 
     base_url: HttpUrl = Field(default="https://api.openai.com/v1", description="The provider's API")
     api_key_file: Path = Field(
@@ -319,7 +313,7 @@ class ConversationSettings(Section):
 
 
 class FilesSettings(Section):
-    """What is opened of that which people attach. The bot fetches it, and hands it on."""
+    """Which attachments the bot opens. It downloads them and passes them on to the model."""
 
     pictures: int = Field(
         default=4,
@@ -333,7 +327,7 @@ class FilesSettings(Section):
 
 
 class ReplySettings(Section):
-    """How an answer looks while it is written, and when it is done."""
+    """How an answer looks while it is written, and when it is complete."""
 
     first_words_seconds: Annotated[float, Field(ge=0, le=10)] = Field(
         default=0.6,
@@ -411,7 +405,7 @@ class LogSettings(Section):
 
 
 class Settings(BaseSettings):
-    """All of them. `revision` is set by the image and names the commit it was made from."""
+    """All sections. `revision` is set by the image and names the commit that it was built from."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -448,5 +442,5 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what loading.py hands in and nothing from around the process."""
+        """Take what loading.py passes in and nothing else."""
         return (init_settings,)

@@ -202,6 +202,19 @@ def test_a_tag_that_was_never_deployed_needs_its_digest(origin: Origin) -> None:
     assert digest in origin.file("apps/discord-sky/kustomization.yaml")
 
 
+@pytest.mark.parametrize("tag", ["main-1004-0a1b2c3", "main-3-0a1b2c3"])
+def test_a_tag_that_can_be_no_image_of_this_branch_is_refused(
+    origin: Origin, capsys: Output, tag: str
+) -> None:
+    """It would exclude nothing, and the automation would write over it."""
+    tip = origin.tip
+
+    assert origin.release("rollback", tag, "--digest", "sha256:" + "a" * 64, "--yes") == 1
+
+    assert origin.tip == tip
+    assert f"{tag} names no commit of this branch" in capsys.readouterr().err
+
+
 def test_releases_tells_when_what_who_and_what_is_excluded(origin: Origin, capsys: Output) -> None:
     origin.release("rollback", tag_of(origin, 2), "--yes")
     capsys.readouterr()

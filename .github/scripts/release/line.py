@@ -41,6 +41,10 @@ def turned_over(commits: Mapping[str, Commit], line: list[Commit], before: str) 
 def restored(git: Git, tip: str, before: str) -> History:
     """Read the history of `tip`, or of new merges on top of it that continue `before`'s line."""
     now = history(git, tip)
+    named = git.attempt(
+        "rev-parse", "--verify", "--quiet", "--end-of-options", f"{before}^{{commit}}"
+    )
+    before = named.stdout.decode().strip()  # empty where there is no such commit
     pushed = turned_over(now.commits, now.main, before)
     if not pushed:
         return now

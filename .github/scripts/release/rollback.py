@@ -128,7 +128,13 @@ def make(git: Git, now: History, to: Deployed) -> str:
     if now.tip.deployed == to:
         raise ReleaseError(f"{to.tag} is what {tip[:7]} deploys already")
     new = Commit("this", (tip,), to)
-    exclusion = Exclusion.of(History([*now.commits.values(), new], new.id))
+    then = History([*now.commits.values(), new], new.id)
+    if then.unknown:
+        raise ReleaseError(
+            f"{to.tag} names no commit of this branch, and was never deployed here: check the "
+            "number and the seven digits. `make releases` lists what was deployed"
+        )
+    exclusion = Exclusion.of(then)
     files = {KUSTOMIZATION: with_deployed(read(git, tip, KUSTOMIZATION), to)}
     repository = read(git, tip, IMAGE_REPOSITORY)
     if (excluded := with_excluded(repository, exclusion.expression)) != repository:

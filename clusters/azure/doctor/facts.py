@@ -93,9 +93,7 @@ class Azure(Value):
         str, ...
     ] = ()  # settings whose id belongs to no identity of the subscription
     vault: bool | None = None  # whether the vault exists
-    registry: str = (
-        ""  # the name of the registry, which its login server does not always begin with
-    )
+    registry: str = ""  # its name, with which its login server need not begin
     tags: tuple[str, ...] | None = None  # of the bot's images
 
 

@@ -121,6 +121,32 @@ def _unreachable(link: str, host: str) -> KnownError:
     )
 
 
+_TIMED_OUT = (
+    r"\bDeadlineExceeded\b|context deadline exceeded"
+    r"|\"https://[\w-]+\.vault\.azure\.net[^\"]*\":"
+)
+_NO_ANSWER = KnownError(
+    "vault",
+    _TIMED_OUT,
+    "No vault {vault} answers the cluster: KEYVAULT_NAME may be wrong.",
+    _LOOK_UP,
+    (
+        "az keyvault list --query [].name --output tsv",
+        set_to("KEYVAULT_NAME", "NAME"),
+        RECONCILE,
+    ),
+    "vault",
+)
+# The same where the vault is known to exist.
+_SLOW = KnownError(
+    "vault",
+    _TIMED_OUT,
+    "The vault {vault} exists, and does not answer the cluster in time.",
+    "See what closes or delays the way out: a firewall, a route table, a NetworkPolicy.",
+    (_WAY_OUT,),
+    "vault",
+)
+
 KNOWN_ERRORS = (
     # --- the network: the host in the message decides ---
     KnownError(
@@ -291,18 +317,7 @@ KNOWN_ERRORS = (
         (_ADD_ON,),
         "vault",
     ),
-    KnownError(
-        "vault",
-        r"\bDeadlineExceeded\b|context deadline exceeded|\"https://[\w-]+\.vault\.azure\.net[^\"]*\":",
-        "No vault {vault} answers the cluster: KEYVAULT_NAME may be wrong.",
-        _LOOK_UP,
-        (
-            "az keyvault list --query [].name --output tsv",
-            set_to("KEYVAULT_NAME", "NAME"),
-            RECONCILE,
-        ),
-        "vault",
-    ),
+    _NO_ANSWER,
 )
 
 # Azure's codes for what bot.credentials.keyvault has labels of its own for.
@@ -355,6 +370,11 @@ def reported_errors(facts: Facts) -> list[ReportedError]:
     found = [
         (identity, message, match_error(message, source)) for identity, message, source in reports
     ]
+    if facts.vault_resolves or (facts.azure and facts.azure.vault):
+        found = [
+            (identity, message, _SLOW if error is _NO_ANSWER else error)
+            for identity, message, error in found
+        ]
     return [
         ReportedError(identity, message, error)
         for identity, message, error in found

@@ -346,9 +346,9 @@ def _of(pods: list[Any], namespace: str) -> Resources:
     return _sum(requests(pod) for pod in pods if pod["metadata"]["namespace"] == namespace)
 
 
-def _sum(rooms: Any) -> Resources:
+def _sum(amounts: Any) -> Resources:
     total = Resources()
-    for one in rooms:
+    for one in amounts:
         total = total.plus(one)
     return total
 
@@ -379,7 +379,7 @@ def _number(text: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
-# --- the way in ---
+# --- access ---
 
 
 def _check_access(runner: Runner) -> StepState:

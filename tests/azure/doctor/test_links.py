@@ -646,3 +646,16 @@ def test_with_another_registry_no_command_is_for_azure(seen: Facts, link: str) -
 
     assert broken.name == link
     assert not [command for command in broken.result.commands if command.startswith("az ")]
+
+
+@pytest.mark.parametrize("known", [{"vault_resolves": True}, {"azure": azure()}])
+def test_a_vault_that_exists_is_not_called_wrong_when_it_does_not_answer(
+    known: dict[str, Any],
+) -> None:
+    slow = waiting('MountVolume.SetUp failed for volume "discord" : code = DeadlineExceeded')
+
+    broken = found(slow.model_copy(update=known))
+
+    assert broken.name == "vault"
+    assert "does not answer the cluster in time" in broken.result.summary
+    assert "KEYVAULT_NAME" not in "\n".join(broken.result.commands)

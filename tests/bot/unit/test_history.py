@@ -189,7 +189,7 @@ async def test_nothing_is_read_where_the_caller_may_not_read_the_history() -> No
 
             assert (found.messages, found.meant) == ([], [])
             assert found.remarks == [
-                "You can't read the history of this channel, so I left it out."
+                "I left out what was said here before: you may not read it, or I can't tell."
             ]
     assert archive.asked == []
 

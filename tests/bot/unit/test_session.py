@@ -32,6 +32,9 @@ class Discord:
     troubles: list[Exception] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
     closed: int = 0
+    forgotten: int = 0
+    broken: list[int] = field(default_factory=list)
+    unsure: set[object] = field(default_factory=set)
     open: asyncio.Event = field(default_factory=asyncio.Event)
 
     def client(self) -> Any:
@@ -47,6 +50,9 @@ class Client:
         self.ws: object | None = None
         self.latency = 0.1
         self.rest = RestMonitor()
+        self.unsure: set[object] = self.world.unsure
+        self.over = asyncio.Event()
+        self.http = SimpleNamespace(_global_over=asyncio.Event())
 
     async def login(self, token: str) -> None:
         """Ask REST who the token is."""
@@ -58,13 +64,22 @@ class Client:
 
     async def connect(self) -> None:
         """Hold a session."""
-        self.ws = object()
+        self.ws = SimpleNamespace(close=self.reconnect)
         self.world.open.set()
-        await asyncio.Event().wait()
+        await self.over.wait()
+
+    async def reconnect(self, code: int) -> None:
+        """Break the connection, to make another."""
+        self.world.broken.append(code)
 
     async def close(self) -> None:
         """Close it."""
         self.world.closed += 1
+        self.over.set()
+
+    def forget_session(self) -> None:
+        """Note that the session is not to be continued."""
+        self.world.forgotten += 1
 
 
 @dataclass
@@ -207,3 +222,38 @@ async def test_a_defect_is_not_taken_for_an_outage(line: Line) -> None:
 
     with pytest.raises(ZeroDivisionError):
         await line.connection.run()
+
+
+async def test_a_client_that_sends_nothing_is_replaced(
+    line: Line, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(session, "_MUTE_SECONDS", 0.01)
+
+    async with running(line):
+        await line.world.open.wait()
+        line.world.open.clear()
+        mute = line.connection.client()
+        assert mute is not None
+        with mute.rest.waiting():
+            await line.world.open.wait()
+
+    assert line.world.tried == ["good", "good"]
+    assert line.events("rest_mute") == 1
+    assert mute.http._global_over.is_set()
+    assert "REST client sends nothing, logging in again" in caplog.messages
+
+
+async def test_a_session_whose_permissions_are_not_known_any_more_gives_way_to_a_new_one(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_UNSURE_SECONDS", 0.02)
+    line.world.unsure = {5}
+
+    async with running(line):
+        await line.world.open.wait()
+        line.connection._heartbeat.opened("ready")
+        while not line.world.broken:  # noqa: ASYNC110  # for a moment
+            await asyncio.sleep(0.01)
+
+    assert line.world.forgotten == 1
+    assert line.events("unsure") == 1

@@ -45,13 +45,13 @@ async def test_what_cannot_be_read_costs_nothing_but_itself(
         slowest, needed = 0.0, 0
         corpus = await _everything(scene)
         shapes = [_as_rest(data) for name, data in corpus if name == "MESSAGE_CREATE"]
+        for _ in range(NUMBER // 2 // PAGE):  # first: an odd update of permissions closes them
+            slowest = max(slowest, await _read_odd_history(scene, rng, shapes))
         for number in range(NUMBER // 2 // BATCH):
             events = [_event(rng, *rng.choice(corpus)) for _ in range(BATCH)]
             needed += sum(_lacks(name, data) for name, data in events)
             await scene.discord.inject(*events)
             slowest = max(slowest, await _ask(scene, good[number % GOOD]))
-        for _ in range(NUMBER // 2 // PAGE):
-            slowest = max(slowest, await _read_odd_history(scene, rng, shapes))
         await _miss_odd_messages(scene, rng, shapes)
 
         assert scene.bot.running, f"seed {SEED}"
