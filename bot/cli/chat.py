@@ -21,11 +21,8 @@ from bot.cli.main import INSIDE
 from bot.context.attachments import AttachmentReader, Downloads
 from bot.context.cache import MessageCache
 from bot.context.prompt import EPOCH
-from bot.credentials.entra import EntraKey
 from bot.credentials.store import CredentialStore
 from bot.domain.errors import (
-    BadSettings,
-    CredentialMissing,
     NothingSaid,
     OverLimit,
     SkyError,
@@ -279,14 +276,7 @@ class ChatCommand:
 
     def look_for_key(self) -> None:
         """Raise BadSettings where there is no key, and nobody who could be asked for one."""
-        key = self._access.key
-        if isinstance(key, EntraKey) or key.patient:
-            return
-        key.fall_back()
-        try:
-            _ = key.value
-        except CredentialMissing as error:
-            raise BadSettings([str(error)]) from None
+        self._access.require_key()
 
     def run(self, ask: Callable[[str], str]) -> None:
         """Take lines from `ask` until it raises EOFError, or somebody quits."""

@@ -196,6 +196,25 @@ Mistakes in it, in the environment's SKY_ variables and in the personas beside i
 with its place and remedy. Nothing is asked over the network and no credential is needed.
 Exit codes: 0 it can be used, 2 it cannot.
 """
+_ABOUT_CHECK_PROVIDER = """\
+Ask the configured provider a few tiny questions, and say what it can and what the bot does without.
+
+Many providers speak OpenAI's protocol, each in its own way: some refuse a parameter, pictures, or
+two messages in a row; some do not say how many tokens were used. The bot finds out by itself and
+adapts; this command tells you before anyone asks it something.
+"""
+_EPILOG_CHECK_PROVIDER = """\
+Five questions for each configured model (openai.model and openai.fallback_model): a plain one, one
+after two people spoke, one with a picture of 32 by 32 pixels, one with a temperature, and one with
+a reasoning effort. It says first how many tokens that costs; --dry-run stops there.
+
+The key comes from OPENAI_API_KEY, or the file or the Key Vault that the settings name. Exit codes:
+0 each model answered, 1 one did not, 2 without a key, or for settings that cannot be used.
+
+Example:
+  SKY_OPENAI__BASE_URL=http://localhost:11434/v1 SKY_OPENAI__API=chat \\
+    SKY_OPENAI__MODEL=llama3.1:8b OPENAI_API_KEY=none python -m bot check-provider
+"""
 
 
 def main(line: list[str] | None = None) -> int:
@@ -216,6 +235,8 @@ def _do(chosen: argparse.Namespace) -> int:
     try:
         if chosen.command == "check-config":
             return _check(chosen.file, os.environ)
+        if chosen.command == "check-provider":
+            return _check_provider(chosen, load(_config(chosen.config), os.environ))
         if chosen.command == "chat":
             return _chat(chosen, load(_config(chosen.config), os.environ))
         if chosen.command == "secrets":
@@ -254,9 +275,27 @@ def _parser() -> argparse.ArgumentParser:
         "file", type=Path, metavar="FILE", help="the settings (.toml), or one persona's file"
     )
     check.set_defaults(command="check-config")
+    _add_check_provider(commands, config)
     add_chat(commands)
     add_secrets(commands)
     return parser
+
+
+def _add_check_provider(
+    commands: argparse._SubParsersAction[Any], config: argparse.ArgumentParser
+) -> None:
+    parser = commands.add_parser(
+        "check-provider",
+        parents=[config],
+        help="ask the model's provider a few tiny questions, and say what it can do",
+        description=_ABOUT_CHECK_PROVIDER,
+        epilog=_EPILOG_CHECK_PROVIDER,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only say how many tokens that costs"
+    )
+    parser.set_defaults(command="check-provider")
 
 
 def _config(chosen: Path | None) -> Path | None:
@@ -291,6 +330,15 @@ def _check(path: Path, environ: Mapping[str, str]) -> int:
     for line in notes(loaded.settings, personas):
         print(f"note: {line}")
     return _OK
+
+
+def _check_provider(chosen: argparse.Namespace, loaded: Loaded) -> int:
+    import logging  # noqa: PLC0415
+
+    from bot.cli.check_provider import run_check  # noqa: PLC0415  # see _run
+
+    logging.disable()  # the person at the terminal reads sentences
+    return _OK if run_check(loaded, os.environ, _tell, dry=chosen.dry_run) else _FAILED
 
 
 def _chat(chosen: argparse.Namespace, loaded: Loaded) -> int:

@@ -8,6 +8,7 @@ from bot.credentials.credential import Credential, not_discord, not_openai
 from bot.credentials.entra import EntraKey
 from bot.credentials.keyvault import AzureVault
 from bot.credentials.poller import VaultPoller
+from bot.domain.errors import BadSettings, CredentialMissing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +53,16 @@ class CredentialStore:
         )
         self.files.append(self.key)
         self.keepers.append(VaultPoller(self.key, self._vault, where.openai_secret, metrics))
+
+    def require_key(self) -> None:
+        """Raise BadSettings where there is no key, and nobody who could be asked for one."""
+        if isinstance(self.key, EntraKey) or self.key.patient:
+            return
+        self.key.fall_back()
+        try:
+            _ = self.key.value
+        except CredentialMissing as error:
+            raise BadSettings([str(error)]) from None
 
     async def close(self) -> None:
         """Close the connections to Azure, if there are any."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
     from bot.domain.model_request import Account, ModelEvent, ModelRequest
+    from bot.llm.providers import Learned
     from bot.llm.request import Key
     from bot.observability.metrics import Metrics
     from bot.settings.schema import OpenAISettings
@@ -115,6 +116,10 @@ class OpenAIModel:
     def loaded(self) -> bool:
         """Whether the client is there, so that a question goes out at once."""
         return self._client is not None
+
+    def learned(self, model: str) -> Learned:
+        """Give what was found out about a model so far."""
+        return self._knowledge.of(model)
 
     async def warm(self) -> AsyncOpenAI:
         """Load the library and make the client, in a thread: half a second's work at full speed."""

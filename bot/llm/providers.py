@@ -266,6 +266,7 @@ class Learned:
     system_role: bool = False
     streaming: bool = False
     last_turn: bool = False
+    usage: bool = True  # the one thing here that it does: tell what an answer used up
 
 
 class Knowledge:

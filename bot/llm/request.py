@@ -339,6 +339,7 @@ class RetryingRequest:
             raise
         assert ended is not None
         self._succeeded(began)
+        self._knowledge.of(self._model).usage = ended.usage.output > 0
         usage = self._charge(charged.counted(ended.usage))
         self._metrics.tokens.labels("input").inc(usage.input)
         self._metrics.tokens.labels("output").inc(usage.output)
