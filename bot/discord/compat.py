@@ -158,8 +158,11 @@ def _guarded(
         except Exception as error:  # noqa: BLE001  # whatever a parser raises
             undo()
             less = payload_checks.less(name, data)
-            in_part = {"in_part": True} if less is not None and _passes(parse, less) else {}
-            report("event", {"event": name, **in_part, **ids_of(data)}, error)
+            in_part = less is not None and _passes(parse, less)
+            if not in_part:
+                undo()
+            known = {"in_part": True} if in_part else {}
+            report("event", {"event": name, **known, **ids_of(data)}, error)
 
     return guarded
 

@@ -35,39 +35,40 @@ def without(data: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in data.items() if key != name}
 
 
-async def test_an_event_that_cannot_be_parsed_is_skipped_and_counted(scene: Scene) -> None:
-    before = await scene.bot.metric("unreadable_total", kind="event")
-    slow = await scene.call(f"still being answered meanwhile {SLOW}")
-    await scene.openai.asked("still being answered")
-    plain = await told(scene, await scene.say("nothing in particular"))
-    ids = {name: plain[name] for name in ("channel_id", "guild_id")}
-    broken: list[tuple[str, Any]] = [
-        ("MESSAGE_CREATE", plain | {"poll": POLL}),
-        ("MESSAGE_CREATE", without(plain, "content")),
-        ("MESSAGE_CREATE", plain | {"author": None}),
-        ("MESSAGE_UPDATE", {"id": plain["id"], **ids, "poll": POLL}),
-        ("MESSAGE_UPDATE", ids),
-        ("MESSAGE_DELETE_BULK", {}),
-        ("CHANNEL_UPDATE", {"id": None}),
-        ("GUILD_ROLE_UPDATE", {"guild_id": plain["guild_id"]}),
-        ("GUILD_CREATE", {"id": plain["guild_id"], "channels": [None]}),
-        ("INTERACTION_CREATE", {"id": "1", "type": 2, "data": None}),
-        ("THREAD_LIST_SYNC", []),
-        ("MESSAGE_CREATE", "text"),
-    ]
+async def test_an_event_that_cannot_be_parsed_is_skipped_and_counted(fresh: FreshStage) -> None:
+    stage = fresh()
+    await stage.bot.ready()
+    async with open_scene(stage) as scene:
+        slow = await scene.call(f"still being answered meanwhile {SLOW}")
+        await scene.openai.asked("still being answered")
+        plain = await told(scene, await scene.say("nothing in particular"))
+        ids = {name: plain[name] for name in ("channel_id", "guild_id")}
+        broken: list[tuple[str, Any]] = [
+            ("MESSAGE_CREATE", plain | {"poll": POLL}),
+            ("MESSAGE_CREATE", without(plain, "content")),
+            ("MESSAGE_CREATE", plain | {"author": None}),
+            ("MESSAGE_UPDATE", {"id": plain["id"], **ids, "poll": POLL}),
+            ("MESSAGE_UPDATE", ids),
+            ("MESSAGE_DELETE_BULK", {}),
+            ("CHANNEL_UPDATE", {"id": None}),
+            ("GUILD_ROLE_UPDATE", {"guild_id": plain["guild_id"]}),
+            ("GUILD_CREATE", {"id": plain["guild_id"], "channels": [None]}),
+            ("INTERACTION_CREATE", {"id": "1", "type": 2, "data": None}),
+            ("THREAD_LIST_SYNC", []),
+            ("MESSAGE_CREATE", "text"),
+        ]
 
-    await scene.discord.inject(*broken)
-    asked = time.monotonic()
-    await scene.answer(await scene.call("are you still there?"))
+        await scene.discord.inject(*broken)
+        asked = time.monotonic()
+        await scene.answer(await scene.call("are you still there?"), remarks=True)
 
-    assert time.monotonic() - asked < 5
-    await scene.answer(slow, seconds=20)
-    skipped = await scene.bot.metric("unreadable_total", kind="event") - before
-    assert skipped == len(broken)
-    line = await scene.bot.logged("unreadable, skipped", event="MESSAGE_CREATE")
-    assert line["id"] == int(plain["id"])
-    assert line["error"] == "TypeError"
-    assert await scene.bot.metric("gateway_events_total", event="disconnected") == 0
+        assert time.monotonic() - asked < 5
+        await scene.answer(slow, seconds=20)
+        assert await scene.bot.metric("unreadable_total", kind="event") == len(broken)
+        line = await scene.bot.logged("unreadable, skipped", event="MESSAGE_CREATE")
+        assert line["id"] == int(plain["id"])
+        assert line["error"] == "TypeError"
+        assert await scene.bot.metric("gateway_events_total", event="disconnected") == 0
 
 
 async def test_an_unreadable_message_among_the_newest_is_left_out_and_said_to_be(
