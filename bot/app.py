@@ -115,7 +115,7 @@ class App:
         edit_rate = EditRate(settings.reply.edit_seconds)
         self.admission = admission = AdmissionControl(settings, metrics)
         self.downloads = Downloads()
-        reader = AttachmentReader(self.downloads, settings.files)
+        reader = AttachmentReader(self.downloads, settings.files, channels.addresses)
         services = Services(
             settings,
             cache,

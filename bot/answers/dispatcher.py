@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bot.admission.hourly import LimitReached
 from bot.answers.pipeline import AnswerTask, Outcome, Services
 from bot.domain.errors import OverLimit, QuestionGone, TooBusy, UnknownPersona
+from bot.domain.messages import snowflake_time
 from bot.leadership.coordinator import SingleProcess
 from bot.leadership.state import ProcessedMessages, StandbyBuffer
 from bot.observability import log as json_log
@@ -194,10 +195,19 @@ class Dispatcher:
                 self.taken.forget(shard, message.id)
                 self._services.metrics.answers.labels("abandoned").inc()
 
-    def edit(self, message: Message) -> None:
-        """Remember the new words of a message; a call that waits is answered as it stands then."""
+    def edit(self, message: Message, me: int) -> None:
+        """Remember the new words of a message; a call that waits is answered as it stands then.
+
+        One that did not call the bot before and does now, and is not old, is received.
+        """
+        before = self._services.cache.get(message.id)
         self._services.cache.put(message)
         self._overheard.edit(message)
+        age = time.time() - snowflake_time(message.id)
+        if before is None or age > self._work.catch_up_seconds or self.calls(before, me):
+            return
+        if self.calls(message, me):
+            self.receive(message, me)
 
     def withdraw(self, message_id: int) -> None:
         """Forget a message that was deleted, and stop answering it."""

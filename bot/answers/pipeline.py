@@ -179,7 +179,7 @@ class AnswerPipeline:
         if now is None or now.text == request.message.text:
             return request.message, request.prompt
         asked = after_command(now.text, self._services.settings.discord.command)
-        return now, asked.prompt if asked else without_mention(now.text, request.me)
+        return now, asked.prompt if asked else without_mention(now.text, request.me, now.own_role)
 
     def _question(self, conversation: Prompt) -> ModelRequest:
         persona, image = self._request.persona, self._request.image
@@ -335,6 +335,7 @@ class AnswerTask:
             text=self._reply.text,
             attachments=(),
             forwarded="",
+            extras=(),
             replies_to=message.id,
             replies_in=message.channel_id,
             replied_author_id=message.author.id,

@@ -20,7 +20,6 @@ from bot.answers.pipeline import AnswerPipeline
 from bot.cli.main import INSIDE
 from bot.context.attachments import AttachmentReader, Downloads
 from bot.context.cache import MessageCache
-from bot.context.prompt import EPOCH
 from bot.credentials.store import CredentialStore
 from bot.domain.errors import (
     NothingSaid,
@@ -28,7 +27,7 @@ from bot.domain.errors import (
     SkyError,
     UnknownPersona,
 )
-from bot.domain.messages import Author, Location, Message
+from bot.domain.messages import EPOCH, Author, Location, Message
 from bot.domain.text import is_blank, sanitize
 from bot.llm.openai_client import OpenAIModel
 from bot.moderation.moderation_pipeline import Moderation, ModerationPipeline

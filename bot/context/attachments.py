@@ -13,21 +13,28 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import codecs
+import re
+import unicodedata
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import aiohttp
+import charset_normalizer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from bot.domain.messages import Attachment
     from bot.settings.schema import FilesSettings as Limits
 
 
-_TAIL = 4096  # some programs write on after a picture's end
 _RIFF_HEADER = 8
+_PNG_HEADER, _PNG_CHUNK = 8, 12  # a chunk's length, type and checksum
+_GIF_HEADER, _GIF_IMAGE = 13, 10
+_JPEG_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")  # within compressed data it is escaped
+_JPEG_END, _JPEG_SCAN, _JPEG_ALONE = 0xD9, 0xDA, frozenset({0x01, 0xD8})
 
 
 def picture_type(data: bytes) -> str | None:
@@ -43,26 +50,130 @@ def picture_type(data: bytes) -> str | None:
     return None
 
 
-def is_whole(data: bytes) -> bool:
-    """Whether a picture has its end. One that broke off on its way has not."""
-    tail = data[-_TAIL:]
-    match picture_type(data):
-        case "image/png":
-            return b"IEND" in tail
-        case "image/jpeg":
-            return b"\xff\xd9" in tail
-        case "image/gif":
-            return b";" in tail[-64:]
-        case "image/webp":
-            return len(data) >= int.from_bytes(data[4:8], "little") + _RIFF_HEADER
-    return False
+def picture_end(data: bytes) -> int | None:
+    """Say where a picture ends; None if it has no end: it broke off on its way.
+
+    Programs write on after it: a phone the film of a motion photo, others their notes.
+    """
+    ends = {
+        "image/png": _png_end,
+        "image/jpeg": _jpeg_end,
+        "image/gif": _gif_end,
+        "image/webp": _webp_end,
+    }
+    kind = picture_type(data)
+    end = ends[kind](data) if kind is not None else 0
+    return end if 0 < end <= len(data) else None
+
+
+def _png_end(data: bytes) -> int:
+    at = _PNG_HEADER
+    while at + _PNG_CHUNK <= len(data):
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        at += size + _PNG_CHUNK
+        if kind == b"IEND":
+            return at
+    return 0
+
+
+def _jpeg_end(data: bytes) -> int:
+    at = 2
+    while (found := _JPEG_MARKER.search(data, at)) is not None:
+        marker, at = found[1][0], found.end()
+        if marker == _JPEG_END:
+            return at
+        if marker not in _JPEG_ALONE:
+            at += max(2, int.from_bytes(data[at : at + 2], "big"))
+    return 0
+
+
+def _gif_end(data: bytes) -> int:
+    def colours(flags: int) -> int:
+        return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+    def after_blocks(at: int) -> int:
+        while at < len(data) and data[at]:
+            at += data[at] + 1
+        return at + 1
+
+    at = _GIF_HEADER + (colours(data[10]) if len(data) > _GIF_HEADER else 0)
+    while at < len(data):
+        match data[at : at + 1]:
+            case b";":
+                return at + 1
+            case b"!":
+                at = after_blocks(at + 2)
+            case b"," if at + _GIF_IMAGE < len(data):
+                at = after_blocks(at + _GIF_IMAGE + colours(data[at + 9]) + 1)
+            case _:  # blocks of no known kind, from an old program: its own end has to do
+                return len(data) if b";" in data[-64:] else 0
+    return 0
+
+
+def _webp_end(data: bytes) -> int:
+    return int.from_bytes(data[4:8], "little") + _RIFF_HEADER
+
+
+# What is written in letters and is no text to read, by its beginning.
+_NOT_TEXT = {
+    b"%PDF-": "a PDF, which I can't read",
+    b"%!PS": "a PostScript file, which I can't read",
+    b"{\\rtf": "an RTF file, which I can't read",
+}
+_BEGINNING = 1024  # bytes within which a PDF may have its first line
+_SAMPLE = 1 << 14  # bytes that an encoding is told by
+_BOMS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_ENCODINGS = [
+    *("cp1252", "cp932", "gb18030", "utf_16_le", "utf_16_be", "big5", "euc_kr"),
+    *("cp1251", "koi8_r", "euc_jp", "cp1253", "cp1255", "cp1256"),
+]
+_WIDE = ["utf_16_le", "utf_16_be"]
+_NO_WORDS = frozenset({"Cn", "Co"})  # unassigned and private: what other bytes look like in UTF-16
+_CONTROLS = bytes({*range(32), 127} - {*b"\t\n\v\f\r\x1b"})
+
+
+def other_kind(data: bytes) -> str | None:
+    """Name a format that consists of letters and is no text; None for anything else."""
+    found = (kind for mark, kind in _NOT_TEXT.items() if data.lstrip().startswith(mark))
+    if (kind := next(found, None)) is not None:
+        return kind
+    return _NOT_TEXT[b"%PDF-"] if b"%PDF-" in data[:_BEGINNING] and b"\nendobj" in data else None
 
 
 def plain_text(data: bytes) -> str | None:
-    """Read a text file; None for anything else."""
-    coding = "utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
+    """Read a text file in whatever encoding it is; None for anything else."""
+    for bom, encoding in _BOMS.items():
+        if data.startswith(bom):
+            return _decoded(data, encoding)
+    if (text := _decoded(data, "utf-8")) is not None:
+        return text
+    if len(data) == len(data.translate(None, _CONTROLS)):
+        encodings = _ENCODINGS
+    elif len(data) % 2 == 0:
+        encodings = _WIDE  # only these have bytes of control characters in words
+    else:
+        return None
+    best = charset_normalizer.from_bytes(data[:_SAMPLE], cp_isolation=encodings).best()
+    if best is None:
+        return None
+    encoding = best.encoding
+    if encoding == "euc_kr" and not any("\uac00" <= each <= "\ud7a3" for each in str(best)):
+        encoding = "gb18030"  # Chinese characters alone: more people write those in GBK
+    text = _decoded(data, encoding)
+    if text is None or encodings is _ENCODINGS:
+        return text
+    return None if any(unicodedata.category(each) in _NO_WORDS for each in text[:_SAMPLE]) else text
+
+
+def _decoded(data: bytes, encoding: str) -> str | None:
     try:
-        text = data.decode(coding)
+        text = data.decode(encoding)
     except UnicodeDecodeError:
         return None
     return None if "\0" in text else text
@@ -71,6 +182,7 @@ def plain_text(data: bytes) -> str | None:
 _SECONDS = 15.0
 _PIECE = 1 << 16
 _OK = 200
+_GONE = frozenset({403, 404, 410})  # also what an address is answered that has expired
 
 
 class Downloads:
@@ -88,7 +200,8 @@ class Downloads:
         try:
             async with self._session.get(url, allow_redirects=False) as response:
                 if response.status != _OK:
-                    raise Unfetched(f"status {response.status}")
+                    gone = response.status in _GONE
+                    raise Unfetched(f"status {response.status}", gone=gone)
                 async for piece in response.content.iter_chunked(_PIECE):
                     data += piece
                     if len(data) > most:
@@ -110,7 +223,11 @@ _UNKNOWN = "neither plain text nor a picture that I know (PNG, JPEG, GIF, WebP)"
 
 
 class Unfetched(Exception):
-    """A file is gone, or did not come in time."""
+    """A file is `gone` from its address, or did not come in time."""
+
+    def __init__(self, message: str = "", *, gone: bool = False) -> None:
+        super().__init__(message)
+        self.gone = gone
 
 
 class FileSource(Protocol):
@@ -138,8 +255,19 @@ class OpenedFile:
 class AttachmentReader:
     """Opens attachments, in as much memory as there is for them."""
 
-    def __init__(self, source: FileSource, limits: Limits) -> None:
+    def __init__(
+        self,
+        source: FileSource,
+        limits: Limits,
+        refresh: Callable[[int, int], Awaitable[dict[int, str]]] | None = None,
+    ) -> None:
+        """Open files of `source`.
+
+        Addresses expire: `refresh` gives those that the files of a message have now, by their ids;
+        it is called with the ids of channel and message.
+        """
         self._source = source
+        self._refresh = refresh
         self._limits = limits
         self._held = 0
         self._freed = asyncio.Condition()
@@ -159,7 +287,8 @@ class AttachmentReader:
             await self._freed.wait_for(lambda: not self._held or self._held + size <= _IN_MEMORY)
             self._held += size
         try:
-            found = await asyncio.gather(*map(self._open, wanted))
+            fresh = _FreshAddresses(self._refresh)
+            found = await asyncio.gather(*(self._open(each, fresh) for each in wanted))
             yield dict(zip((each.url for each in wanted), self._few(found), strict=True))
         finally:
             self._held -= size
@@ -170,22 +299,34 @@ class AttachmentReader:
     def _most(self) -> int:
         return self._limits.picture_megabytes * _MEGA
 
-    async def _open(self, wanted: Attachment) -> OpenedFile:
+    async def _open(self, wanted: Attachment, fresh: _FreshAddresses) -> OpenedFile:
         if wanted.size > self._most:
             limit = f"it is larger than {self._limits.picture_megabytes} MB"
             return OpenedFile(wanted.name, trouble=limit)
         try:
-            data = await self._source.fetch(wanted.url, self._most)
+            data = await self._fetch(wanted, fresh)
         except Unfetched:
             return OpenedFile(wanted.name, trouble="it is gone, or Discord did not hand it out")
-        return self._read(wanted.name, data)
+        return await asyncio.to_thread(self._read, wanted.name, data)
+
+    async def _fetch(self, wanted: Attachment, fresh: _FreshAddresses) -> bytes:
+        """Fetch a file; once more where its address has expired and there is a fresh one."""
+        try:
+            return await self._source.fetch(wanted.url, self._most)
+        except Unfetched as error:
+            address = await fresh.of(wanted) if error.gone else None
+            if address is None:
+                raise
+            return await self._source.fetch(address, self._most)
 
     def _read(self, name: str, data: bytes) -> OpenedFile:
-        kind = picture_type(data)
-        if kind is not None and not is_whole(data):
-            return OpenedFile(name, trouble="it is damaged")
-        if kind is not None:
-            return OpenedFile(name, picture=f"data:{kind};base64,{base64.b64encode(data).decode()}")
+        if (kind := picture_type(data)) is not None:
+            if (end := picture_end(data)) is None:
+                return OpenedFile(name, trouble="it is damaged")
+            encoded = base64.b64encode(memoryview(data)[:end]).decode()
+            return OpenedFile(name, picture=f"data:{kind};base64,{encoded}")
+        if (other := other_kind(data)) is not None:
+            return OpenedFile(name, trouble=f"it is {other}")
         text = plain_text(data)
         if text is None:
             return OpenedFile(name, trouble=f"it is {_UNKNOWN}")
@@ -206,6 +347,25 @@ class AttachmentReader:
             else:
                 kept.append(file)
         return kept
+
+
+class _FreshAddresses:
+    """The new addresses of files, asked for once for each message."""
+
+    def __init__(self, refresh: Callable[[int, int], Awaitable[dict[int, str]]] | None) -> None:
+        self._refresh = refresh
+        self._known: dict[int, dict[int, str]] = {}
+        self._asking = asyncio.Lock()
+
+    async def of(self, file: Attachment) -> str | None:
+        """Give a file's new address; None if there is none."""
+        if self._refresh is None or not file.message_id:
+            return None
+        async with self._asking:
+            if file.message_id not in self._known:
+                found = await self._refresh(file.channel_id, file.message_id)
+                self._known[file.message_id] = found
+        return self._known[file.message_id].get(file.id)
 
 
 def _shown(name: str) -> str:

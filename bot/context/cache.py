@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.domain.bounded import BoundedDict
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from bot.domain.messages import Message
 
 
-_PER_CHANNEL = 50
+_PER_CHANNEL = 128  # more than a conversation reads, with what was said meanwhile
 
 
 class MessageCache:
@@ -26,10 +27,21 @@ class MessageCache:
         self._channels: OrderedDict[int, deque[int]] = OrderedDict()
         self._followed: set[int] = set()
         self._absent: BoundedDict[int, None] = BoundedDict(room)
+        self._names: BoundedDict[tuple[int, int], str] = BoundedDict(room)
 
     def put(self, message: Message) -> None:
-        """Remember a message, or its new text."""
+        """Remember a message, or its new text; and what its writer is called in that server."""
         self._seen[message.id] = message
+        if message.guild_id is not None and message.author.local:
+            self._names[message.guild_id, message.author.id] = message.author.name
+
+    def freshen(self, message: Message) -> None:
+        """Take what Discord shows of a message together with another: its files' new addresses."""
+        known = self._seen.get(message.id)
+        if known is not None:
+            self.put(replace(known, attachments=message.attachments))
+        elif self.get(message.id) is None:
+            self.put(message)
 
     def hear(self, message: Message) -> None:
         """Remember a message that was just written, as the newest of its channel."""
@@ -46,6 +58,10 @@ class MessageCache:
     def get(self, message_id: int) -> Message | None:
         """Find a message; an answer in parts is found whole."""
         return self._whole.get(message_id) or self._seen.get(message_id)
+
+    def name_of(self, guild_id: int | None, user_id: int) -> str | None:
+        """What somebody is called in a server, if they wrote there since the bot came."""
+        return None if guild_id is None else self._names.get((guild_id, user_id))
 
     def forget(self, message_id: int) -> None:
         """A message was deleted."""

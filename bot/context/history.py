@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Protocol
 
 from bot.domain.errors import DiscordDown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bot.context.cache import MessageCache
     from bot.domain.messages import Message
     from bot.settings.schema import ConversationSettings as Limits
@@ -59,13 +62,14 @@ class MessageChain:
     linked: list[Message] = field(default_factory=list)
     cut: bool = False
     remarks: list[str] = field(default_factory=list)
+    name_of: Callable[[int], str | None] = lambda _: None  # in the server where the caller is
 
 
 async def read_history(
     call: Message, cache: MessageCache, history: History, limits: Limits
 ) -> MessageChain:
     """Find what led to `call`."""
-    chain = MessageChain(call)
+    chain = MessageChain(call, name_of=partial(cache.name_of, call.guild_id))
     reader = _Reader(chain, cache, history, limits)
     try:
         async with asyncio.timeout(_SECONDS):
@@ -99,8 +103,10 @@ class _Reader:
             end = found
         elif self._limits.history:
             await self._read_channel()
-        if end.thread_of is not None:
-            await self._read_starter(end.channel_id, end.thread_of)
+        if end.thread_of is not None and end.id != end.channel_id:
+            # A forum's post lies in its own thread.
+            parent = end.channel_id if end.title is not None else end.thread_of
+            await self._read_starter(end.channel_id, parent)
 
     async def _follow_replies(self, at: Message) -> Message | None:
         """Follow from `at` to the beginning and give that; None if it was not reached."""
@@ -138,6 +144,8 @@ class _Reader:
         self._chain.meant += own
 
     async def _read_starter(self, thread_id: int, parent_id: int) -> None:
+        if any(each.id == thread_id for each in self._chain.messages):
+            return
         if len(self._chain.messages) + 1 >= self._limits.max_turns:
             self._chain.cut = True
             return

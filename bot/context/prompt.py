@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from bot.domain import text as tokens
+from bot.domain.messages import snowflake_time
 from bot.domain.model_request import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bot.context.attachments import OpenedFile
     from bot.context.history import MessageChain
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from bot.settings.schema import ConversationSettings as Limits
 
 
+NameOf: TypeAlias = "Callable[[int], str | None]"  # a person's name in the caller's server
 _NAME_LENGTH = 32  # Discord's own limit
-EPOCH = 1_420_070_400_000  # milliseconds: Discord's first moment, from which ids count
 _WORDS = 200  # tokens that pictures leave to the newest message
 _SMALL_PRINT = "-# "  # what the bot remarks below an answer is no part of it
 _TOO_MANY = "I couldn't look at every picture."
@@ -44,7 +45,7 @@ def build_prompt(
     written: list[tuple[int, list[Turn]]] = []  # newest first, with the writer
     cut = chain.cut
     for message in chain.messages:
-        turns = _turns(message, files, me)
+        turns = _turns(message, files, me, chain.name_of)
         room -= sum(turn.tokens for turn in turns)
         if room < 0:
             cut = True
@@ -65,15 +66,24 @@ def _newest(
     call = chain.call
     shown = _pictures(call, files)
     pictures = shown[: max(0, limits.max_tokens - _WORDS) // tokens.PER_IMAGE]
-    words = _with_names(prompt, call)
-    body = _body(words, call, files) or "(calls you and says nothing more)"
-    linked = [f"(links to) {_head(each)}{_body(each.text, each, files)}" for each in chain.linked]
-    whole = "\n".join([f"{_head(call)}{body}", *linked])
+    body = _body(prompt, call, files, chain.name_of) or "(calls you and says nothing more)"
+    linked = [
+        f"(links to) {_head(each, chain.name_of)}{_body(each.text, each, files, chain.name_of)}"
+        for each in chain.linked
+    ]
+    title = [] if _title_is_told(chain) else [f"(in the forum post: {_plain(call.title or '')})"]
+    whole = "\n".join([f"{_head(call, chain.name_of)}{body}", *title, *linked])
     room = limits.max_tokens - tokens.PER_TURN - tokens.PER_IMAGE * len(pictures)
     text = tokens.beginning(whole, room)
     remarks = [_AT_MOST] if text != whole else []
     remarks += [_TOO_MANY] if len(pictures) < len(shown) else []
     return Turn("user", text, pictures), remarks
+
+
+def _title_is_told(chain: MessageChain) -> bool:
+    """Whether there is none, or the post itself, which tells it, is among the messages."""
+    posts = (each.id == each.channel_id for each in (chain.call, *chain.messages))
+    return not chain.call.title or any(posts)
 
 
 def _only(number: int) -> str:
@@ -82,13 +92,15 @@ def _only(number: int) -> str:
     return f"I read only the last {number} messages."
 
 
-def _turns(message: Message, files: Mapping[str, OpenedFile], me: int) -> list[Turn]:
+def _turns(
+    message: Message, files: Mapping[str, OpenedFile], me: int, name_of: NameOf
+) -> list[Turn]:
     """What a message is for the model: nothing, a turn, or two where the bot made a picture."""
     pictures = _pictures(message, files)
     if message.author.id != me:
-        body = _body(_with_names(message.text, message).strip(), message, files)
-        return [Turn("user", f"{_head(message)}{body}", pictures)] if body else []
-    text = _with_names(_without_small_print(message.text), message).strip()
+        body = _body(message.text.strip(), message, files, name_of)
+        return [Turn("user", f"{_head(message, name_of)}{body}", pictures)] if body else []
+    text = _with_names(_without_small_print(message.text), message, name_of).strip()
     said = [Turn("assistant", text)] if text else []
     return [*said, Turn("user", "(the picture that you made)", pictures)] if pictures else said
 
@@ -120,15 +132,20 @@ def _pictures(message: Message, files: Mapping[str, OpenedFile]) -> tuple[str, .
     return tuple(file.picture for file in found if file is not None and file.picture)
 
 
-def _body(words: str, message: Message, files: Mapping[str, OpenedFile]) -> str:
-    """The words of a message, what it forwards, and what is attached to it."""
+def _body(words: str, message: Message, files: Mapping[str, OpenedFile], name_of: NameOf) -> str:
+    """The words of a message, what it shows beside them, forwards, and what is attached to it."""
+    is_post = bool(message.title) and message.id == message.channel_id
+    title = f"(forum post: {_plain(message.title or '')})" if is_post else ""
     forwarded = f"(forwards) {message.forwarded}" if message.forwarded else ""
     attached = [_attached(each, files.get(each.url)) for each in message.attachments]
-    return "\n".join(filter(None, [words, forwarded, *attached]))
+    shown = (_with_names(each, message, name_of) for each in (words, *message.extras, forwarded))
+    return "\n".join(filter(None, [title, *shown, *attached]))
 
 
 def _attached(attachment: Attachment, file: OpenedFile | None) -> str:
-    name = re.sub(r"\s+", " ", attachment.name)[:80]
+    name = _plain(attachment.name)
+    if attachment.voice is not None:
+        return f"(voice message of {attachment.voice:.0f} seconds, which you cannot hear)"
     if file is None or file.trouble:
         return f"(attached, not opened: {name})"
     if file.picture:
@@ -142,18 +159,52 @@ def _without_small_print(text: str) -> str:
     return "\n".join(line for line in text.split("\n") if not line.startswith(_SMALL_PRINT))
 
 
-def _head(message: Message) -> str:
+def _plain(name: str) -> str:
+    return re.sub(r"\s+", " ", name)[:100]
+
+
+def _head(message: Message, name_of: NameOf) -> str:
     """Who and when, unable to pass for the beginning of another message."""
-    name = re.sub(r"[\s:()]+", " ", message.author.name).strip()[:_NAME_LENGTH] or "Someone"
-    at = datetime.fromtimestamp(((message.id >> 22) + EPOCH) / 1000, UTC)
+    name = name_of(message.author.id) or message.author.name
+    name = re.sub(r"[\s:()]+", " ", name).strip()[:_NAME_LENGTH] or "Someone"
+    at = datetime.fromtimestamp(snowflake_time(message.id), UTC)
     return f"{name} ({at:%Y-%m-%d %H:%M}): "
 
 
-def _with_names(text: str, message: Message) -> str:
-    """`text` with names where Discord writes numbers."""
-    return re.sub(r"<@!?(\d+)>", lambda hit: f"@{message.names.get(int(hit[1]), 'someone')}", text)
+_MENTION = re.compile(
+    r"<(?:@!?(?P<user>\d{1,20})|@&(?P<role>\d{1,20})|#(?P<channel>\d{1,20})"
+    r"|a?:(?P<emoji>\w{1,32}):\d{1,20}|/(?P<command>[^<>\n:]{1,100}):\d{1,20}"
+    r"|t:(?P<time>-?\d{1,12})(?::[a-zA-Z])?)>"
+)
+
+
+def _with_names(text: str, message: Message, name_of: NameOf) -> str:
+    """`text` with names, words and times where Discord writes numbers."""
+
+    def shown(hit: re.Match[str]) -> str:
+        kind, value = hit.lastgroup or "", hit[hit.lastgroup or 0]
+        if kind == "user":
+            return f"@{name_of(int(value)) or message.names.get(int(value)) or 'someone'}"
+        if kind == "time":
+            return _time(value)
+        named = {"role": "a role", "channel": "a channel"}.get(kind)
+        name = value if named is None else message.places.get(int(value), named)
+        return _FORMS[kind].format(name)
+
+    return _MENTION.sub(shown, text)
+
+
+_FORMS = {"role": "@{}", "channel": "#{}", "emoji": ":{}:", "command": "/{}"}
+
+
+def _time(seconds: str) -> str:
+    try:
+        return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError, OSError):
+        return "some time"
 
 
 def attachments(messages: Sequence[Message]) -> list[Attachment]:
-    """What is attached to the messages, in their order."""
-    return [each for message in messages for each in message.attachments]
+    """What is attached to the messages and can be opened, in their order."""
+    files = (each for message in messages for each in message.attachments)
+    return [each for each in files if each.voice is None]

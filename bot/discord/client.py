@@ -221,8 +221,8 @@ class GatewayClient(discord.Client):
         except Exception as error:  # noqa: BLE001  # the question itself may well be readable
             quoted = None
             self.skipped("message", compat.ids_of_message(message), error)
-        if quoted is not None and self._cache.get(quoted.id) is None:
-            self._cache.put(quoted)
+        if quoted is not None:
+            self._cache.freshen(quoted)
         read = self._interactions.topics.whole(converters.to_message(message))
         self._backfill.heard(read.id, read.channel_id if read.direct else None)
         self._dispatcher.receive(read, self.me)
@@ -236,9 +236,14 @@ class GatewayClient(discord.Client):
             await self._interactions.receive(interaction)
 
     async def on_raw_message_edit(self, event: discord.RawMessageUpdateEvent) -> None:
-        """Remember the new words of a message; embeds that Discord adds are no new words."""
-        if event.message.author.id != self.me and event.message.edited_at is not None:
-            self._dispatcher.edit(converters.to_message(event.message))
+        """Hand an edit on; previews that Discord adds are no new words, and remembered."""
+        if event.message.author.id == self.me:
+            return
+        message = converters.to_message(event.message)
+        if event.message.edited_at is not None:
+            self._dispatcher.edit(message, self.me)
+        elif self._cache.get(message.id) is not None:
+            self._cache.put(message)
 
     async def on_raw_message_delete(self, event: discord.RawMessageDeleteEvent) -> None:
         """Forget a message."""

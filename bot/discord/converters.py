@@ -7,13 +7,16 @@ from typing import cast
 
 import discord
 
-from bot.discord import compat
+from bot.discord import compat, content
 from bot.discord.texts import unquote
 from bot.domain.messages import Attachment, Author, CommandOrigin, Location, Message
 from bot.domain.text import sanitize
 from bot.reply import button_ids
 
-_ORDINARY = frozenset({discord.MessageType.default, discord.MessageType.reply})
+_COMMANDS = frozenset(
+    {discord.MessageType.chat_input_command, discord.MessageType.context_menu_command}
+)
+_ORDINARY = frozenset({discord.MessageType.default, discord.MessageType.reply}) | _COMMANDS
 
 
 def to_message(message: discord.Message) -> Message:
@@ -32,7 +35,8 @@ def unreadable(message: discord.Message) -> Message:
 
 
 def _plain(message: discord.Message) -> Message:
-    reference, channel = message.reference, message.channel
+    reference, channel, guild = message.reference, message.channel, message.guild
+    forwarded, extras = _forwarded(message), content.extras(message)
     replied = reference.resolved if reference else None
     # A forwarded message has a reference too, and is no reply.
     is_reply = reference is not None and message.type is discord.MessageType.reply
@@ -42,18 +46,36 @@ def _plain(message: discord.Message) -> Message:
         guild_id=getattr(message.guild, "id", None) or getattr(channel, "guild_id", None),
         author=author(message.author),
         text=sanitize(message.content),
+        extras=(*_answered(message), *extras),
+        places=content.places(guild, (message.content, forwarded, *extras)),
+        own_role=content.own_role(guild, message.content),
+        title=content.forum_title(channel),
         ordinary=message.type in _ORDINARY,
         replies_to=reference.message_id if reference and is_reply else None,
         replies_in=reference.channel_id if reference and is_reply else None,
         replied_author_id=replied.author.id if isinstance(replied, discord.Message) else None,
         names={user.id: sanitize(user.display_name) for user in message.mentions},
         place=place(channel, message.guild),
-        attachments=tuple(map(_attachment, _attached(message))),
-        forwarded=sanitize("\n".join(each.content for each in message.message_snapshots)),
+        attachments=tuple(_attachment(each, message) for each in _attached(message)),
+        forwarded=forwarded,
         thread_of=channel.parent_id if isinstance(channel, discord.Thread) else None,
         role_ids=role_ids(message.author),
         readable=not isinstance(message, compat.UnreadableMessage),
     )
+
+
+def _forwarded(message: discord.Message) -> str:
+    """The words of what a message forwards, and what that shows beside them."""
+    parts = [(each.content, *content.extras(each)) for each in message.message_snapshots]
+    return sanitize("\n".join(part for each in parts for part in each if part))
+
+
+def _answered(message: discord.Message) -> tuple[str, ...]:
+    """Whose command another bot's message answers."""
+    metadata = message.interaction_metadata
+    if message.type not in _COMMANDS or metadata is None:
+        return ()
+    return (f"(answers a command of {sanitize(metadata.user.display_name)})",)
 
 
 def answers(message: discord.Message, me: int) -> int | None:
@@ -74,6 +96,7 @@ def _question(message: discord.Message, plain: Message) -> Message | None:
         text=quoted.topic,
         ordinary=True,
         replies_to=quoted.target,
+        extras=(),
         role_ids=None,  # those of the bot, which wrote it, are not the asker's
         asked=CommandOrigin(message.author.id, metadata.id, quoted.persona, quoted.image),
     )
@@ -128,7 +151,8 @@ def _named(thing: discord.Guild | discord.abc.GuildChannel | discord.Thread) -> 
 
 def author(user: discord.User | discord.Member) -> Author:
     """Take from a user what the bot needs of them."""
-    return Author(user.id, sanitize(user.display_name), user.bot, _roles(user))
+    local = isinstance(user, discord.Member)
+    return Author(user.id, sanitize(user.display_name), user.bot, _roles(user), local)
 
 
 def role_ids(user: discord.User | discord.Member) -> tuple[int, ...] | None:
@@ -154,9 +178,17 @@ def _attached(message: discord.Message) -> list[discord.Attachment]:
     ]
 
 
-def _attachment(file: discord.Attachment) -> Attachment:
+def _attachment(file: discord.Attachment, message: discord.Message) -> Attachment:
     """Raise TypeError where size and address are not what is promised: both are relied upon."""
     size, url = cast("object", file.size), cast("object", file.url)
     if not isinstance(size, int) or not isinstance(url, str):
         raise TypeError("attachment")
-    return Attachment(sanitize(file.filename), size, url)
+    return Attachment(
+        sanitize(file.filename),
+        size,
+        url,
+        file.id,
+        message.channel.id,
+        message.id,
+        content.voice_seconds(file),
+    )

@@ -275,6 +275,13 @@ class RestClient:
             return await self._ask("fetch", call, _PAUSES[:2])
         return None
 
+    async def addresses(self, channel_id: int, message_id: int) -> dict[int, str]:
+        """Give the addresses that the files of a message have now, by their ids."""
+        with contextlib.suppress(Unsaid):
+            message = await self.fetch(channel_id, message_id)
+            return {file.id: file.url for file in message.attachments} if message else {}
+        return {}
+
     async def recent(self, channel_id: int, before: int, most: int) -> list[Message] | None:
         """See chain.History."""
 

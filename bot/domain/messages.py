@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 class Author:
     """Who wrote a message. `name` is the one that people see in that place.
 
-    `roles` are the ids and names of their roles there; None where Discord did not say.
+    `roles` are the ids and names of their roles there; None where Discord did not say. `local` says
+    that Discord told the name in that server, a nickname perhaps: its history does not.
     """
 
     id: int
     name: str
     bot: bool = False
     roles: tuple[str, ...] | None = None
+    local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +35,19 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that somebody sent: what Discord says of it, and where its bytes are."""
+    """A file that somebody sent: what Discord says of it, and where its bytes are.
+
+    The address expires: `id`, `channel_id` and `message_id` tell where a fresh one is found.
+    `voice` are the seconds of a voice message.
+    """
 
     name: str
     size: int
     url: str
+    id: int = 0
+    channel_id: int = 0
+    message_id: int = 0
+    voice: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +96,10 @@ class Message:
     `ordinary` is false for what Discord itself writes (a pin, a join). `replies_to` is the id of
     the message that this one replies to, in `replies_in` (None: the same channel). `names` are
     those whom the text mentions, by id. `forwarded` is the text of a message that was forwarded
-    with this one; its attachments are among `attachments`. `thread_of` is the channel that the
+    with this one; its attachments are among `attachments`. `extras` say what else it shows: embeds,
+    a poll, stickers. `places` are the names of roles and channels that it mentions, `own_role` the
+    bot's managed role if that is mentioned. `title` is that of the forum post in which this was
+    written, whose first message has the id of `channel_id`. `thread_of` is the channel that the
     thread hangs in, in which this was written. `role_ids` are the writer's, None where Discord did
     not say. What is not `readable` stands for a message that could not be parsed.
     """
@@ -104,6 +117,10 @@ class Message:
     place: Location = Location()
     attachments: tuple[Attachment, ...] = ()
     forwarded: str = ""
+    extras: tuple[str, ...] = ()
+    places: dict[int, str] = field(default_factory=dict)
+    own_role: int | None = None
+    title: str | None = None
     thread_of: int | None = None
     role_ids: tuple[int, ...] | None = None
     readable: bool = True
@@ -121,3 +138,11 @@ def shard_of(guild_id: int | None, shards: int) -> int:
     https://discord.com/developers/docs/events/gateway#sharding-sharding-formula
     """
     return (guild_id >> 22) % shards if guild_id else 0
+
+
+EPOCH = 1_420_070_400_000  # milliseconds: Discord's first moment, from which ids count
+
+
+def snowflake_time(snowflake: int) -> float:
+    """When an id was made, in seconds since 1970."""
+    return ((snowflake >> 22) + EPOCH) / 1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -75,12 +76,13 @@ def called(message: Message, *, me: int, command: str) -> Trigger | None:
     asked = after_command(message.text, command)
     if asked is not None:
         return asked
-    prompt = without_mention(message.text, me)
+    prompt = without_mention(message.text, me, message.own_role)
     if message.direct:
         return Trigger("direct", prompt)
     if message.replied_author_id == me:
         return Trigger("reply", prompt)
-    return Trigger("mention", prompt) if me in message.names else None
+    mentioned = me in message.names or message.own_role is not None
+    return Trigger("mention", prompt) if mentioned else None
 
 
 def after_command(text: str, command: str) -> Trigger | None:
@@ -105,8 +107,18 @@ def after_command(text: str, command: str) -> Trigger | None:
     return Trigger("command", rest.strip(), persona, image)
 
 
-def without_mention(text: str, me: int) -> str:
-    """`text` without the mentions of the bot at its start and end; those inside are words."""
-    mention = rf"<@!?{me}>"
-    text = re.sub(rf"^\s*(?:{mention}[\s,:]*)+", "", text)
-    return re.sub(rf"(?:\s*{mention})+\s*$", "", text).strip()
+def without_mention(text: str, me: int, own_role: int | None = None) -> str:
+    """`text` without the mentions of the bot at its start and end; those inside are words.
+
+    A mention of its managed role is one of the bot.
+    """
+    calls = {f"<@{me}>", f"<@!{me}>", f"<@&{own_role}>"}
+    text = text.strip()
+    while (end := text.find(">") + 1) and text[:end] in calls:
+        text = text[end:].lstrip(_AFTER_MENTION)
+    while (begin := text.rfind("<")) >= 0 and text[begin:] in calls:
+        text = text[:begin].rstrip()
+    return text
+
+
+_AFTER_MENTION = string.whitespace + ",:"

@@ -7,7 +7,7 @@ from base64 import b64decode
 
 import pytest
 
-from bot.context.attachments import AttachmentReader, OpenedFile
+from bot.context.attachments import AttachmentReader, OpenedFile, Unfetched
 from bot.domain.messages import Attachment
 from bot.settings.schema import FilesSettings
 from tests.bot.unit.fakes import FakeLeaseStore
@@ -39,6 +39,121 @@ async def test_a_picture_is_known_by_its_bytes_and_not_by_its_name(data: bytes, 
     assert file.picture.startswith(f"data:image/{kind};base64,")
     assert b64decode(file.picture.partition(",")[2]) == data
     assert not file.remark
+
+
+REAL_GIF = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+REAL_JPEG = (
+    b"\xff\xd8\xff\xe1\x00\x06\xff\xd9ab"  # metadata with what looks like an end in it
+    b"\xff\xda\x00\x04ab" + b"\x12\xff\x00\x34\xff\xd0" * 9 + b"\xff\xd9"
+)
+FILM = b"\x00\x00\x00\x18ftypmp42" + bytes(range(256)) * 64
+
+
+@pytest.mark.parametrize("behind", [b"", FILM, b"\xff\xd8\xff;IEND" * 2000, b"\0" * 9000])
+@pytest.mark.parametrize("data", [PNG, REAL_GIF, REAL_JPEG, WEBP])
+async def test_what_programs_write_behind_a_picture_is_cut_off(data: bytes, behind: bytes) -> None:
+    (file,) = await opened({"motion.jpg": data + behind}, attached("motion.jpg"))
+
+    assert b64decode(file.picture.partition(",")[2]) == data
+
+
+@pytest.mark.parametrize("data", [PNG, REAL_GIF, REAL_JPEG, WEBP])
+async def test_no_beginning_of_a_picture_is_taken_for_all_of_it(data: bytes) -> None:
+    for size in range(16, len(data)):
+        (file,) = await opened({"cat": data[:size]}, attached("cat"))
+        assert not file.picture, size
+
+
+ENCODED = {
+    "latin-1": "Çà et là, où êtes-vous? Déjà vu à la plage.",
+    "cp1252": "Grüße aus Köln \u2013 das Schiff fährt heute über den Fluß für 5 €.",
+    "shift_jis": "東京の天気は晴れです。明日は雨が降るでしょう。",
+    "gbk": "今天的天气很好\uff0c我们去公园散步吧。",
+    "utf-16-le": "plain words, and Grüße",
+    "utf-16-be": "東京の天気は晴れです",
+    "utf-32": "with a byte order mark",
+    "euc_kr": "오늘 날씨가 좋습니다. 안녕하세요.",
+    "big5": "今天的天氣很好\uff0c我們去公園散步吧。",
+    "cp1251": "Привет, как дела? Сегодня хорошая погода.",
+    "koi8_r": "Привет, как дела? Сегодня хорошая погода.",
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODED)
+@pytest.mark.parametrize("times", [1, 40])
+async def test_a_text_is_read_in_whatever_encoding_it_is(encoding: str, times: int) -> None:
+    text = "\n".join([ENCODED[encoding]] * times)
+
+    (file,) = await opened({"a.txt": text.encode(encoding)}, attached("a.txt"))
+
+    assert file.text == text
+
+
+PDF = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (PDF, "a PDF"),
+        (b"\n" + PDF, "a PDF"),
+        (b"junk before it\n" + PDF, "a PDF"),
+        (b"%!PS-Adobe-3.0\nshowpage\n", "a PostScript file"),
+        (b"{\\rtf1\\ansi words}", "an RTF file"),
+    ],
+)
+async def test_a_document_that_consists_of_letters_is_not_read_as_text(
+    data: bytes, kind: str
+) -> None:
+    (file,) = await opened({"a.txt": data}, attached("a.txt"))
+
+    assert file.trouble == f"it is {kind}, which I can't read"
+
+
+async def test_a_text_about_pdf_files_is_text() -> None:
+    (file,) = await opened({"a.txt": b"A file begins with %PDF-1.4"}, attached("a.txt"))
+
+    assert file.text == "A file begins with %PDF-1.4"
+
+
+@pytest.mark.parametrize(
+    "data", [bytes(range(256)) * 8, b"\x1f\x8b\x08" + bytes(range(1, 256)) * 9]
+)
+async def test_bytes_that_are_no_words_are_read_in_no_encoding(data: bytes) -> None:
+    (file,) = await opened({"a.bin": data}, attached("a.bin"))
+
+    assert "neither plain text nor a picture" in file.trouble
+
+
+class Expired:
+    """A source whose old addresses have expired."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def fetch(self, url: str, most: int) -> bytes:
+        """Give a file at a fresh address only."""
+        del most
+        self.asked.append(url)
+        if "fresh" not in url:
+            raise Unfetched("status 404", gone=True)
+        return PNG
+
+
+async def test_where_addresses_have_expired_the_message_is_asked_once_for_fresh_ones() -> None:
+    asked = []
+
+    async def refresh(channel_id: int, message_id: int) -> dict[int, str]:
+        asked.append((channel_id, message_id))
+        return {1: "https://cdn.invalid/fresh/1", 2: "https://cdn.invalid/fresh/2"}
+
+    wanted = [Attachment(f"{n}.png", 100, f"https://cdn.invalid/{n}", n, 10, 99) for n in (1, 2, 3)]
+    async with AttachmentReader(Expired(), FilesSettings(), refresh).opened(wanted) as files:
+        found = list(files.values())
+
+    assert asked == [(10, 99)]
+    assert [bool(file.picture) for file in found] == [True, True, False]
+    assert found[2].trouble == "it is gone, or Discord did not hand it out"
 
 
 @pytest.mark.parametrize("data", [PNG[:-12], JPEG[:-2], GIF[:-1], WEBP[:-1]])

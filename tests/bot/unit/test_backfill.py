@@ -53,6 +53,9 @@ class Said:
     mentions: tuple[Author, ...] = ()
     attachments: tuple[Any, ...] = ()
     message_snapshots: tuple[Any, ...] = ()
+    stickers: tuple[Any, ...] = ()
+    embeds: tuple[Any, ...] = ()
+    poll: None = None
     interaction_metadata: None = None
     components: tuple[Any, ...] = ()
 
@@ -259,7 +262,7 @@ async def test_a_reset_before_the_servers_were_known_loses_nothing() -> None:
 
 def answer(status: int) -> Any:
     """As much of an HTTP answer as discord.py reads for its error."""
-    return SimpleNamespace(status=status, reason="")
+    return SimpleNamespace(status=status, reason="", headers={})
 
 
 @pytest.mark.parametrize(

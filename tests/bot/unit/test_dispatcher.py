@@ -93,7 +93,7 @@ async def test_what_a_standby_overheard_is_answered_as_it_stands_when_it_speaks(
     bot.call(1, "how deep is the harbor?")
     bot.call(2, "never mind", channel=11)
 
-    bot.dispatcher.edit(Message(1, 10, Author(1, "Ada"), "how deep is the harbour?"))
+    bot.dispatcher.edit(Message(1, 10, Author(1, "Ada"), "how deep is the harbour?"), ME)
     bot.dispatcher.withdraw(2)
     coordinator.speaks = True
     bot.dispatcher.begin(0)
