@@ -44,7 +44,7 @@ secret: setup  ## Set a new version of a secret in the loop's vault: make secret
 .PHONY: test check audit test-bot fuzz coverage test-release test-azure test-gitops test-loop bench faults
 # A developer's loop: make test-bot K=splitter runs the tests whose names contain it, in seconds;
 # K="splitter or stream" takes pytest's expressions, ARGS anything else that pytest takes.
-PYTEST_ARGS = $(if $(K),-q -k "$(K)") $(ARGS)
+PYTEST_ARGS = $(if $(K),"K=$(K)") $(ARGS)
 
 test: tools  ## Everything that must hold, from a bare machine (root; what CI runs)
 	@$(PY) -m tests.run all

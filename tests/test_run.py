@@ -5,7 +5,7 @@ import importlib.metadata
 import pytest
 import yaml
 
-from tests.run import CHECKS, LAYERS, ROOT, main
+from tests.run import CHECKS, LAYERS, ROOT, main, narrowed
 
 
 def test_every_test_file_belongs_to_a_layer() -> None:
@@ -49,3 +49,16 @@ def test_pre_commit_runs_the_checks_of_make_check() -> None:
     assert {hook["id"]: hook["entry"] for hook in local["hooks"]} == {
         name: f".venv/bin/python -m tests.run check {name}" for name in CHECKS
     }
+
+
+def test_a_word_narrows_a_layer_to_the_files_that_contain_it() -> None:
+    chosen = narrowed(LAYERS["bot"], "Splitter")
+
+    assert "tests/bot/unit/test_splitter.py" in chosen
+    assert "tests/bot/unit/test_breaker.py" not in chosen
+    assert all("splitter" in (ROOT / path).read_text().casefold() + path for path in chosen)
+
+
+def test_an_expression_and_a_word_that_is_nowhere_narrow_nothing() -> None:
+    assert narrowed(["tests/wording"], "links or phrases") == ["tests/wording"]
+    assert narrowed(["tests/audit"], "nowhere") == ["tests/audit"]
