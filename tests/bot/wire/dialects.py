@@ -133,6 +133,8 @@ class Provider:
     def __init__(
         self, server: Running, control: OpenAIControl, name: str, **openai: object
     ) -> None:
+        """`name` is a dialect's; with `/responses` behind it, that API is used."""
+        name, _, api = name.partition("/")
         self.dialect = dialect.load(name)
         self.control = control
         self._name = name
@@ -146,7 +148,7 @@ class Provider:
             {
                 "openai": {
                     "base_url": server.url,
-                    "api": "chat",
+                    "api": api or "chat",
                     "model": self.blind,
                     "max_output_tokens": OUTPUT,
                     "attempts": 2,

@@ -59,7 +59,12 @@ async def provider(server: Running, control: OpenAIControl, name: str) -> AsyncI
     await opened.close()
 
 
-every_dialect = pytest.mark.parametrize("name", dialect.names())
+NAMES = [
+    f"{name}{api}"
+    for name in dialect.names()
+    for api in ("", *(["/responses"] if "responses" in dialect.load(name).apis else []))
+]
+every_dialect = pytest.mark.parametrize("name", NAMES)
 
 
 def read_whole(page: Page, *below: str) -> None:

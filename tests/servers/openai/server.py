@@ -16,7 +16,7 @@ from .errors import ApiError, masked
 from .keys import Keys, digest
 from .moderations import moderate
 from .pictures import drawn
-from .records import DialectChoice, Endpoint, Fault, FaultKind, Record, ScriptedAnswer
+from .records import DialectChoice, Endpoint, Fault, FaultKind, Record, ScriptedAnswer, UsageKind
 from .requests import RequestReader
 from .responses import ResponsesWriter
 from .state import Behavior, RequestLog
@@ -198,6 +198,8 @@ class RequestHandler:
         writer: ResponsesWriter | ChatWriter
         if endpoint == "responses":
             reasons = self._dialect.group(asked.model).reasons
+            if server.choice.usage == "never":
+                directives = directives.model_copy(update={"usage": UsageKind.NONE})
             writer = ResponsesWriter(
                 self._record.number, body, asked, directives, reasons=reasons, refusal=refusal
             )
