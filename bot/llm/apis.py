@@ -30,7 +30,7 @@ from bot.domain.model_request import (
     Usage,
 )
 from bot.llm import provider_errors
-from bot.llm.providers import REASONING_FIELDS, REASONING_MARKS, finish_of
+from bot.llm.providers import REASONING_FIELDS, REASONING_MARKS, UNOPENED, finish_of
 from bot.llm.transport import OptionalParameter, Payload
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ IMAGES = "/images/generations"
 _ENDINGS = {"png": "png", "jpeg": "jpg", "webp": "webp", "gif": "gif"}
 _LONGEST = 4000  # characters of a prompt that every model of the Images API takes
 _CLOSING = dict(REASONING_MARKS)
+_UNOPENED_END = "</think>"
 # How each turn of a person begins after the name (context/prompt.py), which a model may imitate.
 _STAMP = re.compile(r" \(\d{4}-\d{2}-\d{2} \d{2}:\d{2}\): ?")
 _SHAPE = " (0000-00-00 00:00): "
@@ -204,7 +205,8 @@ class ChatCompletionsApi:
                     usage = _drawing_usage(request, model)
                     yield Ended(Finish.COMPLETE, "drawn", usage)
                     return
-            text, reason, told = AnswerText(request.name), None, None
+            text = AnswerText(request.name, unopened=UNOPENED.search(model.lower()) is not None)
+            reason = told = None
             async for chunk in objects:
                 told = _usage_of(chunk) or told
                 for choice in _list(chunk.get("choices")):
@@ -341,11 +343,13 @@ class AnswerText:
 
     Takes pieces of any size; holds back only what may still turn out not to belong to the answer.
 
-    `name` is the one that the model answers under.
+    `name` is the one that the model answers under. With `unopened`, it may begin inside of its
+    reasoning: then nothing is shown before that ends, or the answer does.
     """
 
-    def __init__(self, name: str = "") -> None:
+    def __init__(self, name: str = "", *, unopened: bool = False) -> None:
         self._name = name
+        self.unopened = unopened
         self._held = ""
         self._closing = ""  # the mark that ends the reasoning that is being read
         self._marked = False  # whether there was reasoning between marks
@@ -373,8 +377,18 @@ class AnswerText:
                 self._held, self._closing = after, ""
             start = self._held.lstrip()
             opening = next((mark for mark in _CLOSING if start.startswith(mark)), None)
+            if opening is None and self.unopened:
+                before, found, after = start.partition(_UNOPENED_END)
+                if not found and not last:
+                    return ""
+                self.unopened = False
+                if found:
+                    self.reasoned += len(before)
+                    self._held, self._marked = after, True
+                    continue
             if opening is None:
                 return self._begin(start, last=last)
+            self.unopened = False
             self._held = start[len(opening) :]
             self._closing, self._marked = _CLOSING[opening], True
 
@@ -415,6 +429,7 @@ class AnswerText:
 def _read_delta(delta: dict[str, Any], text: AnswerText) -> Iterator[ProviderEvent]:
     for name in REASONING_FIELDS:
         if isinstance(hidden := delta.get(name), str) and hidden:
+            text.unopened = False  # the server takes it out
             yield Reasoned(len(hidden))
     content = delta.get("content")
     for part in _list(content):

@@ -252,6 +252,9 @@ REASONING_MARKS: tuple[tuple[str, str], ...] = (
     ("◁think▷", "◁/think▷"),
     ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
 )
+# Models whose prompt ends with the opening mark: what they write begins inside of the reasoning,
+# unless their server takes it out.
+UNOPENED = re.compile(r"deepseek-r1|r1-distill|qwq|-thinking\b")
 # Reasoning beside the text: it is not shown, and counts where the provider counts nothing.
 REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
 

@@ -90,6 +90,14 @@ async def test_b1_reasoning_in_the_text_or_beside_it_is_not_shown(
     read_whole(await provider.ask("think"))
 
 
+async def test_b1_reasoning_that_the_prompt_opened_is_not_shown(provider: Provider) -> None:
+    model = "deepseek-r1-distill-qwen-7b"
+    await provider.control.models(model)
+    await send(provider, stream("Hm. ", "I see.\n</think>\n\n", SPOKEN))
+
+    read_whole(await provider.ask("think", model=model))
+
+
 async def test_b1_a_mark_of_reasoning_in_the_middle_is_text(provider: Provider) -> None:
     await send(provider, stream("Write <think>x</think> in your prompt."))
 
