@@ -55,23 +55,23 @@ class Nothing:
     """A channel of which nobody knows more than was said here."""
 
     async def fetch(self, channel_id: int, message_id: int) -> Message | None:
-        """See chain.History."""
+        """See History."""
         del channel_id, message_id
         return None  # as its contract says
 
     async def recent(self, channel_id: int, before: int, most: int) -> list[Message] | None:
-        """See chain.History."""
+        """See History."""
         del channel_id, before, most
         return []
 
     async def may_read(self, message: Message, channel_id: int) -> bool:
-        """See chain.History. All that there is was said to the person at the terminal."""
+        """See History. All that there is was said to the person at the terminal."""
         return channel_id == message.channel_id
 
 
 @dataclass(frozen=True, slots=True)
 class ChatServices:
-    """See thinking.Means."""
+    """See PipelineServices."""
 
     settings: Settings
     reader: AttachmentReader
@@ -93,7 +93,7 @@ class TerminalSink:
 
     @property
     def text(self) -> str:
-        """See thinking.Sink."""
+        """See Sink."""
         return "".join(self._pieces)
 
     @property
@@ -102,7 +102,7 @@ class TerminalSink:
         return not self._spoke and not self._drew
 
     def say(self, piece: str) -> None:
-        """See thinking.Sink."""
+        """See Sink."""
         self._pieces.append(piece)
         if self._spoke:
             self._out(piece)
@@ -111,14 +111,14 @@ class TerminalSink:
             self._out(self.text)
 
     def show(self, picture: Picture) -> None:
-        """See thinking.Sink."""
+        """See Sink."""
         self._drew = True
         path = Path(tempfile.mkdtemp(prefix="sky-")) / picture.name
         path.write_bytes(picture.data)
         self._below.append(f"The picture is in {path}")
 
     def remark(self, sentence: str) -> None:
-        """See thinking.Sink."""
+        """See Sink."""
         self._below.append(sentence)
 
     def end(self) -> None:

@@ -186,13 +186,13 @@ _GONE = frozenset({403, 404, 410})  # also what an address is answered that has 
 
 
 class Downloads:
-    """See files.Source."""
+    """See FileSource."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
 
     async def fetch(self, url: str, most: int) -> bytes:
-        """See files.Source. Addresses come from Discord alone; redirects are not followed."""
+        """See FileSource. Addresses come from Discord alone; redirects are not followed."""
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=_SECONDS)
             self._session = aiohttp.ClientSession(timeout=timeout)

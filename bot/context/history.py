@@ -33,7 +33,7 @@ _UNREAD_LINK = "I did not read a message that you link to: it is gone, or not fo
 
 
 class History(Protocol):
-    """Where messages are found that are not in the recall."""
+    """Where messages are found that are not in the cache."""
 
     async def fetch(self, channel_id: int, message_id: int) -> Message | None:
         """Find one message; None when it is gone, or not for the bot to read.

@@ -124,7 +124,7 @@ _TRANSIENT = (
 
 
 class Backfill:
-    """Knows up to where the bot has heard, and reads what it has not. A keepsake."""
+    """Know up to where the bot has heard, and read what it has not. A HandoverState."""
 
     name = "heard"
 

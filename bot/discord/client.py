@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 _HEARTBEAT_SECONDS = 60.0  # silence after which discord.py reconnects; beats are 41 s apart
-_CONNECT_SECONDS = 60.0  # for a connection and its HELLO, and the turnstile before an IDENTIFY
+_CONNECT_SECONDS = 60.0  # for a connection, its HELLO, and the wait before an IDENTIFY
 _RESUMES_ELSEWHERE = 3  # failures after which the address that READY named is given up
 _PERMISSIONS = frozenset({"GUILD_CREATE", "GUILD_UPDATE", "CHANNEL_UPDATE", "GUILD_ROLE_UPDATE"})
 _DISALLOWED_INTENTS = 4014
@@ -59,7 +59,7 @@ def intents() -> discord.Intents:
 
 
 class GatewayClient(discord.Client):
-    """One login. It caches no messages and no members: what is needed of them is in the recall."""
+    """One login. It caches no messages and no members; the MessageCache has what is needed."""
 
     def __init__(
         self,

@@ -119,7 +119,7 @@ class RestClient:
         self._logged_in = logged_in
 
     async def send(self, to: Message, post: Post, nonce: str, channel_id: int) -> int:
-        """See outbox.Outbox."""
+        """See MessageSink."""
         reference = discord.MessageReference(
             message_id=to.id,
             channel_id=to.channel_id,
@@ -175,7 +175,7 @@ class RestClient:
     async def edit(
         self, channel_id: int, message_id: int, post: Post, was: Post | None, *, patient: bool
     ) -> None:
-        """See outbox.Outbox."""
+        """See MessageSink."""
         if self._rate_limiter.behind and not patient:
             self._metrics.calls.labels("edit", "left_out").inc()
             raise DiscordDown("left out: so much else is waiting")
@@ -201,7 +201,7 @@ class RestClient:
         await self._ask("edit", call, _PATIENT_EDIT if patient else (), lost=look)
 
     async def delete(self, channel_id: int, message_id: int) -> None:
-        """See outbox.Outbox."""
+        """See MessageSink."""
 
         async def call(client: GatewayClient) -> None:
             place = client.get_partial_messageable(channel_id)
@@ -212,7 +212,7 @@ class RestClient:
     async def start_thread(
         self, on: Message, message_id: int, title: str
     ) -> tuple[int, tuple[int, ...]]:
-        """See outbox.Outbox."""
+        """See MessageSink."""
         if on.guild_id is None:
             raise MayNotSpeak("a direct message has no threads")
 
@@ -234,7 +234,7 @@ class RestClient:
         return await self._ask("thread", call, _PAUSES)
 
     async def react(self, to: Message, emoji: str) -> None:
-        """See outbox.Outbox."""
+        """See MessageSink."""
 
         async def call(client: GatewayClient) -> None:
             place = client.get_partial_messageable(to.channel_id)
@@ -243,7 +243,7 @@ class RestClient:
         await self._ask("react", call, (), lost=_done)
 
     def may_write(self, to: Message) -> bool:
-        """See outbox.Outbox. What discord.py knows of servers is asked, not Discord."""
+        """See MessageSink. What discord.py knows of servers is asked, not Discord."""
         client = self._client(to.guild_id)
         guild = client.get_guild(to.guild_id) if client and to.guild_id else None
         place = guild.get_channel_or_thread(to.channel_id) if guild else None
@@ -254,7 +254,7 @@ class RestClient:
         return allowed.send_messages_in_threads if in_thread else allowed.send_messages
 
     async def typing(self, channel_id: int) -> None:
-        """See outbox.Outbox."""
+        """See MessageSink."""
 
         async def call(client: GatewayClient) -> None:
             await client.get_partial_messageable(channel_id).typing()
@@ -262,7 +262,7 @@ class RestClient:
         await self._ask("typing", call, (), lost=_done)
 
     async def fetch(self, channel_id: int, message_id: int) -> Message | None:
-        """See chain.History."""
+        """See History."""
 
         async def call(client: GatewayClient) -> Message:
             place: discord.abc.Messageable = client.get_partial_messageable(channel_id)
@@ -283,7 +283,7 @@ class RestClient:
         return {}
 
     async def recent(self, channel_id: int, before: int, most: int) -> list[Message] | None:
-        """See chain.History."""
+        """See History."""
 
         async def call(client: GatewayClient) -> list[Message]:
             place = client.get_partial_messageable(channel_id)
@@ -295,7 +295,7 @@ class RestClient:
         return None
 
     async def may_read(self, message: Message, channel_id: int) -> bool:
-        """See chain.History. Roles that Discord did not tell are asked for."""
+        """See History. Roles that Discord did not tell are asked for."""
         if message.direct:
             return channel_id == message.channel_id
         client = self._client(message.guild_id)
@@ -307,7 +307,7 @@ class RestClient:
         return permissions.may_read(guild, message, channel_id)
 
     async def answers(self, channel_id: int, question_id: int, me: int) -> list[int]:
-        """See presses.Archive."""
+        """See Archive."""
 
         async def call(client: GatewayClient) -> list[int]:
             place = client.get_partial_messageable(channel_id)

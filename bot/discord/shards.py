@@ -85,7 +85,7 @@ class ShardSession:
 
 
 class ShardManager:
-    """All lines; for the keepsake that they share, see catchup.py."""
+    """All sessions of this process; their HandoverState is that of the Backfill."""
 
     name = "heard"
 

@@ -165,7 +165,7 @@ class ModelRequest:
         return [self.told, *(turn.text for turn in self.turns), self.begun]
 
     def ceiling(self, model: str, output: int) -> Usage:
-        """Give the most that one request for it can use up; see usage.py."""
+        """Give the most that one request for it can use up."""
         return ceiling(
             model,
             text=self.text_tokens,

@@ -178,7 +178,7 @@ class OpenAIModel:
                 yield event
 
     async def flagged(self, text: str, model: str) -> bool:
-        """See moderation.Judge: the provider's own moderation."""
+        """See ModerationClient: the provider's own moderation."""
         while True:
             key = await self._key.current()
             try:

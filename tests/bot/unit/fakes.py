@@ -65,7 +65,7 @@ class FakeLeaseStore:
     most_at_once: int = 0
 
     async def fetch(self, url: str, most: int) -> bytes:
-        """See bot.context.attachments.Source."""
+        """See bot.context.attachments.FileSource."""
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(0)
@@ -142,7 +142,7 @@ class FakeSink:
         self.reactions.append(emoji)
 
     def may_write(self, to: Message) -> bool:
-        """See Outbox."""
+        """See MessageSink."""
         del to
         return self.writable
 
@@ -248,7 +248,7 @@ class FakeJudge:
     asked: list[str] = field(default_factory=list)
 
     async def flagged(self, text: str, model: str) -> bool:
-        """See bot.moderation.moderation_pipeline.Judge."""
+        """See bot.moderation.moderation_pipeline.ModerationClient."""
         del model
         self.asked.append(text)
         await asyncio.sleep(0)

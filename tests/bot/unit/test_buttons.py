@@ -33,7 +33,7 @@ class Library(Archive):
     sink: FakeSink
 
     async def answers(self, channel_id: int, question_id: int, me: int) -> list[int]:
-        """See presses.Archive."""
+        """See Archive."""
         assert (channel_id, question_id, me) == (10, 5, ME)
         return list(self.sink.posts)
 
@@ -42,7 +42,7 @@ class Broken(Library):
     """An archive that cannot be asked."""
 
     async def fetch(self, channel_id: int, message_id: int) -> Message | None:
-        """See presses.Archive."""
+        """See Archive."""
         raise DiscordDown(f"{channel_id} {message_id}")
 
 

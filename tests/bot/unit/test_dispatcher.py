@@ -32,7 +32,7 @@ class Standby(SingleProcess):
     speaks: bool = False
 
     def is_leader(self, shard: int) -> bool:
-        """See Floor."""
+        """See Leadership."""
         del shard
         return self.speaks
 
@@ -262,12 +262,12 @@ class Elsewhere:
         self.speaks = False
 
     def shard_of(self, guild_id: int | None) -> int:
-        """See Floor."""
+        """See Leadership."""
         del guild_id
         return 0
 
     def is_leader(self, shard: int) -> bool:
-        """See Floor."""
+        """See Leadership."""
         return self.speaks and not shard
 
 

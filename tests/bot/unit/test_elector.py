@@ -47,14 +47,14 @@ class PaperShelf:
     late: bool = False  # a write arrives, its answer does not
 
     async def read(self, shard: int) -> LeaseRecord:
-        """See Shelf."""
+        """See LeaseStore."""
         del shard
         if self.away:
             raise LeaseUnreachable(self.away)
         return self.paper.record
 
     async def write(self, shard: int, record: LeaseRecord) -> LeaseRecord:
-        """See Shelf."""
+        """See LeaseStore."""
         if (await self.read(shard)).version != record.version:
             raise LeaseChanged
         self.paper.record = replace(record, version=str(int(record.version) + 1))
@@ -64,12 +64,12 @@ class PaperShelf:
         return self.paper.record
 
     async def holder_status(self, shard: int, record: LeaseRecord) -> HolderStatus:
-        """See Shelf."""
+        """See LeaseStore."""
         await self.read(shard)
         return self.paper.fates.get(record.holder, HolderStatus.ALIVE)
 
     async def close(self) -> None:
-        """See Shelf."""
+        """See LeaseStore."""
 
 
 @dataclass
@@ -95,37 +95,37 @@ class Process:
         self.lease = LeaderElector(0, self.store, TIMING, self, self.clock)
 
     def annotations(self, shard: int) -> Mapping[str, str]:
-        """See Speaker."""
+        """See LeadershipListener."""
         return {"taken": f"{self.name} {shard}"}
 
     def can_lead(self, shard: int) -> bool:
-        """See Speaker."""
+        """See LeadershipListener."""
         return self.is_able and shard == 0
 
     def restore(self, shard: int, annotations: Mapping[str, str]) -> None:
-        """See Speaker."""
+        """See LeadershipListener."""
 
     def begin(self, shard: int, how: Acquisition, annotations: Mapping[str, str]) -> None:
-        """See Speaker."""
+        """See LeadershipListener."""
         del shard
         self.told.append(how)
         self.got.append(annotations)
 
     def end(self, shard: int, why: str) -> None:
-        """See Speaker."""
+        """See LeadershipListener."""
         del shard
         self.told.append(why)
 
     def pause(self, shard: int) -> None:
-        """See Speaker."""
+        """See LeadershipListener."""
 
     def idle(self, shard: int) -> bool:
-        """See Speaker."""
+        """See LeadershipListener."""
         del shard
         return not self.unfinished
 
     def gave(self, shard: int) -> None:
-        """See Speaker."""
+        """See LeadershipListener."""
         del shard
         self.told.append("gave")
 

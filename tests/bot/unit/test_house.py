@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -206,3 +207,34 @@ def _imported_libraries(path: Path) -> set[str]:
         else:
             found |= {alias.name.split(".")[0] for alias in node.names}
     return found
+
+
+def test_docstrings_refer_to_classes_and_modules_that_exist() -> None:
+    """`See Sink.` and a mention of splitter.py lead to something, after every rename."""
+    folders = ("bot", "clusters", "tests", ".github")
+    everything = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    names = {path.name for path in everything}
+    code = "\n".join(path.read_text() for path in everything)
+    classes = set(re.findall(r"^(?:class )?([A-Z]\w+)(?= = |[:(\[])", code, re.MULTILINE))
+
+    stale = [
+        f"{path.relative_to(ROOT)}: {found}"
+        for path in everything
+        for text in _docstrings(path)
+        for found in [
+            *(
+                name
+                for name in re.findall(r"\bSee (?:[a-z_]+\.)*([A-Z]\w+)\.", text)
+                if name not in classes
+            ),
+            *(name for name in re.findall(r"\b\w+\.py\b", text) if name not in names),
+        ]
+    ]
+
+    assert stale == []
+
+
+def _docstrings(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield ast.get_docstring(node, clean=False) or ""

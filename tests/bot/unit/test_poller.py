@@ -63,7 +63,7 @@ class FakeVault:
 
 
 @dataclass
-class Desk:
+class Polling:
     """A credential in a file, and what keeps it."""
 
     credential: Credential
@@ -80,7 +80,7 @@ class Desk:
 @contextlib.asynccontextmanager
 async def kept(
     tmp_path: Path, *answers: Secret | Exception, file: str | None = "old", environment: str = ""
-) -> AsyncIterator[Desk]:
+) -> AsyncIterator[Polling]:
     path, metrics = tmp_path / "openai-api-key", Metrics()
     if file is not None:
         path.write_text(file)
@@ -90,7 +90,7 @@ async def kept(
     task = asyncio.create_task(keeper.run())
     try:
         async with asyncio.timeout(5):
-            yield Desk(credential, vault, metrics, path)
+            yield Polling(credential, vault, metrics, path)
     finally:
         task.cancel()
         await asyncio.wait({task})

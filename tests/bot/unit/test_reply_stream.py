@@ -36,7 +36,7 @@ class Quick(EditRate):
     """Edits every few milliseconds."""
 
     def edit_gap(self, channel_id: int) -> float:
-        """See Pace."""
+        """See EditRate."""
         return super().edit_gap(channel_id) / 200
 
 

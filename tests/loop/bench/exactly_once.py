@@ -1,4 +1,4 @@
-"""The bench's sections on "exactly once"; what happens is in once.py."""
+"""The bench's sections on "exactly once"; what happens is in scenarios/exactly_once.py."""
 
 import secrets
 

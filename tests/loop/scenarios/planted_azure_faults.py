@@ -1,4 +1,4 @@
-"""Faults of what Azure decides: identity, trust, role, vault, secret. See planted.py.
+"""Faults of what Azure decides: identity, trust, role, vault, secret. See planted_faults.py.
 
 Each rolls the bot, whose new pod then waits for its files; afterwards only the old pod is left.
 """
