@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,11 +64,13 @@ class BannedWords:
         found = (hit.span() for hit in self._pattern.finditer(plain))
         return [(origins[start], origins[end - 1] + 1) for start, end in found]
 
-    def settled(self, text: str) -> int:
-        """Return how much of `text` can be judged already: no word crosses its end."""
-        _, origins = _plain(text)
-        open_letters = self.longest + 1  # and one that says whether the word ends there
-        return origins[-open_letters] if len(origins) > open_letters else 0
+    @property
+    def open_letters(self) -> int:
+        """How many letters at the end of a text a word may still cross.
+
+        One of them says whether a word ends there.
+        """
+        return self.longest + 1
 
 
 def _whole(word: str) -> str:
@@ -84,6 +87,7 @@ class WordMasker:
     def __init__(self, banned: BannedWords) -> None:
         self._banned = banned
         self._held = ""
+        self._origins: list[int] = []  # where in it each letter that counts comes from
         self._before = (
             ""  # the letter that was let go last and is seen: a word does not begin within another
         )
@@ -91,8 +95,10 @@ class WordMasker:
 
     def feed(self, piece: str) -> str:
         """Take a piece; returns what can be shown by now."""
+        self._origins += (len(self._held) + origin for origin in _plain(piece)[1])
         self._held += piece
-        return self._let_go(self._banned.settled(self._held))
+        keep = self._banned.open_letters
+        return self._let_go(self._origins[-keep]) if len(self._origins) > keep else ""
 
     def flush(self) -> str:
         """Return the rest."""
@@ -112,5 +118,8 @@ class WordMasker:
         stop = max(at, until + shift)
         shown.append(text[at:stop])
         self._held = text[stop:]
+        gone = stop - shift
+        kept = bisect_left(self._origins, gone)
+        self._origins = [origin - gone for origin in self._origins[kept:]]
         self._before = next(filter(_visible, reversed(text[:stop])), "")
         return "".join(shown)

@@ -1,17 +1,22 @@
 """Links only as they are: none stands behind other words, so that people see where it leads.
 
 Discord shows `[text](https://address)` as the text alone. With a space after the bracket it shows
-both, and the address can be followed as it is. Code is left as it is.
+both, and the address can be followed as it is. What Discord takes for an address has many forms
+(another scheme, escapes, invisible characters), but all have a colon: with one in the parenthesis
+it is parted from its bracket.
+Only a code block is left as it is; what else might be code, and is for some readers of Markdown, is
+not, because a mistake there would hide an address.
 """
 
 from __future__ import annotations
 
 import re
 
-_MASK = re.compile(r"\]\((?=\s|<|[A-Za-z][\w+.-]{0,12}://)")
-# What at the end of a piece may still become one, or a fence.
-_OPEN = re.compile(r"(?:\](?:\((?:[A-Za-z][\w+.-]{0,12}(?::/?)?)?)?|`+)\Z")
-_FENCE = re.compile(r"(`{3,})")
+# An escaped character, a run of backticks, a label's end before what may be an address.
+_TOKEN = re.compile(r"\\.|`+|\]\((?=[^):]{0,199}:|[^):]{200})", re.DOTALL)
+# What at the end of a piece may still become one.
+_OPEN = re.compile(r"(?:\\|`+|\](?:\([^):]{0,199})?)\Z")
+_BLOCK = 3  # backticks
 
 
 class LinkUnmasker:
@@ -19,15 +24,15 @@ class LinkUnmasker:
 
     def __init__(self) -> None:
         self._held = ""
-        self._in_fence = False
+        self._ticks = 0  # that opened the code which has not been closed
 
     def feed(self, piece: str) -> str:
         """Take a piece; gives what can be shown by now."""
-        if not self._held and "]" not in piece and "`" not in piece:
-            return piece
         text = self._held + piece
         still_open = _OPEN.search(text)
         end = still_open.start() if still_open else len(text)
+        if still_open and still_open[0] == "\\" and text[:end].endswith("\\"):
+            end = len(text) - (len(text) - len(text.rstrip("\\"))) % 2  # pairs are complete
         self._held = text[end:]
         return self._unmasked(text[:end])
 
@@ -37,10 +42,19 @@ class LinkUnmasker:
         return self._unmasked(rest)
 
     def _unmasked(self, text: str) -> str:
-        parts = _FENCE.split(text)  # every other one is a fence
-        for number in range(len(parts)):
-            if number % 2:
-                self._in_fence = not self._in_fence
-            elif not self._in_fence:
-                parts[number] = _MASK.sub("] (", parts[number])
-        return "".join(parts)
+        return _TOKEN.sub(self._token, text)
+
+    def _token(self, found: re.Match[str]) -> str:
+        text, in_block = found[0], self._ticks >= _BLOCK
+        if text == "](":
+            return text if in_block else "] ("
+        if text[0] == "\\":
+            # In code nothing is escaped: a backtick behind it may close that.
+            if not self._ticks or text[1] != "`":
+                return text
+            text = "`"
+        if not self._ticks:
+            self._ticks = len(text)
+        elif (in_block and len(text) >= _BLOCK) or len(text) == self._ticks:
+            self._ticks = 0
+        return found[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -60,3 +62,15 @@ def test_without_a_banned_word_the_text_is_the_text(pieces: list[str]) -> None:
     hiding = WordMasker(BannedWords(["zzyzx"]))
 
     assert "".join([*map(hiding.feed, pieces), hiding.flush()]) == "".join(pieces)
+
+
+def test_invisible_characters_cost_no_more_than_others() -> None:
+    """4,000 combining marks, one at a time, took seconds: all that was held was read each time."""
+    text = "a" + "\u0301" * 4000 + " storm " + "\u0301" * 4000 + "x"
+    masker = WordMasker(BannedWords(["storm", "a much longer phrase"]))
+
+    began = time.process_time()
+    shown = "".join([*map(masker.feed, text), masker.flush()])
+
+    assert time.process_time() - began < 0.5
+    assert shown == text.replace("storm", "•••")

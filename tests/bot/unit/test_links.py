@@ -23,6 +23,19 @@ def shown(pieces: list[str]) -> str:
         ("![a](http://b.example/c.png)", "![a] (http://b.example/c.png)"),
         ("[[1]](https://b.example)", "[[1]] (https://b.example)"),
         ("[a](discord://b)", "[a] (discord://b)"),
+        # What Discord shows as a link behind words as well.
+        ("[a](https\\://b.example)", "[a] (https\\://b.example)"),
+        ("[a](\u200bhttps://b.example)", "[a] (\u200bhttps://b.example)"),
+        ("[a](\u2060<https://b.example>)", "[a] (\u2060<https://b.example>)"),
+        ("[a](mailto:b@c.example)", "[a] (mailto:b@c.example)"),
+        ("[a](tel:+123)", "[a] (tel:+123)"),
+        ("[a](HTTPS://b.example)", "[a] (HTTPS://b.example)"),
+        ("\\```[a](https://b.example)", "\\```[a] (https://b.example)"),
+        ("`` ``` ``[a](https://b.example)", "`` ``` ``[a] (https://b.example)"),
+        ("`a``` [b](https://c.example)", "`a``` [b] (https://c.example)"),
+        ("```x``` [a](https://b.example)", "```x``` [a] (https://b.example)"),
+        ("**[a](https://b.example)**", "**[a] (https://b.example)**"),
+        ("[a](" + " " * 300 + "https://b.example)", "[a] (" + " " * 300 + "https://b.example)"),
     ],
 )
 def test_a_link_behind_words_is_shown_beside_them(text: str, seen: str) -> None:
@@ -34,6 +47,9 @@ def test_a_link_behind_words_is_shown_beside_them(text: str, seen: str) -> None:
     [
         "https://a.example and <https://b.example>",
         "numbers[i](x) and see [1] (https://a.example)",
+        "numbers[i](x): [1]",
+        "[a]\\(https://b.example)",
+        "```\n\\```\n",
         "```md\n[a](https://b.example)\n```",
         "[a] and (b)",
     ],
@@ -47,7 +63,23 @@ def test_after_a_fence_links_count_again() -> None:
 
 
 SCRAPS = st.sampled_from(
-    ["[", "]", "(", ")", "](", "https", "://", "[a](https://b)", "`", "```", " ", "<", "x"]
+    [
+        "[",
+        "]",
+        "(",
+        ")",
+        "](",
+        "https",
+        "://",
+        "[a](https://b)",
+        "`",
+        "```",
+        " ",
+        "<",
+        "x",
+        "\\",
+        ":",
+    ]
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,15 @@ from hypothesis import strategies as st
 from bot.domain.messages import Author, Location, Message
 from bot.settings.access import AccessSettings
 from bot.triggers.access_policy import AccessPolicy
-from bot.triggers.match import Ignored, Trigger, TriggerRules, after_command, match
+from bot.triggers.match import (
+    Ignored,
+    Trigger,
+    TriggerRules,
+    after_command,
+    called,
+    match,
+    without_mention,
+)
 
 ME = 7
 ADA = Author(1, "Ada")
@@ -127,3 +136,18 @@ def test_what_is_barred_is_not_answered_however_it_is_called() -> None:
     message = replace(PLAIN, text="!sky", place=Location(("5",), ("10", "quiet")))
 
     assert match(message, me=ME, rules=rules) == Ignored("place")
+
+
+@pytest.mark.parametrize("text", ["<@7>" * 1000, "<@7 " * 1000, "< " * 2000, "<@7>,: " * 500])
+def test_mentions_are_taken_off_in_linear_time(text: str) -> None:
+    began = time.process_time()
+    for _ in range(10):
+        without_mention(text, 7)
+
+    assert time.process_time() - began < 0.1
+
+
+def test_a_mention_of_the_bots_own_role_is_one_of_the_bot() -> None:
+    message = replace(PLAIN, text="<@&70> why? <@&70>", own_role=70)
+
+    assert called(message, me=ME, command="!sky") == Trigger("mention", "why?")
