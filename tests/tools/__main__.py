@@ -15,7 +15,7 @@ The one-machine loop and the checks use programs of exact versions: Kubernetes, 
 and so on. Nothing is downloaded ready-made: each is built with Go from its published module,
 whose checksum is in tests/tools/<family>/go.sum, into a cache. What is cached is not built again
 until its go.mod changes. The first build of everything takes about 20 minutes on two
-cores and 13 GB of disk; later ones build what was changed.
+cores and 16 GB of disk; later ones build what was changed.
 
   python -m tests.tools build                  everything
   python -m tests.tools build crane flux       only what these two need

@@ -131,6 +131,8 @@ def build_one(
             for name, content in family.additions:
                 (module / name).parent.mkdir(parents=True, exist_ok=True)
                 (module / name).write_text(content)
+            if family.go:
+                runner.go("mod", "edit", f"-go={family.go}", str(module / "go.mod"), folder=work)
             replacement = f"-replace={family.module}=./{module.relative_to(work)}"
             runner.go("mod", "edit", replacement, folder=work)
         if family.tools:

@@ -110,6 +110,7 @@ def key(family: Family, toolchain: Toolchain) -> str:
     parts: list[str | bytes] = [RECIPE, toolchain.version, toolchain.os, toolchain.arch, *FLAGS]
     parts += [family.name, family.module, family.ldflags]
     parts += [repr(family.tools), repr(family.additions), repr(family.shares)]
+    parts += [family.go] * bool(family.go)
     for path in sorted(path for path in family.source.rglob("*") if path.is_file()):
         parts += [path.relative_to(family.source).as_posix(), path.read_bytes()]
     digest = hashlib.sha256()

@@ -190,7 +190,7 @@ def test_importing_needs_nothing_and_does_nothing(tmp_path: Path) -> None:
     """No Go, no environment, no third-party package: only Python and this folder."""
     copied = tmp_path / "tests" / "tools"
     copied.mkdir(parents=True)
-    for path in Path(cache.__file__).parent.glob("*.py"):
+    for path in Path(cache.__file__).parent.glob("*.[pt]*"):
         shutil.copy(path, copied)
 
     subprocess.run(

@@ -3,6 +3,7 @@
 import re
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +28,27 @@ class Image:
     built: bool
 
 
+def docker(tree: Path, reference: str, commit: str) -> None:
+    """Build TREE's Dockerfile and push it as REFERENCE."""
+    # One manifest, not an index, so that the tag's digest is the image's.
+    env = {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+    run("docker", "build", "--quiet", "--build-arg", f"REVISION={commit}",
+        "--tag", reference, tree, env=env)  # fmt: skip
+    run("docker", "push", "--quiet", reference)
+
+
 class Person:
     """Merges, reverts and pushes; each push is followed by the image workflow."""
 
-    def __init__(self) -> None:
-        self.clone = STATE / "clone"
+    def __init__(
+        self,
+        clone: Path = STATE / "clone",
+        repository: str = REPOSITORY,
+        build: Callable[[Path, str, str], object] = docker,
+    ) -> None:
+        self.clone = clone
+        self._repository = repository
+        self._build_and_push = build
         if not self.clone.exists():
             run("git", "clone", "--quiet", GIT_URL, self.clone)
             self.git("config", "user.name", "A Developer")
@@ -86,8 +103,8 @@ class Person:
         return run(sys.executable, "-m", "release", *arguments, cwd=self.clone, env=env)
 
     def image(self, commit: str) -> Image:
-        """Do what the image workflow does, with Docker in the place of buildx."""
-        to = ("--commit", commit, "--repository", REPOSITORY, "--insecure")
+        """Do what the image workflow does, with `build` (Docker) in the place of buildx."""
+        to = ("--commit", commit, "--repository", self._repository, "--insecure")
         digest = self.release("find", *to)
         built = not digest
         if built:
@@ -97,14 +114,10 @@ class Person:
         return Image(self.release("tag-name", "--commit", commit), digest, built)
 
     def _build(self, commit: str) -> None:
-        source = f"{REPOSITORY}:src-{self.release('hash', '--commit', commit)}"
+        source = f"{self._repository}:src-{self.release('hash', '--commit', commit)}"
         with tempfile.TemporaryDirectory() as tree:
             self.git("worktree", "add", "--quiet", "--detach", tree, commit)
-            # One manifest, not an index, so that the tag's digest is the image's.
-            env = {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
-            run("docker", "build", "--quiet", "--build-arg", f"REVISION={commit}",
-                "--tag", source, tree, env=env)  # fmt: skip
-            run("docker", "push", "--quiet", source)
+            self._build_and_push(Path(tree), source, commit)
             self.git("worktree", "remove", "--force", tree)
 
     def automated(self) -> str:

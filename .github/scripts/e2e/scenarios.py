@@ -22,9 +22,9 @@ async def play() -> None:
 class Play:
     """The expectations, step by step."""
 
-    def __init__(self, discord: DiscordControl) -> None:
+    def __init__(self, discord: DiscordControl, person: Person | None = None) -> None:
         self.discord = discord
-        self.person = Person()
+        self.person = person or Person()
 
     async def all(self) -> None:
         """Run them in order."""

@@ -26,6 +26,7 @@ from lightkube import AsyncClient
 from tests.bot.cost import __main__ as cost
 from tests.loop.bench import exactly_once as bench_once
 from tests.loop.bench import rotation as bench_rotation
+from tests.loop.bench.stages import Stages
 from tests.loop.bench.table import HEADER, Row
 from tests.loop.cluster import kube
 from tests.loop.people.editions import Editions
@@ -67,19 +68,18 @@ class Bench:
         await self._editions.settled()
 
     async def _deploy(self, runs: int, row: Row) -> list[Row]:
-        started = Row("  of it: container started to pod Ready", "s", "≤ 10")
+        stages = Stages(self._seen)
         for _ in range(runs):
             commit = await self._editions.merge()
             await self._editions.build(commit)
+            last_push = stages.last_push()
             began = time.monotonic()
             tag = await self._editions.tag(commit)
-            first = await self._editions.started(tag)
-            ready = await self._editions.ready(tag)
+            ready = await stages.follow(tag, last_push)
             row.figures.append(ready - began)
-            started.figures.append(ready - first)
             print(f"  {tag}: {ready - began:.2f} s", flush=True)
             await self._editions.settled()
-        return [row, started]
+        return [row, *stages.rows]
 
     async def deploy(self) -> list[Row]:
         """Tag pushed to new pod Ready, at the loop's intervals."""

@@ -92,15 +92,6 @@ class Editions:
         """Put the tag that deploys it on COMMIT's image, which is there; return the tag."""
         return (await self.run(commit)).tag
 
-    async def started(self, tag: str) -> float:
-        """Wait until a container runs TAG, Ready or not; return the time (monotonic)."""
-        return await self._seen.until(
-            f"a container runs {tag}",
-            "kubelet",
-            lambda now: any(f":{tag}@" in pod.image and pod.started for pod in now.pods.values()),
-            _LONG,
-        )
-
     async def ready(self, tag: str, seconds: float = _LONG) -> float:
         """Wait until a Ready pod runs TAG; return the time (monotonic) when it did."""
         return await self._seen.until(
