@@ -25,7 +25,7 @@ chat: setup  ## Talk to the running bot from this terminal
 
 ##@ The one-machine loop
 .PHONY: loop-up loop-status loop-logs loop-down secret
-loop-up: tools-loop  ## Start Kubernetes, Flux, registry, Git and the stand-ins as processes (root)
+loop-up: tools-loop  ## Start Kubernetes, Flux, registry, Git and the test servers as processes (root)
 	@$(PY) -m tests.loop up
 
 loop-status: setup  ## Show each process, every address, and what is left out

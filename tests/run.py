@@ -2,9 +2,9 @@
 
 check    ruff, mypy, actionlint, zizmor, spelling, and the manifests offline: seconds;
          `check ruff mypy` runs these two
-bot      the bot, in-process and over real sockets against the stand-in servers
+bot      the bot, in-process and over real sockets against the test servers
 release  the release programs and the rollback guard, against a real registry and real Git
-azure    what sets a cluster up in Azure, and the doctor, against stand-ins
+azure    what sets a cluster up in Azure, and the doctor, against scripted programs
 gitops   the manifests as Flux renders them, against schemas and a real API server
 loop     the one-machine loop, and the bot in its pod
 coverage the bot layer with its branches measured, in the processes that it starts too
@@ -145,7 +145,7 @@ def coverage() -> int:
 
 
 def _not_elsewhere() -> list[str]:
-    """Leave the stand-ins' own tests to the layers that name them."""
+    """Leave the test servers' own tests to the layers that name them."""
     inside = [place for name, places in LAYERS.items() if name != "loop" for place in places]
     return [f"--ignore={place}" for place in inside if place.startswith("tests/loop/")]
 

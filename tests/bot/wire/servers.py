@@ -1,4 +1,4 @@
-"""Discord's and OpenAI's stand-ins as processes, on free ports of this machine."""
+"""The Discord and OpenAI test servers as processes, on free ports of this machine."""
 
 import secrets
 import subprocess
@@ -27,7 +27,7 @@ def new_token() -> str:
 
 @dataclass(frozen=True)
 class DiscordRunning:
-    """Where Discord's stand-in is."""
+    """Where the Discord test server is."""
 
     api_url: str
     gateway_url: str
@@ -37,7 +37,7 @@ class DiscordRunning:
 
 @contextmanager
 def discord_running(directory: Path, token: str) -> Iterator[DiscordRunning]:
-    """Run Discord's stand-in with a seeded world; stops it at the end."""
+    """Run the Discord test server with a seeded world; stops it at the end."""
     token_file = directory / "accepted-token"
     token_file.write_text(token)
     listen, control = (f"127.0.0.1:{free_port()}" for _ in range(2))
@@ -55,7 +55,7 @@ def discord_running(directory: Path, token: str) -> Iterator[DiscordRunning]:
         deadline = time.monotonic() + START_SECONDS
         while "control:" not in log.read_text():
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"Discord's stand-in did not start: {log.read_text()}")
+                raise RuntimeError(f"The Discord test server did not start: {log.read_text()}")
             time.sleep(LOOK)
         gateway = f"ws://{listen}/gateway"
         yield DiscordRunning(f"http://{listen}/api/v10", gateway, f"http://{control}", log)

@@ -27,7 +27,7 @@ def _open(parts: tuple[Message, ...]) -> bool:
 async def test_a_picture_is_looked_at_whatever_it_is_called(scene: Scene) -> None:
     seen, images, text = await shown(scene, ("notes.txt", "text/plain", PNG))
 
-    assert images == ("data:image/png;base64",)  # the stand-in refuses what is no whole picture
+    assert images == ("data:image/png;base64",)  # the server refuses what is no whole picture
     assert "(attached picture: notes.txt)" in text
     assert "-#" not in seen.text
 
@@ -106,7 +106,7 @@ async def test_names_and_words_of_files_stay_out_of_the_log(scene: Scene) -> Non
 
 
 async def test_a_picture_that_only_the_provider_finds_broken_is_told_truly(scene: Scene) -> None:
-    """Something follows its end: models take it or not, and the stand-in does not."""
+    """Something follows its end: models take it or not, and the test server does not."""
     torn = b"\xff\xd8\xff" + bytes(50) + b"\xff\xd9" + b"more"
     question = await scene.call("what is this?", files=[("odd.jpg", "image/jpeg", torn)])
 

@@ -51,7 +51,7 @@ async def door(servers: Servers, admit: Admit) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def azure_openai(azure: Harness, servers: Servers, shown: list[str]) -> AsyncIterator[str]:
-    """Run a door in front of OpenAI's stand-in that opens to tokens of Entra alone."""
+    """Run a door in front of the OpenAI server that opens to tokens of Entra alone."""
     public = azure.server.directory.key.public_key()
 
     def admit(headers: Mapping[str, str]) -> bool:

@@ -31,7 +31,7 @@ async def test_banned_words_are_not_asked_and_not_said(fresh: FreshStage) -> Non
         words = "Oh He" + "\u200b" + "ck, it is Purple  Rain again. A check, though."
         second = await scene.call(f'sing more [[text="{words}" chunks=20 delay=0.05]]')
 
-        # The model's stand-in reads directives in what it is asked, so the question has the words.
+        # The OpenAI server reads directives in what it is asked, so the question has the words.
         refused = await scene.until(second, lambda seen: bool(seen.parts))
 
         await scene.answer(await scene.call('my name says it [[text="Fine."]]', by="Heck"))
