@@ -64,7 +64,7 @@ test-bot: setup  ## The bot alone, over real sockets; K=splitter for the tests w
 	@$(PY) -m tests.run bot $(PYTEST_ARGS)
 
 fuzz: setup  ## What Discord and a provider may send, made odd, against a running bot: 20,000 payloads, 5,000 streams; SEED=7 repeats a run
-	@SKY_FUZZ=20000 SKY_FUZZ_STREAMS=5000 SKY_FUZZ_SEED=$(SEED) $(PYTEST) -q tests/bot/wire/test_fuzz.py tests/bot/wire/test_fuzz_provider.py
+	@SKY_FUZZ=20000 SKY_FUZZ_STREAMS=5000 SKY_FUZZ_SEED=$(SEED) $(PY) -m pytest -q tests/bot/wire/test_fuzz.py tests/bot/wire/test_fuzz_provider.py
 
 coverage: setup  ## The bot's tests with coverage of lines and branches; fails below the floor
 	@$(PY) -m tests.run coverage
