@@ -112,6 +112,9 @@ class Sink(Protocol):
     def remark(self, sentence: str) -> None:
         """Take what is said in small print below."""
 
+    def know_links(self, text: str) -> None:
+        """Take the links in `text` for known ones: these may have previews."""
+
 
 class AnswerPipeline:
     """One answer of the model, paid for out of what was reserved for it."""
@@ -134,6 +137,7 @@ class AnswerPipeline:
         if request.refused is not None:
             raise request.refused
         if request.persona.greeting and request.wordless:
+            self._sink.know_links(request.persona.greeting)
             self._sink.say(request.persona.greeting)
             return
         limits = services.settings.conversation
@@ -156,6 +160,8 @@ class AnswerPipeline:
         services, sink, charge = self._services, self._sink, self._reservation.charge
         sources = list[str]()
         services.admission.know(self._reservation, request)
+        for text in (request.instructions, *(turn.text for turn in request.turns)):
+            sink.know_links(text)
         await services.guard.admit(words_of(request.turns[-1]), charge)
         answer = contextlib.aclosing(services.model.stream(request, self._reservation))
         async with services.guard.around(sink.say, charge) as say, answer as events:
@@ -167,6 +173,7 @@ class AnswerPipeline:
                         sink.show(event.picture)
                     case Citation():
                         sources.append(event.url)
+                        sink.know_links(event.url)
                     case Reduced():
                         sink.remark(_REDUCED[event])
         if sources:

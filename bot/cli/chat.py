@@ -110,6 +110,9 @@ class TerminalSink:
             self._spoke = True
             self._out(self.text)
 
+    def know_links(self, text: str) -> None:
+        """See Sink. A terminal fetches no previews."""
+
     def show(self, picture: Picture) -> None:
         """See Sink."""
         self._drew = True

@@ -70,7 +70,8 @@ _LEFT_OUT = "\n-# My answer goes on, but I may not attach files here."
 _NO_FILES = "I'm not allowed to attach files here, so I can't show what I made."
 _TITLE = 80  # characters of a thread's name; Discord takes 100
 # Links that Discord makes a preview of: not those between < and >.
-_LINK = re.compile(r"(?<!<)\bhttps?://\S")
+_LINK = re.compile(r"(?<!<)\bhttps?://[^\s<>]+")
+_AFTER_LINK = ".,:;!?'\"()[]*_~|`"  # signs at its end that may be the sentence's
 
 
 def nonce(nonce_base: int, part: int) -> str:
@@ -124,8 +125,17 @@ class MessageSeries:
         self._earlier = {order.to.channel_id: list(order.replaces)}
         self._place = SplitPosition()  # where the message begins that is still growing
         self._links = 0  # before that place
+        self._known: set[str] = set()
         self._page: _Page | None = None  # the newest message
         self._growing = False  # whether that is the one for the text at the place
+
+    def know_links(self, text: str) -> None:
+        """Take the addresses in `text` for ones that are known to who reads the answer.
+
+        Discord fetches the preview of a link that nobody pressed: one that the model made up can
+        carry words of the conversation away in its address.
+        """
+        self._known.update(_links(text))
 
     async def show(
         self, text: str, *, last: bool, again: bool = True, pictures: tuple[Picture, ...] = ()
@@ -142,7 +152,7 @@ class MessageSeries:
                 shown = Post(
                     part.content,
                     buttons if not full else (),
-                    self._few_links(part),
+                    self._previews(part),
                     pictures if last and not full else (),
                 )
                 await self._put(shown, patient=full or last)
@@ -177,11 +187,11 @@ class MessageSeries:
     ) -> None:
         """Fill the last message that is shown; when the text is whole, attach all of it."""
         if not last:
-            await self._put(Post(part.content, buttons, self._few_links(part)), patient=True)
+            await self._put(Post(part.content, buttons, self._previews(part)), patient=True)
             return
         shorter, _ = next_part(text, self._place, LIMIT - max(len(_WHOLE), len(_LEFT_OUT)))
         whole = Picture("answer.md", text.encode())
-        post = Post(shorter.content + _WHOLE, buttons, self._few_links(shorter), (whole,))
+        post = Post(shorter.content + _WHOLE, buttons, self._previews(shorter), (whole,))
         try:
             await self._put(post, patient=True)
             await self._finish(buttons, post.files)
@@ -261,12 +271,24 @@ class MessageSeries:
                 with contextlib.suppress(Unsaid):  # gone already, or it stays
                     await self._sink.delete(channel_id, each)
 
-    def _few_links(self, part: Part) -> bool:
-        return self._links + _count_links(part) <= self._settings.previews
+    def _previews(self, part: Part) -> bool:
+        """Whether the links of a part have previews: there are few, and each is known."""
+        links = _links(part.text)
+        if self._links + len(links) > self._settings.previews:
+            return False
+        *whole, last = links or [""]
+        # The last one may be still growing.
+        grows = any(each.startswith(last) for each in self._known) and part.text.endswith(last)
+        return self._known.issuperset(whole) and (not last or last in self._known or grows)
+
+
+def _links(text: str) -> list[str]:
+    """The addresses in a text of which Discord makes a preview."""
+    return [found.rstrip(_AFTER_LINK) for found in _LINK.findall(text)]
 
 
 def _count_links(part: Part) -> int:
-    return len(_LINK.findall(part.text))
+    return len(_links(part.text))
 
 
 def _those(button: Button | None) -> tuple[Button, ...]:

@@ -85,6 +85,10 @@ class ReplyStream:
         if not self._spoke.is_set() and not is_blank(piece):
             self._spoke.set()
 
+    def know_links(self, text: str) -> None:
+        """See MessageSeries."""
+        self._pages.know_links(text)
+
     def show(self, picture: Picture) -> None:
         """Take a picture; it stands below the whole answer."""
         self._pictures.append(picture)

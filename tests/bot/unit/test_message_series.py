@@ -42,6 +42,7 @@ async def shown(
 ) -> MessageSeries:
     """Show `text` as it grows, 700 characters at a time, and then whole."""
     pages = MessageSeries(what or order(), sink, settings or Settings(), lambda: None)
+    pages.know_links(text)
     for end in range(700, len(text), 700):
         await pages.show(text[:end], last=False)
     await pages.show(text, last=True)
@@ -253,6 +254,7 @@ async def test_where_links_would_flood_there_are_no_previews(most: int, *, previ
 async def test_previews_go_when_the_links_become_too_many() -> None:
     sink = FakeSink()
     pages = MessageSeries(order(), sink, Settings(previews=2), lambda: None)
+    pages.know_links(LINKS)
 
     await pages.show(LINKS, last=False)
     few = [post.previews for post in sink.posts.values()]
@@ -260,6 +262,31 @@ async def test_previews_go_when_the_links_become_too_many() -> None:
 
     assert few == [True]
     assert [post.previews for post in sink.posts.values()] == [False]
+
+
+@pytest.mark.parametrize(
+    ("known", "text", "previews"),
+    [
+        ("(https://a.example/x), they say", "See https://a.example/x.", True),
+        ("https://a.example/x", "See https://a.example/x?secret=words", False),
+        ("https://a.example/x", "See https://a.example/x and https://evil.example/", False),
+        ("https://a.example/x", "See https://A.example/x", False),
+        ("", "See https://evil.example/secret", False),
+        ("", "See <https://evil.example/secret>", True),
+        ("https://a.example/x", "See https://a.exa", True),
+        ("", "No link at all", True),
+    ],
+)
+async def test_only_links_that_are_known_have_previews(
+    known: str, text: str, *, previews: bool
+) -> None:
+    sink = FakeSink()
+    pages = MessageSeries(order(), sink, Settings(previews=9), lambda: None)
+    pages.know_links(known)
+
+    await pages.show(text, last=False)
+
+    assert [post.previews for post in sink.posts.values()] == [previews]
 
 
 PICTURE = Picture("gull.png", b"\x89PNG")

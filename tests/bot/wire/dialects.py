@@ -109,6 +109,9 @@ class Page:
         """See bot.answers.pipeline.Sink."""
         self.pictures.append(picture)
 
+    def know_links(self, text: str) -> None:
+        """See Sink. A page fetches no previews."""
+
     def remark(self, sentence: str) -> None:
         """See bot.answers.pipeline.Sink."""
         self.below.append(sentence)

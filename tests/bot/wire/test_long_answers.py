@@ -129,5 +129,10 @@ async def test_many_links_are_shown_without_their_previews(fresh: FreshStage) ->
             return part.flags & SUPPRESS_EMBEDS
 
         assert await flags(2) == 0
+        await scene.openai.script(ScriptedAnswer(match="tell", text="See https://evil.example/it"))
+        leaked = await scene.call("tell me a secret")
+        (part,) = (await scene.answer(leaked)).parts
+        await scene.openai.script()
+        assert part.flags & SUPPRESS_EMBEDS
         assert await flags(3) == SUPPRESS_EMBEDS
         assert await flags(6, "chunks=12 delay=0.15") == SUPPRESS_EMBEDS
