@@ -111,6 +111,7 @@ class ResponsesApi:
             pictures=bool(request.pictures),
             seconds=seconds,
             streamed=not learned.streaming,
+            draws=request.image,
         )
         return payload.without(learned.parameters)
 
@@ -316,7 +317,7 @@ def _picture(encoded: object, form: object) -> Picture:
 def _drawing(request: ModelRequest, settings: OpenAISettings) -> Payload:
     """Write a request to the Images API for what was asked for last."""
     body = {"model": settings.image_model, "prompt": _prompt(request), "n": 1}
-    return Payload(IMAGES, body, seconds=settings.picture_seconds, streamed=False)
+    return Payload(IMAGES, body, seconds=settings.picture_seconds, streamed=False, draws=True)
 
 
 def _drawn(answer: Any) -> Image:

@@ -125,8 +125,8 @@ def read(
     meaning = _meaning(facts, status, payload)
     if meaning is Refusal.PARAMETER and payload is not None:
         return FeatureRefused(detail, meaning, payload.named(facts.parameters, facts.words))
-    if meaning is Refusal.UNKNOWN and facts.parameters & _TOOLS:
-        return ToolMissing(detail)  # asked for as the answer, so it is not optional
+    if payload is not None and payload.draws and facts.lacks_drawing(meaning, payload):
+        return ToolMissing(detail)
     kind = _ERRORS.get(meaning)
     if kind is None:
         unknown = meaning is Refusal.UNKNOWN
@@ -217,6 +217,13 @@ class _Facts:
         """Whether it says that pictures are not taken at all."""
         about_one = providers.BAD_PICTURE.search(self.words)
         return about_one is None and providers.NO_PICTURES.search(self.words) is not None
+
+    def lacks_drawing(self, meaning: Refusal, payload: Payload) -> bool:
+        """Whether it says, to a request for a picture, that there is no such API, model or tool."""
+        if meaning is Refusal.MODEL:
+            return not payload.streamed
+        about_tools = self.parameters & _TOOLS or "tool" in self.words
+        return meaning is Refusal.UNKNOWN and bool(about_tools)
 
     def _walk(self, node: Any, key: str, depth: int) -> None:
         if depth > _DEEP:

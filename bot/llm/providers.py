@@ -188,6 +188,7 @@ _WORDINGS: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
             r"model\b.{0,120}\b(?:not found|does not exist|not exist|not available|not a valid)",
             r"(?:invalid|unknown) model",
             r"no such model",
+            r"(?:unexpected|unknown) endpoint",
         ),
     ),
 )

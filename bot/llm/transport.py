@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bot.domain.errors import ModelDown
@@ -60,6 +60,7 @@ class Payload:
     pictures: bool = False
     seconds: float | None = None  # for which the provider may be silent
     streamed: bool = True
+    draws: bool = False  # it asks for a picture and nothing else
 
     def without(self, refused: set[str]) -> Payload:
         """Leave out what the model refuses, or send what is known instead."""
@@ -70,9 +71,7 @@ class Payload:
                 each = each.instead
             if each is not None:
                 kept.append(each)
-        return Payload(
-            self.path, self.body, tuple(kept), self.pictures, self.seconds, self.streamed
-        )
+        return replace(self, optional=tuple(kept))
 
     def named(self, parameters: set[str], words: str) -> tuple[str, ...]:
         """Give the names of its parameters that a refusal is about."""

@@ -186,6 +186,7 @@ class Provider:
         *,
         before: Sequence[tuple[int, str]] = (),
         pictures: int = 0,
+        image: bool = False,
         **persona: object,
     ) -> Page:
         """Ask, after what others said before; who is 1 is the bot itself."""
@@ -196,7 +197,7 @@ class Provider:
         files = tuple(Attachment(f"{n}.png", 9, f"https://files/{n}") for n in range(pictures))
         question = replace(self._message(2, words, previous), attachments=files)
         who = replace(personas.DEFAULT, **{"model": self.blind, **persona})  # type: ignore[arg-type]
-        call = AnswerRequest(question, words, ME, time.monotonic(), persona=who)
+        call = AnswerRequest(question, words, ME, time.monotonic(), persona=who, image=image)
         page, admission = Page(), self.services.admission
         reservation = admission.reserve(call)
         try:

@@ -17,6 +17,7 @@ from bot.domain.errors import (
     OutOfRoom,
     QuotaSpent,
     SkyError,
+    ToolMissing,
 )
 from tests.servers.openai import dialect
 from tests.servers.openai.chat import THOUGHT
@@ -255,3 +256,21 @@ async def test_thinking_that_used_up_the_length_is_told(provider: Provider) -> N
 
     read_failure(page, OnlyReasoning)
     assert provider.statuses["only_reasoning"] == 1
+
+
+@every_dialect
+async def test_a_picture_is_drawn_or_the_person_reads_that_this_model_cannot(
+    provider: Provider,
+) -> None:
+    page = await provider.ask("a grey dot", image=True)
+
+    spoken, settings = provider.dialect, provider.services.settings.openai
+    draws = settings.image_model in spoken.model_names
+    if settings.api == "responses":
+        draws = spoken.group(provider.blind).hosted_tools
+    if draws:
+        assert page.failed is None
+        assert [picture.name for picture in page.pictures] == ["picture.png"]
+    else:
+        read_failure(page, ToolMissing)
+        assert provider.statuses == {"tool_missing": 1}

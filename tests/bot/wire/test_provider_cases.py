@@ -139,8 +139,8 @@ async def test_b3_done_ends_an_answer_without_a_finish_reason(provider: Provider
     assert len(await provider.requests("hello")) == 1
 
 
-async def test_b4_b5_a_refused_parameter_is_left_out_from_then_on(
-    server: Running, control: OpenAIControl
+async def test_b4_b5_a_refused_parameter_is_left_out_from_then_on_and_logged_once(
+    server: Running, control: OpenAIControl, caplog: pytest.LogCaptureFixture
 ) -> None:
     provider = Provider(server, control, "mistral")
     await provider.speak()
@@ -153,6 +153,8 @@ async def test_b4_b5_a_refused_parameter_is_left_out_from_then_on(
     last = (await provider.requests("second"))[0].asked
     assert last is not None
     assert (last.effort, last.include_usage) == (None, False)
+    logged = [each.__dict__["parameter"] for each in caplog.records if "parameter" in each.__dict__]
+    assert sorted(logged) == ["reasoning_effort", "stream_options"]
 
 
 async def test_b5_a_refusal_that_names_nothing_is_tried_with_less_and_remembered(

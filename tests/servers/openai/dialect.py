@@ -50,7 +50,7 @@ class ModelGroup(Value):
     pictures: bool = True
     reasons: bool = False
     refuses: tuple[str, ...] = ()  # parameters, beside the dialect's
-    hosted_tools: bool = True
+    hosted_tools: bool = False  # web_search and image_generation, over the Responses API
 
 
 class Refusal(Value):
