@@ -233,7 +233,7 @@ async def test_what_a_model_cannot_read_at_once_is_asked_with_less(scene: Scene)
 
     seen = await scene.until(question, lambda seen: "-# The language model" in seen.text)
 
-    assert seen.text.count("-# The language model can't read so much at once") == 1
+    assert seen.text.count("-# The language model can't read that much at once") == 1
     records = await scene.records(question)
     assert [len(r.asked.turns) - 1 for r in records if r.asked] == [9, 5, 3]
     assert records[-1].ending == "completed"
