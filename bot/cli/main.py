@@ -1,8 +1,6 @@
-"""The command line of `chat`, and the help that teaches it.
+"""`python -m bot`: the command line and its help texts.
 
-The command line of `secrets`, and the help that teaches it.
-
-`python -m bot`: run the bot, or look at its settings. Errors are sentences, never traces.
+Errors are printed as sentences, never as tracebacks.
 """
 
 from __future__ import annotations
@@ -27,26 +25,25 @@ if TYPE_CHECKING:
 
 
 _CHAT_ABOUT = """\
-Talk to the bot in this terminal, without Discord: to try a persona before it is merged.
+Talk to the bot in this terminal, without Discord, to try a persona before you merge it.
 
-It is the same persona, conversation, model, price table and limits as in a channel. Each line is a
-message; an answer appears as it is written.
+The persona, conversation, model, price table and limits are the same as in a channel. Each line is
+a message; the answer appears as it is written.
 """
 INSIDE = """\
-  /persona         everybody that the bot can be
-  /persona NAME    go on with another one
-  /again           the last answer again
-  /new             forget the conversation
-  /quit            end it, as Ctrl-D does; Ctrl-C stops an answer"""
+  /persona         list the personas
+  /persona NAME    switch to another persona
+  /again           ask the last question again
+  /new             start a new conversation
+  /quit            exit, as Ctrl-D does; Ctrl-C stops an answer"""
 _CHAT_EPILOG = f"""\
-Inside:
+Commands in the chat:
 {INSIDE}
 
-It needs the key of the model's provider: OPENAI_API_KEY, or the file or the Key Vault that the
-settings name. Exit codes: 0 at the end, 1 for an unknown persona, 2 without a key, or for settings
-that cannot be used.
+It needs an API key for the model's provider: OPENAI_API_KEY, or the file or the Key Vault that the
+settings name. Exit codes: 0 normal exit, 1 unknown persona, 2 no key or invalid settings.
 
-Example:
+Examples:
   OPENAI_API_KEY=… python -m bot chat --config apps/discord-sky/config.toml --persona sky
   OPENAI_API_KEY=… python -m bot chat --persona drafts/pirate.toml
 """
@@ -64,8 +61,8 @@ def add_chat(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument(
         "--persona",
         metavar="NAME",
-        help="who answers, or the file (.toml) of a persona that is only a draft; "
-        "else whom the settings say",
+        help="the persona that answers, or a draft persona's file (.toml); "
+        "default: the one that the settings choose",
     )
     parser.add_argument(
         "--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="the settings file"
@@ -76,31 +73,33 @@ def add_chat(commands: argparse._SubParsersAction[Any]) -> None:
 SECRETS = ("discord-token", "openai-api-key")
 
 _SECRETS_ABOUT = """\
-Look at the bot's two secrets in Azure Key Vault, and change them while it runs.
+Check the bot's two secrets in Azure Key Vault, or change them while the bot runs.
 
-  check    each secret: there, enabled, not expired, accepted by its service, used by the bot
-  set      the first value, or a new one
-  rotate   the same with each step told, for a secret that is in use
-  undo     the value before, as a new version
+  check    check that each secret exists, is enabled, has not expired, is accepted by its
+           service, and is in use by the bot
+  set      set the first value, or a new one
+  rotate   the same for a secret that is in use, reporting each step
+  undo     set the previous value again, as a new version
 """
 _SECRETS_EPILOG = """\
-A value is typed at a prompt that does not show it, or comes on standard input; it is never on the
-command line. It is tried against Discord or the model's provider first: what is refused is not set.
-Then the command waits until the running bot reports the new value's digest in its metrics. It
-reaches them through `kubectl port-forward`, or at --metrics-url; --no-bot does without.
+Type the value at a prompt that does not show it, or pipe it to standard input; never put it on the
+command line. The value is first tried against Discord or the model's provider; if it is refused, it
+is not set. Then the command waits until the running bot reports the new value's digest in its
+metrics, which it reads through `kubectl port-forward` or from --metrics-url; --no-bot skips this.
 
 Identity: the pod's workload identity if AZURE_FEDERATED_TOKEN_FILE is set, otherwise the account
 that is logged in with `az login`. check needs the role "Key Vault Secrets User" on the vault, the
-others "Key Vault Secrets Officer"; if one is missing, the command says who lacks which.
+others "Key Vault Secrets Officer"; if a role is missing, the command says which, and for whom.
 
 Examples:
   python -m bot secrets check --vault https://my-vault.vault.azure.net
   python -m bot secrets rotate discord-token --vault https://my-vault.vault.azure.net
   pass show openai | python -m bot secrets set openai-api-key --no-bot
 
-The same by hand, without the trying and the waiting:
+The same by hand, without trying the value or waiting for the bot:
   az keyvault secret set --vault-name my-vault --name discord-token --file FILE --encoding utf-8
-Exit codes: 0 all is well, 1 something is not, 2 for settings that cannot be used.
+
+Exit codes: 0 success, 1 failure, 2 invalid settings.
 """
 _DEFAULT_DAYS, _DEFAULT_WAIT = 90, 300.0
 
@@ -117,11 +116,11 @@ def add_secrets(commands: Any) -> None:
     parser.set_defaults(command="secrets")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     common, changing = _common(), _changing()
-    actions.add_parser("check", parents=[common], help="say how the secrets are")
+    actions.add_parser("check", parents=[common], help="check both secrets")
     for name, meaning in (
         ("set", "set a value"),
-        ("rotate", "exchange a value, step by step"),
-        ("undo", "set the value before again"),
+        ("rotate", "replace a value, step by step"),
+        ("undo", "set the previous value again"),
     ):
         action = actions.add_parser(name, parents=[common, changing], help=meaning)
         action.add_argument("secret", choices=SECRETS, metavar="SECRET", help=" or ".join(SECRETS))
@@ -158,58 +157,62 @@ def _changing() -> argparse.ArgumentParser:
         help="how long to wait for the bot (%(default)s)",
     )
     changing.add_argument(
-        "--unchecked", action="store_true", help="set it although its service did not accept it"
+        "--unchecked", action="store_true", help="set it even if its service does not accept it"
     )
     return changing
 
 
 _DEFAULT_FILE = Path("/etc/discord-sky/config.toml")
-_OK, _FAILED, _BAD_SETTINGS, _UNREAD = 0, 1, 2, 128 + 13  # as a shell says SIGPIPE
+_OK, _FAILED, _BAD_SETTINGS, _UNREAD = 0, 1, 2, 128 + 13  # the shell's code for SIGPIPE
 
 _ABOUT = """\
 Discord Sky answers on Discord with a language model.
 
 People call it by mentioning it, by replying to it, in a direct message, with `!sky TOPIC`,
-`!sky(PERSONA) TOPIC` or the command /sky. Personas are files in personas/ beside the settings.
+`!sky(PERSONA) TOPIC` or the command /sky. Personas are files in personas/, next to the settings
+file.
 """
 _EPILOG = f"""\
 It needs two files, each with one credential in it: the bot's token (SKY_DISCORD__TOKEN_FILE) and
 the key of the model's provider (SKY_OPENAI__API_KEY_FILE). Both may change while it runs.
 
-With an Azure Key Vault it asks there itself when one is refused or missing: `secrets --help` says
-how to set and rotate them. On a laptop DISCORD_TOKEN and OPENAI_API_KEY will do.
+If an Azure Key Vault is configured, the bot reads a credential from there when it is refused or
+missing; `secrets --help` explains how to set and rotate them. On a laptop, the variables
+DISCORD_TOKEN and OPENAI_API_KEY are enough.
 
-Settings come from a TOML file ({_DEFAULT_FILE}, if it is there) and from
-environment variables, which win: SKY_, the section, two underscores, the key, as in
-SKY_OPENAI__MODEL=gpt-5-mini. All of them are in bot/settings/defaults.toml, with what they mean.
+Settings come from a TOML file ({_DEFAULT_FILE}, if it exists) and from
+environment variables, which take precedence: SKY_, the section, two underscores, the key, as in
+SKY_OPENAI__MODEL=gpt-5-mini. bot/settings/defaults.toml describes all of them.
 
-While it runs, /livez, /readyz and /metrics answer on port 8080. SIGTERM lets it finish what it
-took. Exit codes: 0 after a signal, 1 after a defect, 2 for settings that cannot be used.
+While the bot runs, it serves /livez, /readyz and /metrics on port 8080. On SIGTERM it finishes the
+answers that it has started. Exit codes: 0 after a signal, 1 after an internal error, 2 for invalid
+settings.
 
-Try it on your machine, with the two files in the present directory:
+To try it on your machine, with the two files in the current directory:
   SKY_DISCORD__TOKEN_FILE=discord-token SKY_OPENAI__API_KEY_FILE=openai-api-key python -m bot
 """
 _ABOUT_CHECK = """\
-Say what a settings file means: model, who may call and where, personas, limits, budget, safety.
+Explain a settings file: model, who may call the bot and where, personas, limits, budget, safety.
 
-Mistakes in it, in the environment's SKY_ variables and in the personas beside it are told, each
-with its place and remedy. Nothing is asked over the network and no credential is needed.
-Exit codes: 0 it can be used, 2 it cannot.
+It reports every error in the file, in the SKY_ environment variables and in the personas next to
+the file, each with its location and how to fix it. It uses neither network nor credentials.
+Exit codes: 0 valid, 2 invalid.
 """
 _ABOUT_CHECK_PROVIDER = """\
-Ask the configured provider a few tiny questions, and say what it can and what the bot does without.
+Send the configured provider a few tiny requests, and report what it supports.
 
-Many providers speak OpenAI's protocol, each in its own way: some refuse a parameter, pictures, or
-two messages in a row; some do not say how many tokens were used. The bot finds out by itself and
-adapts; this command tells you before anyone asks it something.
+Many providers implement OpenAI's protocol, each with its own differences: some refuse a parameter,
+pictures, or two consecutive messages of one role; some do not report token usage. The bot detects
+this by itself and adapts; this command shows you the differences before anyone uses the bot.
 """
 _EPILOG_CHECK_PROVIDER = """\
-Five questions for each configured model (openai.model and openai.fallback_model): a plain one, one
-after two people spoke, one with a picture of 32 by 32 pixels, one with a temperature, and one with
-a reasoning effort. It says first how many tokens that costs; --dry-run stops there.
+It sends five requests to each configured model (openai.model and openai.fallback_model): a plain
+question, one that follows messages from two people, one with a picture of 32 by 32 pixels, one with
+a temperature, and one with a reasoning effort. First it says how many tokens they cost; --dry-run
+stops there.
 
 The key comes from OPENAI_API_KEY, or the file or the Key Vault that the settings name. Exit codes:
-0 each model answered, 1 one did not, 2 without a key, or for settings that cannot be used.
+0 every model answered, 1 at least one did not, 2 no key or invalid settings.
 
 Example:
   SKY_OPENAI__BASE_URL=http://localhost:11434/v1 SKY_OPENAI__API=chat \\
@@ -218,7 +221,7 @@ Example:
 
 
 def main(line: list[str] | None = None) -> int:
-    """Do what the command line says; returns the exit code."""
+    """Run the command line and return the exit code."""
     for stream, odd in (sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace"):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=odd)  # bytes that are not text are not the user's fault
@@ -266,8 +269,8 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command="run")
     check = commands.add_parser(
         "check-config",
-        help="say what a settings file means, and all that is wrong with it and the personas "
-        "beside it, or with one persona's file",
+        help="explain a settings file and report every error in it and in the personas "
+        "next to it, or in one persona's file",
         description=_ABOUT_CHECK,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -287,13 +290,13 @@ def _add_check_provider(
     parser = commands.add_parser(
         "check-provider",
         parents=[config],
-        help="ask the model's provider a few tiny questions, and say what it can do",
+        help="send the model's provider a few tiny requests, and report what it supports",
         description=_ABOUT_CHECK_PROVIDER,
         epilog=_EPILOG_CHECK_PROVIDER,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="only say how many tokens that costs"
+        "--dry-run", action="store_true", help="only say how many tokens the requests cost"
     )
     parser.set_defaults(command="check-provider")
 
@@ -303,9 +306,7 @@ def _config(chosen: Path | None) -> Path | None:
     if chosen is not None:
         if persona_files.looks_like_one(chosen):
             remedy = f"Try it with `python -m bot chat --persona {chosen}`."
-            raise BadSettings(
-                [f"{chosen}: is a persona's file, not that of the settings. {remedy}"]
-            )
+            raise BadSettings([f"{chosen}: is a persona's file, not a settings file. {remedy}"])
         return chosen
     return _DEFAULT_FILE if _DEFAULT_FILE.exists() else None
 
@@ -315,8 +316,8 @@ def _check(path: Path, environ: Mapping[str, str]) -> int:
     if there or persona_files.looks_like_one(path):
         print(f"{path}: good, {persona_files.read_one(path).name} is a persona")
         if not there:
-            home = f"{persona_files.DIRECTORY}/ beside the settings"
-            print(f"note: it is a draft: the bot reads those in {home}.")
+            home = f"{persona_files.DIRECTORY}/, next to the settings"
+            print(f"note: it is a draft: the bot reads only those in {home}.")
         return _OK
     loaded = load(path, environ)
     personas, mistaken = persona_files.of(loaded)
@@ -358,14 +359,14 @@ def _secrets(chosen: argparse.Namespace, loaded: Loaded) -> int:
     from bot.cli.secrets.actions import Terminal  # noqa: PLC0415
     from bot.cli.secrets.command import run_secrets  # noqa: PLC0415
 
-    logging.disable()  # what Azure's libraries have to say is said in our words
+    logging.disable()  # the command reports errors of Azure's libraries in its own words
     person = Terminal(_tell, _type_unseen)
     well = asyncio.run(run_secrets(chosen, loaded.settings, os.environ, person))
     return _OK if well else _FAILED
 
 
 def _tell(text: str, end: str = "\n") -> None:
-    """Print at once. Where nobody reads that any more, nothing in between takes it for a fault."""
+    """Print and flush; exit if nothing reads the output any more."""
     try:
         print(text, end=end, flush=True)
     except BrokenPipeError:
@@ -373,7 +374,7 @@ def _tell(text: str, end: str = "\n") -> None:
 
 
 def _unread() -> int:
-    """Say no more: the reader of the output, such as `head`, has gone."""
+    """Discard further output, because its reader, such as `head`, has exited."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(nowhere, stream.fileno())
@@ -381,15 +382,15 @@ def _unread() -> int:
 
 
 def _type_unseen(prompt: str) -> str:
-    """Let a person type a secret; what is piped in is read as it is."""
+    """Read a secret that is typed without echo; piped input is read as it is."""
     if sys.stdin.isatty():
         return getpass.getpass(prompt)
     return sys.stdin.readline()
 
 
 def _run(loaded: Loaded) -> int:
-    gc.disable()  # until all is loaded (App._warm): a tenth of the start's CPU time
-    import asyncio  # noqa: PLC0415  # the bot itself: half a second that the other commands save
+    gc.disable()  # until everything is loaded (App._warm): saves a tenth of the start's CPU time
+    import asyncio  # noqa: PLC0415  # imported late: it takes half a second
     import logging  # noqa: PLC0415
 
     from bot import app  # noqa: PLC0415
@@ -400,7 +401,7 @@ def _run(loaded: Loaded) -> int:
         asyncio.run(app.run(loaded, os.environ))
     except BadSettings:
         raise
-    except Exception as error:  # the last edge: the log gets a line, not a trace
+    except Exception as error:  # log it as one JSON line
         logging.getLogger("bot").critical("the bot broke", exc_info=error)
         return _FAILED
     return _OK

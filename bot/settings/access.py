@@ -15,7 +15,7 @@ from bot.settings.base import Section
 
 
 def _split(value: Any) -> Any:
-    """Take "a, b" apart; an id may be written as a number."""
+    """Split "a, b" into a list; an id may be written as a number."""
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list | tuple):
         return parts
@@ -27,7 +27,7 @@ def _entry(value: Any) -> Any:
 
 
 def _split_pairs(value: Any) -> Any:
-    """Take "a = 1, b = 2" apart."""
+    """Split "a = 1, b = 2" into a dict."""
     if isinstance(value, str):
         pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
         return {_name(name): given.strip() for name, _, given in pairs}
@@ -37,7 +37,7 @@ def _split_pairs(value: Any) -> Any:
 
 
 def _name(entry: str) -> str:
-    """Write a name as places are compared: without upper case, #, @ and spaces around it."""
+    """Normalize a name for comparison: no upper case, leading # or @, or surrounding spaces."""
     return entry.strip().removeprefix("#").removeprefix("@").casefold()
 
 
@@ -49,8 +49,8 @@ def _only_ids(entries: tuple[str, ...]) -> tuple[str, ...]:
     for entry in entries:
         if not entry.isdecimal():
             raise ValueError(
-                "must be ids, because anybody can take a name: in Discord, switch on "
-                f"developer mode and copy the id of {entry!r}"
+                "must be ids, because anybody can take a name: in Discord, turn on "
+                f"Developer Mode and copy the id of {entry!r}"
             )
     return entries
 
@@ -75,17 +75,17 @@ class AccessSettings(Section):
     allow_servers: Names = Field(default=(), description="Only these servers, by id or name")
     block_servers: Names = Field(default=(), description="Not these servers")
     allow_categories: Names = Field(
-        default=(), description="Only the channels of these categories, and `allow_channels`"
+        default=(), description="Only channels in these categories, and `allow_channels`"
     )
-    block_categories: Names = Field(default=(), description="Not the channels of these categories")
+    block_categories: Names = Field(default=(), description="No channels in these categories")
     allow_channels: Names = Field(
         default=(), description="Only these channels, by id or name, and threads, by id"
     )
     block_channels: Names = Field(default=(), description="Not these channels and threads")
     allow_roles: Names = Field(
-        default=(), description="Only who has one of these roles, and `allow_users`"
+        default=(), description="Only people with one of these roles, and `allow_users`"
     )
-    block_roles: Names = Field(default=(), description="Nobody who has one of these roles")
+    block_roles: Names = Field(default=(), description="Nobody with one of these roles")
     allow_users: Ids = Field(default=(), description="Only these people, by id")
     block_users: Ids = Field(default=(), description="Not these people")
     allow_bots: Ids = Field(default=(), description="Bots and webhooks that are answered, by id")
@@ -93,23 +93,26 @@ class AccessSettings(Section):
         default=3,
         ge=1,
         le=20,
-        description="Answers to bots in a channel where no person speaks in between",
+        description="The most consecutive answers to bots in a channel until a person speaks",
     )
     direct_messages: bool = Field(default=True, description="Whether direct messages are answered")
 
 
 class PersonasSettings(Section):
-    """Which persona answers. The nearest choice counts: thread, channel, server, default."""
+    """Which persona answers. The most specific choice wins: thread, channel, server, default."""
 
     directory: Path | None = Field(
         default=None,
-        description="Where the personas' files are; `personas` beside the settings file without it",
+        description="The folder of the persona files; default: `personas` next to the settings "
+        "file",
     )
-    default: str = Field(default="sky", min_length=1, description="Who answers otherwise")
-    servers: Choices = Field(default={}, description="Who answers in a server, by its id or name")
+    default: str = Field(default="sky", min_length=1, description="The persona everywhere else")
+    servers: Choices = Field(
+        default={}, description="The persona of a server, by the server's id or name"
+    )
     channels: Choices = Field(
         default={},
-        description="Who answers in a channel, by its id or name, or in a thread, by its id",
+        description="The persona of a channel, by its id or name, or of a thread, by its id",
     )
 
 
@@ -118,8 +121,8 @@ class AmbientSettings(Section):
 
     channels: Chances = Field(
         default={},
-        description="The chance (0 to 1) to join in after a message, by channel id or name",
+        description="The chance (0 to 1) of joining in after a message, by channel id or name",
     )
     quiet_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
-        default=900, description="How long the bot does not join in after it spoke in a channel"
+        default=900, description="How long the bot waits after it spoke before it joins in again"
     )

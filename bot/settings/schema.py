@@ -25,8 +25,8 @@ class LeaseSettings(Section):
 
     where: Literal["auto", "cluster", "file"] = Field(
         default="auto",
-        description="Where the Lease lies: a Kubernetes object (`cluster`) or a `file`; "
-        "`auto` is the former in a pod",
+        description="Where the Lease is kept: in a Kubernetes object (`cluster`) or a `file`; "
+        "`auto` means `cluster` in a pod and `file` elsewhere",
     )
     name: str = Field(
         default="discord-sky-bot",
@@ -34,7 +34,8 @@ class LeaseSettings(Section):
         description="The Lease's name; with several shards, a hyphen and the shard's number follow",
     )
     holder: str = Field(
-        default="", description="The pod's own name; the Deployment sets it. Empty: the host's name"
+        default="",
+        description="The pod's own name, which the Deployment sets; if empty, the host's name",
     )
     account: Path = Field(
         default=Path("/var/run/secrets/kubernetes.io/serviceaccount"),
@@ -42,13 +43,13 @@ class LeaseSettings(Section):
     )
     file: Path | None = Field(
         default=None,
-        description="The file to lock instead, outside of a cluster; "
-        "without it one in the system's temporary folder",
+        description="The file to lock instead, outside a cluster; "
+        "by default one in the system's temporary folder",
     )
     seconds: Annotated[float, Field(ge=1, le=600)] = Field(
         default=75,
-        description="How long the Lease lasts. So long a crash of a whole node goes unnoticed, "
-        "and, but for a few seconds, an outage of the API server silences nobody",
+        description="How long the Lease lasts. It takes this long to notice that a node has "
+        "crashed; an API server outage that is a few seconds shorter than this has no effect",
     )
 
     shards_per_pod: int = Field(
@@ -72,22 +73,23 @@ Share = Annotated[float, Field(ge=0, le=0.9)]
 class LimitsSettings(Section):
     """How many calls are answered in any 60 minutes (0: no limit), and what one answer may do.
 
-    Who is over a limit is told once, with when to come back; then the bot is silent.
+    A person over a limit is told once when to try again, and is then ignored.
     """
 
-    user_per_hour: PerHour = Field(default=0, description="Calls of one person, wherever")
+    user_per_hour: PerHour = Field(default=0, description="Calls by one person, in all places")
     channel_per_hour: PerHour = Field(default=0, description="Calls in one channel or thread")
     server_per_hour: PerHour = Field(default=0, description="Calls in one server")
     reserve: Share = Field(
         default=0.2,
-        description="The share of a channel's and a server's calls that is kept for people who "
-        "call; the bot joins in unasked only below it",
+        description="The share of a channel's or server's calls that is reserved for people; "
+        "the bot joins in unprompted only with what is not reserved",
     )
     searches: PerAnswer = Field(
-        default=3, description="Web searches for one answer, where a persona may search"
+        default=3, description="Web searches for one answer, if the persona may search"
     )
     drawings: PerAnswer = Field(
-        default=1, description="Pictures drawn for one answer; with searches the sum counts"
+        default=1,
+        description="Pictures generated for one answer; with searches, the sum is what counts",
     )
 
 
@@ -96,12 +98,12 @@ class Price(Section):
 
     input: Money = Field(description="Of tokens that the model reads")
     cached_input: Money | None = Field(
-        default=None, description="Of those it has read before; as `input` where it is not given"
+        default=None, description="Of input tokens from the provider's cache; default: as `input`"
     )
-    output: Money = Field(description="Of tokens that it writes, thinking included")
+    output: Money = Field(description="Of tokens that it writes, including reasoning")
 
 
-# As price lists had them in the first half of 2026. They change: the provider's own list counts.
+# From the price lists of the first half of 2026. Prices change: check the provider's own list.
 _PRICES = {
     "gpt-5": Price(input=1.25, cached_input=0.125, output=10),
     "gpt-5-mini": Price(input=0.25, cached_input=0.025, output=2),
@@ -114,33 +116,37 @@ _PRICES = {
 
 
 class BudgetSettings(Section):
-    """What may be spent in a day and in a month (UTC). 0: no bound; spending is still counted."""
+    """What may be spent in a day and in a month (UTC). 0: no limit; spending is still counted."""
 
-    daily: Money = Field(default=0, description="The most money in a day, from midnight UTC")
-    monthly: Money = Field(default=0, description="The most money in a calendar month, UTC")
+    daily: Money = Field(
+        default=0, description="The most money to spend in a day, from midnight UTC"
+    )
+    monthly: Money = Field(
+        default=0, description="The most money to spend in a calendar month, UTC"
+    )
     reserve: Share = Field(
         default=0.2,
-        description="The share of both that is kept for people who call; the bot joins in unasked "
-        "only below it",
+        description="The share of both that is reserved for people; the bot joins in unprompted "
+        "only with what is not reserved",
     )
     currency: str = Field(
-        default="USD", pattern=r"^[A-Z]{3}$", description="What the prices are in"
+        default="USD", pattern=r"^[A-Z]{3}$", description="The currency of the prices"
     )
     image: Money = Field(default=0.04, description="The price of one generated image")
     search: Money = Field(default=0.01, description="The price of one web search")
     moderation: Money = Field(
         default=0,
-        description="The price of a million tokens that the moderation reads; OpenAI's is free",
+        description="The price of a million tokens of moderation input; OpenAI's is free",
     )
     prices: dict[str, Price] = Field(
         default=_PRICES,
         description="The price table, a table for each model: `input`, `cached_input` and `output` "
-        "per million tokens. A model that is not in it is counted at the dearest price",
+        "per million tokens. A model that is not in it is charged at the highest price",
     )
 
 
 def _split(value: Any) -> Any:
-    """Take "a, b" apart."""
+    """Split "a, b" into a list."""
     if not isinstance(value, str):
         return value
     return [part.strip() for part in value.split(",") if part.strip()]
@@ -158,19 +164,19 @@ class SafetySettings(Section):
 
     banned_words: Words = Field(
         default=(),
-        description="Words or phrases: a question with one is not answered, "
+        description="Words or phrases: a question that contains one is not answered; "
         "in an answer they are hidden",
     )
     moderation: Literal["off", "input", "output", "both"] = Field(
         default="off",
-        description="What the provider's moderation checks: questions, answers (shown some "
-        "sentences at a time then), both",
+        description="What the provider's moderation checks: questions, answers (which are then "
+        "shown a few sentences at a time), or both",
     )
     moderation_model: str = Field(
-        default="omni-moderation-latest", min_length=1, description="What it checks with"
+        default="omni-moderation-latest", min_length=1, description="The moderation model"
     )
     moderation_down: Literal["refuse", "allow"] = Field(
-        default="refuse", description="What happens while it cannot be asked"
+        default="refuse", description="What happens while moderation is unavailable"
     )
 
 
@@ -195,14 +201,14 @@ class DiscordSettings(Section):
         default="!sky",
         pattern=r"^\S+$",
         max_length=32,
-        description="What a message begins with to call the bot without mentioning it",
+        description="The word at the start of a message that calls the bot without a mention",
     )
     shards: int = Field(
         default=1,
         ge=1,
         le=1000,
-        description="Over how many sessions the servers are shared out; from 2,500 servers on "
-        "Discord wants at least one for each 1,000 or so",
+        description="The number of gateway sessions that share the servers; from 2,500 servers on, "
+        "Discord requires about one for each 1,000",
     )
 
 
@@ -210,13 +216,13 @@ class CredentialsSettings(Section):
     """Where to look for a credential when its file is refused or missing."""
 
     keyvault_url: HttpUrl | None = Field(
-        default=None, description="The Azure Key Vault to ask; without it only the files count"
+        default=None, description="The Azure Key Vault to read from; without it, only the files"
     )
     discord_secret: SecretName = Field(
-        default="discord-token", description="The name in the vault of the bot's token"
+        default="discord-token", description="The name of the bot's token in the vault"
     )
     openai_secret: SecretName = Field(
-        default="openai-api-key", description="The name in the vault of the provider's key"
+        default="openai-api-key", description="The name of the provider's key in the vault"
     )
 
     @field_validator("keyvault_url", mode="before")
@@ -241,7 +247,7 @@ class OpenAISettings(Section):
     entra_scope: str = Field(
         default="https://cognitiveservices.azure.com/.default",
         pattern=r"^\S+$",
-        description="What an Entra token is asked for; this one is Azure OpenAI's",
+        description="The scope of the Entra token; the default is Azure OpenAI's",
     )
     api: Literal["responses", "chat"] = Field(
         default="responses",
@@ -251,43 +257,47 @@ class OpenAISettings(Section):
     fallback_model: str | None = Field(
         default=None,
         min_length=1,
-        description="The model that is asked while that one, or a persona's, is down, overloaded "
+        description="The model that is used while that one, or a persona's, is down, overloaded "
         "or missing",
     )
     image_model: str = Field(
         default="gpt-image-1",
         min_length=1,
-        description="What draws pictures where `api` is `chat`; otherwise the provider chooses",
+        description="The model that generates pictures if `api` is `chat`; otherwise the provider "
+        "chooses",
     )
     max_output_tokens: int = Field(
-        default=4000, ge=16, le=200_000, description="The longest answer, thinking included"
+        default=4000,
+        ge=16,
+        le=200_000,
+        description="The longest answer in tokens, including reasoning",
     )
     connect_seconds: Seconds = Field(
-        default=5, description="How long a connection may take to come about"
+        default=5, description="How long establishing a connection may take"
     )
     silence_seconds: Seconds = Field(
         default=45,
-        description="How long the provider may say nothing, before an answer or inside one",
+        description="How long the provider may send nothing, before or during an answer",
     )
     picture_seconds: Seconds = Field(
-        default=150, description="The same where a picture may be drawn"
+        default=150, description="The same when a picture may be generated"
     )
     answer_seconds: Seconds = Field(default=240, description="How long a whole answer may take")
     attempts: int = Field(
         default=3,
         ge=1,
         le=10,
-        description="How often a question is asked before the person hears of trouble",
+        description="How many times a request is tried before the person is told of a failure",
     )
     breaker_failures: int = Field(
         default=8,
         ge=0,
         le=1000,
-        description="After so many failed requests in a row (no connection, 5xx, silence) people "
-        "are told at once; 0 never",
+        description="After this many failed requests in a row (no connection, 5xx, silence), "
+        "people are told at once, without a request; 0: never",
     )
     breaker_seconds: Seconds = Field(
-        default=5, description="How long until one question is let through again to try"
+        default=5, description="How long until one question is let through again as a test"
     )
 
 
@@ -295,20 +305,20 @@ class ConversationSettings(Section):
     """How much the model reads. The newest message is always in; the oldest are left out first."""
 
     max_turns: int = Field(
-        default=40, ge=1, le=200, description="The most messages along a chain of replies"
+        default=40, ge=1, le=200, description="The most messages of a reply chain that are read"
     )
     history: int = Field(
         default=10,
         ge=0,
         le=50,
-        description="The most messages of the channel that are read where nothing is replied to",
+        description="How many of the channel's newest messages are read if the call is not a reply",
     )
     max_tokens: int = Field(
         default=12_000,
         ge=500,
         le=1_000_000,
-        description="The most text and pictures in all, as `tokens.py` estimates; "
-        "the persona's instructions come on top",
+        description="The most text and pictures in total, in estimated tokens; "
+        "the persona's instructions are not included",
     )
 
 
@@ -319,8 +329,8 @@ class FilesSettings(Section):
         default=4,
         ge=0,
         le=10,
-        description="The most pictures that the model looks at for one answer; "
-        "0 for a model that cannot see",
+        description="The most pictures that the model is shown for one answer; "
+        "0 for a model without vision",
     )
     picture_megabytes: int = Field(default=8, ge=1, le=16, description="The largest picture")
     text_kilobytes: int = Field(default=64, ge=1, le=1024, description="The largest text file")
@@ -331,52 +341,55 @@ class ReplySettings(Section):
 
     first_words_seconds: Annotated[float, Field(ge=0, le=10)] = Field(
         default=0.6,
-        description="How long text is gathered before the first words are shown; "
-        "an answer that is complete by then is sent at once and never edited",
+        description="How long text is collected before the first words are shown; "
+        "an answer that is complete by then is sent once and never edited",
     )
     edit_seconds: Annotated[float, Field(ge=1, le=60)] = Field(
         default=1.3, description="The shortest time between two edits of an answer"
     )
     buttons: bool = Field(
         default=True,
-        description="Whether an answer has a Stop button while it is written and an Again button "
-        "after that, for the one who asked",
+        description="Whether an answer has a Stop button while it is being written and an Again "
+        "button afterwards, for the person who asked",
     )
     long: Literal["parts", "file", "thread"] = Field(
         default="parts",
-        description="Where a long answer goes: on in `parts`, further messages; into a `file` that "
-        "holds all of it; or on in a `thread`. Where the bot may not do that, parts",
+        description="How a long answer is shown: in `parts` (more messages), as a `file` with the "
+        "whole answer, or in a `thread`; `parts` if the bot lacks the permission",
     )
     long_from: int = Field(
         default=3,
         ge=2,
         le=50,
-        description="How many messages make an answer a long one, for `file` and `thread`",
+        description="From how many messages on an answer is long, for `file` and `thread`",
     )
     previews: int = Field(
         default=3,
         ge=0,
         le=100,
-        description="An answer with more links than this is shown without their previews",
+        description="An answer with more links than this is shown without link previews",
     )
 
 
 class WorkSettings(Section):
     """How much is done at once."""
 
-    in_flight: int = Field(default=64, ge=1, le=1000, description="Answers being written at once")
+    in_flight: int = Field(
+        default=64, ge=1, le=1000, description="The most answers being written at once"
+    )
     waiting: int = Field(
         default=256,
         ge=0,
         le=10_000,
-        description="Questions that wait for a place; more are turned away",
+        description="The most questions waiting for their turn; further ones are turned away",
     )
     drain_seconds: Annotated[float, Field(ge=1, le=600)] = Field(
-        default=22, description="How long the bot finishes what it took after SIGTERM"
+        default=22, description="How long the bot may take to finish its answers after SIGTERM"
     )
     catch_up_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
         default=600,
-        description="After a gap, calls up to so old are still answered; older ones are counted",
+        description="After a gap, calls up to this old are still answered; older ones are only "
+        "counted",
     )
 
 
@@ -391,8 +404,8 @@ class HttpSettings(Section):
     port: int = Field(default=8080, ge=0, le=65535, description="The port; 0 takes any free one")
     heartbeat_seconds: Seconds = Field(
         default=60,
-        description="Not Ready when Discord's last heartbeat answer is older than this; "
-        "shortly before that the bot reconnects",
+        description="The pod is not Ready if Discord last acknowledged a heartbeat longer ago than "
+        "this; the bot reconnects shortly before that",
     )
 
 
@@ -400,7 +413,7 @@ class LogSettings(Section):
     """JSON lines on standard output."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least important line that is written"
+        default="info", description="The lowest level that is logged"
     )
 
 
@@ -431,7 +444,7 @@ class Settings(BaseSettings):
     budget: BudgetSettings = BudgetSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
-    revision: str = Field(default="unknown", description="The commit that runs; the image sets it")
+    revision: str = Field(default="unknown", description="The running commit; the image sets it")
 
     @classmethod
     def settings_customise_sources(

@@ -41,7 +41,7 @@ def test_help_of_check_config_says_what_it_takes_and_how_it_ends(
         main(["check-config", "--help"])
 
     said = capsys.readouterr().out
-    for word in ("settings file means", "one persona's file", "Exit codes: 0 it can be used, 2"):
+    for word in ("Explain a settings file", "one persona's file", "Exit codes: 0 valid, 2"):
         assert word in said
     assert max(len(line) for line in said.splitlines()) <= 100
 

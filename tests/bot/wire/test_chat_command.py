@@ -138,7 +138,7 @@ async def test_a_draft_is_tried_wherever_it_lies(servers: Servers, config: Path)
         await person.types("/persona")
         await person.reads("captain          Captain")
     async with terminal(servers, draft) as person:  # taken for the settings by mistake
-        await person.reads("is a persona's file, not that of the settings.")
+        await person.reads("is a persona's file, not a settings file.")
         await person.reads(f"Try it with `python -m bot chat --persona {draft}`.")
         assert await asyncio.wait_for(person.process.wait(), 10) == 2
     draft.write_text('name = "Captain"\npromt = "Arr."\n')

@@ -78,7 +78,7 @@ async def test_a_draft_of_a_persona_is_taken_for_one_wherever_it_lies(tmp_path: 
         0,
         (
             f"{path}: good, Captain is a persona\n"
-            "note: it is a draft: the bot reads those in personas/ beside the settings.\n"
+            "note: it is a draft: the bot reads only those in personas/, next to the settings.\n"
         ),
         "",
     )

@@ -152,6 +152,6 @@ def test_the_help_teaches() -> None:
         check=True,
     )
 
-    assert "Five questions" in done.stdout
+    assert "five requests" in done.stdout
     assert "--dry-run" in done.stdout
     assert "SKY_OPENAI__BASE_URL=http://localhost:11434/v1" in done.stdout
