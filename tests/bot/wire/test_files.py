@@ -106,9 +106,9 @@ async def test_names_and_words_of_files_stay_out_of_the_log(scene: Scene) -> Non
 
 
 async def test_a_picture_that_only_the_provider_finds_broken_is_told_truly(scene: Scene) -> None:
-    """Something follows its end: models take it or not, and the test server does not."""
-    torn = b"\xff\xd8\xff" + bytes(50) + b"\xff\xd9" + b"more"
-    question = await scene.call("what is this?", files=[("odd.jpg", "image/jpeg", torn)])
+    """A checksum is wrong: models take that or not, and the test server does not."""
+    torn = PNG[:-4] + bytes(4)
+    question = await scene.call("what is this?", files=[("odd.png", "image/png", torn)])
 
     seen = await scene.until(question, lambda seen: "-# The language model" in seen.text)
 
