@@ -6,14 +6,16 @@ lets the operator install production's FluxInstance.
 
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from string import Template
 from typing import Any
 
 import yaml
-from lightkube import AsyncClient
+from lightkube import ApiError, AsyncClient
 from lightkube.generic_resource import create_namespaced_resource
 from lightkube.resources.apps_v1 import Deployment
 
@@ -27,6 +29,7 @@ FluxInstance = create_namespaced_resource(
 CONTROLLERS = tuple(state.FLUX_HEALTH)
 _REGISTRY = f"{state.REGISTRY}/fluxcd"
 _PRODUCTION = Path("clusters/production/flux-instance.yaml")
+_PATIENCE = 30.0
 _LOG = state.LOGS / "flux-operator.log"
 
 
@@ -58,9 +61,30 @@ def instance(checkout: Path, **distribution: str) -> dict[str, Any]:
     return made
 
 
+def _forget_source() -> None:
+    """Delete the GitRepository; the operator makes it anew.
+
+    Its artifact is at the process's address, and kustomize-controller's pod would ask there for
+    minutes before it looks again.
+    """
+    api = kube.client()
+    api.delete(kube.GitRepository, "flux-system", namespace=state.FLUX_NAMESPACE)
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            api.get(kube.GitRepository, "flux-system", namespace=state.FLUX_NAMESPACE)
+        except ApiError as error:
+            if error.status.code == HTTPStatus.NOT_FOUND:
+                return
+            raise
+        time.sleep(0.2)
+    raise TimeoutError("source-controller keeps the GitRepository")
+
+
 @contextmanager
 def operator() -> Iterator[None]:
     """Within the block the operator runs, as a process, in place of the controllers' processes."""
+    _forget_source()
     for name in CONTROLLERS:
         control.stop(name)
     command = (
