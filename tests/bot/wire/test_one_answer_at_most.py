@@ -44,8 +44,8 @@ async def test_searches_at_once_exceed_the_budget_by_at_most_one_answers_searche
 
         for _ in range(8):
             await scene.say(asked, where=scene.elsewhere(1)[0])
-        await scene.bot.until_metric("turned_away_total", 7)
-        await scene.bot.until_metric("spent", 0.05, period="day")
+        await scene.bot.until_metric("turned_away_total", 7, 30)
+        await scene.bot.until_metric("spent", 0.05, 30, period="day")
 
         assert await scene.bot.metric("spent", period="day") == pytest.approx(0.10)
         assert await scene.bot.metric("overrun_money_total") == 0
@@ -72,7 +72,7 @@ async def test_an_answer_whose_usage_is_not_told_is_estimated_and_the_budget_is_
         await scene.answer(question)
 
         refused = await scene.call("is there any left?", by="Bram")
-        await scene.bot.until_metric("turned_away_total", 1, reason="over_limit_day")
+        await scene.bot.until_metric("turned_away_total", 1, 30, reason="over_limit_day")
 
         spent, counted = await scene.bot.metric("spent", period="day"), len(text) / 4
         assert 0.7 * counted <= spent <= 1.3 * counted
@@ -121,7 +121,7 @@ async def test_again_pressed_eight_times_at_once_is_one_answer_and_one_call(
                 for _ in range(8)
             )
         )
-        await scene.bot.until_metric("presses_total", 8, button="again")
+        await scene.bot.until_metric("presses_total", 8, 30, button="again")
         await again_shown(scene, question)
 
         assert len(await scene.records(question)) == 2
@@ -151,7 +151,7 @@ async def test_again_for_eight_answers_at_once_reserves_the_money_of_each(
         await asyncio.gather(
             *(scene.discord.press(each.id, buttons(each)["Again"], "Ada") for each in shown)
         )
-        await scene.bot.until_metric("presses_total", 8, button="again")
+        await scene.bot.until_metric("presses_total", 8, 30, button="again")
 
         assert await scene.bot.metric("presses_total", button="again", outcome="done") == 1
         assert await scene.bot.metric("presses_total", button="again", outcome="over_limit") == 7
@@ -175,12 +175,12 @@ async def test_again_that_is_refused_for_want_of_room_is_no_call_of_the_hour(
 
         refused = [await scene.press(seen.parts[0], "Again", told=True) for _ in range(3)]
         await scene.discord.press(early.parts[0].id, buttons(early.parts[0])["Stop"], "Bram")
-        await scene.bot.until_metric("answers_total", 1, outcome="stopped")
+        await scene.bot.until_metric("answers_total", 1, 30, outcome="stopped")
         pressed = await scene.press(seen.parts[0], "Again")
 
         assert all("asking at once" in each for each in refused)
         assert pressed == ""
-        await scene.bot.until_metric("answers_total", 2, outcome="complete")
+        await scene.bot.until_metric("answers_total", 2, 30, outcome="complete")
 
 
 async def again_shown(scene: Scene, question: str) -> Seen:
