@@ -219,3 +219,21 @@ async def test_a_gateway_that_ends_every_connection_is_no_loop(
         assert 2 <= made <= 12
         await scene.discord.end_faults()
         await scene.answer(await scene.call("is it over?"), seconds=25)
+
+
+@pytest.mark.parametrize(
+    ("route", "body"), [("GET /users/@me", "[1]"), ("GET *applications/@me", '{"id": ')]
+)
+async def test_a_login_whose_response_cannot_be_read_is_tried_again(
+    fresh: FreshStage, route: str, body: str
+) -> None:
+    stage = fresh(start="")
+    async with open_scene(stage) as scene:
+        await scene.discord.fault("rest", "unreadable", route=route, body=body)
+        stage.bot.start()
+
+        await stage.bot.ready()
+        await scene.answer(await scene.call("good morning"))
+
+        assert stage.bot.running
+        await scene.discord.end_faults()
