@@ -62,7 +62,7 @@ class ServerState:
         self.limits = Limits(self.clock, Rule("global", settings.requests_per_second, 1.0))
 
     def _attachment_url(self, channel_id: int, file: Attachment) -> str:
-        path = quote(f"/attachments/{channel_id}/{file.id}/{file.filename}")
+        path = quote(f"/attachments/{channel_id}/{file.id}/{file.filename}", errors="replace")
         return f"{self.base_url}{path}?{self.cdn.sign(path, self.settings.attachment_seconds)}"
 
     def check_words(self, text: str) -> None:
