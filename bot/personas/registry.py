@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.errors import UnknownPersona
 from bot.personas import persona as character
-from bot.settings.access import PersonasSettings
+from bot.settings.schema import PersonasSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bot.domain.messages import Author, Location
-    from bot.settings.access import AccessSettings
+    from bot.settings.schema import AccessSettings
 
 
 Denial = Literal["bot", "place", "person", "direct_messages"]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.domain.messages import Message
-    from bot.settings.access import AccessSettings, AmbientSettings
+    from bot.settings.schema import AccessSettings, AmbientSettings
 
 
 _CHANNELS = 5000  # remembered of each kind; the oldest are forgotten

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.messages import Author, Location
-from bot.settings.access import AccessSettings
+from bot.settings.schema import AccessSettings
 from bot.triggers.access_policy import AccessPolicy, Denial
 
 ADA = Author(1, "Ada", roles=("70", "pilots"))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.messages import Author, Location, Message
-from bot.settings.access import AccessSettings, AmbientSettings
+from bot.settings.schema import AccessSettings, AmbientSettings
 from bot.triggers.ambient import AmbientPolicy
 from bot.triggers.match import Ignored, Trigger
 

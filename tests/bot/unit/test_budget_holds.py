@@ -34,11 +34,11 @@ from bot.observability.metrics import Metrics
 from bot.personas.persona import Persona
 from bot.personas.registry import PersonaRegistry
 from bot.reply.rates import EditRate
-from bot.settings.access import PersonasSettings
 from bot.settings.schema import (
     BudgetSettings,
     LimitsSettings,
     OpenAISettings,
+    PersonasSettings,
     Price,
     ReplySettings,
     Settings,

@@ -19,8 +19,7 @@ from bot.observability.metrics import Metrics
 from bot.reply import button_ids
 from bot.reply.button_ids import Act, ButtonId
 from bot.reply.rates import EditRate
-from bot.settings.access import AccessSettings
-from bot.settings.schema import LimitsSettings, ReplySettings, Settings
+from bot.settings.schema import AccessSettings, LimitsSettings, ReplySettings, Settings
 from tests.bot.unit.fakes import Archive, FakeLeaseStore, FakeModel, FakeSink, open_guard
 
 ME = 7

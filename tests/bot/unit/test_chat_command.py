@@ -18,8 +18,7 @@ from bot.domain.messages import Picture
 from bot.observability.metrics import Metrics
 from bot.personas.persona import Persona
 from bot.personas.registry import PersonaRegistry
-from bot.settings.access import PersonasSettings
-from bot.settings.schema import LimitsSettings, Settings
+from bot.settings.schema import LimitsSettings, PersonasSettings, Settings
 from tests.bot.unit.fakes import FakeLeaseStore, FakeModel, open_guard
 
 PIRATE = Persona("Captain", "You are Captain.", greeting="Ahoy!")

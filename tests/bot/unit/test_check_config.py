@@ -7,11 +7,13 @@ import pytest
 from bot.cli.check_config import notes, summarize
 from bot.personas.persona import Persona
 from bot.personas.registry import PersonaRegistry, only_sky
-from bot.settings.access import AccessSettings, AmbientSettings, PersonasSettings
 from bot.settings.schema import (
+    AccessSettings,
+    AmbientSettings,
     BudgetSettings,
     LimitsSettings,
     OpenAISettings,
+    PersonasSettings,
     ReplySettings,
     SafetySettings,
     Settings,

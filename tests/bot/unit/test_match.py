@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.messages import Author, Location, Message
-from bot.settings.access import AccessSettings
+from bot.settings.schema import AccessSettings
 from bot.triggers.access_policy import AccessPolicy
 from bot.triggers.match import (
     Ignored,

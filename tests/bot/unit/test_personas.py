@@ -14,8 +14,8 @@ from bot.personas import loader as persona_files
 from bot.personas import persona as character
 from bot.personas.persona import Persona
 from bot.personas.registry import PersonaRegistry, only_sky
-from bot.settings.access import PersonasSettings
 from bot.settings.loading import load
+from bot.settings.schema import PersonasSettings
 
 PIRATE = Persona("Pirate", "You are a pirate.")
 TUTOR = Persona("Patient Tutor", "You are a tutor.")

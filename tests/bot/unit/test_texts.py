@@ -10,9 +10,8 @@ from bot.discord import texts
 from bot.domain.messages import Location
 from bot.personas.persona import Persona
 from bot.personas.registry import PersonaRegistry, only_sky
-from bot.settings.access import PersonasSettings
 from bot.settings.loading import load
-from bot.settings.schema import Settings
+from bot.settings.schema import PersonasSettings, Settings
 from bot.triggers.access_policy import Denial
 
 LIMIT = 2000
