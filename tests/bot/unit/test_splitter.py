@@ -306,9 +306,10 @@ def test_a_hundred_thousand_characters_of_anything_are_cut_in_linear_time(alphab
         assert all(0 < len(part.content) <= LIMIT for part in parts)
         return min(spent)
 
-    # 50 ms on a quiet machine; other programs' load makes the caches cold.
-    assert seconds(100_000) < 0.2
-    assert seconds(100_000) < 16 * seconds(12_500) + 0.005
+    # 50 ms at the most on a quiet machine. Beside others it takes longer; what is not linear takes
+    # 64 times as long for a text of eight times the length.
+    assert seconds(100_000) < 0.5
+    assert seconds(100_000) < 32 * seconds(12_500) + 0.02
 
 
 MARKED = "word " * 380
