@@ -62,7 +62,7 @@ def instance(checkout: Path, **distribution: str) -> dict[str, Any]:
 
 
 def _forget_source() -> None:
-    """Delete the GitRepository; the operator makes it anew.
+    """Delete the GitRepository; the operator creates it again.
 
     Its artifact is at the process's address, and kustomize-controller's pod would ask there for
     minutes before it looks again.
