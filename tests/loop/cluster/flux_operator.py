@@ -6,16 +6,14 @@ lets the operator install production's FluxInstance.
 
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
 from pathlib import Path
 from string import Template
 from typing import Any
 
 import yaml
-from lightkube import ApiError, AsyncClient
+from lightkube import AsyncClient
 from lightkube.generic_resource import create_namespaced_resource
 from lightkube.resources.apps_v1 import Deployment
 
@@ -29,7 +27,6 @@ FluxInstance = create_namespaced_resource(
 CONTROLLERS = tuple(state.FLUX_HEALTH)
 _REGISTRY = f"{state.REGISTRY}/fluxcd"
 _PRODUCTION = Path("clusters/production/flux-instance.yaml")
-_PATIENCE = 30.0
 _LOG = state.LOGS / "flux-operator.log"
 
 
@@ -67,18 +64,9 @@ def _forget_source() -> None:
     Its artifact is at the process's address, and kustomize-controller's pod would ask there for
     minutes before it looks again.
     """
-    api = kube.client()
-    api.delete(kube.GitRepository, "flux-system", namespace=state.FLUX_NAMESPACE)
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            api.get(kube.GitRepository, "flux-system", namespace=state.FLUX_NAMESPACE)
-        except ApiError as error:
-            if error.status.code == HTTPStatus.NOT_FOUND:
-                return
-            raise
-        time.sleep(0.2)
-    raise TimeoutError("source-controller keeps the GitRepository")
+    delete = ("delete", "gitrepository/flux-system", f"--namespace={state.FLUX_NAMESPACE}")
+    kubectl = (tool("kubectl"), f"--kubeconfig={state.KUBECONFIG}", *delete, "--timeout=30s")
+    subprocess.run(kubectl, check=True, capture_output=True)
 
 
 @contextmanager
