@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 _SECONDS = 3.0  # an answer without its oldest turns is better than a late one
 _LINKS = 3  # that are followed
 _LINK = re.compile(r"https://(?:\w+\.)?discord(?:app)?\.com/channels/(\d+)/(\d+)/(\d+)")
-_UNSEEN = "I left out what lies in a channel that you can't see."
-_NO_HISTORY = "I left out what was said here before: you may not read it, or I can't tell."
+_UNSEEN = "I left out messages from a channel that you can't see."
+_NO_HISTORY = "I left out the earlier messages here: you may not be allowed to read them."
 _UNREADABLE = "I left out a message that I could not read."
-_UNREAD_LINK = "I did not read a message that you link to: it is gone, or not for you or me to see."
+_UNREAD_LINK = (
+    "I did not read a message that you link to: it was deleted, or you or I can't see it."
+)
 
 
 class History(Protocol):

@@ -1,4 +1,4 @@
-"""Messages into turns for the model: who speaks and when, what is attached, and how much of it."""
+"""Turn messages into model input: author, time, text and attachments, within the token limit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _AT_MOST = "Your message is longer than I can read at once, so I read only the b
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Turns, oldest first, and what the person should know of how they were come by."""
+    """Turns, oldest first, and remarks for the person, such as what was left out."""
 
     turns: tuple[Turn, ...]
     remarks: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class Prompt:
 def build_prompt(
     chain: MessageChain, prompt: str, files: Mapping[str, OpenedFile], *, me: int, limits: Limits
 ) -> Prompt:
-    """Write down what led to a call, whose words without the call itself are `prompt`."""
+    """Build the prompt for a call; `prompt` is its text without the mention or command."""
     newest, remarks = _newest(chain, prompt, files, limits)
     room = limits.max_tokens - newest.tokens
     written: list[tuple[int, list[Turn]]] = []  # newest first, with the writer
@@ -55,7 +55,7 @@ def build_prompt(
     if cut:
         remarks.append(_only(len(written) + 1))
     fresh = attachments([chain.call, *chain.linked, *chain.meant[:1]])
-    opened = (files.get(each.url) for each in fresh)  # older ones were remarked on in their time
+    opened = (files.get(each.url) for each in fresh)  # older ones had their remark at the time
     remarks += [file.remark for file in opened if file and file.remark]
     return Prompt((*_joined(reversed(written)), newest), (*chain.remarks, *remarks))
 
@@ -81,7 +81,7 @@ def _newest(
 
 
 def _title_is_told(chain: MessageChain) -> bool:
-    """Whether there is none, or the post itself, which tells it, is among the messages."""
+    """Whether there is no title, or the post that contains it is among the messages."""
     posts = (each.id == each.channel_id for each in (chain.call, *chain.messages))
     return not chain.call.title or any(posts)
 
@@ -95,7 +95,7 @@ def _only(number: int) -> str:
 def _turns(
     message: Message, files: Mapping[str, OpenedFile], me: int, name_of: NameOf
 ) -> list[Turn]:
-    """What a message is for the model: nothing, a turn, or two where the bot made a picture."""
+    """Return a message as turns: none, one, or two if the bot generated a picture."""
     pictures = _pictures(message, files)
     if message.author.id != me:
         body = _body(message.text.strip(), message, files, name_of)
@@ -106,12 +106,12 @@ def _turns(
 
 
 def words_of(turn: Turn) -> str:
-    """Give what was said, without who said it and when."""
+    """Return the text of a turn without its author and time."""
     return turn.text.partition("): ")[2] if turn.role == "user" else turn.text
 
 
 def _joined(written: Iterable[tuple[int, list[Turn]]]) -> list[Turn]:
-    """One turn for what one person said in a row; the beginning tells when that was begun."""
+    """Merge consecutive turns of one person; the merged turn has the time of the first."""
     turns: list[Turn] = []
     last = 0
     for author, added in written:
@@ -164,7 +164,7 @@ def _plain(name: str) -> str:
 
 
 def _head(message: Message, name_of: NameOf) -> str:
-    """Who and when, unable to pass for the beginning of another message."""
+    """Author and time, escaped so that a name cannot imitate the head of another message."""
     name = name_of(message.author.id) or message.author.name
     name = re.sub(r"[\s:()]+", " ", name).strip()[:_NAME_LENGTH] or "Someone"
     at = datetime.fromtimestamp(snowflake_time(message.id), UTC)
@@ -205,6 +205,6 @@ def _time(seconds: str) -> str:
 
 
 def attachments(messages: Sequence[Message]) -> list[Attachment]:
-    """What is attached to the messages and can be opened, in their order."""
+    """Return the attachments of the messages that can be opened, in order."""
     files = (each for message in messages for each in message.attachments)
     return [each for each in files if each.voice is None]

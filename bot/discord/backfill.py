@@ -1,21 +1,16 @@
-"""Where something may have been said, and what the bot has answered there.
+"""Find and answer calls that the bot missed during a gap.
 
-The roles of who wrote a message that was read from the REST API, which leaves them out.
+Discord replays what a resumed session missed. After a new session, the bot reads channels over the
+REST API, but only those whose last message is newer than the last one that it received. The same
+applies when another process was the leader; the Lease says up to where that process had received
+messages. Direct messages are read in the channels that the bot knows, because Discord lists none.
 
-They are asked for only where something depends on them, and once for each person.
+Discord's history shows which calls have an answer. An answer that was started and not finished has
+a Stop button, or no button at all if its question was taken just before a crash; it is written
+again in the same messages.
 
-What was said while the bot could not hear: after a gap, each call without an answer is taken.
-
-Discord sends again what a resumed session missed. A new session begins with nothing, so Discord's
-REST API is asked, only in channels whose last message is newer than the last one that was heard.
-So it is when another process spoke before: up to where it had heard lies in the Lease.
-Direct messages are looked for in those channels that the bot has heard from: Discord lists none.
-
-Discord's own history says what has an answer. One that was begun and not ended has a Stop button,
-or no button at all, and its question was taken just before a crash. It is given again in the same
-messages.
-
-Ids tell the time here, by Discord's own clock, which need not be this machine's.
+The REST API leaves out the roles of a message's author. They are fetched only if something depends
+on them, once per person. Times are those of message ids, that is, of Discord's clock.
 """
 
 from __future__ import annotations
@@ -79,7 +74,7 @@ _FAILURES = (
 
 
 class RoleLookup:
-    """Looks members up through one client. The roles of who cannot be found stay unknown."""
+    """Looks members up through one client. The roles of a member that is not found stay unknown."""
 
     def __init__(self, client: GatewayClient) -> None:
         self._client = client
@@ -124,7 +119,7 @@ _TRANSIENT = (
 
 
 class Backfill:
-    """Know up to where the bot has heard, and read what it has not. A HandoverState."""
+    """Tracks up to where messages were received, and reads those missed. A HandoverState."""
 
     name = "heard"
 
@@ -168,7 +163,7 @@ class Backfill:
             self._gap = self._began if self._heard is None else self._heard
 
     def opened(self) -> None:
-        """Note a new session. What was said before the first one is not for this process.
+        """Note a new session. Messages from before the first one are not for this process.
 
         Until the servers are known, the mark of the first one is this machine's clock, with room.
         """
@@ -187,7 +182,7 @@ class Backfill:
         self._due.set()
 
     def follow(self) -> None:
-        """Begin after a process that let go, or after nobody. What it heard needs no second look.
+        """Take over from a leader that released the Lease, or from none; trust what it reported.
 
         A session that only begins now is looked out for from now on.
         """
@@ -201,7 +196,7 @@ class Backfill:
         self._due.set()
 
     def succeed(self, unfinished: Sequence[int], overheard: Iterable[Message]) -> None:
-        """Begin after a process that did not: look at what it heard last, and had not answered."""
+        """Take over from a leader that crashed; check its latest messages for missing answers."""
         for message in overheard:
             self._overheard[message.channel_id] = message.guild_id
             self.owe(message.id)
@@ -212,19 +207,19 @@ class Backfill:
         self._due.set()
 
     def look_at(self, message: Message) -> None:
-        """Look in a while at a message whose answer Discord may not have taken."""
+        """Check a message later, because Discord may not have accepted its answer."""
         self._overheard[message.channel_id] = message.guild_id
         self._owed = min(message.id, self._owed or message.id)
         asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._due.set)
 
     def pause(self) -> None:
-        """Leave what is said from now on to the next leader."""
+        """Leave messages from now on to the next leader."""
         mark = self._heard or self._since or self._began
         if mark is not None:
             self._owed = min(mark, self._owed or mark)
 
     def owe(self, mark: int) -> None:
-        """Note that what was said from `mark` on has to be looked at."""
+        """Note that messages from `mark` on have to be checked."""
         self._owed = min(mark, self._owed or mark)
         self._due.set()
 
@@ -249,7 +244,7 @@ class Backfill:
             self._remember(channel_id)
 
     async def keep(self, is_leader: Callable[[], bool]) -> None:
-        """Catch up whenever something is owed and this process speaks, until cancelled."""
+        """Backfill whenever one is pending and this process is the leader, until cancelled."""
         while True:
             await self._due.wait()
             self._due.clear()
@@ -265,7 +260,7 @@ class Backfill:
                 asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._due.set)
 
     async def run(self, client: GatewayClient) -> bool:
-        """Take what was missed since the gap began; `client` is READY and knows its servers."""
+        """Take the calls missed since the gap began; `client` is READY and knows its servers."""
         newest = max((last for _, last in readable_channels(client)), default=0)
         marks = [mark for mark in (self._gap, self._owed) if mark is not None]
         self._heard = max(self._heard or 0, newest)
@@ -284,7 +279,7 @@ class Backfill:
             found = await asyncio.gather(*map(read, missed))
             await self._take(client, [message for each in found for message in each or []])
         except Exception:
-            self.owe(min(marks))  # a defect of ours loses nothing: it is all looked at again
+            self.owe(min(marks))  # a bug must not lose calls: all of it is checked again
             self._due.clear()
             raise
         whole, self._reading = None not in found, None
@@ -295,7 +290,7 @@ class Backfill:
         return whole
 
     def _places(self, client: GatewayClient, since: int) -> list[discord.PartialMessageable]:
-        """List where something may have been missed since then."""
+        """List the channels in which messages may have been missed since then."""
         found: dict[int, int | None] = {
             where: guild for (where, guild), last in readable_channels(client) if last > since
         }
@@ -332,7 +327,7 @@ class Backfill:
         return None
 
     async def _take(self, client: GatewayClient, found: list[discord.Message]) -> None:
-        """Take what has no answer, oldest first; what is too old for that is counted."""
+        """Take calls without an answer, oldest first; count those that are too old."""
         me = client.user.id if client.user else 0
         answers = find_answers(found, me)
         oldest = discord.utils.time_snowflake(discord.utils.utcnow() - self._window)
@@ -350,7 +345,7 @@ class Backfill:
                     continue
                 if self._dispatcher.needs_roles(read, me):
                     read = await roles.fill(read)
-            except Exception as error:  # noqa: BLE001  # one message costs nothing but itself
+            except Exception as error:  # noqa: BLE001  # an error affects only its own message
                 client.skipped("message", compat.ids_of_message(message), error)
                 continue
             await self._dispatcher.wait_for_capacity()
@@ -358,7 +353,7 @@ class Backfill:
                 self._metrics.caught_up.labels("ended" if parts else "answered").inc()
 
     def _broken_off(self, question: discord.Message, newest: discord.Message) -> bool:
-        """Whether the answer that ends with `newest` was never ended."""
+        """Whether the answer that ends with `newest` is unfinished."""
         suspect = question.id in self._suspect or question.id > (self._suspect_from or question.id)
         act = converters.state(newest)
         return act == "stop" or (act is None and suspect)

@@ -1,10 +1,8 @@
-"""What happens when somebody presses a button below an answer.
+"""Handle presses of the buttons below an answer.
 
-Only the one who asked may; anybody else reads a sentence that nobody else sees. A press reaches
-every pod that is connected, and Discord takes the first response: the pod that can do something
-responds at once, one that cannot waits a moment for that.
-
-A press of a button as Discord reports it, and the response to it.
+Only the person who asked may use them; anybody else gets a sentence that only they can see. Every
+connected pod receives a press, and Discord accepts the first response. So the pod that can handle
+the press responds at once, and a pod that cannot waits briefly for another one to do it.
 """
 
 from __future__ import annotations
@@ -52,7 +50,7 @@ class Archive(Protocol):
         """Find one message; None when it is gone, or not for the bot to read."""
 
     async def answers(self, channel_id: int, question_id: int, me: int) -> list[int]:
-        """List the messages of the bot that answer one, oldest first, as far as they are found."""
+        """List the bot's messages that answer a question, oldest first, as far as known."""
 
 
 async def _nothing() -> None:
@@ -74,10 +72,10 @@ class ButtonPress:
 
 @dataclass(frozen=True, slots=True)
 class PressResponse:
-    """How it went, and what Discord is told: a sentence for the presser; whether buttons go.
+    """The outcome of a press, and the response: a sentence, and whether to `clear` the buttons.
 
-    `then` has to be done after that, whether Discord took it or not: it begins the answer that was
-    booked, which brings its own buttons.
+    `then` must be called afterwards, even if Discord refuses the response: it starts the answer
+    that was booked, which has buttons of its own.
     """
 
     outcome: str
@@ -87,7 +85,7 @@ class PressResponse:
 
 
 class ButtonHandler:
-    """Does what the buttons say."""
+    """Carries out Stop and Again."""
 
     def __init__(
         self,
@@ -104,10 +102,10 @@ class ButtonHandler:
     async def pressed(
         self, press: ButtonPress, acknowledge: Callable[[], Awaitable[None]] = _nothing
     ) -> PressResponse:
-        """Do it; returns what Discord is to be told.
+        """Handle a press; return the response for Discord.
 
-        `acknowledge` is called before anything that may take longer than Discord waits; where it
-        raises, somebody else has the press.
+        `acknowledge` is called before anything that may take longer than Discord waits; if it
+        raises, another pod has responded to the press.
         """
         if press.by.id != press.mark.asker_id:
             return PressResponse("not_theirs", _NOT_YOURS)
@@ -129,13 +127,13 @@ class ButtonHandler:
     ) -> PressResponse:
         mark = press.mark
         denial = self._dispatcher.denies(press.by, press.place, direct=press.guild_id is None)
-        if denial is not None:  # since they asked: the lists hold for every answer
+        if denial is not None:  # the lists apply to every answer, also if they changed meanwhile
             return PressResponse(denial, denial_text(denial))
         if not await self._soon(lambda: self._dispatcher.takes(press.guild_id)):
             return PressResponse("restarting", _RESTARTING)
         if self._dispatcher.is_answering(mark.question_id):
             return PressResponse("writing", _WRITING)
-        # Before anything is awaited: of many presses at once none finds what another took.
+        # Before the first await, so that concurrent presses cannot book the same answer twice.
         caller = Caller(press.by.id, mark.channel_id, press.guild_id)
         if (refused := self._dispatcher.book(mark.question_id, caller)) is not None:
             return PressResponse(refused.label, refused.sentence)
@@ -197,7 +195,7 @@ def to_button_press(interaction: discord.Interaction, me: int) -> ButtonPress | 
 async def respond(
     interaction: discord.Interaction, press: ButtonPress, button_handler: ButtonHandler
 ) -> None:
-    """Do what the button says and tell Discord."""
+    """Handle a press and send the response to Discord."""
     outcome = "failed"
 
     async def acknowledge() -> None:
@@ -216,7 +214,7 @@ async def respond(
     else:
         outcome = response.outcome
     if response is not None and response.then is not None:
-        outcome = response.outcome  # it was acknowledged: only its old buttons are still there
+        outcome = response.outcome  # it was acknowledged; only the old buttons were not removed
         response.then()
     button_handler.count(press, outcome)
 

@@ -1,14 +1,11 @@
-"""The bot's commands as Discord is told of them, and whether it has to be told again. Pure.
+"""Slash commands and message menus: their registration with Discord, and their handling.
 
 https://discord.com/developers/docs/interactions/application-commands#application-command-object
 
-A command that somebody used, as a plain value: the only place that reads Discord's object.
-
-Commands and menus: acknowledged within three seconds, by the pod that speaks.
-
-A question gets a visible response that quotes it. That response is the question from then on: the
-gateway hears it like any message, and the answer replies to it. So rollouts, crashes and gaps are
-treated as they are for messages. All other answers are for the one who asked, and nobody else.
+The pod that leads the shard acknowledges a command within three seconds. A question gets a visible
+response that quotes it. From then on that response is the question: the gateway delivers it like
+any message, and the answer replies to it, so rollouts, crashes and gaps are handled as for
+messages. All other responses are visible only to the person who used the command.
 """
 
 from __future__ import annotations
@@ -69,21 +66,21 @@ def _option(kind: int, name: str, description: str, **more: Any) -> dict[str, An
     return {"type": kind, "name": name, "description": description, **more}
 
 
-_WHO = _option(_STRING, "persona", "Who answers", autocomplete=True)
+_WHO = _option(_STRING, "persona", "The persona that answers", autocomplete=True)
 
 ALL: Final = (
     _command(
         ASK,
         "Ask something",
-        _option(_STRING, TOPIC, "What to answer", required=True, max_length=LONGEST_TOPIC),
+        _option(_STRING, TOPIC, "Your question", required=True, max_length=LONGEST_TOPIC),
         _WHO,
         _option(_BOOLEAN, "image", "Answer with a picture"),
     ),
     _command(
         PERSONA,
-        "Who I can be",
-        _option(_SUBCOMMAND, "list", "Everybody that I can be, and who answers here"),
-        _option(_SUBCOMMAND, "show", "One of them", options=[{**_WHO, "required": True}]),
+        "My personas",
+        _option(_SUBCOMMAND, "list", "List my personas, and show which one answers here"),
+        _option(_SUBCOMMAND, "show", "Show one persona", options=[{**_WHO, "required": True}]),
     ),
     _command(
         STATUS,
@@ -96,7 +93,7 @@ ALL: Final = (
     {"type": _MESSAGE_MENU, "name": MENU, **_EVERYWHERE},  # it may have no description
 )
 
-# What Discord fills in where nothing was said.
+# Discord's defaults for missing fields.
 _DEFAULTS: Final[dict[str, Any]] = {
     "description": "",
     "options": [],
@@ -112,12 +109,12 @@ _COMPARED: Final = (
 
 
 def differ(theirs: Iterable[Mapping[str, Any]]) -> bool:
-    """Say whether Discord has other commands than ours."""
+    """Return whether the commands registered with Discord differ from ours."""
     return sorted(map(_essence, theirs), key=repr) != sorted(map(_essence, ALL), key=repr)
 
 
 def _essence(command: Mapping[str, Any]) -> dict[str, Any]:
-    """What matters of a command or an option; Discord adds ids, versions and translations."""
+    """Keep the fields that we define; Discord adds ids, versions and translations."""
     essence = {}
     for key in _COMPARED:
         value = command.get(key)
@@ -135,7 +132,7 @@ _INVOCATION_SUBCOMMAND = 1
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What was asked for, by whom, where, and what the bot and they may do there.
+    """A command that somebody used: what, by whom, where, and the permissions there.
 
     `name` is the command with its subcommand. `lacking` are the permissions without which the bot
     cannot answer in that channel, by their names in Discord. `target` is a menu's message.
@@ -165,7 +162,7 @@ class Invocation:
 
 
 def read(interaction: discord.Interaction) -> Invocation:
-    """Take from an interaction what the bot needs of it."""
+    """Convert discord.py's interaction to an Invocation."""
     data: Mapping[str, Any] = interaction.data or {}
     name, options = str(data.get("name", "")), list(data.get("options") or ())
     if options and options[0].get("type") == _INVOCATION_SUBCOMMAND:
@@ -209,18 +206,18 @@ def _target(data: Mapping[str, Any], channel_id: int | None) -> int | None:
     return int(message["id"])
 
 
-_WAIT_TO_SPEAK = 2.4  # of Discord's three seconds: the one that speaks may just be going
+_WAIT_TO_SPEAK = 2.4  # of Discord's three seconds: the leader may just be handing over
 _LOOK = 0.05
 _LOOK_LONG, _LONGEST_PAUSE = 1.0, 300.0  # seconds, for telling Discord of the commands
 _CHOICES = 25  # Discord's limit
 _TOPICS = 500  # remembered until their response comes back through the gateway
 _LATE, _TAKEN = 10062, 40060  # Discord's codes
 _TRANSIENT = (aiohttp.ClientError, OSError, TimeoutError, discord.HTTPException)
-_UNKNOWN = "I don't know this command any more. Type `/` to see those that I have."
+_UNKNOWN = "I don't have this command any more. Type `/` to see my commands."
 
 
 class Topics:
-    """Who asked what, in full, until the gateway brings the response that quotes it."""
+    """The full text and author of a question, until the gateway delivers the quoting response."""
 
     def __init__(self) -> None:
         self._topics: BoundedDict[int, Invocation] = BoundedDict(_TOPICS)
@@ -230,7 +227,7 @@ class Topics:
         self._topics[asked.id] = asked
 
     def whole(self, message: Message) -> Message:
-        """Return `message` with all words that were asked and who asked, where it quotes them."""
+        """Return `message` with the full question and its author if it quotes a question."""
         asked = self._topics.pop(message.asked.interaction_id, None) if message.asked else None
         if asked is None:
             return message
@@ -265,7 +262,7 @@ class CommandHandler:
         self._introduced = False
 
     async def introduce(self, client: discord.Client) -> None:
-        """Tell Discord of the commands, once in this process's life, as soon as it speaks."""
+        """Register the commands with Discord, once per process, as soon as it leads."""
         pause = _LOOK_LONG
         while not self._introduced and not client.is_closed():
             if self._context.speaks(None):
@@ -281,7 +278,7 @@ class CommandHandler:
             await asyncio.sleep(pause)
 
     async def receive(self, interaction: discord.Interaction) -> None:
-        """Acknowledge one, if this process speaks or begins to in time."""
+        """Respond to an interaction if this process leads the shard, or does so in time."""
         kind = interaction.type.name
         try:
             outcome = await self._respond(interaction)
@@ -370,7 +367,7 @@ class CommandHandler:
             await _whisper(interaction, error.sentence)
             return error.label
         refused = context.refusal(Caller(asked.author.id, asked.channel_id, asked.guild_id))
-        if refused is not None:  # each time, for Discord wants an answer and nobody else sees it
+        if refused is not None:  # every time: Discord requires a response, and only they see it
             await _whisper(interaction, refused.sentence)
             return refused.label
         topic, image = asked.text(TOPIC), bool(asked.options.get("image"))
@@ -391,7 +388,7 @@ async def _whisper(interaction: discord.Interaction, text: str) -> None:
 
 
 async def _sync(client: discord.Client) -> bool:
-    """Tell Discord of the commands where it has others; says whether it had."""
+    """Register the commands with Discord if they differ; return whether they did."""
     application = client.application_id or 0
     if not differ(await client.http.get_global_commands(application)):
         return False

@@ -1,8 +1,4 @@
-"""The root of the errors that errors.py draws.
-
-What a person is told, and trying again would not change; errors.py draws the whole tree.
-
-What can go wrong, as one tree.
+"""Every error that the bot raises on purpose, as one tree.
 
     SkyError                     label: its name in metrics and logs; sentence: what a person reads
     ├── Retried                  tried again while nothing has been said yet; told if it lasts
@@ -76,7 +72,7 @@ class UserFacingError(SkyError):
 
 
 class QuotaSpent(UserFacingError):
-    """The account's money is used up: a 429 that no retry helps."""
+    """The account has run out of credit: a 429 that a retry cannot fix."""
 
     label = "quota_spent"
     sentence = (
@@ -112,7 +108,7 @@ class Filtered(UserFacingError):
     """The provider's content filter stepped in."""
 
     label = "filtered"
-    sentence = "The language model's content filter stopped this answer. Please ask differently."
+    sentence = "The language model's content filter stopped this answer. Please rephrase it."
 
 
 class BannedWord(UserFacingError):
@@ -137,7 +133,7 @@ class AnswerWithheld(UserFacingError):
 
 
 class Unchecked(UserFacingError):
-    """The moderation could not be asked, and the settings want it to be."""
+    """The settings require moderation, and it is unavailable."""
 
     label = "unchecked"
     sentence = (
@@ -195,7 +191,7 @@ class NothingSaid(UserFacingError):
 
 
 class TooBusy(UserFacingError):
-    """More people are waiting than the bot takes on at once."""
+    """More questions are waiting than the bot accepts."""
 
     label = "too_busy"
     sentence = "Too many people are asking at once. Please try again in a minute."
@@ -220,7 +216,7 @@ class OverLimit(UserFacingError):
 
 
 class UnknownPersona(UserFacingError):
-    """Nobody has the name that a person asked for; the sentence offers `near` ones."""
+    """No persona has the name that a person asked for; the sentence suggests `near` ones."""
 
     label = "unknown_persona"
     sentence = "There is no persona with that name."
@@ -253,7 +249,7 @@ class Stopped(UserFacingError):
 
 
 class Unexpected(UserFacingError):
-    """A defect of ours, seen at a task's edge."""
+    """A bug of the bot, caught at the top of a task."""
 
     label = "unexpected"
 
@@ -313,7 +309,7 @@ class Retried(SkyError):
 
 
 class ModelBusy(Retried):
-    """The provider takes no more requests at this pace."""
+    """The provider's rate limit is reached."""
 
     label = "model_busy"
     sentence = "The language model is busy right now. Please ask me again in a minute."
@@ -329,14 +325,14 @@ class ModelDown(Retried):
 
 
 class ModelSlow(Retried):
-    """The provider was reached and said nothing in time."""
+    """The provider was reached but sent nothing in time."""
 
     label = "model_slow"
     sentence = "The language model took too long to answer. Please ask me again."
 
 
 class ModelPaused(Retried):
-    """The provider failed so often in a row that it is not asked for `seconds` more."""
+    """The circuit breaker is open: no requests for another `seconds`, after repeated failures."""
 
     label = "model_paused"
     sentence = "The language model has failed several times in a row, so I'm giving it a rest."
@@ -356,7 +352,7 @@ class KeyRefused(Retried):
 
 
 class Unsaid(SkyError):
-    """Discord does not take what the bot has to say, so nobody can be told."""
+    """Discord does not accept the bot's message, so the person cannot be told."""
 
 
 class MayNotSpeak(Unsaid):
@@ -366,7 +362,7 @@ class MayNotSpeak(Unsaid):
 
 
 class ContentRefused(Unsaid):
-    """Discord takes words of the bot there, but not these."""
+    """Discord accepts messages of the bot there, but not this one."""
 
     label = "content_refused"
     sentence = "This server's AutoMod, or a filter of Discord's, blocked what I was about to say."
@@ -406,7 +402,7 @@ class BadSettings(Fatal):
 
 
 class CredentialMissing(Fatal):
-    """A credential's file is not there, not readable, or empty."""
+    """A credential's file is missing, unreadable, or empty."""
 
     label = "credential_missing"
 

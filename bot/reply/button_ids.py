@@ -1,7 +1,7 @@
-"""The buttons below an answer, and what is written on their backs.
+"""The custom ids of the buttons below an answer.
 
-What comes back with a press has to be enough for any pod, for days: who asked, where, and which
-message. It never holds content.
+Any pod must be able to handle a press days later from the id alone: who asked, where, and which
+message. It never contains message content.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ButtonId:
 
 
 def read(custom_id: str) -> ButtonId | None:
-    """Read what came back with a press; None if that is no button of an answer."""
+    """Parse the custom id of a press; None if it is not a button of an answer."""
     found = _MARK.fullmatch(custom_id)
     if found is None:
         return None
@@ -45,6 +45,6 @@ def read(custom_id: str) -> ButtonId | None:
 
 
 def button(act: Act, question: Message) -> Button:
-    """Make the button that does this to the answer to `question`."""
+    """Return the button with this action for the answer to `question`."""
     mark = ButtonId(act, question.author.id, question.channel_id, question.id)
     return Button(_LABELS[act], str(mark))

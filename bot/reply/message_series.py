@@ -1,10 +1,8 @@
-"""Where answers go: what discord/channels.py does with Discord, and tests do without.
+"""The Discord messages of one answer: how its text is spread over them, and their buttons.
 
-The messages of one answer on Discord: where its text goes, and what stands below it.
-
-A message that is full is never touched again. The one that still grows carries a Stop button, the
-last one of a whole answer an Again button. An answer may take the place of an earlier one: then its
-messages are edited first, and what is left over of them is deleted.
+A full message is never edited again. The growing message has a Stop button, and the last message of
+a complete answer has an Again button. An answer may replace an earlier one: then the earlier
+messages are edited first, and those that are not needed are deleted.
 """
 
 from __future__ import annotations
@@ -58,7 +56,7 @@ class MessageSink(Protocol):
         """Show for ten seconds that an answer is being written."""
 
     async def react(self, to: Message, emoji: str) -> None:
-        """Put a reaction to a message."""
+        """Add a reaction to a message."""
 
     def may_write(self, to: Message) -> bool:
         """Whether the bot may answer `to` where it was written, as far as it knows."""
@@ -66,7 +64,7 @@ class MessageSink(Protocol):
 
 MOST_MESSAGES = 60  # of one answer: what is longer ends in a file, whatever the settings say
 _WHOLE = "\n-# The full answer is in the file."
-_LEFT_OUT = "\n-# My answer goes on, but I may not attach files here."
+_LEFT_OUT = "\n-# My answer is longer, but I'm not allowed to attach files here."
 _NO_FILES = "I'm not allowed to attach files here, so I can't show what I made."
 _TITLE = 80  # characters of a thread's name; Discord takes 100
 # Links that Discord makes a preview of: not those between < and >.
@@ -75,13 +73,13 @@ _AFTER_LINK = ".,:;!?'\"()[]*_~|`"  # signs at its end that may be the sentence'
 
 
 def nonce(nonce_base: int, part: int) -> str:
-    """Name one part of an answer: at most 25 characters, the same at every attempt."""
+    """Return the nonce of one part of an answer: at most 25 characters, equal for each retry."""
     return f"{nonce_base}-{part}"
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyTarget:
-    """What an answer replies to, and what is special about it.
+    """What an answer replies to, and its options.
 
     `stem` names its parts; it is the question's id, or that of the press that asks for it again.
     `replaces` are the messages of the earlier answer, oldest first. `title` names a thread.
@@ -105,7 +103,7 @@ class _Page:
 
 
 class MessageSeries:
-    """Brings Discord's messages up to a text that grows. All methods raise Unsaid."""
+    """Updates the Discord messages as the text grows. All methods raise Unsaid."""
 
     def __init__(
         self,
@@ -140,7 +138,7 @@ class MessageSeries:
     async def show(
         self, text: str, *, last: bool, again: bool = True, pictures: tuple[Picture, ...] = ()
     ) -> None:
-        """Show `text`; at the `last` time the answer is whole, and may be asked for `again`."""
+        """Show `text`. With `last` the answer is complete; with `again` it gets an Again button."""
         buttons = _those(self._order.again if again else None) if last else _those(self._order.stop)
         while self._place.position < len(text):
             part, following = next_part(text, self._place, growing=not last)
@@ -163,7 +161,7 @@ class MessageSeries:
             await self._finish(buttons, pictures)
 
     async def end_with(self, sentence: str, *, again: bool) -> None:
-        """End where Discord takes no more of the text: what stands there, and why it ends."""
+        """End the answer where Discord refuses more text, and say why."""
         buttons = _those(self._order.again if again else None)
         there = self._page.post if self._page is not None and self._growing else None
         room = LIMIT - len(sentence) - len("\n-# ")
@@ -228,7 +226,7 @@ class MessageSeries:
             self._page = replace(page, post=post)
 
     async def _open(self, post: Post) -> _Page:
-        """Begin a message: an earlier one that is replaced, as long as there are any, or a new."""
+        """Start a message: reuse one of the earlier answer if any is left, or send a new one."""
         earlier = self._earlier.get(self._channel_id, [])
         while earlier:
             page = _Page(self._channel_id, earlier[0], post)
@@ -244,7 +242,7 @@ class MessageSeries:
         return _Page(self._channel_id, there, post)
 
     async def _turn(self, part: Part, following: SplitPosition) -> None:
-        """Go on to the next message, in a thread if it is there that long answers go on."""
+        """Move on to the next message, in a thread if long answers continue there."""
         self._place, self._growing = following, False
         self._links += _count_links(part)
         here = self._channel_id == self._order.to.channel_id
@@ -258,7 +256,7 @@ class MessageSeries:
                 self._channel_id, self._earlier[thread] = thread, list(earlier)
 
     async def _finish(self, buttons: tuple[Button, ...], pictures: tuple[Picture, ...]) -> None:
-        """Leave the newest message as a whole answer has it, and nothing of an earlier answer."""
+        """Finish the newest message, and delete what is left of an earlier answer."""
         page = self._page
         if page is None and pictures:
             await self._put(Post("", buttons, files=pictures), patient=True)

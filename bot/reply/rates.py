@@ -1,4 +1,4 @@
-"""How often Discord is asked for something: within its limits, and shared fairly.
+"""Pace requests to Discord: within its rate limits, and shared fairly between answers.
 
 Discord takes 5 messages per 5 s in a channel (edits are counted likewise, apart) and 50 requests a
 second in all (https://discord.com/developers/docs/topics/rate-limits). New messages and last edits
@@ -66,7 +66,7 @@ class RateLimiter:
         return max(0.0, self._next - now)
 
     def block(self, seconds: float) -> None:
-        """Let nothing through for so long: Discord's edge wants no request at all."""
+        """Let no request through for this long, because Discord's edge blocks all of them."""
         self._blocked_until = max(self._blocked_until, self._clock() + seconds)
         self._next = max(self._next, self._blocked_until)
 
@@ -77,11 +77,11 @@ class RateLimiter:
 
     @property
     def behind(self) -> bool:
-        """Whether so much is waiting that what can be left out should be."""
+        """Whether so many requests wait that optional ones should be skipped."""
         return self._next - self._clock() > _BEHIND
 
     async def __call__(self) -> None:
-        """Wait for a place."""
+        """Wait for a slot."""
         delay = self.delay()
         if delay:
             await asyncio.sleep(delay)

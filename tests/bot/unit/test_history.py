@@ -150,7 +150,7 @@ async def test_a_chain_ends_where_the_caller_cannot_see_and_that_is_remarked() -
         lied = await followed(said(9, replies_to=1), Archive(unseen=frozenset({SECRET})))
 
         assert (ids(found), found.cut) == ([], True)
-        assert found.remarks == ["I left out what lies in a channel that you can't see."]
+        assert found.remarks == ["I left out messages from a channel that you can't see."]
         assert ids(lied) == []
 
 
@@ -189,7 +189,7 @@ async def test_nothing_is_read_where_the_caller_may_not_read_the_history() -> No
 
             assert (found.messages, found.meant) == ([], [])
             assert found.remarks == [
-                "I left out what was said here before: you may not read it, or I can't tell."
+                "I left out the earlier messages here: you may not be allowed to read them."
             ]
     assert archive.asked == []
 

@@ -343,6 +343,8 @@ async def test_where_files_are_refused_too_the_sixtieth_message_says_that_it_goe
 
     posts = list(sink.posts.values())
     assert len(posts) == MOST_MESSAGES
-    assert posts[-1].text.endswith("-# My answer goes on, but I may not attach files here.")
+    assert posts[-1].text.endswith(
+        "-# My answer is longer, but I'm not allowed to attach files here."
+    )
     assert len(posts[-1].text) <= LIMIT
     assert sink.labels[-1] == ["Again"]

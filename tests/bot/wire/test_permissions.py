@@ -168,9 +168,9 @@ async def test_a_channels_history_is_not_read_for_somebody_who_may_not_read_it(
     earlier = await scene.say("what was said before", where=hall.name)
 
     asked = await scene.call("what was said?", by="Bram", where=hall.name)
-    seen = await scene.until(asked, lambda seen: "-# I left out what was said" in seen.text)
+    seen = await scene.until(asked, lambda seen: "-# I left out the earlier messages" in seen.text)
     reply = await scene.say("and here?", by="Bram", where=hall.name, reply_to=earlier, mention=True)
-    await scene.until(reply, lambda seen: "-# I left out what was said" in seen.text)
+    await scene.until(reply, lambda seen: "-# I left out the earlier messages" in seen.text)
     owner = await scene.call("what was said?", where=hall.name)
     await scene.answer(owner)
 
