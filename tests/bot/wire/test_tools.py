@@ -48,7 +48,7 @@ async def test_privacy_says_who_searches_the_web(fresh: FreshStage, tmp_path: Pa
         said = await scene.told("privacy", by="Hana")
 
         assert "Where **Scout** answers, the model may search the web" in said
-        assert "goes to the web search of its provider" in said
+        assert "go to its provider's web search" in said
 
 
 async def picture(scene: Scene, question: str) -> bytes:
