@@ -14,15 +14,15 @@ from bot.admission.control import AdmissionControl
 from bot.answers.dispatcher import Dispatcher
 from bot.answers.pipeline import Services
 from bot.context.attachments import AttachmentReader, Downloads
-from bot.context.cache import MessageCache
+from bot.context.message_cache import MessageCache
 from bot.credentials import mounted_files
 from bot.credentials.store import CredentialStore
 from bot.discord import client as gateway
 from bot.discord import texts
 from bot.discord.backfill import Backfill
-from bot.discord.backoff import ReconnectBackoff
 from bot.discord.buttons import ButtonHandler
 from bot.discord.commands import CommandContext, CommandHandler
+from bot.discord.reconnect_backoff import ReconnectBackoff
 from bot.discord.rest import RestClient
 from bot.discord.session import Connection, HeartbeatMonitor
 from bot.discord.shards import IdentifyLimiter, ShardManager, ShardSession
@@ -33,7 +33,7 @@ from bot.moderation.moderation_pipeline import Moderation, ModerationPipeline
 from bot.observability import health, tasks
 from bot.observability.metrics import Metrics
 from bot.personas import loader as persona_files
-from bot.reply.rates import EditRate, RateLimiter
+from bot.reply.edit_rates import EditRate, RateLimiter
 from bot.triggers.access_policy import AccessPolicy
 
 if TYPE_CHECKING:

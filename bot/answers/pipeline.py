@@ -38,15 +38,15 @@ if TYPE_CHECKING:
     from bot.admission.budget import Reservation
     from bot.admission.control import AdmissionControl
     from bot.context.attachments import AttachmentReader
-    from bot.context.cache import MessageCache
     from bot.context.history import History
+    from bot.context.message_cache import MessageCache
     from bot.context.prompt import Prompt
     from bot.domain.messages import Message, Picture
     from bot.llm.openai_client import Model
     from bot.moderation.moderation_pipeline import ModerationPipeline
     from bot.observability.metrics import Metrics
+    from bot.reply.edit_rates import EditRate
     from bot.reply.message_series import MessageSink
-    from bot.reply.rates import EditRate
     from bot.settings.schema import Settings
     from bot.triggers.answer_request import AnswerRequest
 

@@ -19,7 +19,7 @@ from bot.admission.control import AdmissionControl
 from bot.answers.pipeline import AnswerPipeline
 from bot.cli.main import INSIDE
 from bot.context.attachments import AttachmentReader, Downloads
-from bot.context.cache import MessageCache
+from bot.context.message_cache import MessageCache
 from bot.credentials.store import CredentialStore
 from bot.domain.errors import (
     NothingSaid,

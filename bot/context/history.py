@@ -18,7 +18,7 @@ from bot.domain.errors import DiscordDown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.context.cache import MessageCache
+    from bot.context.message_cache import MessageCache
     from bot.domain.messages import Message
     from bot.settings.schema import ConversationSettings as Limits
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from bot.discord.client import GatewayClient
     from bot.domain.messages import Author, Message
     from bot.observability.metrics import Metrics
-    from bot.reply.rates import RateLimiter
+    from bot.reply.edit_rates import RateLimiter
 
 log = logging.getLogger(__name__)
 

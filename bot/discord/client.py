@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bot.answers.dispatcher import Dispatcher
-    from bot.context.cache import MessageCache
+    from bot.context.message_cache import MessageCache
     from bot.discord.backfill import Backfill
-    from bot.discord.backoff import ReconnectBackoff
     from bot.discord.buttons import ButtonHandler
     from bot.discord.commands import CommandHandler
+    from bot.discord.reconnect_backoff import ReconnectBackoff
     from bot.discord.session import HeartbeatMonitor
     from bot.discord.shards import IdentifyLimiter
     from bot.observability.metrics import Metrics

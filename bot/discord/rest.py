@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bot.discord.client import GatewayClient
     from bot.domain.messages import Button, Message, Post
     from bot.observability.metrics import Metrics
-    from bot.reply.rates import RateLimiter
+    from bot.reply.edit_rates import RateLimiter
 
 log = logging.getLogger(__name__)
 

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from bot.credentials.credential import Credential
-    from bot.discord.backoff import ReconnectBackoff
     from bot.discord.client import GatewayClient
+    from bot.discord.reconnect_backoff import ReconnectBackoff
     from bot.observability.metrics import Metrics
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from bot.domain.errors import (
 from bot.llm import provider_errors
 from bot.llm.apis import ChatCompletionsApi, ProviderApi, ResponsesApi
 from bot.llm.providers import Knowledge
-from bot.llm.request import RetryingRequest, StreamRecorder, exchange
+from bot.llm.retries import RetryingRequest, StreamRecorder, exchange
 from bot.observability import tasks
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bot.domain.model_request import Account, ModelEvent, ModelRequest
     from bot.llm.providers import Learned
-    from bot.llm.request import Key
+    from bot.llm.retries import Key
     from bot.observability.metrics import Metrics
     from bot.settings.schema import OpenAISettings
 

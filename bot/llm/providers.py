@@ -2,7 +2,7 @@
 
 Three kinds of it: how a provider names a refusal, how it names the end of an answer, and where it
 puts a model's reasoning. Each has a rule for what is unknown: a refusal that means nothing here is
-answered with a smaller request (request.py), an end that means nothing is not a success, and what
+answered with a smaller request (retries.py), an end that means nothing is not a success, and what
 has no known place in an answer is not shown. What a process learns about its provider is kept here.
 """
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from bot.domain.messages import Picture
+    from bot.reply.edit_rates import EditRate
     from bot.reply.message_series import MessageSink, ReplyTarget
-    from bot.reply.rates import EditRate
     from bot.settings.schema import ReplySettings as Timing
 
 

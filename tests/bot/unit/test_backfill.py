@@ -14,7 +14,7 @@ import pytest
 
 from bot.discord.backfill import Backfill
 from bot.observability.metrics import Metrics
-from bot.reply.rates import RateLimiter
+from bot.reply.edit_rates import RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -17,7 +17,7 @@ from bot.admission.control import AdmissionControl
 from bot.answers.dispatcher import Dispatcher
 from bot.answers.pipeline import Services
 from bot.context.attachments import AttachmentReader
-from bot.context.cache import MessageCache
+from bot.context.message_cache import MessageCache
 from bot.domain.errors import (
     Filtered,
     ModelBusy,
@@ -33,7 +33,7 @@ from bot.llm.openai_client import OpenAIModel
 from bot.observability.metrics import Metrics
 from bot.personas.persona import Persona
 from bot.personas.registry import PersonaRegistry
-from bot.reply.rates import EditRate
+from bot.reply.edit_rates import EditRate
 from bot.settings.schema import (
     BudgetSettings,
     LimitsSettings,
@@ -53,7 +53,7 @@ from tests.bot.unit.fakes import (
     complete,
     open_guard,
 )
-from tests.bot.unit.test_llm_request import Key
+from tests.bot.unit.test_llm_retries import Key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

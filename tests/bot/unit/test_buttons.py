@@ -11,14 +11,14 @@ from bot.admission.control import AdmissionControl
 from bot.answers.dispatcher import Dispatcher
 from bot.answers.pipeline import Services
 from bot.context.attachments import AttachmentReader
-from bot.context.cache import MessageCache
+from bot.context.message_cache import MessageCache
 from bot.discord.buttons import ButtonHandler, ButtonPress, PressResponse
 from bot.domain.errors import DiscordDown
 from bot.domain.messages import Author, Message
 from bot.observability.metrics import Metrics
 from bot.reply import button_ids
 from bot.reply.button_ids import Act, ButtonId
-from bot.reply.rates import EditRate
+from bot.reply.edit_rates import EditRate
 from bot.settings.schema import AccessSettings, LimitsSettings, ReplySettings, Settings
 from tests.bot.unit.fakes import Archive, FakeLeaseStore, FakeModel, FakeSink, open_guard
 

@@ -10,12 +10,12 @@ from bot.admission.control import AdmissionControl
 from bot.answers.dispatcher import Dispatcher
 from bot.answers.pipeline import Services
 from bot.context.attachments import AttachmentReader
-from bot.context.cache import MessageCache
+from bot.context.message_cache import MessageCache
 from bot.domain.errors import DiscordDown, Interrupted, TooBusy, Unexpected
 from bot.domain.messages import Author, Message
 from bot.leadership.coordinator import SingleProcess
 from bot.observability.metrics import Metrics
-from bot.reply.rates import EditRate
+from bot.reply.edit_rates import EditRate
 from bot.settings.schema import FilesSettings, ReplySettings, Settings, WorkSettings
 from tests.bot.unit.fakes import Archive, FakeLeaseStore, FakeModel, FakeSink, open_guard
 

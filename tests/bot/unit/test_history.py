@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from bot.context import history
-from bot.context.cache import MessageCache
 from bot.context.history import History, MessageChain, read_history
+from bot.context.message_cache import MessageCache
 from bot.domain.messages import Author, Message
 from bot.settings.schema import ConversationSettings as Limits
 from tests.bot.unit.fakes import Archive, SilentArchive

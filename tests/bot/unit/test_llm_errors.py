@@ -31,12 +31,12 @@ from bot.llm.apis import ChatCompletionsApi, ProviderApi, ResponsesApi
 from bot.llm.openai_client import Breaker
 from bot.llm.provider_errors import FeatureRefused, mapped
 from bot.llm.providers import Knowledge, Refusal
-from bot.llm.request import RetryingRequest, StreamRecorder
+from bot.llm.retries import RetryingRequest, StreamRecorder
 from bot.llm.transport import OptionalParameter, Payload, ProviderResponse
 from bot.observability.metrics import Metrics
 from bot.settings.schema import OpenAISettings
 from tests.bot.unit.fakes import FakeClient, ScriptedApi
-from tests.bot.unit.test_llm_request import ASK, MOST_OUTPUT, Bill, Key
+from tests.bot.unit.test_llm_retries import ASK, MOST_OUTPUT, Bill, Key
 from tests.servers.openai import dialect
 
 if TYPE_CHECKING:

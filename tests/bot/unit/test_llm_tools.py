@@ -10,7 +10,7 @@ from bot.domain.errors import CutShort, Filtered, ModelDown
 from bot.domain.messages import Picture
 from bot.domain.model_request import Image, ModelRequest, Text, Usage
 from bot.llm.apis import HostedTools, cited, hosted_tools
-from bot.llm.request import StreamRecorder
+from bot.llm.retries import StreamRecorder
 
 QUESTION = ModelRequest("You are Sky.", ())
 

@@ -19,8 +19,8 @@ from bot.domain.errors import (
     SkyError,
 )
 from bot.domain.messages import Author, Message, Post
+from bot.reply.edit_rates import EditRate
 from bot.reply.message_series import ReplyTarget, nonce
-from bot.reply.rates import EditRate
 from bot.reply.stream import ReplyStream
 from bot.settings.schema import ReplySettings as Timing
 from tests.bot.unit.fakes import FakeSink

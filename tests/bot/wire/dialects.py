@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bot.admission.control import AdmissionControl
 from bot.answers.pipeline import AnswerPipeline
 from bot.context.attachments import AttachmentReader, OpenedFile
-from bot.context.cache import MessageCache
+from bot.context.message_cache import MessageCache
 from bot.domain.errors import NothingSaid, SkyError
 from bot.domain.messages import Attachment, Author, Message
 from bot.llm.openai_client import OpenAIModel
@@ -48,17 +48,17 @@ class Key:
         self._value = value
 
     async def current(self) -> str:
-        """See bot.llm.request.Key."""
+        """See bot.llm.retries.Key."""
         return self._value
 
     def accept(self, value: str, asked: float) -> None:
-        """See bot.llm.request.Key."""
+        """See bot.llm.retries.Key."""
 
     def refuse(self, value: str) -> None:
-        """See bot.llm.request.Key."""
+        """See bot.llm.retries.Key."""
 
     async def another(self, than: str | None, timeout: float) -> bool:  # noqa: ASYNC109
-        """See bot.llm.request.Key."""
+        """See bot.llm.retries.Key."""
         del than, timeout
         return False
 

@@ -23,7 +23,7 @@ from bot.domain.errors import (
 from bot.domain.model_request import ModelRequest, Text, Turn, Usage
 from bot.llm.openai_client import Breaker
 from bot.llm.providers import Knowledge
-from bot.llm.request import RetryingRequest, StreamRecorder
+from bot.llm.retries import RetryingRequest, StreamRecorder
 from bot.observability.metrics import Metrics
 from tests.bot.unit.fakes import FakeClient, ScriptedApi, complete
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.reply.rates import EditRate, RateLimiter
+from bot.reply.edit_rates import EditRate, RateLimiter
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.context.cache import MessageCache
+from bot.context.message_cache import MessageCache
 from bot.domain.messages import Author, Message
 
 ADA = Author(1, "Ada")
