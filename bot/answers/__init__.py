@@ -1,1 +1,1 @@
-"""From an accepted request to the last word of its answer."""
+"""Carry out an accepted request, up to the end of its answer."""

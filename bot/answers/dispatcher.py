@@ -36,18 +36,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-_AT_ONCE = 8  # a flood is not answered by a flood
+_AT_ONCE = 8  # a flood of calls must not cause a flood of refusals
 
 
 class Refusals:
-    """Those that are being said."""
+    """The refusals that are being sent."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self.under_way: set[asyncio.Task[None]] = set()
 
     def say(self, request: AnswerRequest, error: SkyError) -> None:
-        """Begin to tell why a call is not answered, unless too many are told so just now.
+        """Start to send the reason why a call is not answered, unless too many are being sent.
 
         A person who used a command is always told: Discord waits for a response.
         """
@@ -63,7 +63,7 @@ _ENDING_SECONDS = 35.0  # terminationGracePeriodSeconds, and a little
 
 
 class Dispatcher:
-    """Every answer under way is a task of its own, whichever channel it is for.
+    """Starts answers, each as a task of its own, and tracks those in progress.
 
     Calls of a shard for which another process speaks are kept for a while, in case that changes.
     """
@@ -142,7 +142,7 @@ class Dispatcher:
         return request
 
     def missed(self, message: Message, me: int, replaces: tuple[int, ...] = ()) -> bool:
-        """Receive a message that was not heard when it was written; says whether it was taken.
+        """Receive a message that was missed when it was posted; return whether it was taken.
 
         `replaces` are the messages of an answer that another process began and did not end.
         """
@@ -152,7 +152,7 @@ class Dispatcher:
         return message.id in self.taken
 
     def needs_roles(self, message: Message, me: int) -> bool:
-        """Say whether a message calls the bot, and its writer's unknown roles decide the rest."""
+        """Return whether a message calls the bot and only its author's roles are missing."""
         rules = self._rules
         unknown = message.author.roles is None and not message.direct and message.asked is None
         if not unknown or not rules.lists.ask_for_roles:
@@ -173,12 +173,12 @@ class Dispatcher:
         return isinstance(decision, Trigger) and message.id not in self.taken
 
     def begin(self, shard: int) -> None:
-        """Take what was overheard of a shard; its last speaker let go in good order."""
+        """Take the calls received on standby; the last leader released the Lease cleanly."""
         for message, me in self._overheard.pop(shard):
             self.receive(message, me)
 
     def overheard(self, shard: int) -> list[Message]:
-        """Hand out what was overheard of a shard whose last speaker may have taken some of it."""
+        """Return the calls received on standby, some of which the last leader may have taken."""
         return [message for message, _ in self._overheard.pop(shard)]
 
     def busy(self, shard: int) -> bool:
@@ -187,7 +187,7 @@ class Dispatcher:
         return any(self._coordinator.shard_of(each.guild_id) == shard for each in messages)
 
     def abandon(self, shard: int) -> None:
-        """Drop every answer for a shard where it is: from now on another may give it."""
+        """Abort every answer for a shard: from now on another process may write it."""
         for task, answer_task in list(self._answer_tasks.items()):
             message = answer_task.request.message
             if self._coordinator.shard_of(message.guild_id) == shard:
@@ -196,7 +196,7 @@ class Dispatcher:
                 self._services.metrics.answers.labels("abandoned").inc()
 
     def edit(self, message: Message, me: int) -> None:
-        """Remember the new words of a message; a call that waits is answered as it stands then.
+        """Note an edited message; a waiting call is answered with its text at that time.
 
         One that did not call the bot before and does now, and is not old, is received.
         """
@@ -224,7 +224,7 @@ class Dispatcher:
         return self._open and self._coordinator.is_leader(self._coordinator.shard_of(guild_id))
 
     def denies(self, author: Author, place: Location, *, direct: bool) -> Denial | None:
-        """Say what stands against somebody being answered in a place, as things are now."""
+        """Return why a person may not be answered in a place now; None if they may."""
         return self._rules.lists.denies(author, place, direct=direct)
 
     def refusal(self, caller: Caller) -> SkyError | None:
@@ -248,7 +248,7 @@ class Dispatcher:
         return bool(found)
 
     def book(self, question_id: int, caller: Caller) -> SkyError | None:
-        """Keep a place, a call and money for a message that is answered again; or say why not.
+        """Reserve capacity, a call and money to answer a message again; or return why not.
 
         `again` or `cancel` has to follow.
         """
@@ -263,7 +263,7 @@ class Dispatcher:
         return None
 
     def cancel(self, question_id: int) -> None:
-        """Give up what was booked for a message, if that did not become an answer."""
+        """Release what was booked for a message, if no answer came of it."""
         if (booking := self._booked.pop(question_id, None)) is not None:
             booking.cancel()
 
@@ -344,7 +344,7 @@ class Dispatcher:
         self._services.metrics.waiting.set(max(0, taken - self._work.in_flight))
 
     async def drain(self) -> None:
-        """Take nothing more and finish what was taken; what does not end in time is told so."""
+        """Take no more calls and finish those taken; answers that do not end in time say so."""
         self._open = False
         began = time.monotonic()
         log.info("draining", extra={"answers": len(self._answer_tasks)})

@@ -65,7 +65,7 @@ _REDUCED = {
 
 
 class PipelineServices(Protocol):
-    """What one answer of the model needs."""
+    """The inputs of one answer."""
 
     @property
     def settings(self) -> Settings:
@@ -132,7 +132,7 @@ class AnswerPipeline:
         self._reservation = reservation
 
     async def run(self) -> None:
-        """Let the model answer into the sink; raises a SkyError if that fails."""
+        """Write the model's answer to the sink; raises a SkyError if that fails."""
         services, request = self._services, self._request
         if request.refused is not None:
             raise request.refused
@@ -156,7 +156,7 @@ class AnswerPipeline:
             raise Unexpected(type(error).__name__) from error
 
     async def _ask(self, request: ModelRequest) -> None:
-        """Let the model answer what may be asked, and show what may be said of it."""
+        """Ask the model if moderation allows the question; show what it allows of the answer."""
         services, sink, charge = self._services, self._sink, self._reservation.charge
         sources = list[str]()
         services.admission.know(self._reservation, request)
@@ -206,7 +206,7 @@ class AnswerPipeline:
 
 
 def _sources(urls: list[str]) -> str:
-    """Name the pages that an answer rests on: each once, as it is, without a preview."""
+    """List the pages that an answer cites: each once, with its full address, no preview."""
     each_once = list(dict.fromkeys(urls))[:_SOURCES]
     return "Sources: " + " ".join(f"<{url}>" for url in each_once)
 
@@ -216,7 +216,7 @@ _CANNOT_REPLY = "🤐"
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What answering needs from around it."""
+    """The parts of the bot that an answer uses."""
 
     settings: Settings
     cache: MessageCache
@@ -254,7 +254,7 @@ class Outcome(enum.Enum):
 
 
 class AnswerTask:
-    """One answer on Discord. It raises nothing but cancellation: the person is told instead."""
+    """One answer on Discord. It raises only CancelledError; errors are told to the person."""
 
     def __init__(self, request: AnswerRequest, services: Services) -> None:
         self.request = self._request = request
@@ -273,7 +273,7 @@ class AnswerTask:
         return self._request.message.id == question_id
 
     def stop(self, why: SkyError) -> None:
-        """End the answer now, with a word on why."""
+        """End the answer now, with a sentence that says why."""
         self._reply.interrupt(why)
 
     async def run(self, reservation: Reservation) -> Outcome:
@@ -323,7 +323,7 @@ class AnswerTask:
         return Outcome.FAILED, failed.label
 
     async def _react_unable(self) -> None:
-        """Show who called that they were heard, where the bot may not say so."""
+        """React to the call where the bot may not send messages."""
         with contextlib.suppress(Unsaid):  # perhaps it may not even do that
             await self._services.sink.react(self._request.message, _CANNOT_REPLY)
 

@@ -1,7 +1,4 @@
-"""One conversation in a terminal: what is typed goes the way that a direct message goes.
-
-The command: reads lines, hands them on, ends in order.
-"""
+"""`chat`: one conversation in a terminal; each line is handled like a direct message."""
 
 from __future__ import annotations
 
@@ -131,7 +128,7 @@ class TerminalSink:
 
 
 class ChatSession:
-    """What was said so far, and who answers."""
+    """The conversation so far, and the persona that answers."""
 
     def __init__(
         self, means: ChatServices, personas: PersonaRegistry, out: Callable[[str], object]
@@ -145,11 +142,11 @@ class ChatSession:
         self.persona = personas.at(Location())
 
     def name(self, persona: str) -> None:
-        """Let somebody else answer from now on; raises UnknownPersona."""
+        """Switch to another persona; raises UnknownPersona."""
         self.persona = self._personas.named(persona)
 
     def everybody(self) -> str:
-        """List who can answer."""
+        """List the personas."""
         there = "".join(f"  {key:<16} {persona.name}\n" for key, persona in self._personas)
         return f"{there}Now answers {self.persona.name}.\n"
 
@@ -158,14 +155,14 @@ class ChatSession:
         self._last = self._answer = None
 
     async def say(self, words: str) -> None:
-        """Say something, and show the answer."""
+        """Send a message, and show the answer."""
         message = Message(
             self._next_id(), _CHANNEL, Author(_YOU, "You"), words, replies_to=self._answer
         )
         await self._answer_to(message)
 
     async def again(self) -> None:
-        """Let what was said last be answered again."""
+        """Answer the last message again."""
         if self._last is None:
             self._out("Nothing was answered yet.\n")
         else:

@@ -1,4 +1,4 @@
-"""What a configuration means, in plain words; and what is allowed in it and hardly meant. Pure."""
+"""Explain a configuration in plain words, and point out valid but suspicious settings. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _EXAMPLE = (1000, 300)  # tokens read and written: a short conversation and its 
 
 
 def summarize(settings: Settings, personas: PersonaRegistry) -> Iterator[str]:
-    """Yield a line for each thing that people ask about a bot."""
+    """Yield a line for each topic that people ask about."""
     yield f"model: {_model(settings)}"
     yield f"called: {_called(settings)}"
     yield f"personas: {_personas(settings, personas)}"
@@ -36,7 +36,7 @@ def summarize(settings: Settings, personas: PersonaRegistry) -> Iterator[str]:
 
 
 def notes(settings: Settings, personas: PersonaRegistry) -> Iterator[str]:
-    """Yield what the bot would run with, and somebody should look at."""
+    """Yield notes about settings that are valid but probably not intended."""
     budget = settings.budget
     safe = dearest(budget.prices)
     for model, user in _models(settings, personas).items():
@@ -135,7 +135,7 @@ def _called(settings: Settings) -> str:
 
 
 def _quoted(entries: tuple[str, ...]) -> str:
-    """Show of a list what lets a misspelt entry be seen, quoted: they are people's words."""
+    """Show enough entries of a list to notice a misspelt one; quoted, as people wrote them."""
     return summarize_list([repr(each) for each in entries])
 
 

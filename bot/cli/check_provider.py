@@ -1,4 +1,4 @@
-"""What the configured provider can do, found out with a handful of tiny questions.
+"""`check-provider`: find out what the configured provider supports, with a few tiny requests.
 
 They are asked the way that the bot asks, by the same client: what that learns about the provider is
 what is printed.
@@ -44,7 +44,7 @@ class Question:
 
 
 def questions() -> list[Question]:
-    """Give what is asked of each model, each about one more thing than the one before."""
+    """Return the questions for each model; each tests one more feature."""
     plain = (Turn("user", "Say: yes."),)
     speakers = (Turn("user", "Ann: hello"), Turn("user", "Ben: hello"), Turn("user", "Say: yes."))
     picture = (Turn("user", "Is this picture grey?", (_PICTURE,)),)

@@ -1,12 +1,9 @@
-"""What a file is, by its own bytes: names and declared types can be anything.
+"""Open what people attach, pictures and plain text, for the model.
 
-Files from Discord's CDN, one client for the life of the process, made when first needed.
-
-What people attach, made readable for the model: pictures to look at, and plain text.
-
-What a file is, its own bytes say, not its name. The bot fetches it and hands it on inside the
-request. The address alone would cost less here, but then what was checked need not be what the
-model sees, providers give up on Discord's addresses now and then, and many cannot fetch at all.
+A file's bytes determine its type, not its name or its declared type. The bot downloads a file from
+Discord's CDN and sends it inside the request. Sending only the address would be cheaper, but then
+the model might see something else than was checked, providers sometimes fail to fetch from Discord,
+and many cannot fetch at all.
 """
 
 from __future__ import annotations
@@ -234,7 +231,7 @@ class FileSource(Protocol):
     """Where files come from."""
 
     async def fetch(self, url: str, most: int) -> bytes:
-        """Give a file's bytes, `most` at the most; raises Unfetched."""
+        """Return a file's bytes, at most `most` of them; raises Unfetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,9 +271,9 @@ class AttachmentReader:
 
     @asynccontextmanager
     async def opened(self, wanted: Sequence[Attachment]) -> AsyncIterator[dict[str, OpenedFile]]:
-        """Give the files by their address, for as long as they are needed; newest are first.
+        """Open the files of `wanted`, newest first; yield them by address for the block.
 
-        Who asks while all memory is in use waits. More files than can be opened are left out.
+        A caller waits while all of the memory is in use. Files beyond the limit are left out.
         """
         if not wanted:
             yield {}
@@ -369,5 +366,5 @@ class _FreshAddresses:
 
 
 def _shown(name: str) -> str:
-    """A file's name as a message shows it, unable to be anything else than a name."""
+    """Return a file's name, escaped so that it cannot act as markup in a message."""
     return f"`{name[:80].replace('`', '')}`"

@@ -1,4 +1,4 @@
-"""Which messages led to a call: the chain of replies, or where none leads, the channel's newest.
+"""Find the messages that led to a call: the reply chain, or else the channel's newest messages.
 
 A thread hangs on a message of its parent channel, so that one belongs to what is said in the
 thread. Nothing is read in a channel whose history the caller cannot read, its own included.
@@ -82,7 +82,7 @@ async def read_history(
 
 
 class _Reader:
-    """Fills a chain, in as little time as there is: what was found so far counts."""
+    """Fills a chain within a time limit; on timeout, what was found so far is used."""
 
     def __init__(
         self, chain: MessageChain, cache: MessageCache, history: History, limits: Limits

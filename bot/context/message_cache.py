@@ -1,4 +1,4 @@
-"""What was seen last, so that most conversations cost no request."""
+"""The newest messages, so that most conversations need no request to Discord."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class MessageCache:
         self._followed.add(channel_id)
 
     def missed(self) -> None:
-        """Note that something may have been said that was not heard: ask again."""
+        """Note that messages may have been missed, so that channels are read again."""
         self._followed.clear()
         self._channels.clear()
 

@@ -1,4 +1,4 @@
-"""Discord's events in: each is turned into a value and handed on, nothing else happens here."""
+"""Receive Discord's events: each is converted to a value and handed on, and nothing else."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ class GatewayClient(discord.Client):
         log.warning("unreadable, skipped", extra=extra)
 
     def knows_permissions(self, guild_id: int) -> bool:
-        """Whether what is known of a server's permissions is certainly what holds."""
+        """Whether the cached permissions of a server are certainly up to date."""
         return guild_id not in self.unsure and None not in self.unsure
 
     def forget_session(self) -> None:
@@ -196,7 +196,7 @@ class GatewayClient(discord.Client):
         self._backfill.opened()
 
     async def on_ready(self) -> None:
-        """Now that the servers and their channels are known, what was missed can be asked for."""
+        """Start the backfill, now that the servers and their channels are known."""
         self._backfill.known(self)
         await self._interactions.introduce(self)
 
@@ -255,6 +255,6 @@ class GatewayClient(discord.Client):
             self._dispatcher.withdraw(message_id)
 
     async def on_error(self, event_method: str, /, *_: Any, **__: Any) -> None:
-        """Log and count a defect of ours in one of the methods above; only the event is lost."""
+        """Log and count a bug in one of the methods above; only the event is lost."""
         self._metrics.unreadable.labels("event").inc()
         log.error("event handler broke", extra={"event": event_method}, exc_info=True)  # noqa: LOG014  # discord.py calls this while it handles the exception

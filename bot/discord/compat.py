@@ -89,7 +89,7 @@ class WebSocket(DiscordWebSocket):
                 self._dispatch("unreadable", "event", {"event": str(frame.get("t"))[:40]}, error)
 
     def _check(self) -> None:
-        """Refuse what discord.py takes over unseen: a sequence or an interval that is no number."""
+        """Refuse a sequence or interval that is not a number, which discord.py does not check."""
         interval = self._keep_alive.interval if self._keep_alive else None
         if interval is not None and not (math.isfinite(interval) and interval > 0):
             raise ValueError("heartbeat interval")
@@ -345,7 +345,7 @@ async def request(client: discord.Client, monitor: RestMonitor, call: Coroutine[
 async def _settled(
     monitor: RestMonitor, call: Coroutine[Any, Any, T]
 ) -> tuple[T | None, Exception | None]:
-    """Hand an exception out as a value: the one who would read it may be gone."""
+    """Return an exception as a value, because its awaiter may have been cancelled."""
     _status.set(0)
     with monitor.waiting():
         try:
@@ -361,7 +361,7 @@ async def _settled(
 
 
 def wake_waiting(client: discord.Client) -> None:
-    """Let what waits for the end of a global rate limit go on, to fail: `client` is closed."""
+    """Wake requests that wait for a global rate limit, so that they fail: `client` is closed."""
     client.http._global_over.set()  # noqa: SLF001  # see `request`
 
 

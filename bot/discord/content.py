@@ -1,4 +1,4 @@
-"""What a message shows beside its words, in words: embeds, polls, stickers, voice, and names."""
+"""Describe in text what a message shows besides text: embeds, polls, stickers, voice, and names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Discord's objects into ours: the only place that reads them."""
+"""Convert discord.py's objects to the bot's values; only this module reads them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def to_message(message: discord.Message) -> Message:
 
 
 def unreadable(message: discord.Message) -> Message:
-    """Stand for a message of which nothing but its place is read."""
+    """Represent a message of which only its location is used."""
     nobody = Author(0, "")
     return Message(message.id, message.channel.id, nobody, "", readable=False)
 
@@ -71,7 +71,7 @@ def _forwarded(message: discord.Message) -> str:
 
 
 def _answered(message: discord.Message) -> tuple[str, ...]:
-    """Whose command another bot's message answers."""
+    """Return whose command another bot's message answers."""
     metadata = message.interaction_metadata
     if message.type not in _COMMANDS or metadata is None:
         return ()
@@ -150,7 +150,7 @@ def _named(thing: discord.Guild | discord.abc.GuildChannel | discord.Thread) -> 
 
 
 def author(user: discord.User | discord.Member) -> Author:
-    """Take from a user what the bot needs of them."""
+    """Convert a user to an Author."""
     local = isinstance(user, discord.Member)
     return Author(user.id, sanitize(user.display_name), user.bot, _roles(user), local)
 

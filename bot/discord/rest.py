@@ -1,10 +1,8 @@
-"""Our posts into discord.py's arguments: text, buttons, files.
+"""The bot's calls to Discord's REST API: send, edit, delete, type, react, look up a message.
 
-What the bot asks of Discord's REST API: say, edit, delete, type, react, look up a message.
-
-discord.py waits out the rate limits and repeats after 500, 502, 504 and 524. Repeated here is what
-it lets through: 503, a connection that broke, silence, and a client that is being replaced. No
-message is doubled by that: Discord drops a second one with the same nonce.
+discord.py waits out rate limits and retries after 500, 502, 504 and 524. This module also retries
+after 503, a broken connection, silence, and while a client is being replaced. A retry never posts
+a message twice: Discord drops a second one with the same nonce.
 """
 
 from __future__ import annotations
@@ -40,7 +38,7 @@ SILENT = discord.AllowedMentions.none()
 
 
 def message_arguments(post: Post) -> dict[str, Any]:
-    """Write a post as arguments of `send`. Files are read, so each attempt needs a new one."""
+    """Convert a post to arguments of `send`. Sending consumes files: convert for each attempt."""
     arguments: dict[str, Any] = {"content": post.text, "allowed_mentions": SILENT}
     if post.buttons:
         arguments["view"] = _view(post.buttons)
@@ -52,7 +50,7 @@ def message_arguments(post: Post) -> dict[str, Any]:
 
 
 def edit_arguments(post: Post, was: Post | None) -> dict[str, Any]:
-    """Write what differs from `was` as arguments of `edit`; all of it if `was` is not known."""
+    """Convert what differs from `was` to arguments of `edit`; everything if `was` is unknown."""
     arguments: dict[str, Any] = {"content": post.text, "allowed_mentions": SILENT}
     if was is None or was.buttons != post.buttons:
         arguments["view"] = _view(post.buttons) if post.buttons else None
@@ -355,7 +353,7 @@ class RestClient:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _wait_for_login(self) -> None:
-        """Keep what is to be said while the token is exchanged: its answer is already paid."""
+        """Hold a message while the token is replaced, because its answer is already paid for."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LOGIN_SECONDS):
                 await self._logged_in()
@@ -402,7 +400,7 @@ async def _requested(
 
 
 def _read(client: GatewayClient, message: discord.Message) -> Message:
-    """Read a message; one that cannot be read costs nothing but itself."""
+    """Convert a message; log and skip one that cannot be read."""
     try:
         return converters.to_message(message)
     except Exception as error:  # noqa: BLE001  # whatever an odd message makes fail
@@ -428,7 +426,7 @@ async def _unsaid(error: discord.HTTPException) -> Unsaid:
 
 
 def _is_discords(error: discord.HTTPException) -> bool:
-    """Whether Discord itself refused, and not what stands before it: that answers with a page."""
+    """Whether Discord itself refused, not its edge, which answers with an HTML page."""
     return "json" in error.response.headers.get("Content-Type", "")
 
 

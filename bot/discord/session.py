@@ -1,17 +1,16 @@
-"""Whether the gateway is truly alive: a session is open, and Discord acknowledges its heartbeats.
+"""Keep the bot logged in, and know whether the gateway session is really alive.
 
 discord.py's `is_ready()` stays true while disconnected, and its `latency` keeps the last value on a
 connection that went silent. But every acknowledgement sets the latency again, so a changed value
-is a beat that was acknowledged. It is looked at every second.
+means an acknowledged heartbeat; `HeartbeatMonitor` is sampled every second.
 
-Keeps the bot logged in: tries again with pauses of its own, and never spends logins in a loop.
+The client resumes by itself after most disconnects. This module handles the rest: a REST API that
+cannot be reached at login, a refused token, a gateway that Discord closed for good, and a break so
+long that Discord has forgotten the session. Retries have growing pauses, so that the daily limit
+of logins is not used up.
 
-The client resumes by itself after most breaks (gateway.py). What it does not do is done here: a
-REST API that cannot be reached at login, a token that is refused, a gateway that is closed for
-good, and a break that lasts so long that Discord has forgotten the session.
-
-A refused token is asked about again at long pauses even if the file stays as it is: that costs a
-REST call and no identify, and the refusal may have been Discord's mistake.
+A refused token is tried again after long pauses even if its file has not changed: that costs a REST
+call but no identify, and the refusal may have been Discord's mistake.
 """
 
 from __future__ import annotations
@@ -85,7 +84,7 @@ class HeartbeatMonitor:
         self._metrics.gateway_open.set(all(each.open for each in self._siblings))
 
     def leave(self) -> None:
-        """Count no more: the session is meant to be over."""
+        """Stop counting: the session was ended on purpose."""
         self._siblings.remove(self)
         self._metrics.gateway_open.set(all(each.open for each in self._siblings))
 
@@ -225,7 +224,7 @@ class Connection:
         await asyncio.sleep(pause)
 
     async def _session(self, token: str) -> None:
-        """Log in and stay until the session is over; raises Fatal or one of _TRANSIENT."""
+        """Log in and run until the session ends; raises Fatal or one of _TRANSIENT."""
         self._client = client = self._make()
         if token != self._tried:
             self._backoff.reset()
@@ -268,7 +267,7 @@ class Connection:
         return tasks.start(tasks.keep_running(lambda: watchdog(client), name), name)
 
     async def _reconnect_if_deaf(self, client: GatewayClient) -> None:
-        """Resume where Discord sends what it likes and acknowledges no heartbeat.
+        """Resume if Discord sends events but acknowledges no heartbeats.
 
         discord.py looks at whether anything arrives, and only when a heartbeat is due. A session
         that was resumed counts from zero, so this happens once in `_deaf_seconds` at most.
@@ -294,7 +293,7 @@ class Connection:
             compat.wake_waiting(client)
 
     async def _renew_if_unsure(self, client: GatewayClient) -> None:
-        """Begin a new session where it is not known any more who may read what in some server.
+        """Start a new session if the permissions in some server are no longer known.
 
         Discord tells that again only then. Not before a session has lasted: it may be no better.
         """

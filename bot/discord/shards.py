@@ -1,13 +1,12 @@
-"""When a session may begin: Discord lets so many shards identify within five seconds.
+"""The gateway sessions: one for each shard that this process serves.
 
-Shards whose numbers differ by a multiple of its `max_concurrency` wait for each other. Other pods
-are not known here: an identify that comes too soon for one of theirs is refused and repeated.
+With one shard, its session is always open, so that a standby receives everything. With more, a
+shard's session begins when this process takes its Lease and ends when it releases it; the backfill
+finds messages that were posted in between.
 
-The sessions with Discord: one for each shard that this process serves, with what goes with it.
-
-With one shard there is one session all the time, so that a standby hears everything. With more, a
-shard's session begins when this process takes its Lease and ends when it gives it back; what was
-said in between is found by catching up.
+Discord allows only a few shards to identify within five seconds: shards whose numbers differ by a
+multiple of its `max_concurrency` wait for each other. Other pods are not coordinated: an identify
+that comes too soon after one of theirs is refused and repeated.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Turns in, text out, whichever way the provider is asked: one client, one key that may change."""
+"""The client of the model's provider: turns in, text out; the API key may change at run time."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Breaker:
 
 
 class Model(Protocol):
-    """The face of every provider."""
+    """The interface of every provider."""
 
     def stream(self, request: ModelRequest, account: Account) -> AsyncGenerator[ModelEvent, None]:
         """Give the answer as it comes, until it is complete; raises if something is missing.

@@ -1,4 +1,4 @@
-"""One answer being asked of one model: attempts, a smaller request, a key that may be exchanged.
+"""Request one answer from one model: retries, a smaller request, a key that may be replaced.
 
 A stream that just ends is not an answer: each API's own mark of completion is required. A request
 is tried again only while no text has come, because what a person has read cannot be taken back. An
@@ -213,7 +213,7 @@ class _Attempts:
 
 
 class RetryingRequest:
-    """One answer being asked of one model: attempts, a smaller request, and going on. See above."""
+    """The requests to one model for one answer: retries, a smaller request, continuation."""
 
     def __init__(
         self,
@@ -303,7 +303,7 @@ class RetryingRequest:
         return payload.without(self._smaller.parameters)
 
     def _broken_off(self, failed: SkyError) -> SkyError:
-        """Give what is told of an answer that stands there in part."""
+        """Return the error to show below a partial answer."""
         if isinstance(failed, FeatureRefused) and failed.what is Refusal.LAST_TURN:
             self._knowledge.refuses(self._model, failed.what)
         return failed if isinstance(failed, _TOLD_IN_PART) else CutShort(failed.label)
@@ -481,7 +481,7 @@ class _Smaller:
         return isinstance(failed, RequestRefused) and self._try_less(request, payload)
 
     def succeeded(self, model: str, knowledge: Knowledge) -> None:
-        """Keep what was left out on suspicion out of the requests to come: it was that."""
+        """Remember that what was left out on suspicion was the cause, for later requests."""
         for name in sorted(self.parameters):
             knowledge.refuses_parameter(model, name)
         if self.whole:
@@ -530,9 +530,9 @@ class _Smaller:
         return had
 
     def _halve(self, request: ModelRequest) -> bool:
-        """Leave out the older half; the second time ask for a shorter answer as well.
+        """Leave out the older half; the second time, ask for a shorter answer as well.
 
-        Some count the answer's limit as part of what they have to hold.
+        Some providers count the answer's limit as part of the context.
         """
         if len(request.turns) > 1:
             self._halves = 1

@@ -143,7 +143,7 @@ class ProviderResponse:
                 yield each
 
     def _read_whole(self, text: str) -> Iterator[dict[str, Any]]:
-        """Read a body that is no stream; a page of HTML, or nothing, is no answer."""
+        """Read a body that is not a stream; an HTML page or an empty body is not an answer."""
         try:
             found = json.loads(text)
         except ValueError as error:

@@ -39,7 +39,7 @@ class AccessPolicy:
         return bool(self._roles or self._blocked_roles)
 
     def denies(self, author: Author, place: Location, *, direct: bool) -> Denial | None:
-        """Say what stands against a call of `author` in `place`; None if nothing does."""
+        """Return why `author` may not call the bot in `place`; None if they may."""
         if author.bot and str(author.id) not in self._bots:
             return "bot"
         if direct:

@@ -1,8 +1,8 @@
 """Ambient replies (joining in unprompted), and the cap on consecutive replies to other bots.
 
-It joins in by chance, where the settings name a channel, and not soon after it spoke there. It
-answers a bot a few times, and then not before a person has said something: two bots that answer
-each other would never end.
+The bot joins in by chance, in the channels that the settings name, and not soon after it spoke
+there. It answers another bot a few times, and then not until a person has written something;
+otherwise two bots might answer each other forever.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class AmbientPolicy:
     def judge(
         self, message: Message, decision: Trigger | Ignored, *, late: bool = False
     ) -> Trigger | Ignored:
-        """Return the decision that holds. `late`: the message is caught up with, not just written.
+        """Return the final decision. `late`: the message comes from a backfill.
 
-        To be asked once for each message, in the order in which they arrive.
+        Call this once for each message, in the order in which they arrive.
         """
         place = message.channel_id
         if not message.author.bot:

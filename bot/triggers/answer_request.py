@@ -1,4 +1,4 @@
-"""A message that the bot answers, and all that was decided about it."""
+"""A message that the bot answers, with everything that was decided about it."""
 
 from __future__ import annotations
 

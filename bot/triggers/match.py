@@ -23,9 +23,9 @@ _OPTIONS = re.compile(r"\(([^()\n]{0,100})\)")
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """The bot was called: in which way, and the words that are left without the call itself.
+    """A call of the bot: how it was called, and the text without the mention or command.
 
-    `persona` is who was asked for by name, `image` whether a picture was.
+    `persona` is the persona that was named, if any; `image` says whether a picture is wanted.
     """
 
     how: TriggerKind
@@ -50,9 +50,9 @@ class TriggerRules:
 
 
 def match(message: Message, *, me: int, rules: TriggerRules) -> Trigger | Ignored:
-    """Say whether the bot, whose user id is `me`, answers `message`.
+    """Return whether the bot, whose user id is `me`, answers `message`.
 
-    An explicit command wins over the other ways of calling, because it says best what is meant.
+    An explicit command takes precedence over the other ways of calling.
     """
     if message.asked is not None:  # the lists were consulted before it was quoted
         return called(message, me=me, command=rules.command) or Ignored("bot")

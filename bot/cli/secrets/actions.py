@@ -1,8 +1,7 @@
-"""What every subcommand works with: the person, the vault, the settings.
+"""The subcommands of `secrets`.
 
-set, rotate, undo: a new version in Key Vault, tried before and seen in use after.
-
-check: each secret, where it is found, whether it is enabled, valid, accepted and in use.
+set, rotate, undo: write a new version to Key Vault after trying it, and wait until it is in use.
+check: report where each secret is, and whether it is enabled, valid, accepted and in use.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """The person at the terminal: is told sentences, and types a value that is not shown."""
+    """The person at the terminal: reads messages, and types a value without echo."""
 
     say: Callable[[str], None]
     type_unseen: Callable[[str], str]
@@ -66,12 +65,12 @@ _MOST_OLDER = 10  # versions that are looked through for an earlier value
 
 
 async def set_new(session: SecretsSession, spec: SecretSpec) -> bool:
-    """Ask for a value and set it; says whether the bot was seen to use it."""
+    """Ask for a value and set it; return whether the bot uses it."""
     return await _set(session, spec, await _asked(session, spec, None))
 
 
 async def rotate(session: SecretsSession, spec: SecretSpec) -> bool:
-    """Exchange the value of a secret that is there, step by step."""
+    """Replace the value of an existing secret, step by step."""
     try:
         old = await session.vault.read(spec.name)
     except VaultTrouble as trouble:
@@ -98,7 +97,7 @@ async def rotate(session: SecretsSession, spec: SecretSpec) -> bool:
 
 
 async def undo(session: SecretsSession, spec: SecretSpec) -> bool:
-    """Set the value before the present one again, as a new version."""
+    """Set the previous value again, as a new version."""
     earlier = await _earlier(session, spec)
     value = earlier.value.strip()
     await _try(session, spec, value)
@@ -114,7 +113,7 @@ async def undo(session: SecretsSession, spec: SecretSpec) -> bool:
 
 
 async def _earlier(session: SecretsSession, spec: SecretSpec) -> Secret:
-    """Find the newest version whose value is another than the present one's."""
+    """Find the newest version whose value differs from the current one."""
     try:
         present = await session.vault.read(spec.name)
     except VaultTrouble as trouble:

@@ -30,7 +30,7 @@ async def run_secrets(
     person: Terminal,
     **azure: Any,
 ) -> bool:
-    """Do what `chosen` says; returns whether all is well. Raises BadSettings without a vault."""
+    """Run the chosen subcommand; return its success. Raises BadSettings without a vault."""
     url = chosen.vault or settings.credentials.keyvault_url
     if not url:
         where = "--vault https://my-vault.vault.azure.net or credentials.keyvault_url"

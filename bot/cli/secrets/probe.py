@@ -1,6 +1,6 @@
-"""The running bot, as its metrics show it: which value it uses, told by the digest.
+"""Read from the running bot's metrics which value it uses, and try a value against its service.
 
-A value tried against the service that it is for, without changing anything there.
+Trying a value changes nothing at the service.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Verdict:
 
 
 async def discord(settings: Settings, token: str) -> Verdict:
-    """Ask Discord whose token this is."""
+    """Ask Discord which bot this token belongs to."""
     headers = {"Authorization": f"Bot {token}", "User-Agent": _AGENT}
     status, body = await _get(f"{settings.discord.api_url}/users/@me", headers)
     if status == _OK:

@@ -1,6 +1,6 @@
-"""The two secrets: what each is for, how it is tried, and how a person comes by a new one.
+"""The two secrets: what each is for, how it is tried, and how to get a new value.
 
-Who lacks which role on the vault, in sentences that end with the command that grants it.
+Also explains which role on the vault is missing, with the command that grants it.
 """
 
 from __future__ import annotations
