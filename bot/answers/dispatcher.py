@@ -90,7 +90,7 @@ class Dispatcher:
         return len(self._answer_tasks)
 
     def receive(self, message: Message, me: int) -> None:
-        """Look at a message, and answer it if it calls the bot, whose user id is `me`."""
+        """Answer a message if it calls the bot, whose user id is `me`."""
         self._handle(message, me)
 
     def _handle(
@@ -168,7 +168,7 @@ class Dispatcher:
                 await asyncio.sleep(_BOOKED_SECONDS)
 
     def calls(self, message: Message, me: int) -> bool:
-        """Say whether a message would be taken if it were not too old."""
+        """Return whether a message would be taken if it were not too old."""
         decision = match(message, me=me, rules=self._rules)
         return isinstance(decision, Trigger) and message.id not in self.taken
 
@@ -228,7 +228,7 @@ class Dispatcher:
         return self._rules.lists.denies(author, place, direct=direct)
 
     def refusal(self, caller: Caller) -> SkyError | None:
-        """Say why a question that is about to be asked would be turned away; notes nothing."""
+        """Return why a question would be turned away now; changes nothing."""
         if self._full:
             return TooBusy()
         over = self._services.admission.over(caller)
@@ -291,7 +291,7 @@ class Dispatcher:
         log.info("request refused", extra={**_ids(message), "reason": reason})
 
     def _take(self, request: AnswerRequest) -> bool:
-        """Begin to answer; False if the call is turned away."""
+        """Start an answer; False if the call is turned away."""
         if self._full:
             self._turn_away(request.message, "too_busy")
             self._refusals.say(request, TooBusy())

@@ -60,7 +60,7 @@ class MessageCache:
         return self._whole.get(message_id) or self._seen.get(message_id)
 
     def name_of(self, guild_id: int | None, user_id: int) -> str | None:
-        """What somebody is called in a server, if they wrote there since the bot came."""
+        """Return a person's name in a server, if they wrote there since the bot started."""
         return None if guild_id is None else self._names.get((guild_id, user_id))
 
     def forget(self, message_id: int) -> None:

@@ -1,7 +1,7 @@
-"""What an event must have before discord.py may build its cache of servers from it.
+"""Check that an event is complete before discord.py builds its cache of servers from it.
 
-The library takes a missing field for an empty one: a channel without overwrites would be open to
-everybody, a server without roles closed to everybody, for as long as the session lasts.
+The library treats a missing field as empty: a channel without overwrites would be open to
+everybody, and a server without roles closed to everybody, for as long as the session lasts.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def check(event: str, data: Any) -> None:
 
 
 def less(event: str, data: Any) -> dict[str, Any] | None:
-    """Give what an event may still be read as, without its odd parts; None if there is nothing."""
+    """Return an event without its malformed parts; None if nothing usable is left."""
     if not isinstance(data, dict):
         return None
     if event == "MESSAGE_CREATE" and "referenced_message" in data:

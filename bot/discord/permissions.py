@@ -1,7 +1,7 @@
-"""What a person can read, from what Discord sends with a message: no members need to be known.
+"""Compute what a person can read from what Discord sends with a message, without a member cache.
 
-Discord's own arithmetic over roles and a channel's overwrites, for a writer who is no member in any
-cache: https://discord.com/developers/docs/topics/permissions#permission-overwrites
+This is Discord's own algorithm over roles and a channel's overwrites:
+https://discord.com/developers/docs/topics/permissions#permission-overwrites
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long to wait before the next connection to the gateway, whatever ended the last one.
+"""Compute the wait before the next connection to the gateway, whatever ended the last one.
 
 Discord resets the token of a bot that identifies more than 1,000 times a day
 (https://discord.com/developers/docs/events/gateway#identifying), and a gateway that accepts and
@@ -37,7 +37,7 @@ class ReconnectBackoff:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what failed: the next connection has other causes to fail, such as a new token."""
+        """Forget past failures, because something has changed, such as the token."""
         self.failures = 0
         self._identifies = 0
 

@@ -43,10 +43,10 @@ _HELPED_BY_ANOTHER = (ModelBusy, ModelDown, ModelSlow, ModelPaused, ModelMissing
 
 
 class Breaker:
-    """The circuit breaker of one model: spares a provider that is down, and people the wait.
+    """The circuit breaker of one model: while a provider is down, people are told at once.
 
-    `failures` in a row open it (0: never), for `seconds`: people are told at once then. After that
-    one question is let through to try; if it succeeds, all are let through again.
+    It opens after `failures` in a row (0: never), for `seconds`. After that, one question is let
+    through as a test; if it succeeds, all questions are let through again.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Breaker:
         self._opened, self._trying = self._clock(), None
 
     def succeeded(self) -> None:
-        """Note that the model said something, if only that it refuses."""
+        """Note that the model responded, even if with a refusal."""
         self._failures, self._trying = 0, None
 
 
@@ -90,10 +90,10 @@ class Model(Protocol):
     """The interface of every provider."""
 
     def stream(self, request: ModelRequest, account: Account) -> AsyncGenerator[ModelEvent, None]:
-        """Give the answer as it comes, until it is complete; raises if something is missing.
+        """Yield the answer as it arrives, until it is complete; raises if it stays incomplete.
 
-        Every request that is made for it is charged to `account`, however it ends. Close it
-        (`contextlib.aclosing`) where it is not read to its end.
+        Every request made for it is charged to `account`, however the request ends. Close the
+        generator (`contextlib.aclosing`) if it is not read to its end.
         """
 
 
@@ -114,15 +114,15 @@ class OpenAIModel:
 
     @property
     def loaded(self) -> bool:
-        """Whether the client is there, so that a question goes out at once."""
+        """Whether the client is loaded, so that a request can be sent at once."""
         return self._client is not None
 
     def learned(self, model: str) -> Learned:
-        """Give what was found out about a model so far."""
+        """Return what is known about a model so far."""
         return self._knowledge.of(model)
 
     async def warm(self) -> AsyncOpenAI:
-        """Load the library and make the client, in a thread: half a second's work at full speed."""
+        """Load the library and create the client in a thread; it takes half a second of CPU."""
         if self._client is None:
             warming = self._warming
             if warming is None:

@@ -1,7 +1,7 @@
-"""What a provider's refusals and failures mean: each becomes one error, with no text of theirs.
+"""Map a provider's refusals and failures to errors; the provider's own text is not kept.
 
-Providers answer in their own forms (JSON of any shape, a list, a string, a page of HTML), so the
-whole body is read: its codes, and then its words, by the tables of providers.py.
+Providers use forms of their own (JSON of any shape, a list, a string, an HTML page), so the whole
+body is examined: first its codes, then its wording, with the tables in providers.py.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ _ERRORS: dict[Refusal, type[SkyError]] = {
 
 
 class FeatureRefused(RequestRefused):
-    """A refusal that names what the request may do without; it is made again without it.
+    """A refusal that names an optional part of the request; the request is retried without it.
 
     `what` is one of Refusal's features, `parameters` are the names of refused parameters. A person
-    reads RequestRefused's sentence, where doing without did not help.
+    reads RequestRefused's sentence if the retry does not help.
     """
 
     def __init__(self, detail: str, what: Refusal, parameters: tuple[str, ...] = ()) -> None:
@@ -72,7 +72,7 @@ class FeatureRefused(RequestRefused):
 
 @contextlib.contextmanager
 def mapped(payload: Payload | None = None) -> Iterator[None]:
-    """Turn what the libraries raise inside the block into errors of our tree."""
+    """Convert exceptions of the libraries inside the block to the errors of domain/errors.py."""
     import aiohttp  # noqa: PLC0415  # loaded late, see openai_client.py
     import httpx2  # noqa: PLC0415
     import openai  # noqa: PLC0415
@@ -266,7 +266,7 @@ def parsed(text: str) -> Any:
 
 
 def _plain(code: object) -> str:
-    """A code that may stand in a log: a short name, or that it is none."""
+    """Return a code that is safe to log: a short name, or a placeholder."""
     text = str(code)
     return text if len(text) <= 64 and text.replace("_", "").isalnum() else "unnamed"  # noqa: PLR2004
 

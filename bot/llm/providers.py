@@ -1,9 +1,9 @@
-"""What is known about providers that are not exactly OpenAI: data, in one place.
+"""How providers differ from OpenAI: data, in one place.
 
-Three kinds of it: how a provider names a refusal, how it names the end of an answer, and where it
-puts a model's reasoning. Each has a rule for what is unknown: a refusal that means nothing here is
-answered with a smaller request (retries.py), an end that means nothing is not a success, and what
-has no known place in an answer is not shown. What a process learns about its provider is kept here.
+There are three kinds: how a provider names a refusal, how it names the end of an answer, and where
+it puts a model's reasoning. Each has a rule for unknown values: after an unknown refusal a smaller
+request is tried (retries.py), an unknown end is not a success, and unknown parts of an answer are
+not shown. What a process learns about its provider is also kept here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Refusal(StrEnum):
-    """What a refusal means, whichever way it is worded."""
+    """What a refusal means, regardless of its wording."""
 
     KEY = "key"
     CREDIT = "credit"

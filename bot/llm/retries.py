@@ -1,10 +1,10 @@
 """Request one answer from one model: retries, a smaller request, a key that may be replaced.
 
-A stream that just ends is not an answer: each API's own mark of completion is required. A request
-is tried again only while no text has come, because what a person has read cannot be taken back. An
-answer that breaks off is continued once. A refusal is answered with a smaller request, as long as
-there is one. Each request is charged when it ends, however it ends; another one is made only where
-what was reserved for the answer covers it.
+A stream that just ends is not an answer: each API's own completion marker is required. A request
+is retried only while no text has arrived, because what a person has read cannot be taken back. An
+answer that breaks off is continued once. After a refusal a smaller request is tried, as long as
+one is left. Each request is charged when it ends, however it ends; another one is made only if
+the rest of the answer's reservation covers it.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ _TOLD_IN_PART = (CutShort, Filtered, OutOfRoom, QuotaSpent)
 
 
 class Key(Protocol):
-    """What the provider is shown: credentials.Credential, or a token of Entra's."""
+    """The credential sent to the provider: credentials.Credential, or an Entra token."""
 
     @property
     def patient(self) -> bool:
@@ -243,7 +243,7 @@ class RetryingRequest:
         self._used = ""  # the key that the last request was made with
 
     async def stream(self, client: AsyncOpenAI, attempts: int) -> AsyncGenerator[ModelEvent, None]:
-        """Give the answer until it is complete; raises Retried and UserFacing errors."""
+        """Yield the answer until it is complete; raises Retried and UserFacing errors."""
         left = _Attempts(attempts)
         while True:
             for reduced in self._prepare():
@@ -259,7 +259,7 @@ class RetryingRequest:
             await self._recover(failed, left)
 
     async def _recover(self, failed: SkyError, left: _Attempts) -> None:
-        """Make ready for another request after a failure; raises where there is none."""
+        """Prepare the next request after a failure; raises if none should be made."""
         if self._may_go_on(failed) and self._covered(self._resumed):
             self._go_on()
             return
@@ -309,7 +309,7 @@ class RetryingRequest:
         return failed if isinstance(failed, _TOLD_IN_PART) else CutShort(failed.label)
 
     async def _once(self, client: AsyncOpenAI) -> AsyncGenerator[ModelEvent, None]:
-        """Ask once and charge that; raises what went wrong."""
+        """Make one request and charge it; raises what went wrong."""
         self._used, began = "", time.monotonic()
         charged, payload = _Charged(self._recorder), self._payload
         try:
@@ -404,7 +404,7 @@ class RetryingRequest:
         return self._account.covers(request.ceiling(self._model, self._most_output))
 
     def _may_go_on(self, failed: SkyError) -> bool:
-        """Whether an answer broke off that can be continued."""
+        """Whether the answer broke off and can be continued."""
         broke = isinstance(failed, CutShort | Retried) and not isinstance(failed, KeyRefused)
         known = not self._knowledge.of(self._model).last_turn
         return broke and known and not self._request.begun and bool(self._recorder.text.strip())
@@ -419,7 +419,7 @@ class RetryingRequest:
         log.warning("going on with an answer that broke off")
 
     async def _pause(self, failed: Retried, attempt: int) -> None:
-        """Wait as long as makes sense before the next attempt; raises `failed` if none does."""
+        """Wait before the next attempt; raises `failed` if another attempt makes no sense."""
         pause = failed.after or random.uniform(0.5, 1) * 0.5 * 2**attempt  # noqa: S311  # jitter
         if pause > _LONGEST_PAUSE:
             raise failed
@@ -451,7 +451,7 @@ class _Smaller:
         self._steps = list(_STEPS)
 
     def apply(self, request: ModelRequest) -> ModelRequest:
-        """Give the request without what has to go."""
+        """Return the request without the parts that have to be left out."""
         if self.pictures and request.pictures:
             turns = tuple(replace(turn, images=()) for turn in request.turns)
             request = replace(request, turns=turns)
@@ -470,7 +470,7 @@ class _Smaller:
     def after(
         self, failed: SkyError, request: ModelRequest, payload: Payload, knowledge: Knowledge
     ) -> bool:
-        """Leave something out after a failure; False if nothing that is left would help."""
+        """Leave out one more part after a failure; False if nothing is left to try."""
         if isinstance(failed, FeatureRefused) and self._learn(failed, request, payload, knowledge):
             return True
         if isinstance(failed, TooMuchText):
@@ -506,7 +506,7 @@ class _Smaller:
         return not known and failed.what is not Refusal.LAST_TURN
 
     def _try_less(self, request: ModelRequest, payload: Payload) -> bool:
-        """Take the next step that leaves something out; see the class."""
+        """Take the next step that makes the request smaller; see the class."""
         while self._steps:
             step = self._steps.pop(0)
             if self._step(step, request, payload):

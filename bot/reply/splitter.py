@@ -3,15 +3,14 @@ r"""Cut an answer into messages that Discord takes, without breaking what it sho
 Discord's limit is 2,000 characters, counted as Unicode code points, as Python's `len` counts them
 (said by Discord's staff: https://github.com/discord/discord-api-docs/issues/1315).
 
-What is open at a cut is closed there and opened again in the next part: a code fence with its
-language, bold, italic, underlined, struck and hidden text, inline code, and a quote. Each is what
-Discord takes for it; a mark counts only if what closes it comes later in the answer. `Part.text`
-is the untouched slice of the answer; what was added stands beside it.
+Markup that is open at a cut is closed there and reopened in the next part: a code fence with its
+language, bold, italic, underlined, struck and hidden text, inline code, and a quote. Markup is
+recognized as Discord does; an opening mark counts only if its closing mark comes later in the
+answer. `Part.text` is the unchanged slice of the answer; additions are kept separately.
 
-Never cut, as long as it fits into a message: what Discord shows as one thing (a link, with its
-words if it has some, an emoji of a server, a mention, a time) and what a reader sees as one
-character (an extended grapheme cluster of UAX #29). An item of a list goes whole into the next
-message rather than in two.
+What fits into a message is never cut if Discord shows it as one thing (a link with its text, a
+server's emoji, a mention, a timestamp) or a reader sees it as one character (an extended grapheme
+cluster of UAX #29). A list item moves to the next message as a whole rather than being split.
 
 The work is linear in the text: per part, one pass over its tokens and a few searches for a pause.
 """
@@ -168,7 +167,7 @@ def open_fence(text: str) -> str:
 
 
 def is_boundary(text: str, at: int) -> bool:
-    """Whether a reader sees `text[:at]` and `text[at:]` as whole characters."""
+    """Whether a cut at `at` splits no character that a reader sees as one."""
     if not 0 < at < len(text):
         return True
     pair = text[at - 1 : at + 1]
