@@ -161,7 +161,7 @@ async def test_the_status_is_for_those_who_manage_the_server(scene: Scene) -> No
     used = await scene.discord.invoke("sky-status", scene.place, "Bram", data=forged)
     assert (
         await scene.responded(used.id)
-    ).content == "Only people who can manage this server may use this."
+    ).content == "Only people who manage this server may use this."
 
 
 async def test_a_command_of_another_version_is_told_so(scene: Scene) -> None:

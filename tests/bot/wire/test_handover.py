@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+from tests.servers.discord.model import TEXT
+
 from .answers import buttons
 from .conftest import FreshStage
 from .pair import another, answered_once, two
@@ -156,7 +158,7 @@ async def one_channel_of_each_shard(scene: Scene, shards: int) -> list[str]:
     for number in range(100):
         world = await scene.discord.world()
         for channel in world.channels:
-            if channel.guild_id:
+            if channel.guild_id and channel.kind == TEXT:
                 found.setdefault((int(channel.guild_id) >> 22) % shards, channel.id)
         if len(found) == shards:
             break
