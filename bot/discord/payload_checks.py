@@ -54,7 +54,7 @@ def less(event: str, data: Any) -> dict[str, Any] | None:
             found = data.get(name)
             whole = found if isinstance(found, list) else []
             kept[name] = [each for each in whole if _passes(check_part, each)]
-        return kept
+        return kept if _passes(_check_guild, kept) else None
     return None
 
 

@@ -158,6 +158,8 @@ def guild(*channels: Any, **more: Any) -> dict[str, Any]:
     ("event", "data"),
     [
         ("GUILD_CREATE", guild(channel("12"), None, roles=None)),
+        ("GUILD_CREATE", guild(channel("12"), roles=[EVERYONE | {"permissions": None}])),
+        ("GUILD_CREATE", guild(channel("12"), name=None)),
         ("GUILD_UPDATE", {"id": GUILD, "name": "harbour", "roles": [EVERYONE, {}]}),
         ("CHANNEL_UPDATE", channel(HALL, guild_id=GUILD, permission_overwrites=[{"id": "x"}])),
         ("CHANNEL_UPDATE", {"id": HALL, "guild_id": GUILD, "type": 0, "name": "x", "position": 0}),
