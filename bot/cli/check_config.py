@@ -42,12 +42,12 @@ def notes(settings: Settings, personas: PersonaRegistry) -> Iterator[str]:
     for model, user in _models(settings, personas).items():
         if price_of(model, budget.prices) is None:
             yield (
-                f"{user}: {model!r} is not in budget.prices, so it is counted at the dearest price "
+                f"{user}: {model!r} is not in budget.prices, so it is charged at the highest price "
                 f"there, {safe.input:g} and {safe.output:g} {budget.currency} per million tokens. "
                 f'Add it: [budget.prices."{model}"] with input and output.'
             )
     if budget.daily and budget.monthly and budget.daily > budget.monthly:
-        yield "budget.daily: is more than budget.monthly, which alone counts then."
+        yield "budget.daily: is more than budget.monthly, so only budget.monthly has an effect."
     bound = min(filter(None, [budget.daily, budget.monthly]), default=0)
     if 0 < bound < (most := _most(settings, personas)):
         yield (
@@ -69,12 +69,12 @@ def notes(settings: Settings, personas: PersonaRegistry) -> Iterator[str]:
 
 
 def _dropped(settings: Settings) -> Iterator[str]:
-    """Yield each address that the NetworkPolicy, as it is in Git, lets nobody reach."""
+    """Yield each address that the NetworkPolicy in Git blocks."""
     for key, port in outgoing(settings).items():
         if port != _HTTPS:
             yield (
-                f"{key}: is at port {port}. In the cluster the NetworkPolicy lets connections to "
-                f"port {_HTTPS} out and drops others without a word, until "
+                f"{key}: is at port {port}. In the cluster the NetworkPolicy allows connections to "
+                f"port {_HTTPS} and silently drops others, until "
                 "apps/discord-sky/network-policy.yaml, or a patch of it, opens that port."
             )
 
@@ -99,7 +99,7 @@ def outgoing(settings: Settings) -> dict[str, int]:
 
 
 def _models(settings: Settings, personas: PersonaRegistry) -> dict[str, str]:
-    """Each model that is asked, and which setting says so."""
+    """Each model in use, and the setting that names it."""
     asked = {settings.openai.model: "openai.model"}
     if settings.openai.fallback_model:
         asked.setdefault(settings.openai.fallback_model, "openai.fallback_model")
@@ -112,7 +112,7 @@ def _models(settings: Settings, personas: PersonaRegistry) -> dict[str, str]:
 def _model(settings: Settings) -> str:
     openai = settings.openai
     way = {"responses": "the Responses API", "chat": "Chat Completions"}[openai.api]
-    fallback = f", {openai.fallback_model} where that is down" if openai.fallback_model else ""
+    fallback = f", {openai.fallback_model} while that is down" if openai.fallback_model else ""
     key = "a token of the pod's Azure identity" if openai.auth == "entra" else "an API key"
     return (
         f"{openai.model}{fallback}, at {urlsplit(openai.base_url).hostname} through {way} with "
@@ -130,8 +130,10 @@ def _called(settings: Settings) -> str:
     ways = ["by mention", "by reply", f"with {settings.discord.command}", "with /sky"]
     ways += ["in direct messages"] if access.direct_messages else []
     who = f"restricted by {', '.join(set_lists)}" if set_lists else "by everybody, everywhere"
-    joins = f"joins in unasked in {len(ambient.channels)} channels" if ambient.channels else ""
-    return "; ".join(filter(None, [f"{', '.join(ways)}; {who}", joins or "never joins in unasked"]))
+    joins = f"joins in unprompted in {len(ambient.channels)} channels" if ambient.channels else ""
+    return "; ".join(
+        filter(None, [f"{', '.join(ways)}; {who}", joins or "never joins in unprompted"])
+    )
 
 
 def _quoted(entries: tuple[str, ...]) -> str:
@@ -150,9 +152,9 @@ def _personas(settings: Settings, personas: PersonaRegistry) -> str:
 def _answers(settings: Settings) -> str:
     reply = settings.reply
     long = {
-        "parts": "a long one goes on in further messages",
-        "file": f"from {reply.long_from} messages on a file holds it",
-        "thread": f"from {reply.long_from} messages on it goes on in a thread",
+        "parts": "a long one continues in more messages",
+        "file": f"from {reply.long_from} messages on, it is sent as a file",
+        "thread": f"from {reply.long_from} messages on, it continues in a thread",
     }[reply.long]
     buttons = "with Stop and Again buttons" if reply.buttons else "without buttons"
     return f"{buttons}; {long}; more than {reply.previews} links have no previews"
@@ -181,7 +183,7 @@ def _budget(settings: Settings) -> str:
     given, made = _EXAMPLE
     example = cost(Usage(model, input=given, output=made), budget)
     return (
-        f"{' and '.join(told) or 'no bound, only counted'}; an answer of {given} tokens read and "
+        f"{' and '.join(told) or 'no limit, only counted'}; an answer of {given} tokens read and "
         f"{made} written costs {example:.5f} {budget.currency}"
     )
 

@@ -59,7 +59,7 @@ def questions() -> list[Question]:
 
 @dataclass
 class Receipt:
-    """What the questions used up; nothing bounds it but their number."""
+    """Adds up what the questions use; only their number limits it."""
 
     usages: list[Usage] = field(default_factory=list)
 
@@ -90,7 +90,7 @@ def estimate(models: list[str]) -> tuple[int, int]:
 
 
 class ProviderCheck:
-    """Asks one model all questions, and says what came of them."""
+    """Asks one model all questions, and prints the findings."""
 
     def __init__(self, client: OpenAIModel, model: str, out: Callable[[str], object]) -> None:
         self._client = client
@@ -135,12 +135,12 @@ class ProviderCheck:
         learned = self._client.learned(self._model)
         match question.about:
             case "plain question":
-                whole = "not taken: an answer appears when it is complete"
-                untold = "not told: the bot estimates it from what is sent and shown"
+                whole = "not supported: an answer appears when it is complete"
+                untold = "not reported: the bot estimates it from what is sent and shown"
                 return [
                     (question.about, f"answered in {seconds:.1f} s"),
                     ("streaming", whole if learned.streaming else "yes"),
-                    ("usage", "told" if learned.usage else untold),
+                    ("usage", "reported" if learned.usage else untold),
                     *self._left_out({"stream_options", "store"}, "usage in streams"),
                     *self._left_out({"max_tokens", "max_output_tokens"}, "max_tokens"),
                 ]
@@ -149,16 +149,16 @@ class ProviderCheck:
                 return [(question.about, joined if learned.successive_turns else "yes")]
             case "picture":
                 blind = Reduced.WITHOUT_PICTURES in reduced
-                without = "not taken: the bot answers without it, and says so"
-                return [(question.about, without if blind else "looked at")]
+                without = "not supported: the bot answers without it, and says so"
+                return [(question.about, without if blind else "yes")]
             case about:
                 names = {"effort": {"reasoning_effort", "reasoning.effort"}}.get(about, {about})
                 refused = bool(names & learned.parameters)
-                return [(about, "refused: the bot leaves it out" if refused else "taken")]
+                return [(about, "refused: the bot leaves it out" if refused else "accepted")]
 
     def _left_out(self, names: set[str], about: str) -> list[tuple[str, str]]:
         refused = sorted(names & self._client.learned(self._model).parameters)
-        return [(about, f"refused as {name}: the bot does without") for name in refused]
+        return [(about, f"refused as {name}: the bot leaves it out") for name in refused]
 
     def _say(self, about: str, finding: str) -> None:
         self._out(f"  {about:<17} {finding}")
@@ -194,7 +194,7 @@ async def _check(
         checks = [ProviderCheck(client, model, out) for model in models]
         well = [await check.run() for check in checks]
         used = sum(check.receipt.tokens for check in checks)
-        out(f"used: {used} tokens, as far as the provider told")
+        out(f"used: {used} tokens, as reported by the provider")
         return all(well)
     finally:
         await client.close()

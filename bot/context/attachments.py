@@ -303,7 +303,7 @@ class AttachmentReader:
         try:
             data = await self._fetch(wanted, fresh)
         except Unfetched:
-            return OpenedFile(wanted.name, trouble="it is gone, or Discord did not hand it out")
+            return OpenedFile(wanted.name, trouble="it was deleted, or Discord did not deliver it")
         return await asyncio.to_thread(self._read, wanted.name, data)
 
     async def _fetch(self, wanted: Attachment, fresh: _FreshAddresses) -> bytes:

@@ -106,7 +106,7 @@ class HeartbeatMonitor:
         return self.open and self.heartbeat_age() > seconds
 
     def not_ready(self, heartbeat_seconds: float) -> str | None:
-        """Why nothing can be heard from Discord now, None when all is well."""
+        """Why the bot receives nothing from Discord now; None if it does."""
         if not self.open:
             return f"no gateway session is open: {self._why}"
         if self.heartbeat_age() > heartbeat_seconds:
@@ -124,7 +124,7 @@ async def sample_every_second(
     metrics: Metrics,
     seconds: float = 1.0,
 ) -> None:
-    """Keep `pulse` sampled, and measure how late the event loop wakes, until cancelled."""
+    """Sample `heartbeat` and measure the event loop's lag, until cancelled."""
     while True:
         began = time.monotonic()
         await asyncio.sleep(seconds)
@@ -147,13 +147,13 @@ _REMEDIES = {
     4011: "Discord wants the bot to be sharded: it is in too many servers for one session.",
     4012: "Discord no longer knows this version of its gateway: update discord.py.",
     4013: "Discord says that the intents are invalid: update discord.py.",
-    4014: "Switch on the Message Content Intent for this application at "
+    4014: "Turn on the Message Content Intent for this application at "
     "https://discord.com/developers/applications, under Bot.",
 }
 
 
 class Connection:
-    """The present client, and the loop that replaces it."""
+    """The current client, and the loop that replaces it."""
 
     def __init__(
         self,

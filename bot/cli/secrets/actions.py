@@ -148,7 +148,7 @@ async def _try(session: SecretsSession, spec: SecretSpec, value: str) -> None:
     session.person.say(f"{digest(value)}: {verdict.said}.")
     if verdict.accepted or session.options.unchecked:
         return
-    hint = "nothing was set; --unchecked sets it all the same"
+    hint = "nothing was set; --unchecked sets it anyway"
     if verdict.accepted is False and not spec.overlap:
         hint = "nothing was set. A Discord token that was reset never comes back"
     raise Refused(hint)
@@ -172,7 +172,7 @@ def _expiry(session: SecretsSession) -> datetime | None:
 
 
 async def _seen(session: SecretsSession, spec: SecretSpec, wanted: str) -> bool:
-    """Wait until the running bot says that it uses the value."""
+    """Wait until the running bot reports that it uses the value."""
     began, told = time.monotonic(), False
     problem = ""
     try:
@@ -194,7 +194,7 @@ async def _seen(session: SecretsSession, spec: SecretSpec, wanted: str) -> bool:
     except probe.BotUnseen as error:
         problem = str(error)
     session.person.say(
-        f"It is set, but the bot was not seen to use it: {problem or 'no change yet'}."
+        f"It is set, but the bot has not reported using it: {problem or 'no change yet'}."
     )
     return False
 
@@ -270,7 +270,7 @@ async def _in_bot(session: SecretsSession, spec: SecretSpec, wanted: str | None)
         async with probe.reached(session.options.metrics_url, session.options.namespace) as url:
             used = await probe.in_use(url, spec.credential)
     except probe.BotUnseen as error:
-        session.person.say(f"  bot     not seen: {error}; --no-bot leaves it out")
+        session.person.say(f"  bot     not checked: {error}; --no-bot skips this")
         return False
     if used is None:
         session.person.say("  bot     runs without it")

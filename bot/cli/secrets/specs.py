@@ -93,5 +93,5 @@ async def sentences(
     return [
         f'{who} lacks the role "{role}" on the vault {name}. An owner of the vault can grant it:',
         f"{give} --scope {scope}",
-        "A role that was given just now takes a few minutes to count.",
+        "A new role assignment takes a few minutes to take effect.",
     ]

@@ -153,7 +153,7 @@ async def test_where_addresses_have_expired_the_message_is_asked_once_for_fresh_
 
     assert asked == [(10, 99)]
     assert [bool(file.picture) for file in found] == [True, True, False]
-    assert found[2].trouble == "it is gone, or Discord did not hand it out"
+    assert found[2].trouble == "it was deleted, or Discord did not deliver it"
 
 
 @pytest.mark.parametrize("data", [PNG[:-12], JPEG[:-2], GIF[:-1], WEBP[:-1]])

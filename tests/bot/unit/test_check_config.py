@@ -35,10 +35,10 @@ def test_a_bot_as_it_comes_is_explained() -> None:
     )
     assert said["limits"] == "none per hour; 64 answers at once"
     assert said["budget"] == (
-        "no bound, only counted; an answer of 1000 tokens read and 300 written costs 0.00085 USD"
+        "no limit, only counted; an answer of 1000 tokens read and 300 written costs 0.00085 USD"
     )
     assert said["one answer"] == "at most 0.09 USD"
-    assert "by everybody, everywhere; never joins in unasked" in said["called"]
+    assert "by everybody, everywhere; never joins in unprompted" in said["called"]
 
 
 def test_what_differs_is_in_its_line() -> None:
@@ -53,9 +53,11 @@ def test_what_differs_is_in_its_line() -> None:
         )
     )
 
-    assert "restricted by block_users ('7'); joins in unasked in 1 channels" in said["called"]
+    assert "restricted by block_users ('7'); joins in unprompted in 1 channels" in said["called"]
     assert "direct messages" not in said["called"]
-    assert said["answers"].startswith("without buttons; from 4 messages on it goes on in a thread")
+    assert said["answers"].startswith(
+        "without buttons; from 4 messages on, it continues in a thread"
+    )
     assert said["limits"].startswith("a person 30 an hour, a server 500 an hour")
     assert said["budget"].startswith("2.5 EUR a day and 40 EUR a month")
     assert said["safety"].startswith("questions are moderated, 1 banned words")
@@ -81,7 +83,7 @@ def test_a_model_without_a_price_is_noted_with_who_asks_it_and_the_remedy() -> N
     (note,) = notes(Settings(), personas)
 
     assert note == (
-        "persona 'pirate': 'parrot-1' is not in budget.prices, so it is counted at the dearest "
+        "persona 'pirate': 'parrot-1' is not in budget.prices, so it is charged at the highest "
         'price there, 2.5 and 10 USD per million tokens. Add it: [budget.prices."parrot-1"] with '
         "input and output."
     )

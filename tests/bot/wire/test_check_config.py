@@ -48,7 +48,7 @@ async def test_a_good_file_is_explained(tmp_path: Path) -> None:
 
     assert (code, err) == (0, "")
     assert out.startswith(f"{path}: good\n")
-    assert "model: gpt-5-mini, gpt-4.1-mini where that is down, at api.openai.com" in out
+    assert "model: gpt-5-mini, gpt-4.1-mini while that is down, at api.openai.com" in out
     assert "personas: pirate, sky; pirate answers" in out
     assert "limits: a person 12 an hour" in out
 

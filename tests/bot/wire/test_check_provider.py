@@ -68,12 +68,12 @@ def found(printed: str, about: str) -> str:
 @pytest.mark.parametrize(
     ("name", "people", "picture", "effort"),
     [
-        ("openai", "yes", "looked at", "refused"),
-        ("mistral", "yes", "not taken", "refused"),
-        ("vllm", "messages in a row are refused", "not taken", "taken"),
-        ("ollama", "yes", "not taken", "refused"),
-        ("lmstudio", "yes", "not taken", "taken"),
-        ("gemini", "yes", "not taken", "refused"),
+        ("openai", "yes", "yes", "refused"),
+        ("mistral", "yes", "not supported", "refused"),
+        ("vllm", "messages in a row are refused", "not supported", "accepted"),
+        ("ollama", "yes", "not supported", "refused"),
+        ("lmstudio", "yes", "not supported", "accepted"),
+        ("gemini", "yes", "not supported", "refused"),
     ],
 )
 async def test_it_says_what_a_provider_can_and_what_the_bot_does_without(  # noqa: PLR0917  # fixtures and a table
@@ -86,10 +86,10 @@ async def test_it_says_what_a_provider_can_and_what_the_bot_does_without(  # noq
     assert code == 0, printed
     assert found(printed, "plain question").startswith("answered in")
     assert found(printed, "streaming") == "yes"
-    assert found(printed, "usage") == "told"
+    assert found(printed, "usage") == "reported"
     assert found(printed, "several people").startswith(people)
     assert found(printed, "picture").startswith(picture)
-    assert found(printed, "temperature") == "taken"
+    assert found(printed, "temperature") == "accepted"
     assert found(printed, "effort").startswith(effort)
 
 
@@ -119,7 +119,7 @@ async def test_it_says_what_is_not_told_and_not_streamed(
     code, printed = check(server, "gpt-4.1")
 
     assert code == 0, printed
-    assert found(printed, "streaming").startswith("not taken")
+    assert found(printed, "streaming").startswith("not supported")
     assert found(printed, "temperature").startswith("refused")
 
 

@@ -93,7 +93,7 @@ async def test_a_file_that_discord_no_longer_has_is_owned_up_to(scene: Scene) ->
 
     seen = await scene.until(question, lambda seen: "-# I can't open" in seen.text)
 
-    assert "-# I can't open `boat.png`: it is gone, or Discord did not hand it out." in seen.text
+    assert "-# I can't open `boat.png`: it was deleted, or Discord did not deliver it." in seen.text
 
 
 async def test_names_and_words_of_files_stay_out_of_the_log(scene: Scene) -> None:

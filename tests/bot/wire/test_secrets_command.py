@@ -261,7 +261,7 @@ async def test_a_bot_that_is_not_seen_is_said_and_the_secret_is_set_all_the_same
     assert not await person.run("set", "openai-api-key", "--wait", "2", typed=new)
 
     assert story.azure.server.store.get(KEY).newest.value == new
-    assert "It is set, but the bot was not seen to use it" in person.text
+    assert "It is set, but the bot has not reported using it" in person.text
 
 
 def test_without_a_vault_it_says_how_to_name_one(
