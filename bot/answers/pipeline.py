@@ -73,35 +73,35 @@ class PipelineServices(Protocol):
 
     @property
     def cache(self) -> MessageCache:
-        """The messages seen last."""
+        """The newest messages."""
 
     @property
     def history(self) -> History:
-        """Where the others are found."""
+        """Finds messages that are not in the cache."""
 
     @property
     def reader(self) -> AttachmentReader:
-        """What opens attachments."""
+        """Opens attachments."""
 
     @property
     def model(self) -> Model:
-        """Who answers."""
+        """Chooses the persona."""
 
     @property
     def guard(self) -> ModerationPipeline:
-        """What may be asked and said."""
+        """Checks questions and answers."""
 
     @property
     def admission(self) -> AdmissionControl:
-        """Where the money is counted."""
+        """Counts the money."""
 
 
 class Sink(Protocol):
-    """Where an answer goes."""
+    """Receives an answer."""
 
     @property
     def text(self) -> str:
-        """All that was said so far."""
+        """The text so far."""
 
     def say(self, piece: str) -> None:
         """Take the next piece of text."""
@@ -110,14 +110,14 @@ class Sink(Protocol):
         """Take a picture."""
 
     def remark(self, sentence: str) -> None:
-        """Take what is said in small print below."""
+        """Take a remark to show in small print below."""
 
     def know_links(self, text: str) -> None:
-        """Take the links in `text` for known ones: these may have previews."""
+        """Mark the links in `text` as known, so that they may have previews."""
 
 
 class AnswerPipeline:
-    """One answer of the model, paid for out of what was reserved for it."""
+    """One answer of the model, charged to its reservation."""
 
     def __init__(
         self,
@@ -180,7 +180,7 @@ class AnswerPipeline:
             sink.remark(_sources(sources))
 
     def _as_it_is_now(self) -> tuple[Message, str]:
-        """Give the question and its words, as they were edited while the answer waited."""
+        """Return the question and its words, as they were edited while the answer waited."""
         request = self._request
         now = self._services.cache.get(request.message.id)
         if now is None or now.text == request.message.text:
@@ -277,7 +277,7 @@ class AnswerTask:
         self._reply.interrupt(why)
 
     async def run(self, reservation: Reservation) -> Outcome:
-        """Answer the request, paid for out of `reservation`; returns how that ended."""
+        """Answer the request, charged to `reservation`; return the outcome."""
         pipeline = AnswerPipeline(self._request, self._services, self._reply, reservation)
         outcome, label = await self._deliver(pipeline.run())
         seconds = time.monotonic() - self._request.taken
@@ -286,7 +286,7 @@ class AnswerTask:
         return outcome
 
     async def refuse(self, error: SkyError) -> None:
-        """Tell `error` instead of an answer."""
+        """Send the sentence of `error` instead of an answer."""
 
         async def fail() -> None:
             raise error

@@ -339,7 +339,7 @@ class ChatCommand:
 
 
 def _text(line: str) -> str:
-    """Give a line as a model can be sent it, whatever bytes came from the terminal."""
+    """Return a line as a model can be sent it, whatever bytes came from the terminal."""
     return sanitize(line).strip()
 
 

@@ -78,13 +78,13 @@ class Receipt:
 
 
 def models_of(settings: Settings) -> list[str]:
-    """Give the models that the settings name."""
+    """Return the models that the settings name."""
     named = [settings.openai.model, settings.openai.fallback_model]
     return list(dict.fromkeys(filter(None, named)))
 
 
 def estimate(models: list[str]) -> tuple[int, int]:
-    """Give the tokens that are sent, about, and those that may be written, at most."""
+    """Return the tokens that are sent, about, and those that may be written, at most."""
     sent = sum(question.request.likely_tokens for question in questions())
     return sent * len(models), _OUTPUT * len(questions()) * len(models)
 

@@ -35,7 +35,7 @@ _JPEG_END, _JPEG_SCAN, _JPEG_ALONE = 0xD9, 0xDA, frozenset({0x01, 0xD8})
 
 
 def picture_type(data: bytes) -> str | None:
-    """Give the media type of a picture that models look at; None for anything else."""
+    """Return the media type of a picture that models look at; None for anything else."""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if data.startswith(b"\xff\xd8\xff"):
@@ -355,7 +355,7 @@ class _FreshAddresses:
         self._asking = asyncio.Lock()
 
     async def of(self, file: Attachment) -> str | None:
-        """Give a file's new address; None if there is none."""
+        """Return a file's new address; None if there is none."""
         if self._refresh is None or not file.message_id:
             return None
         async with self._asking:

@@ -35,10 +35,10 @@ _UNREAD_LINK = (
 
 
 class History(Protocol):
-    """Where messages are found that are not in the cache."""
+    """Finds messages that are not in the cache."""
 
     async def fetch(self, channel_id: int, message_id: int) -> Message | None:
-        """Find one message; None when it is gone, or not for the bot to read.
+        """Find a message; None if it was deleted or the bot may not read it.
 
         Raises DiscordDown.
         """
@@ -111,7 +111,7 @@ class _Reader:
             await self._read_starter(end.channel_id, parent)
 
     async def _follow_replies(self, at: Message) -> Message | None:
-        """Follow from `at` to the beginning and give that; None if it was not reached."""
+        """Follow the chain from `at`; return its oldest message, or None if not reached."""
         while at.replies_to is not None:
             if len(self._chain.messages) + 1 >= self._limits.max_turns:
                 self._chain.cut = True

@@ -18,7 +18,7 @@ _PER_CHANNEL = 128  # more than a conversation reads, with what was said meanwhi
 
 
 class MessageCache:
-    """The messages seen last, by id and by channel. Oldest go first."""
+    """The newest messages, by id and by channel. The oldest are dropped first."""
 
     def __init__(self, room: int = 2000) -> None:
         self._room = room
@@ -30,7 +30,7 @@ class MessageCache:
         self._names: BoundedDict[tuple[int, int], str] = BoundedDict(room)
 
     def put(self, message: Message) -> None:
-        """Remember a message, or its new text; and what its writer is called in that server."""
+        """Store a message, or its new text, and its author's name in that server."""
         self._seen[message.id] = message
         if message.guild_id is not None and message.author.local:
             self._names[message.guild_id, message.author.id] = message.author.name
@@ -44,12 +44,12 @@ class MessageCache:
             self.put(message)
 
     def hear(self, message: Message) -> None:
-        """Remember a message that was just written, as the newest of its channel."""
+        """Store a message that was just posted, as the newest of its channel."""
         self.put(message)
         self._list(message)
 
     def put_answer(self, parts: Iterable[int], answer: Message) -> None:
-        """Remember a whole answer under the id of each of its parts: a reply to any means it."""
+        """Store a whole answer under the id of each part, because people reply to any of them."""
         for part in parts:
             self._whole[part] = answer
         if answer.id:
@@ -64,7 +64,7 @@ class MessageCache:
         return None if guild_id is None else self._names.get((guild_id, user_id))
 
     def forget(self, message_id: int) -> None:
-        """A message was deleted."""
+        """Forget a deleted message."""
         self._seen.pop(message_id, None)
         self._whole.pop(message_id, None)
 

@@ -47,7 +47,7 @@ class Archive(Protocol):
     """Where questions and their answers are found."""
 
     async def fetch(self, channel_id: int, message_id: int) -> Message | None:
-        """Find one message; None when it is gone, or not for the bot to read."""
+        """Find a message; None if it was deleted or the bot may not read it."""
 
     async def answers(self, channel_id: int, question_id: int, me: int) -> list[int]:
         """List the bot's messages that answer a question, oldest first, as far as known."""

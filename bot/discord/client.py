@@ -75,7 +75,7 @@ class GatewayClient(discord.Client):
         backoff: ReconnectBackoff,
         metrics: Metrics,
     ) -> None:
-        """Be one session: `shard` is its number, and how many there are."""
+        """Create one session: `shard` is its number and the number of shards."""
         self.rest = compat.RestMonitor()
         super().__init__(
             http_trace=self.rest.trace,
@@ -134,7 +134,7 @@ class GatewayClient(discord.Client):
             params = self._next(first | {"initial": False}, resume=resume)
 
     def _next(self, params: dict[str, Any], *, resume: bool) -> dict[str, Any]:
-        """Give the arguments of the next connection, which goes on with the session if it may."""
+        """Return the arguments of the next connection, which goes on with the session if it may."""
         ws: DiscordWebSocket | None = self.ws
         if not resume or ws is None or ws.session_id is None:
             return params
@@ -144,7 +144,7 @@ class GatewayClient(discord.Client):
         return params
 
     def skipped(self, kind: str, ids: Mapping[str, object], error: BaseException) -> None:
-        """Count and log what Discord sent and the library could not read.
+        """Count and log an event of Discord that the library could not parse.
 
         An update of permissions among it leaves those of before in the cache, which may be wrong.
         """
@@ -161,7 +161,7 @@ class GatewayClient(discord.Client):
         return guild_id not in self.unsure and None not in self.unsure
 
     def forget_session(self) -> None:
-        """Let the next connection begin a new session."""
+        """Make the next connection start a new session."""
         if self.ws is not None:
             self.ws.session_id = None
 
@@ -208,14 +208,14 @@ class GatewayClient(discord.Client):
         self._backfill.resumed()
 
     async def on_disconnect(self) -> None:
-        """Note that the connection broke or could not be made; discord.py goes on trying."""
+        """Note that the connection broke or could not be made; discord.py keeps trying."""
         if self._heartbeat.open:
             log.warning("gateway disconnected")
         self._heartbeat.closed("disconnected")
         self._backfill.gap()
 
     async def on_message(self, message: discord.Message) -> None:
-        """Hand a message on."""
+        """Pass a message on."""
         try:
             quoted = converters.replied(message)
         except Exception as error:  # noqa: BLE001  # the question itself may well be readable
@@ -228,7 +228,7 @@ class GatewayClient(discord.Client):
         self._dispatcher.receive(read, self.me)
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
-        """Hand a command, a menu or the press of a button on."""
+        """Pass on a command, a menu or a button press."""
         press = buttons.to_button_press(interaction, self.me)
         if press is not None:
             await buttons.respond(interaction, press, self._button_handler)
@@ -236,7 +236,7 @@ class GatewayClient(discord.Client):
             await self._interactions.receive(interaction)
 
     async def on_raw_message_edit(self, event: discord.RawMessageUpdateEvent) -> None:
-        """Hand an edit on; previews that Discord adds are no new words, and remembered."""
+        """Pass on an edit; previews that Discord adds do not count as one, but are cached."""
         if event.message.author.id == self.me:
             return
         message = converters.to_message(event.message)

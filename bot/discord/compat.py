@@ -215,7 +215,7 @@ class _Undo:
 
 
 def _attributes(thing: object) -> Iterator[tuple[str, Any]]:
-    """Give an object's attributes; containers, which a parser changes in place, as copies."""
+    """Yield an object's attributes; containers, which a parser changes in place, as copies."""
     for owner in type(thing).__mro__:
         slots: Any = owner.__dict__.get("__slots__", ())
         for name in (slots,) if isinstance(slots, str) else slots:
@@ -267,7 +267,7 @@ def ids_of_message(message: discord.Message) -> dict[str, object]:
 
 
 def role_ids(member: discord.Member) -> tuple[int, ...]:
-    """Give a member's roles, those included that are not in the cache.
+    """Return a member's roles, those included that are not in the cache.
 
     `Member.roles` leaves out roles that it does not know, so a channel that is denied to such a
     role would seem open. Remove this when a release gives the ids.

@@ -17,7 +17,7 @@ _PLACE = re.compile(r"<(?:#|@&)(\d{1,20})>")
 
 
 def extras(message: discord.Message | discord.MessageSnapshot) -> tuple[str, ...]:
-    """Describe what is shown beside the words and the files."""
+    """Describe what a message shows besides its text and files."""
     poll = getattr(message, "poll", None)
     found = [
         *(_sticker(each) for each in message.stickers),
@@ -28,7 +28,7 @@ def extras(message: discord.Message | discord.MessageSnapshot) -> tuple[str, ...
 
 
 def voice_seconds(file: discord.Attachment) -> float | None:
-    """Give the length of a voice message; None for any other file."""
+    """Return the length of a voice message; None for any other file."""
     return file.duration if file.is_voice_message() else None
 
 
@@ -53,7 +53,7 @@ def own_role(guild: discord.Guild | None, text: str) -> int | None:
 
 
 def forum_title(channel: object) -> str | None:
-    """Give the title of the forum post that a channel is; None if it is none."""
+    """Return the title of the forum post that a channel is; None if it is none."""
     if isinstance(channel, discord.Thread) and isinstance(channel.parent, discord.ForumChannel):
         return sanitize(channel.name)
     return None

@@ -20,7 +20,7 @@ _ORDINARY = frozenset({discord.MessageType.default, discord.MessageType.reply}) 
 
 
 def to_message(message: discord.Message) -> Message:
-    """Take from a message what the bot needs of it.
+    """Convert discord.py's message to a Message.
 
     A bot's response that quotes what it was asked by a command is that person's question.
     """
@@ -65,7 +65,7 @@ def _plain(message: discord.Message) -> Message:
 
 
 def _forwarded(message: discord.Message) -> str:
-    """The words of what a message forwards, and what that shows beside them."""
+    """Return the text of a forwarded message, with its embeds and the like as text."""
     parts = [(each.content, *content.extras(each)) for each in message.message_snapshots]
     return sanitize("\n".join(part for each in parts for part in each if part))
 
@@ -79,7 +79,7 @@ def _answered(message: discord.Message) -> tuple[str, ...]:
 
 
 def answers(message: discord.Message, me: int) -> int | None:
-    """Which message this one answers, if it is of the bot, whose user id is `me`."""
+    """Return the id of the message that this one answers, if the bot (user id `me`) wrote it."""
     if message.author.id != me or message.reference is None:
         return None
     return message.reference.message_id
@@ -103,7 +103,7 @@ def _question(message: discord.Message, plain: Message) -> Message | None:
 
 
 def state(message: discord.Message) -> str | None:
-    """Which button stands below a message of the bot: `stop` while it is written, then `again`."""
+    """Return the button below a message of the bot: `stop` while it is written, then `again`."""
     rows = [each for each in message.components if isinstance(each, discord.ActionRow)]
     marks = [
         button_ids.read(child.custom_id)
@@ -115,7 +115,7 @@ def state(message: discord.Message) -> str | None:
 
 
 def replied(message: discord.Message) -> Message | None:
-    """Read the message that this one replies to, which Discord sends along."""
+    """Convert the message that this one replies to, which Discord sends with it."""
     resolved = message.reference.resolved if message.reference else None
     if not isinstance(resolved, discord.Message):
         return None
@@ -125,7 +125,7 @@ def replied(message: discord.Message) -> Message | None:
 
 
 def place(channel: object, guild: discord.Guild | None) -> Location:
-    """Say how settings may name this channel: by ids alone where Discord did not tell the names."""
+    """Return the ways to name this channel in settings: only ids if Discord sent no names."""
     if guild is None:
         return Location()
     known = guild.get_channel_or_thread(getattr(channel, "id", 0))
@@ -156,7 +156,7 @@ def author(user: discord.User | discord.Member) -> Author:
 
 
 def role_ids(user: discord.User | discord.Member) -> tuple[int, ...] | None:
-    """Give the ids of somebody's roles; None where Discord did not say which they are."""
+    """Return the ids of somebody's roles; None where Discord did not say which they are."""
     return compat.role_ids(user) if isinstance(user, discord.Member) else None
 
 

@@ -62,7 +62,7 @@ def edit_arguments(post: Post, was: Post | None) -> dict[str, Any]:
 
 
 def _view(buttons: tuple[Button, ...]) -> discord.ui.View:
-    """Lay buttons out in a row. The view is finished at once, so that discord.py keeps none.
+    """Build a row of buttons. The view is finished at once, so that discord.py does not keep it.
 
     Who presses one is heard of as an interaction, whichever process laid it out.
     """
@@ -274,7 +274,7 @@ class RestClient:
         return None
 
     async def addresses(self, channel_id: int, message_id: int) -> dict[int, str]:
-        """Give the addresses that the files of a message have now, by their ids."""
+        """Return the addresses that the files of a message have now, by their ids."""
         with contextlib.suppress(Unsaid):
             message = await self.fetch(channel_id, message_id)
             return {file.id: file.url for file in message.attachments} if message else {}
@@ -325,7 +325,7 @@ class RestClient:
         *,
         lost: Callable[[GatewayClient], Coroutine[Any, Any, tuple[T] | None]] | None = None,
     ) -> T:
-        """Call with the present client, again after each of `pauses` while it may still succeed.
+        """Call with the current client, and retry after each of `pauses` while that may help.
 
         Where Discord did it and its response cannot be read, `lost` finds out what it said; None
         calls again.
@@ -409,7 +409,7 @@ def _read(client: GatewayClient, message: discord.Message) -> Message:
 
 
 async def _unsaid(error: discord.HTTPException) -> Unsaid:
-    """Say what a refusal means for what was to be said."""
+    """Return the error that a refusal means for a message."""
     detail = f"status {error.status}, code {error.code}"
     if error.status == HTTPStatus.TOO_MANY_REQUESTS:
         return DiscordDown(detail, after=await _pause_of(error))
@@ -451,5 +451,5 @@ def _refuses_reference(error: discord.HTTPException) -> str | None:
 
 
 async def _done(_: GatewayClient) -> tuple[None]:
-    """Say that nothing of the response is needed."""
+    """Discard the response."""
     return (None,)

@@ -106,13 +106,13 @@ class ShardManager:
         self._changed = asyncio.Event()
 
     def line(self, shard: int) -> ShardSession:
-        """Give a shard's line, whether it is open or not."""
+        """Return a shard's line, whether it is open or not."""
         if shard not in self._lines:
             self._lines[shard] = self._make(shard)
         return self._lines[shard]
 
     async def run(self) -> None:
-        """Keep what is opened running, until cancelled."""
+        """Run the opened sessions, until cancelled."""
         async with tasks.Group() as group:
             self._group = group
             if self._alone:
@@ -147,11 +147,11 @@ class ShardManager:
         return next((reason for reason in reasons if reason is not None), None)
 
     def latency(self) -> float:
-        """Give the longest of the lines' latencies."""
+        """Return the longest of the lines' latencies."""
         return max((self._lines[each].connection.latency() for each in self._tasks), default=0.0)
 
     def client(self, shard: int | None = None) -> GatewayClient | None:
-        """Give the client of a shard, or any that is logged in: REST is the same for all."""
+        """Return the client of a shard, or any that is logged in: REST is the same for all."""
         if shard is not None:
             line = self._lines.get(shard)
             return line.connection.client() if line else None

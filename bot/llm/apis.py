@@ -1,4 +1,4 @@
-"""How an answer is asked for and read: the Responses API, Chat Completions, and hosted tools.
+"""Build requests and read answers: the Responses API, Chat Completions, and hosted tools.
 
 Any field of what comes back may be missing or of another type; nothing is read without a look at
 its type. Tools (a search in the web, pictures) are run by the provider; what is read here is what
@@ -61,7 +61,7 @@ _EARLIER = "(what was said before is not shown)"
 
 
 class ProviderApi(Protocol):
-    """One of the provider's two ways of being asked."""
+    """One of the provider's two APIs."""
 
     def payload(self, request: ModelRequest, learned: Learned, output: int) -> Payload:
         """Write a request that asks for at most `output` tokens."""
@@ -69,7 +69,7 @@ class ProviderApi(Protocol):
     def read(
         self, response: ProviderResponse, request: ModelRequest, model: str
     ) -> AsyncGenerator[ProviderEvent, None]:
-        """Give what comes of it; without an `Ended` at the end it broke off."""
+        """Yield what comes of it; without an `Ended` at the end it broke off."""
 
 
 class ResponsesApi:
@@ -228,7 +228,7 @@ class ChatCompletionsApi:
 
 
 def _draws(request: ModelRequest) -> bool:
-    """Whether a picture may come, which takes its time."""
+    """Whether the answer may contain a picture, which takes longer."""
     return request.image or DRAW in request.tools
 
 
@@ -258,7 +258,7 @@ class HostedTools:
         self._images = 0
 
     def read(self, kind: str, event: Any) -> Iterator[ProviderEvent]:
-        """Read an event of the Responses API that is no text."""
+        """Read an event of the Responses API that contains no text."""
         if kind == "response.output_text.annotation.added":
             yield from cited(_get(event, "annotation"))
         elif kind == "response.output_item.done":
@@ -270,7 +270,7 @@ class HostedTools:
                     yield from self._take(item)
 
     def counted(self, usage: Usage) -> Usage:
-        """Add what the tools did to what the provider told."""
+        """Add the tools' usage to the usage that the provider reported."""
         return replace(usage, searches=self._searches, images=self._images)
 
     def _search(self, action: Any) -> Iterator[ProviderEvent]:
@@ -296,7 +296,7 @@ class HostedTools:
 
 
 def cited(annotation: Any) -> Iterator[Citation]:
-    """Give the page that an annotation, of either API, names."""
+    """Yield the page that an annotation, of either API, names."""
     found = _get(annotation, "url_citation") or annotation  # Chat Completions nests it
     url = _get(found, "url")
     if _get(annotation, "type") == "url_citation" and isinstance(url, str):
@@ -365,7 +365,7 @@ class AnswerText:
         return self._take(last=False)
 
     def finish(self) -> str:
-        """Give what was held back, at the end."""
+        """Return what was held back, at the end."""
         return "" if self._begun else self._take(last=True)
 
     def _take(self, *, last: bool) -> str:
@@ -394,7 +394,7 @@ class AnswerText:
             self._closing, self._marked = _CLOSING[opening], True
 
     def _skip(self, *, last: bool) -> str:
-        """Forget reasoning, but for what may be the beginning of its closing mark."""
+        """Drop reasoning, except for what may be the beginning of its closing mark."""
         kept = 0 if last else len(self._closing) - 1
         cut = max(0, len(self._held) - kept)
         self.reasoned += cut
@@ -402,7 +402,7 @@ class AnswerText:
         return ""
 
     def _begin(self, start: str, *, last: bool) -> str:
-        """Give the beginning of the answer, once it is clear that it is one."""
+        """Return the beginning of the answer, once it is clear that it is one."""
         undecided = any(mark.startswith(start) for mark in _CLOSING) or self._may_be_stamp(start)
         if undecided and not last:
             return ""
@@ -442,7 +442,7 @@ def _read_delta(delta: dict[str, Any], text: AnswerText) -> Iterator[ProviderEve
 
 
 def _shown(text: AnswerText, piece: str | None) -> Iterator[Text | Reasoned]:
-    """Give what may be shown after the next piece; None is the end."""
+    """Yield what may be shown after the next piece; None is the end."""
     before = text.reasoned
     shown = text.finish() if piece is None else text.feed(piece)
     if text.reasoned > before:
@@ -467,7 +467,7 @@ def _sampling(
 
 
 def _turns(request: ModelRequest, learned: Learned) -> list[Turn]:
-    """Give the turns in an order that the model takes."""
+    """Return the turns in an order that the model takes."""
     turns = list(request.conversation)
     if learned.system_role and turns:
         first = next((n for n, turn in enumerate(turns) if turn.role == "user"), 0)
@@ -506,7 +506,7 @@ def _message(turn: Turn) -> dict[str, Any]:
 
 
 def _text(content: object) -> str:
-    """Give the text of content: a string, or parts of which the text is the answer."""
+    """Return the text of content: a string, or parts of which the text is the answer."""
     if isinstance(content, str):
         return content
     if isinstance(content, dict):
@@ -526,7 +526,7 @@ def _usage_of(chunk: dict[str, Any]) -> object:
 
 
 def _usage(model: str, answer: dict[str, Any], given: str) -> Usage:
-    """Read what the provider tells; `given` is its word for what it was given."""
+    """Read the reported usage; `given` is the provider's name for input tokens."""
     made = "output" if given == "input" else "completion"
     found = _object(answer, "usage")
     details = _object(found, f"{given}_tokens_details")
@@ -539,7 +539,7 @@ def _usage(model: str, answer: dict[str, Any], given: str) -> Usage:
 
 
 def _count(value: object) -> int:
-    """Read a number of tokens, 0 where it is none."""
+    """Read a number of tokens; 0 for anything else."""
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value[:12])
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

@@ -115,7 +115,7 @@ def read(
     payload: Payload | None = None,
     after: float | None = None,
 ) -> SkyError:
-    """Give the meaning of a refusal: an HTTP error's body, or an error inside a stream.
+    """Return the meaning of a refusal: an HTTP error's body, or an error inside a stream.
 
     Without a `status`, one that the body names counts.
     """

@@ -280,7 +280,7 @@ class Knowledge:
         self._models: dict[str, Learned] = {}  # as many as settings and personas name
 
     def of(self, model: str) -> Learned:
-        """Give what is known about a model."""
+        """Return what is known about a model."""
         return self._models.setdefault(model, Learned())
 
     def refuses_parameter(self, model: str, name: str) -> None:

@@ -90,7 +90,7 @@ class Key(Protocol):
         """Seconds since there is no usable value."""
 
     async def current(self) -> str:
-        """Give the value now; raises CredentialMissing."""
+        """Return the value now; raises CredentialMissing."""
 
     def accept(self, value: str, asked: float) -> None:
         """Note that the provider accepted `value` in a request that began then (monotonic)."""
@@ -147,7 +147,7 @@ class StreamRecorder:
         return None
 
     def resume(self) -> str:
-        """Give what was said, for the model to go on."""
+        """Return what was said, for the model to go on."""
         self._resumed = True
         return self.text.rstrip()
 
@@ -176,7 +176,7 @@ class _Charged:
         )
 
     def counted(self, told: Usage) -> tuple[Usage, str]:
-        """Give what the provider told, at least with what was received, and what was written.
+        """Return what the provider told, at least with what was received, and what was written.
 
         Reasoning was written as well, though nobody saw it.
         """
@@ -190,7 +190,7 @@ class _Charged:
         return received, recorder.text[said:] + "abcde " * ((recorder.reasoned - reasoned) // 6)
 
     def estimated(self, told: Usage | None, request: ModelRequest) -> tuple[Usage, str]:
-        """Give the same for a request that failed: a picture may have been drawn and lost."""
+        """Return the same for a request that failed: a picture may have been drawn and lost."""
         drawn = int(request.image and told is None)
         return self.counted(told or Usage(str(request.model), images=drawn))
 
@@ -463,7 +463,7 @@ class _Smaller:
         return request
 
     def news(self) -> list[Reduced]:
-        """Give what was left out since the last call, each once for an answer."""
+        """Return what was left out since the last call, each once for an answer."""
         news, self._news = self._news, []
         return news
 

@@ -74,7 +74,7 @@ class Payload:
         return replace(self, optional=tuple(kept))
 
     def named(self, parameters: set[str], words: str) -> tuple[str, ...]:
-        """Give the names of its parameters that a refusal is about."""
+        """Return the names of its parameters that a refusal is about."""
         return tuple(each.name for each in self.optional if each.is_named(parameters, words))
 
     @property
@@ -100,7 +100,7 @@ class ProviderResponse:
         self.done = False
 
     async def objects(self) -> AsyncGenerator[dict[str, Any], None]:
-        """Give each JSON object of the stream, or the whole body where it is none.
+        """Yield each JSON object of the stream, or the whole body where it is none.
 
         Raises the errors of provider_errors for a refusal inside of it.
         """
@@ -181,7 +181,7 @@ class _Decoder:
             yield from self._line(line.rstrip("\r"))
 
     def finish(self) -> Iterator[tuple[str, str]]:
-        """Give an event that was not ended by an empty line."""
+        """Yield an event that was not ended by an empty line."""
         yield from self._line(self._rest.rstrip("\r"))
         yield from self._line("")
 

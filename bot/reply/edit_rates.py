@@ -60,7 +60,7 @@ class RateLimiter:
         self._next = self._blocked_until = 0.0
 
     def delay(self) -> float:
-        """Take the next place, and say in how many seconds it is."""
+        """Take the next slot; return the seconds until it."""
         now = self._clock()
         self._next = max(self._next + self._step, now - _BURST * self._step)
         return max(0.0, self._next - now)

@@ -66,7 +66,7 @@ class ReplyStream:
 
     @property
     def text(self) -> str:
-        """All that was said so far."""
+        """The text so far."""
         return "".join(self._pieces)
 
     @property

@@ -61,7 +61,7 @@ async def in_use(url: str, credential: str) -> InUse | None:
 
 @contextlib.asynccontextmanager
 async def reached(url: str | None, namespace: str) -> AsyncIterator[str]:
-    """Give the address of the bot's metrics: the one named, or one that kubectl forwards."""
+    """Yield the address of the bot's metrics: the one named, or one that kubectl forwards."""
     if url:
         yield url if url.rstrip("/").endswith("/metrics") else f"{url.rstrip('/')}/metrics"
         return
