@@ -180,7 +180,7 @@ class AnswerPipeline:
             sink.remark(_sources(sources))
 
     def _as_it_is_now(self) -> tuple[Message, str]:
-        """Return the question and its words, as they were edited while the answer waited."""
+        """Return the question and its text, including edits made while the answer waited."""
         request = self._request
         now = self._services.cache.get(request.message.id)
         if now is None or now.text == request.message.text:
@@ -331,7 +331,7 @@ class AnswerTask:
         self._services.metrics.first_words.observe(time.monotonic() - self._request.taken)
 
     def _remember(self) -> None:
-        """Remember the answer whole; one with a picture is read from Discord, where that lies."""
+        """Store the whole answer; one with a picture is read from Discord later."""
         message, sent = self._request.message, self._reply.sent
         if self._reply.drew:
             return

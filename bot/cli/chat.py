@@ -49,7 +49,7 @@ _WHEN = re.compile(r"<t:(\d+):R>")
 
 
 class Nothing:
-    """A channel of which nobody knows more than was said here."""
+    """A channel that contains only what was said in this terminal."""
 
     async def fetch(self, channel_id: int, message_id: int) -> Message | None:
         """See History."""
@@ -290,7 +290,7 @@ class ChatCommand:
             self._runner.run(self._end(keepers))
 
     async def _begin(self) -> list[asyncio.Task[None]]:
-        """Ask a vault for the key where there is one; it is asked while an answer is awaited."""
+        """Read the key from the vault, if one is configured, while an answer is awaited."""
         return [tasks.start(keeper.run(), "vault_poller") for keeper in self._access.keepers[1:]]
 
     async def _end(self, keepers: list[asyncio.Task[None]]) -> None:
@@ -339,7 +339,7 @@ class ChatCommand:
 
 
 def _text(line: str) -> str:
-    """Return a line as a model can be sent it, whatever bytes came from the terminal."""
+    """Return a line as valid text, whatever bytes the terminal sent."""
     return sanitize(line).strip()
 
 

@@ -84,7 +84,7 @@ def models_of(settings: Settings) -> list[str]:
 
 
 def estimate(models: list[str]) -> tuple[int, int]:
-    """Return the tokens that are sent, about, and those that may be written, at most."""
+    """Return about how many tokens are sent, and at most how many are written."""
     sent = sum(question.request.likely_tokens for question in questions())
     return sent * len(models), _OUTPUT * len(questions()) * len(models)
 

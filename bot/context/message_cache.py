@@ -36,7 +36,7 @@ class MessageCache:
             self._names[message.guild_id, message.author.id] = message.author.name
 
     def freshen(self, message: Message) -> None:
-        """Take what Discord shows of a message together with another: its files' new addresses."""
+        """Store a message that came along with another one: it has new addresses of its files."""
         known = self._seen.get(message.id)
         if known is not None:
             self.put(replace(known, attachments=message.attachments))
@@ -69,7 +69,7 @@ class MessageCache:
         self._whole.pop(message_id, None)
 
     def note_absent(self, message_id: int) -> None:
-        """Note that Discord knows no such message: most threads hang on none, and are asked of."""
+        """Note that a message does not exist: most threads have no starter message."""
         self._absent[message_id] = None
 
     def is_absent(self, message_id: int) -> bool:
@@ -88,7 +88,7 @@ class MessageCache:
         return found[-most:]
 
     def follow(self, channel_id: int, messages: Iterable[Message]) -> None:
-        """Take what Discord lists of a channel; from now on each message of it is heard."""
+        """Store a channel's history from Discord; from now on all its messages are received."""
         for message in messages:
             if self.get(message.id) is None:
                 self.put(message)

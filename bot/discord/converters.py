@@ -71,7 +71,7 @@ def _forwarded(message: discord.Message) -> str:
 
 
 def _answered(message: discord.Message) -> tuple[str, ...]:
-    """Return whose command another bot's message answers."""
+    """Say whose command another bot's message answers, if any."""
     metadata = message.interaction_metadata
     if message.type not in _COMMANDS or metadata is None:
         return ()
@@ -171,7 +171,7 @@ def _roles(user: discord.User | discord.Member) -> tuple[str, ...] | None:
 
 
 def _attached(message: discord.Message) -> list[discord.Attachment]:
-    """The files of a message, and of what it forwards."""
+    """Return the files of a message and of the messages that it forwards."""
     return [
         *message.attachments,
         *(a for each in message.message_snapshots for a in each.attachments),
@@ -179,7 +179,7 @@ def _attached(message: discord.Message) -> list[discord.Attachment]:
 
 
 def _attachment(file: discord.Attachment, message: discord.Message) -> Attachment:
-    """Raise TypeError where size and address are not what is promised: both are relied upon."""
+    """Raise TypeError if size or address are not of the documented type: the bot relies on both."""
     size, url = cast("object", file.size), cast("object", file.url)
     if not isinstance(size, int) or not isinstance(url, str):
         raise TypeError("attachment")

@@ -106,7 +106,7 @@ class ShardManager:
         self._changed = asyncio.Event()
 
     def line(self, shard: int) -> ShardSession:
-        """Return a shard's line, whether it is open or not."""
+        """Return a shard's session, whether it is open or not."""
         if shard not in self._lines:
             self._lines[shard] = self._make(shard)
         return self._lines[shard]
@@ -120,7 +120,7 @@ class ShardManager:
             await asyncio.Event().wait()
 
     def open(self, shard: int) -> None:
-        """Connect for a shard, if that is not so yet."""
+        """Connect for a shard, unless it is already connected."""
         if shard in self._tasks or self._group is None:
             return
         running = self.line(shard).run(self._metrics, lambda: self._leading(shard))
@@ -128,7 +128,7 @@ class ShardManager:
         self._changed.set()
 
     def close(self, shard: int) -> None:
-        """End a shard's session; the only one there is goes on."""
+        """End a shard's session; with a single shard, the session continues."""
         if self._alone:
             return
         task = self._tasks.pop(shard, None)
@@ -139,7 +139,7 @@ class ShardManager:
             line.heartbeat.leave()
 
     def not_ready(self, heartbeat_seconds: float) -> str | None:
-        """Why one of the lines that should be open is not; None if all are."""
+        """Return why a session that should be open is not; None if all are."""
         open_ones = [self._lines[shard] for shard in sorted(self._tasks)]
         if self._alone and not open_ones:
             open_ones = [self.line(0)]
@@ -147,7 +147,7 @@ class ShardManager:
         return next((reason for reason in reasons if reason is not None), None)
 
     def latency(self) -> float:
-        """Return the longest of the lines' latencies."""
+        """Return the longest latency of the sessions."""
         return max((self._lines[each].connection.latency() for each in self._tasks), default=0.0)
 
     def client(self, shard: int | None = None) -> GatewayClient | None:

@@ -69,7 +69,7 @@ class ProviderApi(Protocol):
     def read(
         self, response: ProviderResponse, request: ModelRequest, model: str
     ) -> AsyncGenerator[ProviderEvent, None]:
-        """Yield what comes of it; without an `Ended` at the end it broke off."""
+        """Yield the events of the answer; if the last one is not `Ended`, it broke off."""
 
 
 class ResponsesApi:
@@ -340,7 +340,7 @@ def _prompt(request: ModelRequest) -> str:
 
 
 class AnswerText:
-    """The answer in what a model writes: without reasoning between marks, or its own name in front.
+    """Filters a model's text: removes marked reasoning, and its own name at the beginning.
 
     Takes pieces of any size; holds back only what may still turn out not to belong to the answer.
 
@@ -365,7 +365,7 @@ class AnswerText:
         return self._take(last=False)
 
     def finish(self) -> str:
-        """Return what was held back, at the end."""
+        """Return the text that was held back, at the end."""
         return "" if self._begun else self._take(last=True)
 
     def _take(self, *, last: bool) -> str:

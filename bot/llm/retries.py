@@ -176,7 +176,7 @@ class _Charged:
         )
 
     def counted(self, told: Usage) -> tuple[Usage, str]:
-        """Return what the provider told, at least with what was received, and what was written.
+        """Return the reported usage, but at least what was received and written.
 
         Reasoning was written as well, though nobody saw it.
         """
@@ -463,7 +463,7 @@ class _Smaller:
         return request
 
     def news(self) -> list[Reduced]:
-        """Return what was left out since the last call, each once for an answer."""
+        """Return what was newly left out since the last call, each item once per answer."""
         news, self._news = self._news, []
         return news
 
