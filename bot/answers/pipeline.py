@@ -152,7 +152,7 @@ class AnswerPipeline:
                 await self._ask(self._question(conversation))
         except SkyError:
             raise
-        except Exception as error:  # a defect of ours: somebody is waiting and is told
+        except Exception as error:  # a bug: tell the person who is waiting
             raise Unexpected(type(error).__name__) from error
 
     async def _ask(self, request: ModelRequest) -> None:

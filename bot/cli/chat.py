@@ -195,7 +195,7 @@ class ChatSession:
             reservation.end()
 
     def _next_id(self) -> int:
-        """Make an id as Discord does: the model is told the time that is in it."""
+        """Make an id as Discord does; it contains the time that the model is shown."""
         return (int(time.time() * 1000) - EPOCH << 22) + next(self._numbers)
 
     def _call(self, message: Message) -> AnswerRequest:

@@ -118,7 +118,7 @@ _NOT_TEXT = {
     b"{\\rtf": "an RTF file, which I can't read",
 }
 _BEGINNING = 1024  # bytes within which a PDF may have its first line
-_SAMPLE = 1 << 14  # bytes that an encoding is told by
+_SAMPLE = 1 << 14  # bytes from which the encoding is detected
 _BOMS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",

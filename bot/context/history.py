@@ -106,7 +106,7 @@ class _Reader:
         elif self._limits.history:
             await self._read_channel()
         if end.thread_of is not None and end.id != end.channel_id:
-            # A forum's post lies in its own thread.
+            # A forum post's first message is in the post's own thread.
             parent = end.channel_id if end.title is not None else end.thread_of
             await self._read_starter(end.channel_id, parent)
 

@@ -136,16 +136,14 @@ class Backfill:
         self._window = timedelta(seconds=window_seconds)
         self._heard: int | None = None
         self._began: int | None = None
-        self._since: int | None = None  # from where on the present session hears everything
-        self._gap: int | None = (
-            None  # the mark from which on this session may have missed something
-        )
-        self._owed: int | None = None  # the same of what others left
-        self._reading: int | None = None  # from where on it is being looked at, and not yet taken
-        self._left: int | None = None  # up to where another process had heard
-        self._left_owed: int | None = None  # from where on it had still to look
-        self._suspect: frozenset[int] = frozenset()  # calls of others that may be half answered
-        self._suspect_from: int | None = None  # and so may all be that are newer than this
+        self._since: int | None = None  # the current session receives everything from here on
+        self._gap: int | None = None  # the mark from which this session may have missed messages
+        self._owed: int | None = None  # the same for what another process left
+        self._reading: int | None = None  # from where a backfill is running
+        self._left: int | None = None  # up to where another process had received messages
+        self._left_owed: int | None = None  # from where it still owed a backfill
+        self._suspect: frozenset[int] = frozenset()  # its calls that may be partly answered
+        self._suspect_from: int | None = None  # all calls newer than this may be as well
         self._direct: BoundedDict[int, None] = BoundedDict(_DIRECT_CHANNELS)
         self._overheard: dict[int, int | None] = {}  # channels to look into, with their servers
         self._client: GatewayClient | None = None
@@ -250,7 +248,7 @@ class Backfill:
             self._due.clear()
             client = self._client
             if client is None or client.is_closed() or not is_leader():
-                continue  # whatever changes that sets the event again
+                continue  # the event is set again when this changes
             try:
                 whole = await self.run(client)
             except Exception as error:  # noqa: BLE001  # the next time may go well

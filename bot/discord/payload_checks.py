@@ -75,7 +75,7 @@ def _check_message(data: Any) -> None:
 
 
 def _check_age(data: Any, name: str) -> None:
-    """Refuse an id of the future: ids mark up to where the bot has heard everything."""
+    """Refuse an id from the future: ids mark up to where the bot has received everything."""
     latest = discord.utils.utcnow() + _CLOCKS_DIFFER
     if (snowflake(data, name) or 0) > discord.utils.time_snowflake(latest):
         raise ValueError(name)

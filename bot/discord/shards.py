@@ -189,6 +189,6 @@ class ShardManager:
         return self.line(shard).backfill.dump(shard)
 
     def load(self, shard: int, text: str) -> None:
-        """See HandoverState. What others heard is useful only for a shard served here."""
+        """See HandoverState. State of other processes matters only for a shard served here."""
         if shard in self._lines:
             self._lines[shard].backfill.load(shard, text)

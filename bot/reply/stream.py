@@ -90,7 +90,7 @@ class ReplyStream:
         self._pages.know_links(text)
 
     def show(self, picture: Picture) -> None:
-        """Take a picture; it stands below the whole answer."""
+        """Take a picture, to be shown below the complete answer."""
         self._pictures.append(picture)
 
     def remark(self, sentence: str) -> None:

@@ -60,7 +60,7 @@ class Refused(Exception):
 
 _CONTENT_TYPE = "text/plain"
 _LOOK_SECONDS = 1.0
-_PATIENCE_SAID = 10.0  # seconds until the person is told what is waited for
+_PATIENCE_SAID = 10.0  # seconds until the person is told why it takes so long
 _MOST_OLDER = 10  # versions that are looked through for an earlier value
 
 
