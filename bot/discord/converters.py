@@ -54,7 +54,7 @@ def _plain(message: discord.Message) -> Message:
         replies_to=reference.message_id if reference and is_reply else None,
         replies_in=reference.channel_id if reference and is_reply else None,
         replied_author_id=replied.author.id if isinstance(replied, discord.Message) else None,
-        names={user.id: sanitize(user.display_name) for user in message.mentions},
+        names={user.id: sanitize(str(user.display_name)) for user in message.mentions},
         place=place(channel, message.guild),
         attachments=tuple(_attachment(each, message) for each in _attached(message)),
         forwarded=forwarded,
@@ -152,7 +152,7 @@ def _named(thing: discord.Guild | discord.abc.GuildChannel | discord.Thread) -> 
 def author(user: discord.User | discord.Member) -> Author:
     """Convert a user to an Author."""
     local = isinstance(user, discord.Member)
-    return Author(user.id, sanitize(user.display_name), user.bot, _roles(user), local)
+    return Author(user.id, sanitize(str(user.display_name)), user.bot, _roles(user), local)
 
 
 def role_ids(user: discord.User | discord.Member) -> tuple[int, ...] | None:
