@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _OPTIONAL_IDS = ("guild_id", "parent_id", "last_message_id")  # those by which we look things up
-_SNOWFLAKE_DIGITS = 20
+_SNOWFLAKE_DIGITS, _SNOWFLAKE_END = 20, 1 << 63  # beyond it lie times that no date can have
 _CLOCKS_DIFFER = timedelta(days=1)  # at most, between Discord's clock and this machine's
 
 
@@ -62,8 +62,8 @@ def snowflake(data: Any, name: str) -> int | None:
     """Read an id out of a payload; None where there is none."""
     value = data.get(name) if isinstance(data, dict) else None
     if isinstance(value, str) and value.isascii() and value.isdigit():
-        return int(value) if len(value) <= _SNOWFLAKE_DIGITS else None
-    return value if type(value) is int and value >= 0 else None
+        value = int(value) if len(value) <= _SNOWFLAKE_DIGITS else None
+    return value if type(value) is int and 0 <= value < _SNOWFLAKE_END else None
 
 
 def _check_message(data: Any) -> None:

@@ -201,18 +201,20 @@ async def test_a_history_with_unreadable_entries_is_read_to_its_end(client: Clie
     async def logs_from(*_: Any, **__: Any) -> Any:
         return page
 
-    page: Any = [message(id="9"), message(id="8", poll=POLL), {"content": "?"}, message(id="7")]
+    far = message(id="9" * 20, author=None)  # a time that no date can have
+    page: Any = [far, message(id="9"), message(id="8", poll=POLL), {"content": "?"}]
+    page.append(message(id="7"))
     fresh = discord.Client(intents=discord.Intents.none())
     fresh.http.logs_from = logs_from  # type: ignore[method-assign]
     compat.tolerate(fresh, client.skip)
     channel = fresh.get_partial_messageable(int(HALL))
 
-    found = [each async for each in channel.history(limit=4)]
+    found = [each async for each in channel.history(limit=5)]
 
     assert [each.id for each in found] == [9, 8, 7]
     assert [converters.to_message(each).readable for each in found] == [True, False, True]
     assert converters.to_message(found[1]).author.id == int(ADA)
-    assert sorted(kind for kind, _, _ in client.skipped) == ["message", "message"]
+    assert sorted(kind for kind, _, _ in client.skipped) == ["message"] * 3
     page = "<html>"
     with pytest.raises(compat.UnreadableResponse):
         _ = [each async for each in channel.history(limit=4)]
