@@ -46,65 +46,65 @@ secret: setup  ## Set a new version of a secret in the loop's vault: make secret
 # K="splitter or stream" takes pytest's expressions, ARGS anything else that pytest takes.
 PYTEST_ARGS = $(if $(K),"K=$(K)") $(ARGS)
 
-test: tools  ## Everything that must hold, from a bare machine (root; what CI runs)
+test: tools  ## Run the whole test suite, with its set-up (root; what CI runs)
 	@$(PY) -m tests.run all
 
-check: tools-check  ## Linters, types, spelling, workflows, manifests: seconds; NAMES="ruff mypy" for some
+check: tools-check  ## Run linters, type checks and offline checks (seconds); NAMES="ruff mypy" selects some
 	@$(PY) -m tests.run check $(NAMES)
 
 # The Azure CLI's own lock is not asked about: it pins its dependencies itself, and runs in tests only.
 AUDIT := $(VENV)/audit
-audit: setup  ## Known vulnerabilities in the locks of the bot and its tests (asks api.osv.dev)
+audit: setup  ## Look for known vulnerabilities in the locks (asks api.osv.dev)
 	@$(VENV)/bin/uv venv -q --clear $(AUDIT)
 	@VIRTUAL_ENV=$(AUDIT) $(VENV)/bin/uv pip sync -q --require-hashes tests/audit/requirements.txt
 	@$(AUDIT)/bin/pip-audit -s osv --progress-spinner off --disable-pip --no-deps --require-hashes \
 	  -r bot/requirements.txt -r tests/requirements.txt
 
-test-bot: setup  ## The bot alone, over real sockets; K=splitter for the tests with that in their names
+test-bot: setup  ## Test the bot alone, over real sockets; K=splitter selects tests by name
 	@$(PY) -m tests.run bot $(PYTEST_ARGS)
 
-fuzz: setup  ## What Discord and a provider may send, made odd, against a running bot: 20,000 payloads, 5,000 streams; SEED=7 repeats a run
+fuzz: setup  ## Fuzz a running bot with 20,000 malformed Discord payloads and 5,000 streams; SEED=7 repeats a run
 	@SKY_FUZZ=20000 SKY_FUZZ_STREAMS=5000 SKY_FUZZ_SEED=$(SEED) $(PY) -m pytest -q tests/bot/wire/test_fuzz.py tests/bot/wire/test_fuzz_provider.py
 
-coverage: setup  ## The bot's tests with coverage of lines and branches; fails below the floor
+coverage: setup  ## Run the bot's tests with branch coverage; fails below the floor
 	@$(PY) -m tests.run coverage
 
-test-release: tools-check  ## The release programs and the rollback guard
+test-release: tools-check  ## Test the release programs and the rollback guard
 	@$(PY) -m tests.run release $(PYTEST_ARGS)
 
-test-azure: tools  ## The set-up in Azure and the doctor, without Azure
+test-azure: tools  ## Test the set-up in Azure and the doctor, without Azure
 	@$(PY) -m tests.run azure $(PYTEST_ARGS)
 
-test-gitops: tools  ## The manifests as Flux renders them, against schemas and a real API server
+test-gitops: tools  ## Test the manifests as Flux renders them, with schemas and a real API server
 	@$(PY) -m tests.run gitops $(PYTEST_ARGS)
 
-test-loop: tools  ## The one-machine loop and the bot in its pod (root)
+test-loop: tools  ## Test the one-machine loop and the bot in its pod (root)
 	@$(PY) -m tests.run loop $(PYTEST_ARGS)
 
 # Cost alone needs no cluster, and so none of the Go tools.
-bench: $(if $(filter-out cost,$(or $(SECTIONS),all)),tools-loop,setup)  ## Measure the promises and print a table (root, about an hour); SECTIONS="deploy cost" for some
+bench: $(if $(filter-out cost,$(or $(SECTIONS),all)),tools-loop,setup)  ## Run the benchmarks and print a table (root, about an hour); SECTIONS="deploy cost" selects some
 	@PYTHONPATH=.github/scripts $(PY) -m tests.loop.bench $(SECTIONS)
 
-faults: tools-loop  ## Play the fault matrix and print a table (root, about half an hour); NAMES="node dns" for some
+faults: tools-loop  ## Run the fault matrix and print a table (root, about half an hour); NAMES="node dns" selects some
 	@PYTHONPATH=.github/scripts $(PY) -m tests.loop.faults $(NAMES)
 
 ##@ Release
 .PHONY: releases rollback
 # crane asks the registry what is there. It is built by `make tools`; without it Git alone is asked.
 WITH_CRANE = eval "$$($(PY) -m tests.tools env 2>/dev/null)"; 
-releases: setup  ## What was deployed when, by whom, and what is excluded
+releases: setup  ## List what was deployed, when and by whom, and what is excluded
 	@$(WITH_CRANE)$(RELEASE) releases $(ARGS)
 
 NO_TO = TO is missing: make rollback TO=main-12-abc1234, one that `make releases` lists, or TO=--last
-rollback: setup  ## Go back: make rollback TO=main-12-abc1234 (or TO=--last); ARGS="--dry-run" only shows it
+rollback: setup  ## Roll back: make rollback TO=main-12-abc1234 (or TO=--last); ARGS=--dry-run only shows it
 	@$(if $(TO)$(filter -h --help,$(ARGS)),,$(error $(NO_TO)))$(WITH_CRANE)$(RELEASE) rollback $(TO) $(ARGS)
 
 ##@ Azure
 .PHONY: azure doctor azure-teardown
-azure: setup  ## Make what is missing in Azure, the cluster and on GitHub: make azure ARGS="--dry-run"
+azure: setup  ## Create what is missing in Azure, the cluster and on GitHub: make azure ARGS=--dry-run
 	@$(PY) -m clusters.azure up $(ARGS)
 
-doctor: setup  ## Walk from the cluster to the answer, name the first broken link: make doctor ARGS=--json
+doctor: setup  ## Find the first thing that keeps the bot from answering: make doctor ARGS=--json
 	@$(PY) -m clusters.azure doctor $(ARGS)
 
 azure-teardown: setup  ## Remove what `make azure` made, and nothing else
@@ -112,7 +112,7 @@ azure-teardown: setup  ## Remove what `make azure` made, and nothing else
 
 ##@ Set up
 .PHONY: setup tools tools-check tools-loop lock fmt clean help
-setup: $(STAMP)  ## Make .venv with what the locks name
+setup: $(STAMP)  ## Create .venv from the locks
 	@:
 
 tools: setup  ## Build the pinned Go tools into the cache; install missing Debian packages (root)
@@ -126,7 +126,7 @@ tools-loop: setup
 tools-check: setup
 	@$(PY) -m tests.tools build check
 
-lock: setup  ## Renew the locks with hashes from pyproject.toml
+lock: setup  ## Update the lock files, with hashes, from pyproject.toml
 	@$(VENV)/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header pyproject.toml -o bot/requirements.txt
 	@$(VENV)/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
@@ -139,7 +139,7 @@ lock: setup  ## Renew the locks with hashes from pyproject.toml
 fmt: setup  ## Format, and fix what the linter can fix
 	@$(VENV)/bin/ruff check --fix --quiet . ; $(VENV)/bin/ruff format --quiet .
 
-clean: setup  ## Remove cached tools that no checkout's pins name any more, and Python's caches
+clean: setup  ## Remove cached tools that no checkout needs any more, and Python's caches
 	@$(PY) -m tests.tools clean
 	@$(PY) -c 'from tests.azure import azure_cli; azure_cli.clean()'
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
