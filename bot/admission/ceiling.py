@@ -83,7 +83,7 @@ def _answer(settings: Settings, chosen: str | None, sent: _Sent) -> float:
 def _moderation(settings: Settings) -> float:
     safety, read = settings.safety, 0
     if safety.moderation in {"input", "both"}:
-        read += settings.conversation.max_tokens
+        read += 2 * settings.conversation.max_tokens  # flagged history is read again in parts
     if safety.moderation in {"output", "both"}:
         read += 2 * _MODERATED_PER_TOKEN * settings.openai.max_output_tokens
     return cost(Usage(safety.moderation_model, moderated=read), settings.budget)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from bot.context.message_cache import MessageCache
     from bot.context.prompt import Prompt
     from bot.domain.messages import Message, Picture
+    from bot.domain.model_request import Turn
     from bot.llm.openai_client import Model
     from bot.moderation.moderation_pipeline import ModerationPipeline
     from bot.observability.metrics import Metrics
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+_LEFT_OUT = "(left out: it did not pass moderation)"
 _SOURCES = 8  # pages that are named below an answer
 _REDUCED = {
     Reduced.WITHOUT_PICTURES: (
@@ -163,6 +165,7 @@ class AnswerPipeline:
         for text in (request.instructions, *(turn.text for turn in request.turns)):
             sink.know_links(text)
         await services.guard.admit(words_of(request.turns[-1]), charge)
+        request = replace(request, turns=await self._allowed(request.turns))
         answer = contextlib.aclosing(services.model.stream(request, self._reservation))
         async with services.guard.around(sink.say, charge) as say, answer as events:
             async for event in events:
@@ -178,6 +181,21 @@ class AnswerPipeline:
                         sink.remark(_REDUCED[event])
         if sources:
             sink.remark(_sources(sources))
+
+    async def _allowed(self, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+        """Return the turns without the words and pictures that did not pass the checks."""
+        earlier = [turn for turn in turns[:-1] if turn.role == "user"]
+        texts = [words_of(turn) for turn in earlier]
+        withheld = await self._services.guard.withheld(texts, self._reservation.charge)
+        if not withheld:
+            return turns
+        left_out = {id(earlier[number]): texts[number] for number in withheld}
+        return tuple(
+            replace(turn, text=turn.text.removesuffix(left_out[id(turn)]) + _LEFT_OUT, images=())
+            if id(turn) in left_out
+            else turn
+            for turn in turns
+        )
 
     def _as_it_is_now(self) -> tuple[Message, str]:
         """Return the question and its text, including edits made while the answer waited."""

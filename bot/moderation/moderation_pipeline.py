@@ -7,11 +7,14 @@ search for brackets.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from bot.domain import text as tokens
+from bot.domain.bounded import BoundedDict
 from bot.domain.errors import AnswerWithheld, BannedWord, QuestionWithheld, SkyError, Unchecked
 from bot.domain.model_request import Usage
 from bot.moderation.banned_words import BannedWords, WordMasker
@@ -19,7 +22,7 @@ from bot.moderation.links import LinkUnmasker
 from bot.observability import tasks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from bot.observability.metrics import Metrics
     from bot.settings.schema import SafetySettings
@@ -73,6 +76,8 @@ class Moderation:
 
 _SEGMENT = 240  # characters that are checked at once; the end of a sentence after so many
 _CONTEXT = 400  # characters before them that are shown to the moderation as well
+_MENTIONS = re.compile(r"^(?:@\S+\s+)+")
+_KNOWN = 5000  # texts of earlier messages whose verdict is remembered
 
 
 class ModerationPipeline:
@@ -82,13 +87,50 @@ class ModerationPipeline:
         self._banned = BannedWords(settings.banned_words)
         self._moderation = moderation
         self._metrics = metrics
+        self._allowed: BoundedDict[bytes, bool] = BoundedDict(_KNOWN)  # by a text's digest
 
     async def admit(self, question: str, charge: Callable[[Usage], object]) -> None:
         """Raise a Told error if the model is not to be asked that; `charge` the moderation."""
+        digest = _digest(question)
+        self._allowed[digest] = False  # until it has passed: later it is history
         if self._banned.found_in(question):
             raise BannedWord
         if self._moderation.watches("input"):
             await self._moderation.check(question, "input", charge)
+        self._allowed[digest] = True
+
+    async def withheld(
+        self, texts: Sequence[str], charge: Callable[[Usage], object]
+    ) -> frozenset[int]:
+        """Return which of the messages before a question must not go to the model.
+
+        Each text is checked once, however many questions it precedes: all new ones in one request,
+        and one by one only if that request is flagged. Raises Unchecked.
+        """
+        digests = [_digest(text) for text in texts]
+        new = dict(zip(digests, texts, strict=True))
+        for known in set(new) & set(self._allowed):
+            del new[known]
+        for digest, text in list(new.items()):
+            if self._banned.found_in(text):
+                self._allowed[digest] = False
+                del new[digest]
+        if new and self._moderation.watches("input"):
+            if not await self._passes("\n\n".join(new.values()), charge):
+                for digest, text in new.items():
+                    alone = len(new) == 1
+                    self._allowed[digest] = not alone and await self._passes(text, charge)
+                new.clear()
+            for digest in new:
+                self._allowed[digest] = True
+        return frozenset(n for n, each in enumerate(digests) if not self._allowed.get(each, True))
+
+    async def _passes(self, text: str, charge: Callable[[Usage], object]) -> bool:
+        try:
+            await self._moderation.check(text, "input", charge)
+        except QuestionWithheld:
+            return False
+        return True
 
     @asynccontextmanager
     async def around(
@@ -123,6 +165,12 @@ class ModerationPipeline:
             failed = failed or group.exceptions[0]
         if failed is not None:
             raise failed
+
+
+def _digest(text: str) -> bytes:
+    """Identify a text, whether it is a question or, with the mention that called, history."""
+    words = _MENTIONS.sub("", text).strip()
+    return hashlib.blake2b(words.encode(), digest_size=16).digest()
 
 
 class _Filtered:

@@ -152,3 +152,34 @@ async def test_what_was_said_before_a_failure_is_shown_and_the_failure_is_what_i
 
     assert failed is failure
     assert seen == "half an ans" or not isinstance(failure, SkyError)
+
+
+async def test_earlier_messages_are_checked_once_and_together() -> None:
+    judge = FakeJudge()
+    guarded = guard(judge, moderation="input")
+
+    assert await guarded.withheld(["a calm word", "another"], free) == frozenset()
+    assert await guarded.withheld(["a calm word", "another", "a third"], free) == frozenset()
+
+    assert judge.asked == ["a calm word\n\nanother", "a third"]
+
+
+async def test_of_earlier_messages_only_the_flagged_ones_are_withheld() -> None:
+    judge = FakeJudge()
+    guarded = guard(judge, moderation="input", banned_words=["heck"])
+    texts = ["a calm word", "a flagged word", "what the heck", "another"]
+
+    assert await guarded.withheld(texts, free) == {1, 2}
+    asked = len(judge.asked)
+    assert await guarded.withheld(texts, free) == {1, 2}
+
+    assert len(judge.asked) == asked
+    assert not any("heck" in text for text in judge.asked)
+
+
+async def test_without_moderation_earlier_messages_are_held_to_the_banned_words() -> None:
+    judge = FakeJudge()
+    guarded = guard(judge, banned_words=["heck"])
+
+    assert await guarded.withheld(["fine", "oh heck"], free) == {1}
+    assert judge.asked == []

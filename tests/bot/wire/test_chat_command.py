@@ -97,7 +97,7 @@ async def test_a_persona_is_tried_before_it_is_merged(servers: Servers, config: 
         await person.types("Who are you?")
         await person.reads("You are Captain, and you speak as pirates do.")
         await person.reads("Captain: 0.0")
-        await person.types("and slowly? [[chunks=10 delay=0.15]]")
+        await person.types("and slowly? [[chunks=10 delay=0.5]]")
         await person.reads("You said:")
         still = (await openai.requests("and slowly?"))[-1]
         await person.reads("made for you alone.")

@@ -117,3 +117,23 @@ async def test_a_key_that_is_rotated_is_found_by_the_moderation_as_well(fresh: F
 
         await scene.answer(question)
         await scene.openai.accept(*stage.api_key.all_values)
+
+
+async def test_flagged_messages_before_a_question_do_not_reach_the_model(
+    fresh: FreshStage,
+) -> None:
+    """Neither what was said before in the channel nor what the question replies to."""
+    stage = fresh(SKY_SAFETY__MODERATION="input")
+    await stage.bot.ready()
+    async with open_scene(stage) as scene:
+        nasty = await scene.say("something nasty [[flag=violence]] marmalade", by="Bram")
+        await scene.say("something harmless", by="Chiyo")
+        first = await scene.call("what do you think of that?")
+        second = await scene.say("and of this?", reply_to=nasty, mention=True)
+        for question in (first, second):
+            await scene.answer(question)
+
+            turns = [turn.text for turn in await scene.turns(question)]
+            assert not any("marmalade" in text for text in turns)
+            assert any("left out" in text for text in turns)
+        assert any("something harmless" in turn.text for turn in await scene.turns(first))
