@@ -215,6 +215,8 @@ class Downloads:
 
 _MOST = 10  # files of one conversation, the newest: as many as one message can have
 _IN_MEMORY = 16 << 20  # bytes of all files that are being answered; a request holds them threefold
+_PATIENCE = 3.0  # seconds that a question with files waits for that memory
+_NO_MEMORY = "too many files are being read right now; ask again in a minute"
 _KILO, _MEGA = 1 << 10, 1 << 20
 _UNKNOWN = "neither plain text nor a picture that I know (PNG, JPEG, GIF, WebP)"
 
@@ -257,6 +259,7 @@ class AttachmentReader:
         source: FileSource,
         limits: Limits,
         refresh: Callable[[int, int], Awaitable[dict[int, str]]] | None = None,
+        patience: float = _PATIENCE,
     ) -> None:
         """Open files of `source`.
 
@@ -266,6 +269,7 @@ class AttachmentReader:
         self._source = source
         self._refresh = refresh
         self._limits = limits
+        self._patience = patience
         self._held = 0
         self._freed = asyncio.Condition()
 
@@ -273,16 +277,23 @@ class AttachmentReader:
     async def opened(self, wanted: Sequence[Attachment]) -> AsyncIterator[dict[str, OpenedFile]]:
         """Open the files of `wanted`, newest first; yield them by address for the block.
 
-        A caller waits while all of the memory is in use. Files beyond the limit are left out.
+        A caller waits for memory that is in use, but only for a moment, because it occupies one of
+        the places for answers meanwhile. Files beyond the limit are left out.
         """
         if not wanted:
             yield {}
             return
         wanted = wanted[:_MOST]
         size = sum(each.size for each in wanted if each.size <= self._most)
-        async with self._freed:
-            await self._freed.wait_for(lambda: not self._held or self._held + size <= _IN_MEMORY)
-            self._held += size
+        try:
+            async with asyncio.timeout(self._patience), self._freed:
+                await self._freed.wait_for(
+                    lambda: not self._held or self._held + size <= _IN_MEMORY
+                )
+                self._held += size
+        except TimeoutError:
+            yield {each.url: OpenedFile(each.name, trouble=_NO_MEMORY) for each in wanted}
+            return
         try:
             fresh = _FreshAddresses(self._refresh)
             found = await asyncio.gather(*(self._open(each, fresh) for each in wanted))

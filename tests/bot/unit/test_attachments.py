@@ -229,6 +229,22 @@ async def test_who_brings_more_than_there_is_memory_for_waits_for_it() -> None:
     assert order == ["a in", "a out", "b in", "b out", "c in", "c out"]
 
 
+async def test_nobody_waits_long_for_the_memory_of_others() -> None:
+    reader = AttachmentReader(FakeLeaseStore(), FilesSettings(picture_megabytes=16), patience=0.02)
+    slow = attached("slow.png", size=10 << 20)
+
+    async with (
+        asyncio.timeout(5),
+        reader.opened([slow]),
+        reader.opened([attached("b.png", size=10 << 20)]) as files,
+    ):
+        (file,) = files.values()
+        async with reader.opened([]) as none:
+            assert none == {}
+
+    assert "too many files are being read right now" in file.remark
+
+
 async def test_a_name_cannot_be_anything_but_a_name() -> None:
     (file,) = await opened({}, attached("`@everyone` https://x.invalid"))
 

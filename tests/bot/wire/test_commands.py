@@ -169,7 +169,7 @@ async def test_a_command_of_another_version_is_told_so(scene: Scene) -> None:
     forged = {"id": "1", "name": "sing", "type": 1}
     used = await scene.discord.invoke("sing", scene.place, "Bram", data=forged)
 
-    assert "don't know this command" in (await scene.responded(used.id)).content
+    assert "don't have this command" in (await scene.responded(used.id)).content
 
 
 @pytest.mark.parametrize(
