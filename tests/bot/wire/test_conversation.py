@@ -194,7 +194,7 @@ async def test_nobody_gets_the_bot_to_read_a_channel_that_they_cannot_see(scene:
     owner = await read(scene, await scene.call(f"what does it say? {link}", where=hall))
 
     assert "treasure" not in " ".join(turn.text for turn in await scene.turns(asked))
-    assert "not for you or me to see" in answer.text
+    assert "you or I can't see it" in answer.text
     assert "(links to) Ada (20" in owner[-1]
     assert "the treasure is below the lighthouse" in owner[-1]
 
@@ -205,7 +205,7 @@ async def test_a_conversation_is_bounded_and_that_is_said(fresh: FreshStage) -> 
     async with open_scene(stage) as scene:
         last = await scene.say("word " * 300, by="Bram")
         for _ in range(3):
-            last = await scene.say("another " * 100, by="Bram", reply_to=last)
+            last = await scene.say("another " * 120, by="Bram", reply_to=last)
         question = await scene.say("in short?", by="Chiyo", reply_to=last, mention=True)
 
         answer = await scene.until(question, lambda seen: "-# I read only" in seen.text)
