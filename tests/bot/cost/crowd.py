@@ -56,7 +56,7 @@ class Crowd:
         self._discord = discord
         self._openai = openai
         self._places: list[str] = []
-        self._people: list[str] = []
+        self._people: dict[str, list[str]] = {}  # by the channel that they can write in
         self._turn = count()
 
     async def gather(self) -> None:
@@ -66,7 +66,16 @@ class Crowd:
         self._places = list(first.values())
         if len(self._places) == 1:
             self._places = [c.id for c in world.channels if c.guild_id]
-        self._people = [user.id for user in world.users if not user.bot]
+        # People who were made with a server are called after it; the others are in the first one.
+        names = {str(guild["id"]): str(guild["name"]) for guild in world.guilds}
+        made_with: dict[str, list[str]] = {}
+        for user in world.users:
+            if not user.bot:
+                made_with.setdefault(user.name.rpartition(" ")[0], []).append(user.id)
+        for channel in world.channels:
+            if channel.guild_id:
+                named = made_with.get(names[channel.guild_id])
+                self._people[channel.id] = named or made_with[""]
 
     async def ask(self, number: int, per_second: float) -> Load:
         """Ask NUMBER questions at a steady rate, and wait until all are answered or none comes."""
@@ -79,7 +88,8 @@ class Crowd:
             turn, mark = next(self._turn), f"(#{next(_marks)})"
             place = self._places[turn % len(self._places)]
             # A step that shares no factor with the numbers of people here: nobody asks twice soon.
-            person = self._people[turn * 7919 % len(self._people)]
+            people = self._people[place]
+            person = people[turn * 7919 % len(people)]
             text = f"What is the weather over the harbour like today {mark}? {_ANSWER}"
             questions[(await self._discord.say(place, text, person)).id] = mark
 

@@ -261,7 +261,7 @@ class DiscordControl:
     async def add_guild(
         self, name: str, *, channels: int = 1, members: int = 0, **more: Any
     ) -> None:
-        """A guild with so many channels and new members; the bot is in it.
+        """A guild with so many channels and new members (0: everyone there is); the bot is in it.
 
         `roles=`, `emojis=` and `lived_in=True` make it one like those that people have.
         """

@@ -56,6 +56,8 @@ async def world(request: web.Request) -> web.Response:
 async def add_guild(request: web.Request) -> web.Response:
     """POST a guild with `channels` text channels and `members` new members beside its owner.
 
+    Without new members, everyone who is in the world is a member.
+
     `roles` and `emojis` are numbers of further ones, as guilds that are lived in have them; with
     `lived_in` each channel has a last message, of yesterday and deleted since.
     """
@@ -64,7 +66,9 @@ async def add_guild(request: web.Request) -> web.Response:
     name = str(data["name"])
     first = next(user for user in state.world.users.values() if not user.bot)
     owner = user_of(state, data["owner"]) if data.get("owner") else first
-    members = [state.world.add_user(f"{name} {n}") for n in range(int(data.get("members", 0)))]
+    people = [user for user in state.world.users.values() if not user.bot and user is not owner]
+    new = int(data.get("members", 0))
+    members = [state.world.add_user(f"{name} {n}") for n in range(new)] if new else people
     guild = state.world.add_guild(name, owner, members)
     for number in range(int(data.get("channels", 1))):
         channel = state.world.add_channel(guild, f"{name}-{number}".lower().replace(" ", "-"))
