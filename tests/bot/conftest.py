@@ -1,16 +1,10 @@
-"""Import discord.py once without its warning, and leave nothing behind in Azure's libraries."""
+"""Leave nothing behind in Azure's libraries, and the log as it was."""
 
 import logging
 import sys
-import warnings
 from collections.abc import Iterator
 
 import pytest
-
-with warnings.catch_warnings():
-    # Python 3.11 says that audioop will go; discord.py brings its own where it has gone.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import discord  # noqa: F401
 
 
 @pytest.fixture(autouse=True)
