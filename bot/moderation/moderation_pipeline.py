@@ -91,12 +91,13 @@ class ModerationPipeline:
 
     async def admit(self, question: str, charge: Callable[[Usage], object]) -> None:
         """Raise a Told error if the model is not to be asked that; `charge` the moderation."""
-        digest = _digest(question)
-        self._allowed[digest] = False  # until it has passed: later it is history
+        digest = _digest(question)  # its verdict is kept: later it is history
         if self._banned.found_in(question):
+            self._allowed[digest] = False
             raise BannedWord
-        if self._moderation.watches("input"):
-            await self._moderation.check(question, "input", charge)
+        if self._moderation.watches("input") and not await self._passes(question, charge):
+            self._allowed[digest] = False
+            raise QuestionWithheld
         self._allowed[digest] = True
 
     async def withheld(

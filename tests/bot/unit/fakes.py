@@ -57,7 +57,7 @@ class SilentArchive(Archive):
 
 
 @dataclass
-class FakeLeaseStore:
+class FakeFileSource:
     """Files by their address; the others are gone."""
 
     files: dict[str, bytes] = field(default_factory=dict)

@@ -10,7 +10,7 @@ import pytest
 from bot.context.attachments import AttachmentReader, OpenedFile, Unfetched
 from bot.domain.messages import Attachment
 from bot.settings.schema import FilesSettings
-from tests.bot.unit.fakes import FakeLeaseStore
+from tests.bot.unit.fakes import FakeFileSource
 
 PNG = b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgwCBmKh1SgAAAABJRU5ErkJggg=="
@@ -25,7 +25,7 @@ def attached(name: str, size: int = 100) -> Attachment:
 
 
 async def opened(store: dict[str, bytes], *wanted: Attachment, **limits: int) -> list[OpenedFile]:
-    source = FakeLeaseStore({f"https://cdn.invalid/{name}": data for name, data in store.items()})
+    source = FakeFileSource({f"https://cdn.invalid/{name}": data for name, data in store.items()})
     async with AttachmentReader(source, FilesSettings(**limits)).opened(wanted) as files:
         return list(files.values())
 
@@ -216,7 +216,7 @@ async def test_only_so_many_pictures_are_looked_at_the_newest_first() -> None:
 
 
 async def test_who_brings_more_than_there_is_memory_for_waits_for_it() -> None:
-    reader, order = AttachmentReader(FakeLeaseStore(), FilesSettings(picture_megabytes=16)), []
+    reader, order = AttachmentReader(FakeFileSource(), FilesSettings(picture_megabytes=16)), []
 
     async def ask(name: str) -> None:
         async with reader.opened([attached(name, size=10 << 20)]):
@@ -230,7 +230,7 @@ async def test_who_brings_more_than_there_is_memory_for_waits_for_it() -> None:
 
 
 async def test_nobody_waits_long_for_the_memory_of_others() -> None:
-    reader = AttachmentReader(FakeLeaseStore(), FilesSettings(picture_megabytes=16), patience=0.02)
+    reader = AttachmentReader(FakeFileSource(), FilesSettings(picture_megabytes=16), patience=0.02)
     slow = attached("slow.png", size=10 << 20)
 
     async with (

@@ -47,7 +47,7 @@ from bot.settings.schema import (
 from tests.bot.unit.fakes import (
     Archive,
     FakeClient,
-    FakeLeaseStore,
+    FakeFileSource,
     FakeSink,
     ScriptedApi,
     complete,
@@ -138,7 +138,7 @@ class Pod:
             EditRate(0.02),
             self.metrics,
             self.admission,
-            AttachmentReader(FakeLeaseStore(), self.configured.files),
+            AttachmentReader(FakeFileSource(), self.configured.files),
             open_guard(self.configured, self.metrics),
             PersonaRegistry({"scout": SCOUT}, PersonasSettings(default="scout")),
         )

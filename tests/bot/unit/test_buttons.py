@@ -20,7 +20,7 @@ from bot.reply import button_ids
 from bot.reply.button_ids import Act, ButtonId
 from bot.reply.edit_rates import EditRate
 from bot.settings.schema import AccessSettings, LimitsSettings, ReplySettings, Settings
-from tests.bot.unit.fakes import Archive, FakeLeaseStore, FakeModel, FakeSink, open_guard
+from tests.bot.unit.fakes import Archive, FakeFileSource, FakeModel, FakeSink, open_guard
 
 ME = 7
 QUESTION = Message(id=5, channel_id=10, author=Author(1, "Ada"), text="hello")
@@ -69,7 +69,7 @@ class Bot:
             EditRate(0.02),
             self.metrics,
             admission,
-            AttachmentReader(FakeLeaseStore(), settings.files),
+            AttachmentReader(FakeFileSource(), settings.files),
             open_guard(settings, self.metrics),
         )
         self.dispatcher = Dispatcher(services)

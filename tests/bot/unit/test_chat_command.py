@@ -19,7 +19,7 @@ from bot.observability.metrics import Metrics
 from bot.personas.persona import Persona
 from bot.personas.registry import PersonaRegistry
 from bot.settings.schema import LimitsSettings, PersonasSettings, Settings
-from tests.bot.unit.fakes import FakeLeaseStore, FakeModel, open_guard
+from tests.bot.unit.fakes import FakeFileSource, FakeModel, open_guard
 
 PIRATE = Persona("Captain", "You are Captain.", greeting="Ahoy!")
 
@@ -36,7 +36,7 @@ class Terminal:
         settings, metrics = Settings(limits=self.limits), Metrics()
         means = ChatServices(
             settings,
-            AttachmentReader(FakeLeaseStore(), settings.files),
+            AttachmentReader(FakeFileSource(), settings.files),
             self.model,
             AdmissionControl(settings, metrics),
             open_guard(settings, metrics),

@@ -17,7 +17,7 @@ from bot.leadership.coordinator import SingleProcess
 from bot.observability.metrics import Metrics
 from bot.reply.edit_rates import EditRate
 from bot.settings.schema import FilesSettings, ReplySettings, Settings, WorkSettings
-from tests.bot.unit.fakes import Archive, FakeLeaseStore, FakeModel, FakeSink, open_guard
+from tests.bot.unit.fakes import Archive, FakeFileSource, FakeModel, FakeSink, open_guard
 
 if TYPE_CHECKING:
     import pytest
@@ -59,7 +59,7 @@ class Bot:
             edit_rate,
             self.metrics,
             AdmissionControl(settings, self.metrics),
-            AttachmentReader(FakeLeaseStore(), FilesSettings()),
+            AttachmentReader(FakeFileSource(), FilesSettings()),
             open_guard(settings, self.metrics),
         )
         self.dispatcher = Dispatcher(services, self.coordinator)

@@ -183,3 +183,13 @@ async def test_without_moderation_earlier_messages_are_held_to_the_banned_words(
 
     assert await guarded.withheld(["fine", "oh heck"], free) == {1}
     assert judge.asked == []
+
+
+async def test_a_question_that_could_not_be_checked_is_not_taken_for_a_flagged_one_later() -> None:
+    judge = FakeJudge(failure=ModelDown("away"))
+    guarded = guard(judge, moderation="input", moderation_down="refuse")
+    with pytest.raises(Unchecked):
+        await guarded.admit("a calm word", free)
+    judge.failure = None
+
+    assert await guarded.withheld(["a calm word"], free) == frozenset()
