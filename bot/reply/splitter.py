@@ -33,7 +33,8 @@ _FENCE: Final = re.compile(r"`{3,}(?:([A-Za-z0-9_+.#-]{1,32})?\n)?")
 _LABEL: Final = r"\[(?:[^\[\]\n]|\[[^\[\]\n]{0,200}+\]){0,500}+"
 _TOKEN: Final = re.compile(
     rf"""(?=[\\`\[<h*_~|>])(?:
-      (?P<escape> \\[^\w\s] )
+      (?P<mark> (?<!\s)\*++ | \*++(?!\s) | _++ | ~~ | \|\| )
+    | (?P<escape> \\[^\w\s] )
     | (?P<fence> `{{3,}}+(?:[A-Za-z0-9_+.#-]{{0,32}}\n)? )
     | (?P<code> `{{1,2}} )
     | (?P<thing>
@@ -41,7 +42,6 @@ _TOKEN: Final = re.compile(
         | <?https?://[^\s<>]++>?
         | <(?:@[!&]?|\#|a?:\w{{1,32}}:|t:-?|/[^<>\n]{{1,100}}:|id:)\w{{1,20}}(?::[a-zA-Z])?>
       )
-    | (?P<mark> (?<!\s)\*++ | \*++(?!\s) | _++ | ~~ | \|\| )
     | (?P<block> ^>>>\  )
     )""",
     re.VERBOSE | re.MULTILINE,
@@ -63,8 +63,8 @@ _LINE_START: Final = re.compile(r"(?:> )?(?:-\# |\#{1,3} )?")
 # White space that a character ends with: what is added to it comes after it, without a break.
 _SPACE: Final = r"(?:\s(?![\p{GCB=Extend}\p{GCB=SpacingMark}\p{GCB=ZWJ}])(?<!\r(?=\n)))"
 _LAST_PAUSES: Final = (
-    regex.compile(r"(?r)\n\n"),
-    regex.compile(r"(?r)\n"),
+    "\n\n",
+    "\n",
     regex.compile(rf"(?r)[.!?:;…]{_SPACE}"),
     regex.compile(rf"(?r){_SPACE}"),
 )
@@ -239,58 +239,66 @@ class _Scan:
         closes = (fence and not later[0]) or len(later[1]) < len(marks)
         return bool(closes) and self._places[index + 1] <= at + len("***")
 
-    def _read(self, markup: Markup, limit: int) -> None:  # noqa: C901, PLR0912  # a branch a token
+    def _read(self, markup: Markup, limit: int) -> None:  # noqa: C901, PLR0912, PLR0915  # a branch a token
         """Follow what opens and closes; of what lies behind the limit only one token is read."""
         text, places, states, things = self.text, self._places, self._states, self.things
         fence, marks, quote = markup.fence, markup.marks, markup.quote
         fence_at, longest = -1, len(markup.closing)
         for token in _TOKEN.finditer(text):
-            kind, start, end, had = token.lastgroup, token.start(), token.end(), marks
+            kind, found = token.lastgroup, token[0]
+            start, end = token.span()
             if start > limit:
                 break
-            if kind == "mark" and not fence and not (marks and marks[-1][0] == "`"):
-                found = token[0]
+            had = marks
+            # Marks come first: a text may consist of them.
+            if kind == "mark":
+                if fence or (marks and marks[-1][0] == "`"):
+                    continue
                 if marks and marks[-1] == found and found not in _TIGHT:
                     marks = marks[:-1]
                 else:
                     for mark in _SINGLE.get(found, ()):
                         marks = _toggled(text, marks, mark, start, end)
+                    if marks is had:
+                        continue
             elif fence:
                 if kind != "fence":
                     continue
                 fence = ""
-                end = start + len(token[0]) - len(token[0].lstrip("`"))
+                end = start + len(found) - len(found.lstrip("`"))
                 self.fences.add(fence_at, end)
             elif kind == "fence":
-                fence, marks, fence_at = f"```{token[0].strip('`' + chr(10))}\n", (), start
+                fence, marks, fence_at = f"```{found.strip('`' + chr(10))}\n", (), start
                 longest = max(longest, len(_CLOSING))
             elif marks and marks[-1][0] == "`":
-                if kind != "code" or token[0] != marks[-1]:
+                if kind != "code" or found != marks[-1]:
                     continue
                 marks = marks[:-1]
             elif kind == "code":
-                if text.find(token[0], end) >= 0:
-                    marks = (*marks, token[0])
+                if text.find(found, end) < 0:
+                    continue
+                marks = (*marks, found)
             elif kind == "thing":
                 if end - start <= self._room:
                     things.add(start, end)
-                if marks and token[0][0] != "[":  # it ends what was open: Discord looks for that
-                    for mark in [each for each in marks if each in token[0]]:
+                if marks and found[0] != "[":  # it ends what was open: Discord looks for that
+                    for mark in [each for each in marks if each in found]:
                         marks = _toggled(text, marks, mark, end, end)
+                if marks is had:
+                    continue
             elif kind == "block":
                 quote = ">>> "
-            if marks is not had or kind in _STATEFUL:
-                places.append(end)
-                states.append((fence, marks, quote))
-                if len(marks) > len(had):
-                    longest = max(longest, sum(map(len, marks)))
-        self.longest_closing = longest
+            else:  # an escaped sign
+                continue
+            places.append(end)
+            states.append((fence, marks, quote))
+        opened = {state[1] for state in states}
+        self.longest_closing = max(longest, *(sum(map(len, each)) for each in opened))
         if fence:
             self.fences.add(fence_at, len(text) + 2)
 
 
 _TOGETHER: Final = frozenset({"***", "___"})
-_STATEFUL: Final = frozenset({"fence", "block"})
 _TIGHT: Final = frozenset({"*", "_"})  # these close nothing after a space
 
 
@@ -378,8 +386,8 @@ def _best_pause(scan: _Scan, kept: list[_Intervals], limit: int, last: int) -> i
     """Where a reader would pause, the second half of the message before the first; 0: nowhere."""
     found = []
     for fences in ([scan.fences], []) if scan.fences.starts else ([],):
-        for pattern in _LAST_PAUSES[: 2 if fences else None]:
-            size = _last_pause(scan, pattern, [*kept, *fences], limit // 8, last)
+        for pause in _LAST_PAUSES[: 2 if fences else None]:
+            size = _last_pause(scan, pause, [*kept, *fences], limit // 8, last)
             if size * 2 >= limit:
                 return size
             found.append(size)
@@ -387,18 +395,26 @@ def _best_pause(scan: _Scan, kept: list[_Intervals], limit: int, last: int) -> i
 
 
 def _last_pause(
-    scan: _Scan, pattern: regex.Pattern[str], kept: list[_Intervals], least: int, last: int
+    scan: _Scan, pause: str | regex.Pattern[str], kept: list[_Intervals], least: int, last: int
 ) -> int:
     """The last pause of one kind that parts nothing that is to be kept whole; 0 if none does."""
     size = last
-    while size >= least and (found := pattern.search(scan.text, 0, size)) and found.end() >= least:
-        end = found.end()
+    while size >= least and (end := _end_of_last(pause, scan.text, size)) >= least:
         size = _before(end, kept)
         if size == end:
             if is_boundary(scan.text, end) and not scan.parts_mark(end):
                 return end
             size = end - 1
     return 0
+
+
+def _end_of_last(pause: str | regex.Pattern[str], text: str, size: int) -> int:
+    """Where the last one in the first `size` characters ends; 0 if there is none."""
+    if isinstance(pause, str):
+        at = text.rfind(pause, 0, size)
+        return at + len(pause) if at >= 0 else 0
+    found = pause.search(text, 0, size)
+    return found.end() if found else 0
 
 
 def _before(at: int, kept: list[_Intervals]) -> int:
