@@ -10,7 +10,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from bot.admission.control import AdmissionControl
+from bot.admission.admission_control import AdmissionControl
 from bot.answers.dispatcher import Dispatcher
 from bot.answers.pipeline import Services
 from bot.context.attachments import AttachmentReader, Downloads
@@ -18,7 +18,7 @@ from bot.context.message_cache import MessageCache
 from bot.credentials import mounted_files
 from bot.credentials.store import CredentialStore
 from bot.discord import client as gateway
-from bot.discord import texts
+from bot.discord import command_texts
 from bot.discord.backfill import Backfill
 from bot.discord.buttons import ButtonHandler
 from bot.discord.commands import CommandContext, CommandHandler
@@ -39,7 +39,7 @@ from bot.triggers.access_policy import AccessPolicy
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-    from bot.leadership.state import HandoverState
+    from bot.leadership.handover_state import HandoverState
     from bot.settings.loading import Loaded
 
 log = logging.getLogger(__name__)
@@ -149,7 +149,7 @@ class App:
         self.stopping = asyncio.Event()
 
     def _status(self) -> str:
-        return texts.status_text(
+        return command_texts.status_text(
             {
                 "version": self.settings.revision,
                 "running since": f"<t:{self._began}:R>",

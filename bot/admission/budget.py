@@ -1,9 +1,15 @@
-"""What answers cost, and whether there is money left. Pure but for the metrics.
+"""What answers cost, at most and in fact, and whether there is money left. Pure but for metrics.
+
+A request is bounded by what the provider is sent: `max_output_tokens`, and `max_tool_calls`, or
+`n` where it draws only. What is reserved before an answer covers one request with all of that by
+the dearest model that may be asked, and one more, without tools: another attempt, or going on with
+what broke off. Whatever else may be tried after a failure is tried only while the rest of the
+reservation covers it (Account.covers), so no answer costs more, whichever way it fails.
 
 Costs follow from the usage that the provider reports and the prices in the settings. Days and
 months are UTC's. What this process spends for a shard is kept in the shard's Lease
-(leadership/state.py), so it outlives the pod; the total is the sum over all shards, as far as their
-Leases were read.
+(leadership/handover_state.py), so it outlives the pod; the total is the sum over all shards, as far
+as their Leases were read.
 """
 
 from __future__ import annotations
@@ -15,19 +21,27 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from bot.admission.hourly import Caller, LimitReached, NoticeLog
+from bot.admission.hourly_limits import Caller, LimitReached, NoticeLog
+from bot.domain import text as tokens
+from bot.domain.model_request import Usage, ceiling
 from bot.settings.schema import Price
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from bot.domain.model_request import Usage
+    from bot.domain.model_request import ModelRequest
     from bot.observability.metrics import Metrics
-    from bot.settings.schema import BudgetSettings
+    from bot.personas.persona import Persona
+    from bot.settings.schema import BudgetSettings, Settings
 
 log = logging.getLogger(__name__)
 
 
+_SEARCH, _DRAW = "web_search", "image_generation"
+_AROUND = 100  # tokens: what surrounds the turns, and what a model is told that goes on
+# A check of an answer reads 400 characters before each 240 (moderation_pipeline.py), and the tokens
+# that are estimated here are up to 4 times the provider's (domain/text.py).
+_MODERATED_PER_TOKEN = 12
 _MILLION = 1_000_000
 _DAYS, _MONTHS = "%Y-%m-%d", "%Y-%m"
 _PENNY = 1e-9  # less than any price, more than what adding up floats costs
@@ -63,6 +77,66 @@ def cost(usage: Usage, budget: BudgetSettings) -> float:
     return tokens / _MILLION + usage.images * budget.image + usage.searches * budget.search
 
 
+def tool_calls(settings: Settings, persona: Persona, *, image: bool) -> tuple[int, int]:
+    """Return how many searches and drawings an answer of a persona may make."""
+    if settings.openai.api == "chat":  # no tools but the Images API, which is asked for one
+        return 0, int(image)
+    limits = settings.limits
+    searches = limits.searches if _SEARCH in persona.tools else 0
+    return searches, limits.drawings if image or _DRAW in persona.tools else 0
+
+
+def most_before_reading(settings: Settings, persona: Persona, *, image: bool) -> float:
+    """Return the most that an answer can cost while its conversation is not known yet."""
+    searches, drawings = tool_calls(settings, persona, image=image)
+    text = tokens.estimate_tokens(persona.instructions) + settings.conversation.max_tokens + _AROUND
+    sent = _Sent(text, settings.files.pictures, searches, drawings)
+    return _most(settings, persona.model, sent)
+
+
+def most_of(settings: Settings, ask: ModelRequest) -> float:
+    """Return the most that an answer can cost once it is known what the model will read."""
+    sent = _Sent(ask.text_tokens + _AROUND, ask.pictures, ask.searches, ask.drawings)
+    return _most(settings, ask.model, sent)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    text: int
+    pictures: int
+    searches: int
+    drawings: int
+
+
+def _most(settings: Settings, chosen: str | None, sent: _Sent) -> float:
+    """Give the money for one request with all of it, another one, and the moderation."""
+    output = settings.openai.max_output_tokens
+    first = second = 0.0
+    for model in {chosen or settings.openai.model, settings.openai.fallback_model} - {None}:
+        assert model is not None
+        whole = ceiling(
+            model,
+            text=sent.text,
+            pictures=sent.pictures,
+            output=output,
+            searches=sent.searches,
+            drawings=sent.drawings,
+        )
+        plain = ceiling(model, text=sent.text + output, pictures=sent.pictures, output=output)
+        first = max(first, cost(whole, settings.budget))
+        second = max(second, cost(plain, settings.budget))
+    return first + second + _moderation(settings)
+
+
+def _moderation(settings: Settings) -> float:
+    safety, read = settings.safety, 0
+    if safety.moderation in {"input", "both"}:
+        read += 2 * settings.conversation.max_tokens  # flagged history is read again in parts
+    if safety.moderation in {"output", "both"}:
+        read += 2 * _MODERATED_PER_TOKEN * settings.openai.max_output_tokens
+    return cost(Usage(safety.moderation_model, moderated=read), settings.budget)
+
+
 @dataclass(eq=False, slots=True)
 class Reservation:
     """Money reserved for one answer, which its requests are charged to."""
@@ -94,7 +168,8 @@ class Reservation:
 class Budget:
     """Tracks what was spent today and this month, and says when that is enough.
 
-    A HandoverState (leadership/state.py): `dump` and `load` carry a shard's sums from pod to pod.
+    A HandoverState (leadership/handover_state.py): `dump` and `load` carry a shard's sums from pod
+    to pod.
     """
 
     name = "money"

@@ -8,25 +8,25 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.admission.hourly import LimitReached
+from bot.admission.admission_control import AnswerRequest
+from bot.admission.hourly_limits import LimitReached
 from bot.answers.pipeline import AnswerTask, Outcome, Services
 from bot.domain.errors import OverLimit, QuestionGone, TooBusy, UnknownPersona
 from bot.domain.messages import snowflake_time
 from bot.leadership.coordinator import SingleProcess
-from bot.leadership.state import ProcessedMessages, StandbyBuffer
+from bot.leadership.handover_state import ProcessedMessages, StandbyBuffer
 from bot.observability import log as json_log
 from bot.observability import tasks
 from bot.triggers.access_policy import AccessPolicy
 from bot.triggers.ambient import AmbientPolicy
-from bot.triggers.answer_request import AnswerRequest
 from bot.triggers.match import Trigger, TriggerRules, called, match
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bot.admission.admission_control import Booking
     from bot.admission.budget import Reservation
-    from bot.admission.control import Booking
-    from bot.admission.hourly import Caller
+    from bot.admission.hourly_limits import Caller
     from bot.answers.pipeline import Services
     from bot.domain.errors import SkyError
     from bot.domain.messages import Author, Location, Message

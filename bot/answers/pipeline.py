@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from bot.admission import ceiling
+from bot.admission import budget
 from bot.context.history import read_history
 from bot.context.prompt import attachments, build_prompt, words_of
 from bot.domain.errors import (
@@ -26,7 +26,7 @@ from bot.domain.errors import (
 from bot.domain.messages import Author
 from bot.domain.model_request import Citation, Image, ModelRequest, Reduced, Text
 from bot.personas import persona as character
-from bot.personas.registry import PersonaRegistry, only_sky
+from bot.personas.persona import PersonaRegistry, only_sky
 from bot.reply.button_ids import button
 from bot.reply.message_series import ReplyTarget
 from bot.reply.stream import ReplyStream
@@ -35,8 +35,8 @@ from bot.triggers.match import after_command, without_mention
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from bot.admission.admission_control import AdmissionControl, AnswerRequest
     from bot.admission.budget import Reservation
-    from bot.admission.control import AdmissionControl
     from bot.context.attachments import AttachmentReader
     from bot.context.history import History
     from bot.context.message_cache import MessageCache
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from bot.reply.edit_rates import EditRate
     from bot.reply.message_series import MessageSink
     from bot.settings.schema import Settings
-    from bot.triggers.answer_request import AnswerRequest
 
 log = logging.getLogger(__name__)
 
@@ -208,7 +207,7 @@ class AnswerPipeline:
 
     def _question(self, conversation: Prompt) -> ModelRequest:
         persona, image = self._request.persona, self._request.image
-        searches, drawings = ceiling.tool_calls(self._services.settings, persona, image=image)
+        searches, drawings = budget.tool_calls(self._services.settings, persona, image=image)
         return ModelRequest(
             character.instructions(persona, joining_in=self._request.ambient),
             conversation.turns,

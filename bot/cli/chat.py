@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.admission.control import AdmissionControl
+from bot.admission.admission_control import AdmissionControl, AnswerRequest
 from bot.answers.pipeline import AnswerPipeline
 from bot.cli.main import INSIDE
 from bot.context.attachments import AttachmentReader, Downloads
@@ -31,7 +31,6 @@ from bot.moderation.moderation_pipeline import Moderation, ModerationPipeline
 from bot.observability import tasks
 from bot.observability.metrics import Metrics
 from bot.personas import loader as persona_files
-from bot.triggers.answer_request import AnswerRequest
 from bot.triggers.match import Trigger, after_command
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
     from bot.domain.messages import Picture
     from bot.llm.openai_client import Model
-    from bot.personas.registry import PersonaRegistry
+    from bot.personas.persona import PersonaRegistry
     from bot.settings.loading import Loaded
     from bot.settings.schema import Settings
 

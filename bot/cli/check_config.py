@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bot.admission.budget import cost, dearest, price_of
-from bot.admission.ceiling import before_reading
 from bot.domain.model_request import Usage
 from bot.domain.text import summarize_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bot.personas.registry import PersonaRegistry
+    from bot.personas.persona import PersonaRegistry
     from bot.settings.schema import Settings
 
 
@@ -173,7 +172,7 @@ def _limits(settings: Settings) -> str:
 
 def _most(settings: Settings, personas: PersonaRegistry) -> float:
     """The most that one answer can cost, with any persona."""
-    return max(before_reading(settings, persona, image=True) for _, persona in personas)
+    return max(most_before_reading(settings, persona, image=True) for _, persona in personas)
 
 
 def _budget(settings: Settings) -> str:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import aiohttp
 import discord
 
-from bot.admission.hourly import Caller
+from bot.admission.hourly_limits import Caller
 from bot.discord import converters
-from bot.discord.texts import denial_text
+from bot.discord.command_texts import denial_text
 from bot.domain.errors import DiscordDown, Stopped
 from bot.domain.messages import Location
 from bot.reply import button_ids

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 import discord
 
-from bot.admission.hourly import Caller
-from bot.discord import converters, texts
-from bot.discord.texts import QuotedQuestion, quote
+from bot.admission.hourly_limits import Caller
+from bot.discord import command_texts as texts
+from bot.discord import converters
+from bot.discord.command_texts import QuotedQuestion, quote
 from bot.domain.bounded import BoundedDict
 from bot.domain.errors import UnknownPersona
 from bot.domain.text import sanitize
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from bot.domain.errors import SkyError
     from bot.domain.messages import Author, Location, Message
     from bot.observability.metrics import Metrics
-    from bot.personas.registry import PersonaRegistry
+    from bot.personas.persona import PersonaRegistry
     from bot.settings.schema import Settings
     from bot.triggers.access_policy import AccessPolicy
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import discord
 
-from bot.discord import compat, content
-from bot.discord.texts import unquote
+from bot.discord import compat
+from bot.discord.command_texts import unquote
 from bot.domain.messages import Attachment, Author, CommandOrigin, Location, Message
 from bot.domain.text import sanitize
 from bot.reply import button_ids
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
 _COMMANDS = frozenset(
     {discord.MessageType.chat_input_command, discord.MessageType.context_menu_command}
 )
+_MOST = 6000  # characters of all embeds of a message: what Discord takes of a bot
+_PLACE = re.compile(r"<(?:#|@&)(\d{1,20})>")
 _ORDINARY = frozenset({discord.MessageType.default, discord.MessageType.reply}) | _COMMANDS
 
 
@@ -36,7 +42,7 @@ def unreadable(message: discord.Message) -> Message:
 
 def _plain(message: discord.Message) -> Message:
     reference, channel, guild = message.reference, message.channel, message.guild
-    forwarded, extras = _forwarded(message), content.extras(message)
+    forwarded, extras = _forwarded(message), _extras(message)
     replied = reference.resolved if reference else None
     # A forwarded message has a reference too, and is no reply.
     is_reply = reference is not None and message.type is discord.MessageType.reply
@@ -47,9 +53,9 @@ def _plain(message: discord.Message) -> Message:
         author=author(message.author),
         text=sanitize(message.content),
         extras=(*_answered(message), *extras),
-        places=content.places(guild, (message.content, forwarded, *extras)),
-        own_role=content.own_role(guild, message.content),
-        title=content.forum_title(channel),
+        places=_places(guild, (message.content, forwarded, *extras)),
+        own_role=_own_role(guild, message.content),
+        title=_forum_title(channel),
         ordinary=message.type in _ORDINARY,
         replies_to=reference.message_id if reference and is_reply else None,
         replies_in=reference.channel_id if reference and is_reply else None,
@@ -66,7 +72,7 @@ def _plain(message: discord.Message) -> Message:
 
 def _forwarded(message: discord.Message) -> str:
     """Return the text of a forwarded message, with its embeds and the like as text."""
-    parts = [(each.content, *content.extras(each)) for each in message.message_snapshots]
+    parts = [(each.content, *_extras(each)) for each in message.message_snapshots]
     return sanitize("\n".join(part for each in parts for part in each if part))
 
 
@@ -190,5 +196,75 @@ def _attachment(file: discord.Attachment, message: discord.Message) -> Attachmen
         file.id,
         message.channel.id,
         message.id,
-        content.voice_seconds(file),
+        file.duration if file.is_voice_message() else None,
     )
+
+
+def _extras(message: discord.Message | discord.MessageSnapshot) -> tuple[str, ...]:
+    """Describe what a message shows besides its text and files."""
+    poll = getattr(message, "poll", None)
+    found = [
+        *(_sticker(each) for each in message.stickers),
+        *([_poll(poll)] if poll is not None else []),
+        *_embeds(message.embeds),
+    ]
+    return tuple(sanitize(each) for each in found)
+
+
+def _places(guild: discord.Guild | None, texts: Iterable[str]) -> dict[int, str]:
+    """Name the roles and channels that texts mention: the channels that everybody there can see."""
+    names: dict[int, str] = {}
+    if guild is None:
+        return names
+    for found in {int(hit[1]) for text in texts for hit in _PLACE.finditer(text)}:
+        role, channel = guild.get_role(found), guild.get_channel_or_thread(found)
+        if role is not None:
+            names[found] = sanitize(role.name)
+        elif channel is not None and channel.permissions_for(guild.default_role).view_channel:
+            names[found] = sanitize(channel.name)
+    return names
+
+
+def _own_role(guild: discord.Guild | None, text: str) -> int | None:
+    """Give the bot's own managed role in a server if `text` mentions it: it looks like the bot."""
+    role = guild.self_role if guild is not None and "<@&" in text else None
+    return role.id if role is not None and f"<@&{role.id}>" in text else None
+
+
+def _forum_title(channel: object) -> str | None:
+    """Return the title of the forum post that a channel is; None if it is none."""
+    if isinstance(channel, discord.Thread) and isinstance(channel.parent, discord.ForumChannel):
+        return sanitize(channel.name)
+    return None
+
+
+def _sticker(sticker: discord.StickerItem) -> str:
+    return f"(sticker: {sticker.name})"
+
+
+def _poll(poll: discord.Poll) -> str:
+    counted = any(answer.vote_count for answer in poll.answers)
+    lines = [f"(poll{', ended' if poll.is_finalised() else ''}) {poll.question}"]
+    for answer in poll.answers:
+        emoji = f"{answer.emoji} " if answer.emoji is not None else ""
+        votes = answer.vote_count
+        count = f": {votes} vote{'' if votes == 1 else 's'}" if counted else ""
+        lines.append(f"- {emoji}{answer.text or ''}{count}")
+    return "\n".join(lines)
+
+
+def _embeds(embeds: Sequence[discord.Embed]) -> list[str]:
+    shown, room = [], _MOST
+    for embed in embeds:
+        parts = [
+            embed.author.name,
+            embed.title,
+            embed.description,
+            *(f"{field.name}: {field.value}" for field in embed.fields),
+            embed.footer.text,
+        ]
+        text = "\n".join(str(part) for part in parts if part)[:room]
+        if text:
+            shown.append(f"(embed) {text}")
+            room -= len(text)
+    return shown

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bot.leadership.elector import LeadershipListener
-    from bot.leadership.record import LeaseStore
+    from bot.leadership.lease_record import LeaseStore
     from bot.observability.metrics import Metrics
     from bot.settings.schema import Settings
 

@@ -22,7 +22,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from bot.leadership.record import (
+from bot.leadership.lease_record import (
     FOR,
     UNWANTED,
     WANTED,
@@ -36,7 +36,7 @@ from bot.observability import tasks
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bot.leadership.record import LeaseStore
+    from bot.leadership.lease_record import LeaseStore
 
 log = logging.getLogger(__name__)
 

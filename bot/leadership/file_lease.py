@@ -15,7 +15,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from bot.leadership.record import HolderStatus, LeaseChanged, LeaseRecord, LeaseUnreachable
+from bot.leadership.lease_record import HolderStatus, LeaseChanged, LeaseRecord, LeaseUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

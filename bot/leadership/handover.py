@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bot.domain.messages import Message
-    from bot.leadership.state import HandoverState, ProcessedMessages
+    from bot.leadership.handover_state import HandoverState, ProcessedMessages
     from bot.observability.metrics import Metrics
 
 log = logging.getLogger(__name__)

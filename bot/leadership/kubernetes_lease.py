@@ -11,7 +11,7 @@ import datetime
 import logging
 from typing import TYPE_CHECKING, Any
 
-from bot.leadership.record import HolderStatus, LeaseChanged, LeaseRecord, LeaseUnreachable
+from bot.leadership.lease_record import HolderStatus, LeaseChanged, LeaseRecord, LeaseUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bot.domain.errors import (
@@ -17,19 +16,20 @@ from bot.domain.errors import (
     ModelPaused,
     ModelSlow,
 )
-from bot.llm import provider_errors
-from bot.llm.apis import ChatCompletionsApi, ProviderApi, ResponsesApi
-from bot.llm.providers import Knowledge
+from bot.llm import error_mapping
+from bot.llm.circuit_breaker import Breaker
+from bot.llm.provider_apis import ChatCompletionsApi, ProviderApi, ResponsesApi
+from bot.llm.provider_dialects import Knowledge
 from bot.llm.retries import RetryingRequest, StreamRecorder, exchange
 from bot.observability import tasks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator
 
     from openai import AsyncOpenAI
 
     from bot.domain.model_request import Account, ModelEvent, ModelRequest
-    from bot.llm.providers import Learned
+    from bot.llm.provider_dialects import Learned
     from bot.llm.retries import Key
     from bot.observability.metrics import Metrics
     from bot.settings.schema import OpenAISettings
@@ -40,50 +40,6 @@ log = logging.getLogger(__name__)
 _JUDGE_SECONDS = 10.0
 _JUDGED = 20_000  # characters of one text of the moderation's
 _HELPED_BY_ANOTHER = (ModelBusy, ModelDown, ModelSlow, ModelPaused, ModelMissing)
-
-
-class Breaker:
-    """The circuit breaker of one model: while a provider is down, people are told at once.
-
-    It opens after `failures` in a row (0: never), for `seconds`. After that, one question is let
-    through as a test; if it succeeds, all questions are let through again.
-    """
-
-    def __init__(
-        self, failures: int, seconds: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._most = failures
-        self._seconds = seconds
-        self._clock = clock
-        self._failures = 0
-        self._trying: float | None = None  # since when somebody tries, while it is open
-        self._opened = 0.0
-
-    @property
-    def open(self) -> bool:
-        """Whether people are told at once that the model is down."""
-        return bool(self._most) and self._failures >= self._most
-
-    def admit(self) -> None:
-        """Let a question through, or raise ModelPaused."""
-        if not self.open:
-            return
-        now = self._clock()
-        # Who tries may be cancelled without a word: after a while another one does.
-        since = self._opened if self._trying is None else self._trying
-        left = since + self._seconds - now
-        if left > 0:
-            raise ModelPaused(left)
-        self._trying = now
-
-    def failed(self) -> None:
-        """Note that the model is down."""
-        self._failures += 1
-        self._opened, self._trying = self._clock(), None
-
-    def succeeded(self) -> None:
-        """Note that the model responded, even if with a refusal."""
-        self._failures, self._trying = 0, None
 
 
 class Model(Protocol):
@@ -194,7 +150,7 @@ class OpenAIModel:
             "max_retries": 1,
         }
         texts = [text[at : at + _JUDGED] for at in range(0, len(text), _JUDGED)]
-        with provider_errors.mapped():
+        with error_mapping.mapped():
             body = {"input": texts, "model": model}
             answer = await client.post("/moderations", body=body, options=options, cast_to=object)
         results = answer.get("results") if isinstance(answer, dict) else None

@@ -48,9 +48,9 @@ from bot.domain.model_request import (
     completed,
 )
 from bot.domain.text import sanitize
-from bot.llm import provider_errors
-from bot.llm.provider_errors import FeatureRefused
-from bot.llm.providers import Refusal
+from bot.llm import error_mapping
+from bot.llm.error_mapping import FeatureRefused
+from bot.llm.provider_dialects import Refusal
 from bot.llm.transport import post
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
     from bot.domain.model_request import Account, ModelEvent, ModelRequest, ProviderEvent
-    from bot.llm.apis import ProviderApi
-    from bot.llm.openai_client import Breaker
-    from bot.llm.providers import Knowledge
+    from bot.llm.circuit_breaker import Breaker
+    from bot.llm.provider_apis import ProviderApi
+    from bot.llm.provider_dialects import Knowledge
     from bot.llm.transport import Payload
     from bot.observability.metrics import Metrics
 
@@ -347,7 +347,7 @@ class RetryingRequest:
     async def _events(
         self, client: AsyncOpenAI, payload: Payload
     ) -> AsyncGenerator[ProviderEvent, None]:
-        with provider_errors.mapped(payload):
+        with error_mapping.mapped(payload):
             response = await post(client, self._used, payload)
             try:
                 read = self._api.read(response, self._request, self._model)

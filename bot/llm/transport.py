@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bot.domain.errors import ModelDown
-from bot.llm import provider_errors
+from bot.llm import error_mapping
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -159,7 +159,7 @@ class ProviderResponse:
         if found.get("type") == "error" or (named and not error) or isinstance(error, str):
             error = found
         if error:
-            raise provider_errors.read(error, payload=self._payload)
+            raise error_mapping.read(error, payload=self._payload)
 
 
 @dataclass(slots=True)

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from bot.domain.errors import BadSettings
-from bot.personas.persona import DEFAULT_KEY, Persona
-from bot.personas.registry import PersonaRegistry
+from bot.personas.persona import DEFAULT_KEY, Persona, PersonaRegistry
 from bot.settings import loading
 from bot.settings.schema import Settings
 

@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 
 from bot.leadership.kubernetes_lease import KubernetesLeaseStore
-from bot.leadership.record import HolderStatus, LeaseChanged, LeaseRecord, LeaseUnreachable, now
+from bot.leadership.lease_record import (
+    HolderStatus,
+    LeaseChanged,
+    LeaseRecord,
+    LeaseUnreachable,
+    now,
+)
 from tests.gitops.apiserver import ApiServer
 from tests.gitops.findings import KubeObject
 from tests.gitops.render import Render

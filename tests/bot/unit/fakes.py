@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bot.domain.messages import Message, Picture, Post
     from bot.domain.model_request import Account, ModelEvent, ModelRequest, ProviderEvent, Reduced
-    from bot.llm.providers import Learned
+    from bot.llm.provider_dialects import Learned
     from bot.observability.metrics import Metrics
     from bot.settings.schema import Settings
 
@@ -215,7 +215,7 @@ class ScriptedApi:
     """A provider of which a subclass says what it does with each request."""
 
     def payload(self, request: ModelRequest, learned: Learned, output: int) -> Payload:
-        """See bot.llm.apis.ProviderApi."""
+        """See bot.llm.provider_apis.ProviderApi."""
         del learned, output
         return Payload("/", {}, pictures=bool(request.pictures))
 
@@ -226,7 +226,7 @@ class ScriptedApi:
     async def read(
         self, response: object, request: ModelRequest, model: str
     ) -> AsyncGenerator[ProviderEvent, None]:
-        """See bot.llm.apis.ProviderApi."""
+        """See bot.llm.provider_apis.ProviderApi."""
         del response, model
         async for event in self.act(request):
             if isinstance(event, SkyError):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.llm.apis import AnswerText
-from bot.llm.providers import REASONING_MARKS
+from bot.llm.provider_apis import AnswerText
+from bot.llm.provider_dialects import REASONING_MARKS
 
 STAMP = "Sky (2026-11-30 07:09): "
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.admission.budget import Budget, cost
-from bot.admission.hourly import Caller, LimitReached
+from bot.admission.hourly_limits import Caller, LimitReached
 from bot.domain.model_request import Usage
 from bot.observability.metrics import Metrics
 from bot.settings.schema import BudgetSettings, Price

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from bot.admission import ceiling
-from bot.admission.control import AdmissionControl
+from bot.admission import budget
+from bot.admission.admission_control import AdmissionControl
 from bot.answers.dispatcher import Dispatcher
 from bot.answers.pipeline import Services
 from bot.context.attachments import AttachmentReader
@@ -31,8 +31,7 @@ from bot.domain.messages import Author, Message
 from bot.domain.model_request import Searched, Text, Usage
 from bot.llm.openai_client import OpenAIModel
 from bot.observability.metrics import Metrics
-from bot.personas.persona import Persona
-from bot.personas.registry import PersonaRegistry
+from bot.personas.persona import Persona, PersonaRegistry
 from bot.reply.edit_rates import EditRate
 from bot.settings.schema import (
     BudgetSettings,
@@ -214,7 +213,7 @@ def test_the_budget_is_exceeded_by_at_most_one_answers_computed_maximum(
 ) -> None:
     before, after = asyncio.run(play(configured, planned, asked, handed_over))
 
-    most = ceiling.before_reading(configured, SCOUT, image=False)
+    most = budget.most_before_reading(configured, SCOUT, image=False)
     assert after.spent <= configured.budget.daily + most + 1e-6
     assert before.spent <= after.spent + 1e-6 or handed_over >= len(asked)
     assert before.overrun == after.overrun == 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bot.admission.control import AdmissionControl
+from bot.admission.admission_control import AdmissionControl
 from bot.answers.dispatcher import Dispatcher
 from bot.answers.pipeline import Services
 from bot.context.attachments import AttachmentReader

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.admission.control import AdmissionControl
+from bot.admission.admission_control import AdmissionControl
 from bot.cli.chat import ChatServices, ChatSession
 from bot.context.attachments import AttachmentReader
 from bot.domain.errors import ModelDown, NothingSaid, UnknownPersona
 from bot.domain.messages import Picture
 from bot.observability.metrics import Metrics
-from bot.personas.persona import Persona
-from bot.personas.registry import PersonaRegistry
+from bot.personas.persona import Persona, PersonaRegistry
 from bot.settings.schema import LimitsSettings, PersonasSettings, Settings
 from tests.bot.unit.fakes import FakeFileSource, FakeModel, open_guard
 

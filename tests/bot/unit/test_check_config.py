@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.cli.check_config import notes, summarize
-from bot.personas.persona import Persona
-from bot.personas.registry import PersonaRegistry, only_sky
+from bot.personas.persona import Persona, PersonaRegistry, only_sky
 from bot.settings.schema import (
     AccessSettings,
     AmbientSettings,

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bot.admission.control import AdmissionControl
+from bot.admission.admission_control import AdmissionControl
 from bot.answers.dispatcher import Dispatcher
 from bot.answers.pipeline import Services
 from bot.context.attachments import AttachmentReader

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.leadership.elector import Acquisition, LeaderElector, LeaseTiming
-from bot.leadership.record import HolderStatus, LeaseChanged, LeaseRecord, LeaseUnreachable
+from bot.leadership.lease_record import HolderStatus, LeaseChanged, LeaseRecord, LeaseUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.leadership.file_lease import FileLeaseStore
-from bot.leadership.record import HolderStatus, LeaseChanged, LeaseUnreachable
+from bot.leadership.lease_record import HolderStatus, LeaseChanged, LeaseUnreachable
 
 ROOT = Path(__file__).parents[3]
 HOLD = """

@@ -16,7 +16,7 @@ from bot.discord.commands import CommandContext, CommandHandler, Invocation, Top
 from bot.domain.errors import OverLimit
 from bot.domain.messages import Author, CommandOrigin, Location, Message
 from bot.observability.metrics import Metrics
-from bot.personas.registry import only_sky
+from bot.personas.persona import only_sky
 from bot.settings.schema import AccessSettings, Settings
 from bot.triggers.access_policy import AccessPolicy
 from bot.triggers.match import Ignored, Trigger, TriggerRules, called, match

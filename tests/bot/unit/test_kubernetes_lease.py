@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from bot.leadership.kubernetes_lease import _reasons
-from bot.leadership.record import LeaseUnreachable
+from bot.leadership.lease_record import LeaseUnreachable
 
 
 @pytest.mark.parametrize(

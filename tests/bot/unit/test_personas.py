@@ -12,8 +12,7 @@ from bot.domain.errors import UnknownPersona
 from bot.domain.messages import Location
 from bot.personas import loader as persona_files
 from bot.personas import persona as character
-from bot.personas.persona import Persona
-from bot.personas.registry import PersonaRegistry, only_sky
+from bot.personas.persona import Persona, PersonaRegistry, only_sky
 from bot.settings.loading import load
 from bot.settings.schema import PersonasSettings
 

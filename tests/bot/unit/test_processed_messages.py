@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.leadership.state import ProcessedMessages, packed, unpacked
+from bot.leadership.handover_state import ProcessedMessages, packed, unpacked
 
 ENDING = 35.0
 LONG_AGO = 1_456_000_000_000_000_000

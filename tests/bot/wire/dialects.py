@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bot.admission.control import AdmissionControl
+from bot.admission.admission_control import AdmissionControl, AnswerRequest
 from bot.answers.pipeline import AnswerPipeline
 from bot.context.attachments import AttachmentReader, OpenedFile
 from bot.context.message_cache import MessageCache
@@ -22,7 +22,6 @@ from bot.moderation.moderation_pipeline import Moderation, ModerationPipeline
 from bot.observability.metrics import Metrics
 from bot.personas import persona as personas
 from bot.settings.schema import Settings
-from bot.triggers.answer_request import AnswerRequest
 from tests.servers.openai import dialect
 from tests.servers.openai.control import DialectChoice, OpenAIControl, Record
 from tests.servers.openai.pictures import DOT

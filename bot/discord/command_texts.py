@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bot.domain.messages import Location
-    from bot.personas.persona import Persona
-    from bot.personas.registry import PersonaRegistry
+    from bot.personas.persona import Persona, PersonaRegistry
     from bot.settings.schema import Settings
 
 

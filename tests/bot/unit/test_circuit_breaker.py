@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.domain.errors import ModelPaused
-from bot.llm.openai_client import Breaker
+from bot.llm.circuit_breaker import Breaker
 
 
 class Clock:

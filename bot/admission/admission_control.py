@@ -1,4 +1,4 @@
-"""Whether a request may be answered now: the hourly limits and the budget together."""
+"""What the bot is asked to answer, and whether it may: hourly limits and budget together."""
 
 from __future__ import annotations
 
@@ -6,21 +6,57 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.admission import ceiling
+from bot.admission import budget
 from bot.admission.budget import Budget
-from bot.admission.hourly import Caller, HourlyLimits, LimitReached
+from bot.admission.hourly_limits import Caller, HourlyLimits, LimitReached
 from bot.domain.messages import shard_of
+from bot.personas.persona import DEFAULT, Persona
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from bot.admission.budget import Reservation
+    from bot.domain.errors import SkyError
     from bot.domain.messages import Message
     from bot.domain.model_request import ModelRequest
     from bot.observability.metrics import Metrics
-    from bot.personas.persona import Persona
     from bot.settings.schema import Settings
-    from bot.triggers.answer_request import AnswerRequest
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRequest:
+    """A message that the bot answers, the words in it, the bot's own id, and when it was taken.
+
+    `persona` is who answers; `image` says that a picture is asked for, `unasked` that the bot joins
+    in by itself. `refused` is what is told instead of an answer. `replaces` are the messages of an
+    earlier answer, in whose place this one comes; `stem` names its messages if the question did so
+    already, for the earlier ones. `late` is a call that was not heard when it was written.
+    """
+
+    message: Message
+    prompt: str
+    me: int
+    taken: float
+    persona: Persona = DEFAULT
+    image: bool = False
+    ambient: bool = False
+    refused: SkyError | None = None
+    replaces: tuple[int, ...] = ()
+    nonce_base: int | None = None
+    late: bool = False
+
+    @property
+    def age(self) -> float:
+        """Seconds from the question to the press that wants it answered again, by Discord's ids."""
+        return (
+            ((self.nonce_base >> 22) - (self.message.id >> 22)) / 1000 if self.nonce_base else 0.0
+        )
+
+    @property
+    def wordless(self) -> bool:
+        """Whether nothing was asked: no words, no file, and no other message that is meant."""
+        asked = self.prompt or self.message.attachments or self.message.forwarded
+        return not asked and self.message.replies_to is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +93,9 @@ class AdmissionControl:
         over = self._admit(caller)
         if over is not None:
             return over
-        most = max(ceiling.before_reading(self._settings, each, image=True) for each in personas)
+        most = max(
+            budget.most_before_reading(self._settings, each, image=True) for each in personas
+        )
         shard = shard_of(caller.guild_id, self._settings.discord.shards)
         return Booking(caller, self._limits, self.ledger.reserve(most, shard))
 
@@ -77,10 +115,10 @@ class AdmissionControl:
 
     def know(self, reservation: Reservation, ask: ModelRequest) -> None:
         """Lower a reservation, now that it is known what the model will read."""
-        reservation.lower(ceiling.of_ask(self._settings, ask))
+        reservation.lower(budget.most_of(self._settings, ask))
 
     def _most(self, request: AnswerRequest) -> float:
-        return ceiling.before_reading(self._settings, request.persona, image=request.image)
+        return budget.most_before_reading(self._settings, request.persona, image=request.image)
 
     def _admit(self, caller: Caller) -> LimitReached | None:
         return self._counted(self.ledger.admit(caller) or self._limits.admit(caller))

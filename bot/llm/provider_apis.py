@@ -1,14 +1,11 @@
-"""Build requests and read answers: the Responses API, Chat Completions, and hosted tools.
+"""Build requests and read answers: the Responses API and Chat Completions.
 
 Any field of what comes back may be missing or of another type; nothing is read without a look at
-its type. Tools (a search in the web, pictures) are run by the provider; what is read here is what
-they found, drew and cost. Models of Chat Completions draw none: for them it is the Images API.
+its type.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import itertools
 import math
@@ -16,35 +13,35 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bot.domain import text as tokens
-from bot.domain.errors import CutShort, Filtered, ModelDown
-from bot.domain.messages import Picture
 from bot.domain.model_request import (
-    Citation,
     Ended,
     Finish,
-    Image,
     Reasoned,
-    Searched,
     Text,
     Usage,
 )
-from bot.llm import provider_errors
-from bot.llm.providers import REASONING_FIELDS, REASONING_MARKS, UNOPENED, finish_of
+from bot.llm import error_mapping
+from bot.llm.hosted_tools import (
+    DRAW,
+    HostedTools,
+    cited,
+    drawing,
+    drawing_usage,
+    drawn,
+    get,
+    hosted_tools,
+)
+from bot.llm.provider_dialects import REASONING_FIELDS, REASONING_MARKS, UNOPENED, finish_of
 from bot.llm.transport import OptionalParameter, Payload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
     from bot.domain.model_request import ModelRequest, ProviderEvent, Turn
-    from bot.llm.providers import Learned
+    from bot.llm.provider_dialects import Learned
     from bot.llm.transport import ProviderResponse
     from bot.settings.schema import OpenAISettings
 
-SEARCH, DRAW = "web_search", "image_generation"
-IMAGES = "/images/generations"
-_ENDINGS = {"png": "png", "jpeg": "jpg", "webp": "webp", "gif": "gif"}
-_LONGEST = 4000  # characters of a prompt that every model of the Images API takes
 _CLOSING = dict(REASONING_MARKS)
 _UNOPENED_END = "</think>"
 # How each turn of a person begins after the name (context/prompt.py), which a model may imitate.
@@ -134,7 +131,7 @@ class ResponsesApi:
                     return
                 elif kind == "response.failed":
                     answer = _object(event, "response")
-                    error = provider_errors.read(_object(answer, "error"))
+                    error = error_mapping.read(_object(answer, "error"))
                     error.usage = hosted.counted(_usage(model, answer, "input"))
                     raise error
                 else:
@@ -149,10 +146,10 @@ class ResponsesApi:
         if whole:  # it was not streamed: all of it is here
             for item in _list(answer.get("output")):
                 yield from hosted.read("response.output_item.done", {"item": item})
-                for part in _list(_get(item, "content")):
-                    said = _get(part, "text") or _get(part, "refusal")
+                for part in _list(get(item, "content")):
+                    said = get(part, "text") or get(part, "refusal")
                     yield from _shown(text, _text(said))
-                    for each in _list(_get(part, "annotations")):
+                    for each in _list(get(part, "annotations")):
                         yield from cited(each)
         yield from _shown(text, None)
         status = str(answer.get("status") if whole else event.get("type"))
@@ -173,7 +170,7 @@ class ChatCompletionsApi:
     def payload(self, request: ModelRequest, learned: Learned, output: int) -> Payload:
         """See ProviderApi."""
         if request.image:
-            return _drawing(request, self._settings)
+            return drawing(request, self._settings)
         system = [] if learned.system_role else [{"role": "system", "content": request.told}]
         turns = [_message(turn) for turn in _turns(request, learned)]
         # Most providers know the first name; OpenAI's reasoning models only the second.
@@ -202,8 +199,8 @@ class ChatCompletionsApi:
         async with contextlib.aclosing(response.objects()) as objects:
             if request.image:
                 async for answer in objects:
-                    yield _drawn(answer)
-                    usage = _drawing_usage(request, model)
+                    yield drawn(answer)
+                    usage = drawing_usage(request, model)
                     yield Ended(Finish.COMPLETE, "drawn", usage)
                     return
             text = AnswerText(request.name, unopened=UNOPENED.search(model.lower()) is not None)
@@ -214,7 +211,7 @@ class ChatCompletionsApi:
                     delta = _object(choice, "delta") or _object(choice, "message")
                     for event in _read_delta(delta, text):
                         yield event
-                    reason = _get(choice, "finish_reason") or reason
+                    reason = get(choice, "finish_reason") or reason
                 if reason:
                     break
             for event in _shown(text, None):
@@ -230,113 +227,6 @@ class ChatCompletionsApi:
 def _draws(request: ModelRequest) -> bool:
     """Whether the answer may contain a picture, which takes longer."""
     return request.image or DRAW in request.tools
-
-
-def hosted_tools(request: ModelRequest) -> dict[str, Any]:
-    """Write the tools as the Responses API reads them."""
-    names = [
-        name for name in (SEARCH, DRAW) if name in request.tools or (name == DRAW and request.image)
-    ]
-    if not names:
-        return {}
-    choice = {"tool_choice": {"type": DRAW}} if request.image else {}
-    most = max(1, request.searches + request.drawings)
-    return {"tools": [{"type": name} for name in names], "max_tool_calls": most, **choice}
-
-
-class HostedTools:
-    """Reads what the tools of one answer do, and counts it.
-
-    A provider that goes on calling them beyond `most` is not listened to any more: it was told the
-    bound, and each call costs money. OpenAI itself ignores what comes after, and reports it as
-    calls without an action.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._searches = 0
-        self._images = 0
-
-    def read(self, kind: str, event: Any) -> Iterator[ProviderEvent]:
-        """Read an event of the Responses API that contains no text."""
-        if kind == "response.output_text.annotation.added":
-            yield from cited(_get(event, "annotation"))
-        elif kind == "response.output_item.done":
-            item = _get(event, "item")
-            match _get(item, "type"):
-                case "web_search_call":
-                    yield from self._search(_get(item, "action"))
-                case "image_generation_call":
-                    yield from self._take(item)
-
-    def counted(self, usage: Usage) -> Usage:
-        """Add the tools' usage to the usage that the provider reported."""
-        return replace(usage, searches=self._searches, images=self._images)
-
-    def _search(self, action: Any) -> Iterator[ProviderEvent]:
-        kind, used = _get(action, "type"), self._searches + self._images
-        if kind == "search" or (kind is None and used < self._most):
-            self._searches += 1
-            yield Searched()
-            self._bound()
-
-    def _take(self, item: Any) -> Iterator[ProviderEvent]:
-        if _get(_get(item, "error"), "code") == "moderation_blocked":
-            raise Filtered("moderation_blocked")
-        drawing = _get(item, "result")
-        if not drawing:
-            raise ModelDown("no picture came of it")
-        self._images += 1
-        yield Image(_picture(drawing, _get(item, "output_format")))
-        self._bound()
-
-    def _bound(self) -> None:
-        if self._searches + self._images > self._most:
-            raise CutShort("more calls of tools than were allowed")
-
-
-def cited(annotation: Any) -> Iterator[Citation]:
-    """Yield the page that an annotation, of either API, names."""
-    found = _get(annotation, "url_citation") or annotation  # Chat Completions nests it
-    url = _get(found, "url")
-    if _get(annotation, "type") == "url_citation" and isinstance(url, str):
-        yield Citation(url)
-
-
-def _picture(encoded: object, form: object) -> Picture:
-    """Read a picture; raises ModelDown if it is none."""
-    if not isinstance(encoded, str):
-        raise ModelDown("a picture that is no text")
-    try:
-        data = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ModelDown("a picture that is not base64") from error
-    return Picture(f"picture.{_ENDINGS.get(str(form), 'png')}", data)
-
-
-def _drawing(request: ModelRequest, settings: OpenAISettings) -> Payload:
-    """Write a request to the Images API for what was asked for last."""
-    body = {"model": settings.image_model, "prompt": _prompt(request), "n": 1}
-    return Payload(IMAGES, body, seconds=settings.picture_seconds, streamed=False, draws=True)
-
-
-def _drawn(answer: Any) -> Image:
-    """Read the Images API's answer; raises ModelDown if there is no picture in it."""
-    found = _get(answer, "data")
-    first = found[0] if isinstance(found, list) and found else None
-    if not _get(first, "b64_json"):
-        raise ModelDown("no picture came of it")
-    return Image(_picture(_get(first, "b64_json"), _get(answer, "output_format")))
-
-
-def _drawing_usage(request: ModelRequest, model: str) -> Usage:
-    """Count one picture, at budget.image, and its prompt; its own tokens are in that price."""
-    return Usage(model, input=tokens.likely(_prompt(request)), images=1)
-
-
-def _prompt(request: ModelRequest) -> str:
-    last = request.turns[-1].text
-    return (last.partition("): ")[2] or last)[:_LONGEST]
 
 
 class AnswerText:
@@ -515,7 +405,7 @@ def _text(content: object) -> str:
     for part in _list(content):
         if isinstance(part, dict) and part.get("type") in {None, "text", "output_text"}:
             found = part.get("text")
-            texts.append(_text(_get(found, "value") if isinstance(found, dict) else found))
+            texts.append(_text(get(found, "value") if isinstance(found, dict) else found))
         elif isinstance(part, str):
             texts.append(part)
     return "".join(texts)
@@ -547,12 +437,8 @@ def _count(value: object) -> int:
     return max(0, int(value)) if value == int(value) else 0
 
 
-def _get(node: object, key: str) -> Any:
-    return node.get(key) if isinstance(node, dict) else None
-
-
 def _object(node: object, key: str) -> dict[str, Any]:
-    found = _get(node, key)
+    found = get(node, key)
     return found if isinstance(found, dict) else {}
 
 

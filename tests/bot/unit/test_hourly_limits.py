@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.admission.hourly import HOUR, Caller, HourlyLimits, LimitReached
+from bot.admission.hourly_limits import HOUR, Caller, HourlyLimits, LimitReached
 from bot.settings.schema import LimitsSettings as Settings
 
 

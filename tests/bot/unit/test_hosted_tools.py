@@ -9,7 +9,7 @@ import pytest
 from bot.domain.errors import CutShort, Filtered, ModelDown
 from bot.domain.messages import Picture
 from bot.domain.model_request import Image, ModelRequest, Text, Usage
-from bot.llm.apis import HostedTools, cited, hosted_tools
+from bot.llm.hosted_tools import HostedTools, cited, hosted_tools
 from bot.llm.retries import StreamRecorder
 
 QUESTION = ModelRequest("You are Sky.", ())

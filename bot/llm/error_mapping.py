@@ -1,7 +1,7 @@
 """Map a provider's refusals and failures to errors; the provider's own text is not kept.
 
 Providers use forms of their own (JSON of any shape, a list, a string, an HTML page), so the whole
-body is examined: first its codes, then its wording, with the tables in providers.py.
+body is examined: first its codes, then its wording, with the tables in provider_dialects.py.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from bot.domain.errors import (
     ToolMissing,
     TooMuchText,
 )
-from bot.llm import providers
-from bot.llm.providers import Refusal
+from bot.llm import provider_dialects
+from bot.llm.provider_dialects import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,10 +156,10 @@ def _meaning(facts: _Facts, status: int | None, payload: Payload | None) -> Refu
         assert words is not None
         return words
     feature = _feature(facts, status, payload) if payload is not None else None
-    known = feature or words or code or providers.STATUSES.get(status or 0)
+    known = feature or words or code or provider_dialects.STATUSES.get(status or 0)
     if known is not None:
         return known
-    refused = status is not None and status < providers.SERVER_ERRORS
+    refused = status is not None and status < provider_dialects.SERVER_ERRORS
     return Refusal.UNKNOWN if refused else Refusal.DOWN
 
 
@@ -170,11 +170,11 @@ def _feature(facts: _Facts, status: int | None, payload: Payload) -> Refusal | N
         return Refusal.BAD_PICTURE if bad else Refusal.PICTURES
     if payload.streamed and "stream" in facts.parameters:
         return Refusal.STREAMING
-    if status not in providers.ABOUT_THE_REQUEST:
+    if status not in provider_dialects.ABOUT_THE_REQUEST:
         return None
     if payload.named(facts.parameters, facts.words):
         return Refusal.PARAMETER
-    if payload.streamed and providers.STREAM.search(facts.words):
+    if payload.streamed and provider_dialects.STREAM.search(facts.words):
         return Refusal.STREAMING
     return None
 
@@ -196,27 +196,34 @@ class _Facts:
     @property
     def by_code(self) -> Refusal | None:
         """What its codes mean."""
-        return next((providers.CODES[code] for code in self.codes if code in providers.CODES), None)
+        return next(
+            (
+                provider_dialects.CODES[code]
+                for code in self.codes
+                if code in provider_dialects.CODES
+            ),
+            None,
+        )
 
     @property
     def by_words(self) -> Refusal | None:
         """What its words mean."""
-        for pattern, meaning in providers.WORDINGS:
+        for pattern, meaning in provider_dialects.WORDINGS:
             if pattern.search(self.words):
-                waits = meaning is Refusal.CREDIT and providers.WAIT.search(self.words)
+                waits = meaning is Refusal.CREDIT and provider_dialects.WAIT.search(self.words)
                 return Refusal.RATE if waits else meaning
         return None
 
     @property
     def about_pictures(self) -> bool:
         """Whether it speaks of pictures."""
-        return providers.PICTURES.search(self.words) is not None
+        return provider_dialects.PICTURES.search(self.words) is not None
 
     @property
     def no_pictures(self) -> bool:
         """Whether it says that pictures are not taken at all."""
-        about_one = providers.BAD_PICTURE.search(self.words)
-        return about_one is None and providers.NO_PICTURES.search(self.words) is not None
+        about_one = provider_dialects.BAD_PICTURE.search(self.words)
+        return about_one is None and provider_dialects.NO_PICTURES.search(self.words) is not None
 
     def lacks_drawing(self, meaning: Refusal, payload: Payload) -> bool:
         """Whether it says, to a request for a picture, that there is no such API, model or tool."""

@@ -26,11 +26,11 @@ from bot.domain.errors import (
     SkyError,
     TooMuchText,
 )
-from bot.llm import provider_errors
-from bot.llm.apis import ChatCompletionsApi, ProviderApi, ResponsesApi
-from bot.llm.openai_client import Breaker
-from bot.llm.provider_errors import FeatureRefused, mapped
-from bot.llm.providers import Knowledge, Refusal
+from bot.llm import error_mapping
+from bot.llm.circuit_breaker import Breaker
+from bot.llm.error_mapping import FeatureRefused, mapped
+from bot.llm.provider_apis import ChatCompletionsApi, ProviderApi, ResponsesApi
+from bot.llm.provider_dialects import Knowledge, Refusal
 from bot.llm.retries import RetryingRequest, StreamRecorder
 from bot.llm.transport import OptionalParameter, Payload, ProviderResponse
 from bot.observability.metrics import Metrics
@@ -76,7 +76,7 @@ class Canned(ProviderResponse):
         """See ProviderResponse."""
         for each in self._objects:
             if each.get("type") == "error":
-                raise provider_errors.read(each)
+                raise error_mapping.read(each)
             yield each
 
 
@@ -391,7 +391,7 @@ def test_a_connection_that_broke_is_not_called_slow(
 def test_a_refusal_is_understood_in_whatever_form(
     body: object, status: int | None, meaning: type[SkyError] | str
 ) -> None:
-    error = provider_errors.read(body, status=status, payload=PAYLOAD)
+    error = error_mapping.read(body, status=status, payload=PAYLOAD)
 
     if isinstance(meaning, Refusal):
         assert isinstance(error, FeatureRefused)
@@ -434,7 +434,7 @@ def test_a_refusal_is_understood_in_whatever_form(
 def test_a_refusal_of_pictures_tells_all_of_them_from_this_one(
     body: object, status: int | None, meaning: type[SkyError] | Refusal
 ) -> None:
-    error = provider_errors.read(body, status=status, payload=PICTURES)
+    error = error_mapping.read(body, status=status, payload=PICTURES)
 
     if isinstance(meaning, Refusal):
         assert isinstance(error, FeatureRefused)
@@ -447,5 +447,5 @@ def test_a_refusal_of_pictures_tells_all_of_them_from_this_one(
 def test_no_words_of_a_refusal_reach_a_log(name: str) -> None:
     for kind, form in dialect.load(name).refusals.items():
         said = form.rendered({"message": "sk-secret", "param": "sk-secret", "code": "sk-secret"})
-        error = provider_errors.read(provider_errors.parsed(said), status=form.status)
+        error = error_mapping.read(error_mapping.parsed(said), status=form.status)
         assert "secret" not in str(error), kind

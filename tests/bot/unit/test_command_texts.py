@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.discord import texts
+from bot.discord import command_texts
 from bot.domain.messages import Location
-from bot.personas.persona import Persona
-from bot.personas.registry import PersonaRegistry, only_sky
+from bot.personas.persona import Persona, PersonaRegistry, only_sky
 from bot.settings.loading import load
 from bot.settings.schema import PersonasSettings, Settings
 from bot.triggers.access_policy import Denial
@@ -22,7 +21,7 @@ def settings(**variables: str) -> Settings:
 
 
 def test_help_names_the_command_of_the_settings() -> None:
-    text = texts.help_text(settings(DISCORD__COMMAND="hey"))
+    text = command_texts.help_text(settings(DISCORD__COMMAND="hey"))
 
     assert "`hey topic`" in text
     assert "!sky" not in text
@@ -30,7 +29,9 @@ def test_help_names_the_command_of_the_settings() -> None:
 
 
 def test_privacy_names_the_provider_of_the_settings() -> None:
-    text = texts.privacy_text(settings(OPENAI__BASE_URL="https://llm.example.org/v1"), only_sky())
+    text = command_texts.privacy_text(
+        settings(OPENAI__BASE_URL="https://llm.example.org/v1"), only_sky()
+    )
 
     assert "**llm.example.org**" in text
     assert "moderation" not in text
@@ -38,7 +39,7 @@ def test_privacy_names_the_provider_of_the_settings() -> None:
 
 
 def test_privacy_tells_of_what_is_switched_on() -> None:
-    text = texts.privacy_text(
+    text = command_texts.privacy_text(
         settings(
             SAFETY__MODERATION="both", AMBIENT__CHANNELS="kites=0.1", CONVERSATION__HISTORY="9"
         ),
@@ -58,12 +59,12 @@ def test_privacy_names_who_searches_the_web_where_the_provider_can() -> None:
     personas = PersonaRegistry(searching, PersonasSettings())
     all_on = {"SAFETY__MODERATION": "both", "AMBIENT__CHANNELS": "kites=0.1"}
 
-    text = texts.privacy_text(settings(**all_on), personas)
+    text = command_texts.privacy_text(settings(**all_on), personas)
 
     assert f"**{'x' * 31}4** and 4 more answers, the model may search the web" in text
     assert len(text) <= LIMIT
-    assert "search" not in texts.privacy_text(settings(), only_sky())
-    assert "search" not in texts.privacy_text(settings(OPENAI__API="chat"), personas)
+    assert "search" not in command_texts.privacy_text(settings(), only_sky())
+    assert "search" not in command_texts.privacy_text(settings(OPENAI__API="chat"), personas)
 
 
 def test_the_cast_is_listed_with_who_answers_here() -> None:
@@ -71,7 +72,7 @@ def test_the_cast_is_listed_with_who_answers_here() -> None:
         {"pirate": Persona("Captain", "x")}, PersonasSettings(default="pirate")
     )
 
-    assert texts.persona_list_text(personas, Location()) == (
+    assert command_texts.persona_list_text(personas, Location()) == (
         "**Captain** answers here. Available personas:\n- `pirate`, Captain\n- `sky`"
     )
 
@@ -82,17 +83,17 @@ def test_however_many_and_long_they_are_it_is_one_message(number: int, prompt: s
         {f"persona-{n}": Persona("x" * 32, "y") for n in range(number)}, PersonasSettings()
     )
 
-    assert len(texts.persona_list_text(personas, Location())) <= LIMIT
-    assert len(texts.persona_text(Persona("x" * 32, prompt, model="m" * 100))) <= LIMIT
+    assert len(command_texts.persona_list_text(personas, Location())) <= LIMIT
+    assert len(command_texts.persona_text(Persona("x" * 32, prompt, model="m" * 100))) <= LIMIT
 
 
 @pytest.mark.parametrize("why", ["bot", "place", "person", "direct_messages"])
 def test_each_reason_of_the_lists_is_told(why: Denial) -> None:
-    assert texts.denial_text(why).startswith("I ")
+    assert command_texts.denial_text(why).startswith("I ")
 
 
 def test_what_is_lacking_is_told_with_who_can_give_it() -> None:
-    text = texts.lacking_text(("Send Messages", "Read Message History"))
+    text = command_texts.lacking_text(("Send Messages", "Read Message History"))
 
     assert "**Send Messages**, **Read Message History**" in text
     assert "Someone who manages this server" in text
@@ -101,5 +102,5 @@ def test_what_is_lacking_is_told_with_who_can_give_it() -> None:
 def test_sky_is_shown_with_nothing_that_differs() -> None:
     ((_, sky),) = only_sky()
 
-    assert texts.persona_text(sky).startswith("**Sky**\n>>> You are Sky")
-    assert "-#" not in texts.persona_text(sky)
+    assert command_texts.persona_text(sky).startswith("**Sky**\n>>> You are Sky")
+    assert "-#" not in command_texts.persona_text(sky)
