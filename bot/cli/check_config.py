@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bot.admission.budget import cost, dearest, price_of
+from bot.admission.budget import cost, dearest, most_before_reading, price_of
 from bot.domain.model_request import Usage
 from bot.domain.text import summarize_list
 

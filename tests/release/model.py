@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from release.exclusion import Exclusion
+from release.first_parent_line import turned_over
 from release.history import Commit, Deployed, History
-from release.line import turned_over
 from release.manifests import DEFAULT
 from release.tags import Tag
 

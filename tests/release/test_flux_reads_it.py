@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from release.manifests import DEFAULT, IMAGE_REPOSITORY, with_excluded
-from release.spans import Span, expression
+from release.tag_ranges import Span, expression
 from release.tags import LARGEST
 
 from tests.tools import ToolMissing, tool

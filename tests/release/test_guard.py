@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from release import cli
+from release.git_history import GUARD
 from release.history import Deployed
 from release.manifests import IMAGE_REPOSITORY, KUSTOMIZATION, with_deployed
 from release.publish import Branch
-from release.reading import GUARD
 
 from tests.release.clone import Clone
 from tests.release.origin import Origin

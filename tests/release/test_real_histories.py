@@ -6,13 +6,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from release.deployments import deployments
 from release.exclusion import Exclusion
+from release.first_parent_line import restored
 from release.git import Git
+from release.git_history import GUARD, history
 from release.history import History
-from release.line import restored
 from release.manifests import AUTOMATION, IMAGE_REPOSITORY, KUSTOMIZATION, with_excluded
-from release.reading import GUARD, history
-from release.record import deployments
 
 from tests.release.actions import BRANCHES, CODE, FORKS, MISTAKES, PULLS, TAGS, Actions
 from tests.release.clone import Clone

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from release.history import Decision, History
-from release.spans import Span, expression, union
+from release.tag_ranges import Span, expression, union
 from release.tags import Tag
 
 

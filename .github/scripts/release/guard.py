@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from release.console import annotate
 from release.errors import ReleaseError
 from release.exclusion import Exclusion, Rollback
+from release.first_parent_line import restored
 from release.git import Git
+from release.git_history import GUARD
 from release.history import History
-from release.line import restored
 from release.manifests import IMAGE_REPOSITORY, KUSTOMIZATION, excluded, with_excluded
 from release.publish import ATTEMPTS, Branch, commit_on, read
-from release.reading import GUARD
 
 if TYPE_CHECKING:
     from release.images import Commands

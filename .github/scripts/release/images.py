@@ -7,12 +7,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from release.console import annotate
+from release.git_history import history
 from release.inputs import PATHS, changing_commit, input_hash, source_tag
 from release.manifests import IMAGE_REPOSITORY, excluded
-from release.reading import history
 from release.registry import Registry
-from release.tagging import plan
-from release.tags import Tag
+from release.tags import Tag, plan
 
 if TYPE_CHECKING:
     from release.git import Git

@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from release import inventory
+from release.deployments import NOTHING_YET, Deployment, deployed_since, deployments
 from release.errors import ReleaseError
 from release.exclusion import Exclusion
 from release.git import Git
+from release.git_history import history
 from release.history import Commit, Deployed, History
 from release.inputs import input_hash, source_tag
 from release.inventory import Inventory
-from release.reading import history
-from release.record import NOTHING_YET, Deployment, deployed_since, deployments
 from release.tags import Tag
 
 if TYPE_CHECKING:

@@ -5,17 +5,17 @@ import sys
 from typing import TYPE_CHECKING
 
 from release import inventory
+from release.deployments import NOTHING_YET, deployments, earlier, find
 from release.errors import ReleaseError
 from release.exclusion import Exclusion
 from release.git import Git
+from release.git_history import history
 from release.guard import add_branch, numbers
 from release.history import Commit, Deployed, History
 from release.inputs import PATHSPECS, input_hash
 from release.inventory import Inventory
 from release.manifests import IMAGE_REPOSITORY, KUSTOMIZATION, with_deployed, with_excluded
 from release.publish import ATTEMPTS, Branch, commit_on, read
-from release.reading import history
-from release.record import NOTHING_YET, deployments, earlier, find
 from release.registry import DIGEST
 from release.tags import Tag
 

@@ -17,39 +17,48 @@ import subprocess
 import sys
 
 from tests.loop.cluster import kube
-from tests.loop.faults import clock, control_plane, discord, host, names, node, openai, supply
-from tests.loop.faults.entry import Entry
-from tests.loop.faults.play import play
+from tests.loop.faults import (
+    clock,
+    cluster_dns,
+    control_plane,
+    dependencies,
+    discord,
+    host,
+    node,
+    openai,
+)
+from tests.loop.faults.fault_case import FaultCase
 from tests.loop.faults.result import HEADER, Result
+from tests.loop.faults.runner import play
 from tests.loop.people.editions import deployed
 from tests.loop.people.explain import comes_true
 from tests.loop.people.merge import ROOT
 from tests.loop.people.observe import Observer
 from tests.loop.supervisor import state
 
-GROUPS: dict[str, tuple[Entry, ...]] = {
+GROUPS: dict[str, tuple[FaultCase, ...]] = {
     "node": node.ENTRIES,
     "control-plane": control_plane.ENTRIES,
-    "supply": supply.ENTRIES,
+    "supply": dependencies.ENTRIES,
     "discord": discord.ENTRIES,
     "openai": openai.ENTRIES,
-    "host": (*host.ENTRIES, *names.ENTRIES, *clock.ENTRIES),
+    "host": (*host.ENTRIES, *cluster_dns.ENTRIES, *clock.ENTRIES),
 }
 
 
-def chosen(names: list[str]) -> list[Entry]:
+def chosen(names: list[str]) -> list[FaultCase]:
     """Give the entries of these names and groups; all without any. Raises KeyError."""
     by_name = {entry.name: entry for entries in GROUPS.values() for entry in entries}
     if not names:
         return list(by_name.values())
-    found: dict[str, Entry] = {}
+    found: dict[str, FaultCase] = {}
     for name in names:
         for entry in GROUPS[name] if name in GROUPS else (by_name[name],):
             found[entry.name] = entry
     return list(found.values())
 
 
-async def matrix(entries: list[Entry], results: list[Result]) -> None:
+async def matrix(entries: list[FaultCase], results: list[Result]) -> None:
     """Play ENTRIES one after the other; what became of each is added to RESULTS."""
     async with Observer(str(state.KUBECONFIG)) as seen, kube.async_client() as api:
         await deployed(seen)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tests.loop.cluster import pod_process
 from tests.loop.cluster.relabel import Relabel
-from tests.loop.faults import said
-from tests.loop.faults.entry import Entry, Ground, now
+from tests.loop.faults import evidence
+from tests.loop.faults.fault_case import FaultCase, FaultContext, now
 from tests.loop.people.observe import NotSeen
 from tests.loop.people.releases import REPOSITORY, Releases
 from tests.tools import tool
@@ -63,21 +63,21 @@ def _crane(command: str, *arguments: str | Path) -> str:
     return subprocess.run(line, check=True, capture_output=True, text=True).stdout.strip()
 
 
-async def _jumps(ground: Ground) -> float:
+async def _jumps(context: FaultContext) -> float:
     """An hour ahead, an hour behind, and right again, ten seconds each."""
-    usual = f"{REPOSITORY}@{ground.pod.image.rpartition('@')[2]}"
-    releases = Releases.beside(ground.seen, ground.api, ground.pod.image)
+    usual = f"{REPOSITORY}@{context.pod.image.rpartition('@')[2]}"
+    releases = Releases.beside(context.seen, context.api, context.pod.image)
     image = await releases.run(await releases.merge(), WithAnotherClock(usual))
     await releases.running(image.tag)
     await releases.agree()
-    clock = pod_process.of(ground.pod).folder / "root" / _PLACE
+    clock = pod_process.of(context.pod).folder / "root" / _PLACE
     for seconds in _JUMPS:
         clock.write_text(f"{seconds:+d}")
         began = now()
         await asyncio.sleep(_EACH)
-        ground.note(_seen(seconds, began + 1))
+        context.note(_seen(seconds, began + 1))
     over = now()
-    await ground.load.answered(over, _EACH * 3)
+    await context.load.answered(over, _EACH * 3)
     back = await releases.run(await releases.merge(), Relabel(usual))
     await releases.running(back.tag)
     await releases.agree()
@@ -86,7 +86,7 @@ async def _jumps(ground: Ground) -> float:
 
 def _seen(seconds: int, since: float) -> str:
     """Say what the bot's own log has for the time. Raises NotSeen where it did not jump."""
-    for line in said.lines(since):
+    for line in evidence.lines(since):
         own = datetime.fromisoformat(str(line.get("time", "1970-01-01T00:00:00+00:00"))).timestamp()
         if abs(own - float(str(line["at"])) - seconds) < _FAR:
             return f"the bot's log is {seconds:+d} s off"
@@ -94,7 +94,7 @@ def _seen(seconds: int, since: float) -> str:
 
 
 ENTRIES = (
-    Entry(
+    FaultCase(
         "clock-jumps",
         _jumps,
         "the bot's clock jumps an hour ahead, two hours back, and right again",

@@ -2,25 +2,25 @@
 
 import asyncio
 
-from tests.loop.faults.entry import Entry, Ground, now
+from tests.loop.faults.fault_case import FaultCase, FaultContext, now
 from tests.loop.scenarios import disruptions as blows
 from tests.loop.supervisor import control
 
 
-async def _api_server_away(ground: Ground) -> float:
+async def _api_server_away(context: FaultContext) -> float:
     away = await blows.without_api_server(60)
-    ground.note(f"the API server was away for {away:.0f} s")
+    context.note(f"the API server was away for {away:.0f} s")
     return now()
 
 
-async def _etcd_restarted(_: Ground) -> float:
+async def _etcd_restarted(_: FaultContext) -> float:
     await asyncio.to_thread(control.kill, "etcd")
     await asyncio.to_thread(control.wait, "etcd")
     return now()
 
 
 ENTRIES = (
-    Entry(
+    FaultCase(
         "apiserver-away",
         _api_server_away,
         "the API server is away for 60 s",
@@ -28,7 +28,7 @@ ENTRIES = (
         never="lease lost",
         recovers=10,
     ),
-    Entry(
+    FaultCase(
         "etcd-restarted",
         _etcd_restarted,
         "etcd crashes and is started again",

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from tests.loop.faults.entry import Entry, Ground, Play, now
+from tests.loop.faults.fault_case import FaultCase, FaultContext, Play, now
 
 _POST = "POST /channels/{channel_id}/messages"
 _HOLE = 130.0  # seconds; discord.py gives a silent gateway up after 60 s and a heartbeat's 41 s
@@ -12,8 +12,8 @@ _HOLE = 130.0  # seconds; discord.py gives a silent gateway up after 60 s and a 
 def _lasting(where: str, kind: str, seconds: float, **more: Any) -> Play:
     """Begin a fault of the stand-in and wait for its end."""
 
-    async def play(ground: Ground) -> float:
-        await ground.load.discord.fault(where, kind, seconds=seconds, **more)
+    async def play(context: FaultContext) -> float:
+        await context.load.discord.fault(where, kind, seconds=seconds, **more)
         await asyncio.sleep(seconds)
         return now()
 
@@ -23,37 +23,37 @@ def _lasting(where: str, kind: str, seconds: float, **more: Any) -> Play:
 def _gateway(kind: str, **more: Any) -> Play:
     """Do something to the session that is open now, once."""
 
-    async def play(ground: Ground) -> float:
+    async def play(context: FaultContext) -> float:
         struck = now()
-        await ground.load.discord.fault("gateway", kind, **more)
+        await context.load.discord.fault("gateway", kind, **more)
         await asyncio.sleep(1)
         return struck
 
     return play
 
 
-async def _five_hundreds(ground: Ground) -> float:
+async def _five_hundreds(context: FaultContext) -> float:
     """One kind that discord.py repeats by itself, and then one that it does not."""
     for status in (500, 503):
-        await ground.load.discord.fault("rest", "status", status=status, seconds=5)
+        await context.load.discord.fault("rest", "status", status=status, seconds=5)
         await asyncio.sleep(5)
     return now()
 
 
-async def _black_hole(ground: Ground) -> float:
+async def _black_hole(context: FaultContext) -> float:
     """From now on the gateway neither says nor hears anything, and the connection stays open."""
     struck = now()
-    await ground.load.discord.fault("gateway", "black_hole", seconds=_HOLE)
-    before = (await ground.load.discord.counts()).resumes
+    await context.load.discord.fault("gateway", "black_hole", seconds=_HOLE)
+    before = (await context.load.discord.counts()).resumes
     async with asyncio.timeout(_HOLE + 30):
-        while (await ground.load.discord.counts()).resumes == before:  # noqa: ASYNC110 - asked over HTTP
+        while (await context.load.discord.counts()).resumes == before:  # noqa: ASYNC110 - asked over HTTP
             await asyncio.sleep(0.5)
-    ground.note(f"the bot gave the silent session up after {now() - struck:.0f} s")
+    context.note(f"the bot gave the silent session up after {now() - struck:.0f} s")
     return now()
 
 
-def _closed(code: int, recovers: float = 30.0, metric: str = "", log: str = "") -> Entry:
-    return Entry(
+def _closed(code: int, recovers: float = 30.0, metric: str = "", log: str = "") -> FaultCase:
+    return FaultCase(
         f"discord-close-{code}",
         _gateway("close", code=code),
         f"the gateway is closed with {code}",
@@ -64,40 +64,42 @@ def _closed(code: int, recovers: float = 30.0, metric: str = "", log: str = "") 
 
 
 ENTRIES = (
-    Entry(
+    FaultCase(
         "discord-5xx",
         _five_hundreds,
         "every request gets 500 for 5 s, then 503 for 5 s",
         metric="discord_calls_total.*discord_down|discord_calls_total",
         recovers=40,
     ),
-    Entry(
+    FaultCase(
         "discord-429-global",
         _lasting("rest", "rate_limit", 4, scope="global", retry_after=2.0),
         "every request is told to wait 2 s, for all routes, for 4 s",
         log="rate limit",
     ),
-    Entry(
+    FaultCase(
         "discord-429-route",
         _lasting("rest", "rate_limit", 6, scope="user", retry_after=2.0, route=_POST),
         "every new message is told to wait 2 s, for 6 s",
         log="rate limit",
     ),
-    Entry("discord-slow", _lasting("rest", "slow", 12, delay=4.0), "every request takes 4 s more"),
-    Entry(
+    FaultCase(
+        "discord-slow", _lasting("rest", "slow", 12, delay=4.0), "every request takes 4 s more"
+    ),
+    FaultCase(
         "discord-refuses",
         _lasting("listener", "refuse", 8),
         "nobody listens for 8 s, and what was open is reset",
         metric="gateway_events",
         log="gateway disconnected",
     ),
-    Entry(
+    FaultCase(
         "discord-rest-black-hole",
         _lasting("rest", "black_hole", 12),
         "no request is answered for 12 s",
         recovers=40,
     ),
-    Entry(
+    FaultCase(
         "discord-black-hole",
         _black_hole,
         "the gateway falls silent and stays open",
@@ -105,28 +107,28 @@ ENTRIES = (
         log="gateway disconnected|gateway resumed",
         per_second=1.0,
     ),
-    Entry(
+    FaultCase(
         "discord-op-7",
         _gateway("reconnect"),
         "the gateway asks for a reconnect",
         metric="gateway_events",
         log="gateway (resumed|ready)",
     ),
-    Entry(
+    FaultCase(
         "discord-op-9-resumable",
         _gateway("invalid_session", resumable=True),
         "the session is invalid, and may be resumed",
         metric="gateway_events",
         log="gateway (resumed|ready)",
     ),
-    Entry(
+    FaultCase(
         "discord-op-9",
         _gateway("invalid_session", resumable=False),
         "the session is invalid, and gone",
         metric="gateway_events",
         log="gateway ready|caught up",
     ),
-    Entry(
+    FaultCase(
         "discord-cut",
         _gateway("close", code=1006),
         "the gateway's connection is reset",
@@ -142,13 +144,13 @@ ENTRIES = (
     _closed(4008),
     _closed(4009),
     _closed(4014, 75, "gateway_events.*gateway_refused", "cannot log in"),
-    Entry(
+    FaultCase(
         "discord-duplicates",
         _lasting("dispatch", "duplicate", 8, event="MESSAGE_CREATE"),
         "every message is dispatched twice for 8 s",
         metric="turned_away_total.*repeated",
     ),
-    Entry(
+    FaultCase(
         "discord-reorders",
         _lasting("dispatch", "reorder", 8, event="MESSAGE_CREATE", by="user"),
         "messages are dispatched out of order for 8 s",

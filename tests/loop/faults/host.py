@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.loop.cluster import pod_process
-from tests.loop.faults import hog
-from tests.loop.faults.entry import Entry, Ground, now
+from tests.loop.faults import memory_pressure
+from tests.loop.faults.fault_case import FaultCase, FaultContext, now
 from tests.loop.people.observe import NotSeen
 from tests.loop.scenarios import disruptions as blows
 from tests.loop.supervisor import network, state
@@ -19,23 +19,23 @@ _DISK = 4 * _MIB
 _PATIENCE = 60.0
 
 
-async def _memory_pressure(ground: Ground) -> float:
+async def _memory_pressure(context: FaultContext) -> float:
     """Another takes the container's memory, up to a few mebibytes, for fifteen seconds."""
-    ground.note(await hog.pressure(pod_process.of(ground.pod), _ROOM, 15))
+    context.note(await memory_pressure.pressure(pod_process.of(context.pod), _ROOM, 15))
     return now()
 
 
-async def _disk_full(ground: Ground) -> float:
+async def _disk_full(context: FaultContext) -> float:
     """The file system with the pods' logs is full, and the bot crashes on it.
 
     It is one of four mebibytes, mounted for this; the machine's own disk is never filled.
     """
-    async with _small_disk(ground) as folder:
+    async with _small_disk(context) as folder:
         (folder / "filler").write_bytes(b"")
         filled = await asyncio.to_thread(_fill, folder / "filler")
-        ground.note(f"the node has no room for logs: {filled >> 10} KiB and then ENOSPC")
+        context.note(f"the node has no room for logs: {filled >> 10} KiB and then ENOSPC")
         await asyncio.sleep(6)
-        blows.kill_process(ground.pod)
+        blows.kill_process(context.pod)
         await asyncio.sleep(8)
         (folder / "filler").unlink()
         return now()
@@ -54,25 +54,25 @@ def _fill(path: Path) -> int:
 
 
 @asynccontextmanager
-async def _small_disk(ground: Ground) -> AsyncIterator[Path]:
+async def _small_disk(context: FaultContext) -> AsyncIterator[Path]:
     """Put a small file system under the pods' logs, and the bot onto it; take it away again."""
     options = ("-t", "tmpfs", "-o", f"size={_DISK},mode=755", "discord-sky-loop")
     await asyncio.to_thread(network.run, "mount", *options, str(_LOGS))
     try:
-        await _another_pod(ground)
+        await _another_pod(context)
         yield _LOGS
-        await ground.load.answered(now(), _PATIENCE)
+        await context.load.answered(now(), _PATIENCE)
     finally:
         await asyncio.to_thread(network.run, "umount", "--lazy", str(_LOGS))
-        await _another_pod(ground)
+        await _another_pod(context)
 
 
-async def _another_pod(ground: Ground) -> None:
+async def _another_pod(context: FaultContext) -> None:
     """Replace the pod, so that the new one's log lies where logs lie now."""
-    old = {pod.uid for pod in ground.seen.now.pods.values()}
-    for pod in list(ground.seen.now.pods.values()):
-        await blows.delete_pod(ground.api, pod)
-    await ground.seen.until(
+    old = {pod.uid for pod in context.seen.now.pods.values()}
+    for pod in list(context.seen.now.pods.values()):
+        await blows.delete_pod(context.api, pod)
+    await context.seen.until(
         "another pod of the bot is Ready",
         "kubelet",
         lambda seen: any(pod.uid not in old for pod in seen.ready),
@@ -81,13 +81,13 @@ async def _another_pod(ground: Ground) -> None:
 
 
 ENTRIES = (
-    Entry(
+    FaultCase(
         "memory-pressure",
         _memory_pressure,
         "others leave the container 24 MiB of its memory for 15 s",
         recovers=10,
     ),
-    Entry(
+    FaultCase(
         "disk-full",
         _disk_full,
         "the file system of the pods' logs is full, and the bot crashes meanwhile",

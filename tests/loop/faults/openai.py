@@ -3,7 +3,7 @@
 import asyncio
 
 from bot.domain import errors
-from tests.loop.faults.entry import Entry, Ground, Play, now
+from tests.loop.faults.fault_case import FaultCase, FaultContext, Play, now
 from tests.servers.openai.control import Fault, FaultKind
 
 _SECONDS = 8.0
@@ -11,8 +11,8 @@ _DOWN = (errors.ModelDown, errors.ModelSlow)
 
 
 def _fault(kind: FaultKind, after: int = 3) -> Play:
-    async def play(ground: Ground) -> float:
-        await ground.load.openai.inject(Fault(kind=kind, seconds=_SECONDS, after=after))
+    async def play(context: FaultContext) -> float:
+        await context.load.openai.inject(Fault(kind=kind, seconds=_SECONDS, after=after))
         await asyncio.sleep(_SECONDS)
         return now()
 
@@ -27,10 +27,10 @@ def _entry(
     counted: type[errors.SkyError] | None = None,
     tells: bool = True,
     recovers: float = 15.0,
-) -> Entry:
+) -> FaultCase:
     """A row; a request is COUNTED as another failure than the person is TOLD where that differs."""
     counted = counted or told
-    return Entry(
+    return FaultCase(
         f"openai-{name}",
         _fault(kind),
         f"the provider answers with {kind.value.replace('_', ' ')}",

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.loop.faults.entry import Entry
+from tests.loop.faults.fault_case import FaultCase
 from tests.loop.scenarios.outcome import Tally
 
 HEADER = (
@@ -18,7 +18,7 @@ _MOST = 3
 class Result:
     """Figures of a row; `wrong` has a sentence for everything that must not be."""
 
-    entry: Entry
+    entry: FaultCase
     tally: Tally = field(default_factory=lambda: Tally(()))
     back: float = float("inf")
     moved: Mapping[str, float] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Result:
         ]
 
 
-def _first(moved: Mapping[str, float], entry: Entry) -> list[tuple[str, float]]:
+def _first(moved: Mapping[str, float], entry: FaultCase) -> list[tuple[str, float]]:
     """Give the series that the entry is about first, then those that moved most."""
 
     def place(item: tuple[str, float]) -> tuple[bool, float]:

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from tests.loop.faults.__main__ import GROUPS, chosen
-from tests.loop.faults.entry import Entry, Ground
-from tests.loop.faults.play import speaks, wrong
+from tests.loop.faults.evidence import Series, moment
+from tests.loop.faults.fault_case import FaultCase, FaultContext
 from tests.loop.faults.result import Result
-from tests.loop.faults.said import Series, moment
+from tests.loop.faults.runner import speaks, wrong
 from tests.loop.scenarios.outcome import Fate, Tally
 
 WELL = Fate("q", asked=10.0, answers=1, first=11.0, whole=12.0, told="", shown="words")
@@ -17,11 +17,11 @@ TWICE = replace(WELL, answers=2)
 TOLD = replace(WELL, whole=None, told="model_busy")
 
 
-async def _nothing(_: Ground) -> float:
+async def _nothing(_: FaultContext) -> float:
     return 0.0
 
 
-ENTRY = Entry(
+ENTRY = FaultCase(
     "row", _nothing, "a row", metric="moved_total", log="said so", told=("model_busy",), tells=True
 )
 HOLDS = Result(ENTRY, Tally((WELL, TOLD)), back=1.0, moved={"moved_total,kind=x": 1.0})

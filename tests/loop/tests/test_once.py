@@ -9,7 +9,7 @@ import pytest
 from lightkube import AsyncClient
 
 from tests.loop.faults.__main__ import GROUPS, chosen
-from tests.loop.faults.play import healthy, play
+from tests.loop.faults.runner import healthy, play
 from tests.loop.people.editions import deployed
 from tests.loop.people.observe import Observer
 from tests.loop.people.releases import start

@@ -10,8 +10,7 @@ from release.git import Git
 from release.images import named_after
 from release.inputs import input_hash, source_tag
 from release.registry import Registry
-from release.tagging import check_number
-from release.tags import Tag
+from release.tags import Tag, check_number
 
 from tests.release.clone import Clone, inputs
 from tests.release.origin import Origin

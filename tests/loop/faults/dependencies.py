@@ -8,7 +8,7 @@ import asyncio
 from typing import Any
 
 from tests.loop.cluster import kube
-from tests.loop.faults.entry import Entry, Ground, Play, now
+from tests.loop.faults.fault_case import FaultCase, FaultContext, Play, now
 from tests.loop.people.observe import BOT, NotSeen
 from tests.loop.people.releases import Releases
 from tests.loop.scenarios import disruptions as blows
@@ -20,13 +20,13 @@ _RESTARTS = "kube_pod_container_status_restarts_total"
 
 
 def _away(process: str, kind: Any = None, name: str = "") -> Play:
-    async def play(ground: Ground) -> float:
+    async def play(context: FaultContext) -> float:
         await asyncio.to_thread(control.stop, process)
         try:
             await asyncio.sleep(_AWAY / 2)
-            blows.kill_process(ground.pod)
+            blows.kill_process(context.pod)
             if kind is not None:
-                ground.note(await _complaint(ground, kind, name))
+                context.note(await _complaint(context, kind, name))
             await asyncio.sleep(_AWAY / 2)
         finally:
             await asyncio.to_thread(control.start, process)
@@ -35,12 +35,12 @@ def _away(process: str, kind: Any = None, name: str = "") -> Play:
     return play
 
 
-async def _complaint(ground: Ground, kind: Any, name: str) -> str:
+async def _complaint(context: FaultContext, kind: Any, name: str) -> str:
     """Wait until Flux says on the object that it cannot reach it."""
     try:
         async with asyncio.timeout(_PATIENCE):
             found = await kube.until(
-                ground.api, kind, name, lambda item: kube.condition(item) == "False", "flux-system"
+                context.api, kind, name, lambda item: kube.condition(item) == "False", "flux-system"
             )
     except TimeoutError:
         what = f"Flux says on {kind.__name__} {name} that it is not Ready"
@@ -50,31 +50,31 @@ async def _complaint(ground: Ground, kind: Any, name: str) -> str:
 
 
 def _then_deploys(play: Play) -> Play:
-    async def both(ground: Ground) -> float:
-        image = ground.pod.image  # now, for at the end of it the bot may not be Ready yet
-        over = await play(ground)
-        releases = Releases.beside(ground.seen, ground.api, image)
+    async def both(context: FaultContext) -> float:
+        image = context.pod.image  # now, for at the end of it the bot may not be Ready yet
+        over = await play(context)
+        releases = Releases.beside(context.seen, context.api, image)
         deployed = await releases.deploy()
-        ground.note(f"{deployed.tag} was deployed {now() - over:.0f} s after it was back")
+        context.note(f"{deployed.tag} was deployed {now() - over:.0f} s after it was back")
         return over
 
     return both
 
 
 ENTRIES = (
-    Entry(
+    FaultCase(
         "registry-away",
         _then_deploys(_away("registry", kube.ImageRepository, BOT)),
         "the registry is away, and the bot crashes meanwhile",
         recovers=25,
     ),
-    Entry(
+    FaultCase(
         "git-away",
         _then_deploys(_away("git", kube.GitRepository, state.FLUX_NAMESPACE)),
         "Git is away, and the bot crashes meanwhile",
         recovers=25,
     ),
-    Entry(
+    FaultCase(
         "vault-away",
         _away("vault"),
         "Key Vault and Entra are away, and the bot crashes meanwhile",

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from lightkube import AsyncClient
 
-from tests.loop.faults.entry import Entry, Ground
+from tests.loop.faults.evidence import Series, lines, loud
+from tests.loop.faults.fault_case import FaultCase, FaultContext
 from tests.loop.faults.result import Result, matches
-from tests.loop.faults.said import Series, lines, loud
 from tests.loop.people.merge import GitFailed, ReleaseFailed
 from tests.loop.people.observe import NotSeen, Observer
 from tests.loop.scenarios import disruptions as blows
@@ -27,7 +27,7 @@ _SPEAKING = "discord_sky_speaking,shard=0"
 _TOGETHER = 150.0  # for the pod to be Ready, and then to speak
 
 
-async def play(entry: Entry, seen: Observer, api: AsyncClient) -> Result:
+async def play(entry: FaultCase, seen: Observer, api: AsyncClient) -> Result:
     """Play ENTRY on a healthy loop and leave it healthy. Failures are in the result."""
     problems: list[str] = []
     began = time.time()
@@ -37,21 +37,21 @@ async def play(entry: Entry, seen: Observer, api: AsyncClient) -> Result:
         VaultControl(f"http://{state.VAULT_CONTROL}") as vault,
         steady(entry.per_second, STREAMS) as load,
     ):
-        ground = Ground(seen, api, load, vault)
+        context = FaultContext(seen, api, load, vault)
         try:
             await asyncio.sleep(entry.lead)
             struck = time.time()
-            over = await entry.play(ground)
-            since = max(over, ground.gone)
+            over = await entry.play(context)
+            since = max(over, context.gone)
             back = await load.answered(struck, _LONGEST, whole_since=since) - over
             await asyncio.sleep(_TAIL)
         except (NotSeen, GitFailed, ReleaseFailed, TimeoutError, control.Refused) as error:
             problems.append(f"{type(error).__name__}: {error}")
         finally:
-            await _end_faults(ground)
+            await _end_faults(context)
         load.stop()
         tally = await load.settled(quiet=_QUIET, seconds=_LONGEST)
-        noted = ground.said
+        noted = context.said
     moved = (await Series.read(seen)).moved_since(before)
     try:
         await healthy(seen, api)
@@ -63,11 +63,11 @@ async def play(entry: Entry, seen: Observer, api: AsyncClient) -> Result:
     return Result(**{**vars(result), "wrong": [*problems, *wrong(result, messages)]})
 
 
-async def _end_faults(ground: Ground) -> None:
+async def _end_faults(context: FaultContext) -> None:
     """End whatever is still in force in the stand-ins."""
-    await ground.load.discord.end_faults()
-    await ground.load.openai.clear()
-    await ground.vault.clear()
+    await context.load.discord.end_faults()
+    await context.load.openai.clear()
+    await context.vault.clear()
 
 
 def wrong(result: Result, messages: list[str]) -> list[str]:

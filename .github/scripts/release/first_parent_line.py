@@ -10,8 +10,8 @@ the same files and the same authors, and numbers go on growing.
 from collections.abc import Mapping
 
 from release.git import Git
+from release.git_history import GUARD, history
 from release.history import Commit, History
-from release.reading import GUARD, history
 
 MESSAGE = """\
 Keep main's first-parent line: {subject}

@@ -4,7 +4,7 @@ import re
 
 from hypothesis import given
 from hypothesis import strategies as st
-from release.spans import LARGEST_EXPRESSION, Span, expression, union
+from release.tag_ranges import LARGEST_EXPRESSION, Span, expression, union
 from release.tags import LARGEST
 
 numbers = st.one_of(st.integers(0, 1500), st.integers(0, LARGEST))

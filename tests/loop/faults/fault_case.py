@@ -1,4 +1,4 @@
-"""What one row of the matrix is, and the ground that its fault is played on."""
+"""What one row of the matrix is, and the context that its fault is played on."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,7 +12,7 @@ from tests.servers.keyvault.control import VaultControl
 
 
 @dataclass
-class Ground:
+class FaultContext:
     """All that a fault may reach. What it sees itself of what was said, it notes."""
 
     seen: Observer
@@ -34,11 +34,11 @@ class Ground:
 
 # Plays the fault and repairs what does not recover by itself. Returns the moment (Unix time) from
 # which on nothing was wrong any more but in the bot itself.
-Play = Callable[[Ground], Awaitable[float]]
+Play = Callable[[FaultContext], Awaitable[float]]
 
 
 @dataclass(frozen=True)
-class Entry:
+class FaultCase:
     """One fault. METRIC and LOG have to be seen; TOLD are the failures people may read of.
 
     METRIC is a regular expression for a series that has to have moved, LOG one for the message of

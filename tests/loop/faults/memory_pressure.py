@@ -1,7 +1,8 @@
 """Memory taken inside the bot's container, by a process of the node that joins its cgroup.
 
-Bounded by the container's own limit. `python -m tests.loop.faults.hog FOLDER LEAVE` takes all but
-LEAVE bytes of what the cgroup FOLDER allows and holds it until its standard input is closed.
+Bounded by the container's own limit. `python -m tests.loop.faults.memory_pressure FOLDER LEAVE`
+takes all but LEAVE bytes of what the cgroup FOLDER allows and holds it until its standard input is
+closed.
 """
 
 import asyncio
@@ -69,7 +70,7 @@ async def pressure(process: BotProcess, leave: int, seconds: float) -> str:
 
 @asynccontextmanager
 async def _hog(folder: Path, leave: int) -> AsyncIterator[asyncio.subprocess.Process]:
-    command = (sys.executable, "-m", "tests.loop.faults.hog", str(folder), str(leave))
+    command = (sys.executable, "-m", "tests.loop.faults.memory_pressure", str(folder), str(leave))
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
     try:

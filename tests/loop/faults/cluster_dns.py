@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.loop.faults.entry import Entry, Ground, now
+from tests.loop.faults.fault_case import FaultCase, FaultContext, now
 from tests.loop.people.observe import NotSeen
 from tests.loop.people.releases import Releases
 from tests.loop.supervisor import state
@@ -56,10 +56,10 @@ def _server() -> subprocess.Popen[bytes]:
 
 
 @asynccontextmanager
-async def _reached_by_name(ground: Ground) -> AsyncIterator[list[subprocess.Popen[bytes]]]:
+async def _reached_by_name(context: FaultContext) -> AsyncIterator[list[subprocess.Popen[bytes]]]:
     """Within the block the bot has only names for Discord and the model."""
     servers = [_server()]
-    releases = Releases.beside(ground.seen, ground.api, ground.pod.image)
+    releases = Releases.beside(context.seen, context.api, context.pod.image)
     try:
         merge = await asyncio.to_thread(releases.clone.merge, "By name", _by_name)
         try:
@@ -74,27 +74,27 @@ async def _reached_by_name(ground: Ground) -> AsyncIterator[list[subprocess.Pope
             server.wait()
 
 
-async def _gone(ground: Ground) -> float:
+async def _gone(context: FaultContext) -> float:
     """No name server answers for a while, and all connections break at its beginning."""
-    async with _reached_by_name(ground) as servers:
-        await ground.load.answered(now(), _PATIENCE)
+    async with _reached_by_name(context) as servers:
+        await context.load.answered(now(), _PATIENCE)
         servers[-1].kill()
         servers[-1].wait()
         try:
-            await ground.load.discord.fault("listener", "refuse", seconds=1)
+            await context.load.discord.fault("listener", "refuse", seconds=1)
             await asyncio.sleep(_GONE)
-            cut_off = not (await ground.load.discord.counts()).live_sessions
+            cut_off = not (await context.load.discord.counts()).live_sessions
         finally:
             servers.append(_server())
             over = now()
         if not cut_off:
             raise NotSeen("the bot is cut off without names", "discord", _GONE)
-        await ground.load.answered(over, 2 * _PATIENCE)
+        await context.load.answered(over, 2 * _PATIENCE)
     return over
 
 
 ENTRIES = (
-    Entry(
+    FaultCase(
         "dns-gone",
         _gone,
         "no name can be resolved for 15 s, and every connection breaks at its beginning",
