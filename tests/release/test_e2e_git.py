@@ -47,9 +47,8 @@ def test_a_person_merges_reverts_and_guards(
     tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The scenarios' edits still find what they edit, and the release programs run in the clone."""
-    monkeypatch.setattr(person, "STATE", tmp_path)
     monkeypatch.setattr(person, "GIT_URL", url)
-    ada = person.Person()
+    ada = person.Person(tmp_path / "clone")
     inputs = ada.release("hash", "--commit", "origin/main")
 
     merge = ada.edition(1)
