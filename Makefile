@@ -64,7 +64,7 @@ test-bot: setup  ## Test the bot alone, over real sockets; K=splitter selects te
 	@$(PY) -m tests.run bot $(PYTEST_ARGS)
 
 fuzz: setup  ## Fuzz a running bot with 20,000 malformed Discord payloads and 5,000 streams; SEED=7 repeats a run
-	@SKY_FUZZ=20000 SKY_FUZZ_STREAMS=5000 SKY_FUZZ_SEED=$(SEED) $(PY) -m pytest -q tests/bot/wire/test_fuzz.py tests/bot/wire/test_fuzz_provider.py
+	@SKY_FUZZ=20000 SKY_FUZZ_STREAMS=5000 SKY_FUZZ_SEED=$(SEED) $(PY) -m pytest -q tests/bot/integration/test_fuzz.py tests/bot/integration/test_fuzz_provider.py
 
 coverage: setup  ## Run the bot's tests with branch coverage; fails below the floor
 	@$(PY) -m tests.run coverage

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.bot.wire.process import free_port
-from tests.bot.wire.servers import Servers
-from tests.bot.wire.stage import Mounted
+from tests.bot.integration.environment import Mounted
+from tests.bot.integration.process import free_port
+from tests.bot.integration.servers import Servers
 
 from .cgroup import Cgroup
 from .runtime import Runtime

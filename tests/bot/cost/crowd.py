@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from itertools import count
 
-from tests.bot.wire.answers import Seen
+from tests.bot.integration.answers import Seen
 from tests.servers.discord.control import DiscordControl
 from tests.servers.discord.records import Message
 from tests.servers.openai.control import OpenAIControl

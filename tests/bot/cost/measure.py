@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bot.wire.servers import Servers
+from tests.bot.integration.servers import Servers
 from tests.loop.bench.table import Row, say
 from tests.servers.keyvault.harness import VAULT_URL
 from tests.servers.keyvault.harness import running as key_vault

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bot.wire.servers import Servers
-from tests.bot.wire.servers import servers as run_servers
+from tests.bot.integration.servers import Servers
+from tests.bot.integration.servers import servers as run_servers
 from tests.servers.discord.control import DiscordControl
 from tests.servers.openai.control import OpenAIControl
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bot.wire.process import REPOSITORY
+from tests.bot.integration.process import REPOSITORY
 from tests.loop.cluster.images import Builder
 
 # A mount namespace of its own, which ends with the process; the files given to the bot lie at the

@@ -16,8 +16,8 @@ from bot.reply.button_ids import button
 from bot.reply.message_series import MOST_MESSAGES, MessageSeries, ReplyTarget
 from bot.reply.splitter import LIMIT
 from bot.settings.schema import ReplySettings as Settings
+from tests.bot.integration.text_integrity import balanced, is_whole
 from tests.bot.unit.fakes import FakeSink
-from tests.bot.wire.stitch import balanced, is_whole
 
 CALL = Message(id=5, channel_id=10, guild_id=1, author=Author(1, "Ada"), text="hello")
 WHISPER = Message(id=5, channel_id=10, author=Author(1, "Ada"), text="hello")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.bot.wire.answers import Seen
+from tests.bot.integration.answers import Seen
 from tests.loop.people.observe import Observer
 from tests.loop.supervisor import state
 from tests.servers.discord.control import DiscordControl

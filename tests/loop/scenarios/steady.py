@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from bot.discord import commands
-from tests.bot.wire.answers import Seen
+from tests.bot.integration.answers import Seen
 from tests.loop.people.observe import NotSeen
 from tests.loop.scenarios.outcome import Fate, Tally, sentences
 from tests.loop.supervisor import state

@@ -11,7 +11,7 @@ from openai import AsyncOpenAI
 
 from bot.discord import commands
 from bot.domain.errors import ModelBusy
-from tests.bot.wire.servers import Servers, servers
+from tests.bot.integration.servers import Servers, servers
 from tests.loop.scenarios.outcome import Fate, Tally
 from tests.loop.scenarios.steady import Steady, watching
 

@@ -11,7 +11,7 @@ from tests.servers.openai.keys import digest
 
 from .conftest import FreshStage
 from .servers import new_token
-from .vaulted import KEY, TOKEN, vaulted
+from .with_key_vault import KEY, TOKEN, vaulted
 
 MESSAGES, A_SECOND, ROTATIONS = 200, 10, 3
 OUTAGE_BAR = 5.0  # seconds from the new version to the answer

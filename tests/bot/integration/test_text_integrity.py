@@ -1,6 +1,6 @@
 """The stories' own judge of split answers must be hard to please."""
 
-from .stitch import balanced, is_whole
+from .text_integrity import balanced, is_whole
 
 
 def test_parts_that_are_the_text_are_whole() -> None:

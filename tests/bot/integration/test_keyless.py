@@ -13,7 +13,7 @@ from tests.servers.keyvault.harness import BOT, Harness
 from .conftest import FreshStage
 from .scenario import scene as open_scene
 from .servers import Servers
-from .vaulted import vaulted
+from .with_key_vault import vaulted
 
 AUDIENCE = "https://cognitiveservices.azure.com"
 BASE = "/openai/v1"

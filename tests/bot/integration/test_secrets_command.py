@@ -19,7 +19,7 @@ from tests.servers.openai.keys import digest
 
 from .conftest import FreshStage
 from .servers import new_token
-from .vaulted import KEY, TOKEN, Vaulted, vaulted
+from .with_key_vault import KEY, TOKEN, Vaulted, vaulted
 
 SUBJECT = "system:serviceaccount:discord-sky:operator"
 

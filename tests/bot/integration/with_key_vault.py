@@ -9,9 +9,9 @@ from tests.servers.keyvault.harness import VAULT_URL, Harness
 from tests.servers.openai.keys import digest
 
 from .conftest import FreshStage
+from .environment import Stage
 from .scenario import Scene
 from .scenario import scene as open_scene
-from .stage import Stage
 
 TOKEN, KEY = "discord-token", "openai-api-key"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from tests.servers.discord.records import Message
 
-from .stitch import balanced, is_whole
+from .text_integrity import balanced, is_whole
 
 LIMIT = 2000
 SMALL_PRINT = re.compile(r"(\n-# [^\n]*)+\Z")

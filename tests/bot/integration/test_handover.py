@@ -7,9 +7,9 @@ from tests.servers.discord.model import TEXT
 
 from .answers import buttons
 from .conftest import FreshStage
-from .pair import another, answered_once, two
 from .process import BotProcess
 from .scenario import Scene
+from .two_processes import another, answered_once, two
 
 MESSAGES, A_SECOND, CHANNELS = 40, 10, 12
 

@@ -17,7 +17,7 @@ from tests.servers.openai.keys import digest
 
 from .conftest import FreshStage
 from .servers import new_token
-from .vaulted import KEY, TOKEN, Vaulted, vaulted
+from .with_key_vault import KEY, TOKEN, Vaulted, vaulted
 
 GOOD = "sk-loop-the-good-one"
 Gesture = Callable[[Vaulted], Coroutine[Any, Any, None]]

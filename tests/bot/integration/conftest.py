@@ -12,12 +12,12 @@ from tests.servers.keyvault.harness import Harness
 from tests.servers.keyvault.harness import running as running_vault
 from tests.servers.openai.control import OpenAIControl
 
+from .environment import Stage
+from .environment import stage as set_stage
 from .scenario import Scene
 from .scenario import scene as open_scene
 from .servers import Servers
 from .servers import servers as run_servers
-from .stage import Stage
-from .stage import stage as set_stage
 
 FreshStage = Callable[..., Stage]
 
@@ -63,7 +63,7 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="session")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The bot as most people run it."""
-    directory = tmp_path_factory.mktemp("wire")
+    directory = tmp_path_factory.mktemp("integration")
     with run_servers(directory) as both, set_stage(both, directory) as started:
         yield started
         _clean(started)

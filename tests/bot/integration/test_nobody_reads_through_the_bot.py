@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from .answers import buttons
 from .conftest import FreshStage
+from .environment import Stage
 from .scenario import Scene
 from .scenario import scene as open_scene
-from .stage import Stage
 
 EXAMPLES = int(os.environ.get("SKY_PRIVACY", "8"))
 VIEW, HISTORY = "view_channel", "read_message_history"

@@ -16,7 +16,7 @@ from itertools import count
 from random import Random
 from typing import Any, Literal
 
-from .mutations import mutated
+from .odd_payloads import mutated
 
 Api = Literal["responses", "chat"]
 INPUT, OUTPUT = -1001, -1002  # stand for the true numbers until the stream is sent

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from .conftest import FreshStage
-from .mutations import mutated
+from .odd_payloads import mutated
 from .scenario import Scene
 from .scenario import scene as open_scene
 from .servers import Servers

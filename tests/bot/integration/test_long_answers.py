@@ -11,7 +11,7 @@ from .answers import LIMIT, buttons
 from .conftest import FreshStage
 from .scenario import Scene
 from .scenario import scene as open_scene
-from .stitch import is_whole
+from .text_integrity import is_whole
 
 CREATE = "POST /channels/{channel_id}/messages"
 

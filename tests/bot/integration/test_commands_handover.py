@@ -4,8 +4,8 @@ import asyncio
 from pathlib import Path
 
 from .conftest import FreshStage
-from .pair import another, answered_once, two
 from .scenario import Scene
+from .two_processes import another, answered_once, two
 
 
 async def test_of_two_that_listen_one_acknowledges_a_command(

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from .conftest import FreshStage
-from .pair import another, two
+from .two_processes import another, two
 
 PRICES = {"SKY_BUDGET__PRICES": '{"gpt-5-mini": {"input": 0, "output": 1000000}}'}
 

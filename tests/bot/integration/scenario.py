@@ -16,8 +16,8 @@ from tests.servers.openai.keys import digest
 from tests.servers.openai.records import Turn
 
 from .answers import Seen, buttons
+from .environment import Stage
 from .process import BotProcess
-from .stage import Stage
 
 SECONDS = 12.0
 _QUIETLY = (6, 7)  # an interaction's responses without words: later; the message was changed

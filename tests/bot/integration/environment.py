@@ -1,4 +1,4 @@
-"""A stage: the two servers, and the bot with what it is given, a process of its own."""
+"""The test environment: the two servers, and the bot as a process of its own with its settings."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -12,9 +12,9 @@ from bot.domain import errors
 from tests.servers.openai.control import Fault, FaultKind, Record
 
 from .answers import Seen
+from .environment import Stage
 from .scenario import Scene
 from .scenario import scene as open_scene
-from .stage import Stage
 
 SECONDS = 25
 
