@@ -14,6 +14,8 @@ from typing import Any
 import aiohttp
 
 REPOSITORY = Path(__file__).parents[3]
+# The checkout whose bot is tested: with an older one, a test shows whether it would have failed then.
+BOT_CHECKOUT = Path(os.environ.get("SKY_BOT_CHECKOUT") or REPOSITORY)
 READY_SECONDS = 20.0
 STOP_SECONDS = 30.0  # as terminationGracePeriodSeconds
 LOOK = 0.02
@@ -47,7 +49,7 @@ class BotProcess:
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "bot"],
-                cwd=REPOSITORY,
+                cwd=BOT_CHECKOUT,
                 env={**BARE_ENVIRONMENT, **http, **self.environment},
                 stdout=out,
                 stderr=subprocess.STDOUT,
