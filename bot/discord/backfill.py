@@ -146,6 +146,8 @@ class Backfill:
         self._suspect_from: int | None = None  # all calls newer than this may be as well
         self._direct: BoundedDict[int, None] = BoundedDict(_DIRECT_CHANNELS)
         self._overheard: dict[int, int | None] = {}  # channels to look into, with their servers
+        # The same, each from a mark of its own on: an answer there may not have been accepted.
+        self._alone: dict[int, tuple[int | None, int]] = {}
         self._client: GatewayClient | None = None
         self._due = asyncio.Event()
 
@@ -205,9 +207,15 @@ class Backfill:
         self._due.set()
 
     def look_at(self, message: Message) -> None:
-        """Check a message later, because Discord may not have accepted its answer."""
-        self._overheard[message.channel_id] = message.guild_id
-        self._owed = min(message.id, self._owed or message.id)
+        """Check a message later, because Discord may not have accepted its answer.
+
+        Only its own channel is read, and nothing for a message that is too old to be answered, as
+        one may be whose answer was asked for again.
+        """
+        if message.id < self._oldest():
+            return
+        _, mark = self._alone.get(message.channel_id, (None, message.id))
+        self._alone[message.channel_id] = message.guild_id, min(mark, message.id)
         asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._due.set)
 
     def pause(self) -> None:
@@ -224,7 +232,8 @@ class Backfill:
     def dump(self, shard: int) -> str:
         """See HandoverState."""
         del shard
-        owed = [mark for mark in (self._gap, self._owed, self._reading) if mark is not None]
+        alone = (mark for _, mark in self._alone.values())
+        owed = [mark for mark in (self._gap, self._owed, self._reading, *alone) if mark is not None]
         heard = self._heard or self._since or self._began
         kept = {"heard": heard, "owed": min(owed, default=None), "direct": list(self._direct)}
         return json.dumps(kept)
@@ -262,42 +271,58 @@ class Backfill:
         newest = max((last for _, last in readable_channels(client)), default=0)
         marks = [mark for mark in (self._gap, self._owed) if mark is not None]
         self._heard = max(self._heard or 0, newest)
-        if not marks:
+        if not marks and not self._alone:
             return True
-        since = max(0, min(marks) - _OVERLAP)
-        self._gap, self._owed, self._reading = None, None, min(marks)
-        missed = self._places(client, since)
+        since = max(0, min(marks) - _OVERLAP) if marks else None
+        alone, self._alone = self._alone, {}
+        missed = self._places(client, since, alone)
+        self._gap, self._owed = None, None
+        self._reading = min([*marks, *(mark for _, mark in alone.values())])
         at_once = asyncio.Semaphore(_AT_ONCE)
 
-        async def read(channel: discord.PartialMessageable) -> list[discord.Message] | None:
+        async def read(
+            channel: discord.PartialMessageable, since: int
+        ) -> list[discord.Message] | None:
             async with at_once:
                 return await self._read(client, channel, since)
 
+        whole = False
         try:
-            found = await asyncio.gather(*map(read, missed))
+            found = await asyncio.gather(*(read(*each) for each in missed))
             await self._take(client, [message for each in found for message in each or []])
-        except Exception:
-            self.owe(min(marks))  # a bug must not lose calls: all of it is checked again
-            self._due.clear()
-            raise
-        whole, self._reading = None not in found, None
-        if not whole:
-            self.owe(min(marks))
-            self._due.clear()
+            whole = None not in found
+        finally:
+            self._reading = None
+            if not whole:  # not even a bug may lose calls: all of it is checked again
+                self._alone = alone | self._alone
+                for mark in marks:
+                    self.owe(mark)
+                self._due.clear()
         log.info("caught up", extra={"channels": len(missed), "complete": whole})
         return whole
 
-    def _places(self, client: GatewayClient, since: int) -> list[discord.PartialMessageable]:
-        """List the channels in which messages may have been missed since then."""
-        found: dict[int, int | None] = {
-            where: guild for (where, guild), last in readable_channels(client) if last > since
-        }
-        found |= {where: found.get(where) for where in self._direct}
-        found |= self._overheard
-        self._overheard = {}
+    def _places(
+        self, client: GatewayClient, since: int | None, alone: dict[int, tuple[int | None, int]]
+    ) -> list[tuple[discord.PartialMessageable, int]]:
+        """List the channels in which messages may have been missed, and from where on to read."""
+        found: dict[int, tuple[int | None, int]] = {}
+        if since is not None:
+            channels = readable_channels(client)
+            found = {where: (guild, since) for (where, guild), last in channels if last > since}
+            found |= {where: found.get(where, (None, since)) for where in self._direct}
+            found |= {where: (guild, since) for where, guild in self._overheard.items()}
+            self._overheard = {}
+        for where, (guild, mark) in alone.items():
+            _, other = found.get(where, (None, mark))
+            found[where] = guild, min(other, max(0, mark - _OVERLAP))
         return [
-            client.get_partial_messageable(where, guild_id=guild) for where, guild in found.items()
+            (client.get_partial_messageable(where, guild_id=guild), mark)
+            for where, (guild, mark) in found.items()
         ]
+
+    def _oldest(self) -> int:
+        """The id from which on calls are still answered."""
+        return discord.utils.time_snowflake(discord.utils.utcnow() - self._window)
 
     def _remember(self, direct_channel: int) -> None:
         self._direct[direct_channel] = None
@@ -328,7 +353,7 @@ class Backfill:
         """Take calls without an answer, oldest first; count those that are too old."""
         me = client.user.id if client.user else 0
         answers = find_answers(found, me)
-        oldest = discord.utils.time_snowflake(discord.utils.utcnow() - self._window)
+        oldest = self._oldest()
         roles = RoleLookup(client)
         for message in sorted(found, key=lambda each: each.id):
             parts = answers.get(message.id, [])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 import pytest
 
+from bot.discord import converters
 from bot.discord.backfill import Backfill
 from bot.observability.metrics import Metrics
 from bot.reply.edit_rates import RateLimiter
@@ -502,3 +503,53 @@ async def test_a_defect_while_catching_up_loses_nothing(monkeypatch: pytest.Monk
     await world.backfill.run(world)  # type: ignore[arg-type]  # as much of a client as is used
 
     assert world.dispatcher.taken == [at(110)]
+
+
+async def test_an_answer_that_was_not_taken_is_looked_for_in_its_own_channel_only() -> None:
+    there, elsewhere = Channel(10), Channel(11)
+    world = World([there, elsewhere])
+    await world.first()
+    there.say(at(110))
+    elsewhere.say(at(111))
+    world.backfill.heard(at(111), None)
+
+    world.backfill.look_at(message_of(there.messages[0]))
+    owed = json.loads(world.backfill.dump(0))["owed"]
+    await world.backfill.run(world)  # type: ignore[arg-type]  # as much of a client as is used
+
+    assert owed == at(110)
+    assert world.dispatcher.taken == [at(110)]
+    assert elsewhere.asked == []
+    assert json.loads(world.backfill.dump(0))["owed"] is None
+
+
+async def test_where_it_cannot_be_looked_for_it_is_looked_for_again() -> None:
+    there = Channel(10, troubles=[OSError()] * 3)
+    world = World([there])
+    await world.first()
+    there.say(at(110))
+    world.backfill.heard(at(110), None)
+
+    world.backfill.look_at(message_of(there.messages[0]))
+    first = await world.backfill.run(world)  # type: ignore[arg-type]  # as much of a client as is used
+    second = await world.backfill.run(world)  # type: ignore[arg-type]
+
+    assert (first, second) == (False, True)
+    assert world.dispatcher.taken == [at(110)]
+
+
+async def test_nothing_is_read_for_an_old_answer_that_was_asked_for_again_in_vain() -> None:
+    """Its question may be a year old, and everything said since would be read."""
+    there = Channel(10)
+    there.say(at(110))
+    world = World([there], window=600)
+    await world.first()
+
+    world.backfill.look_at(message_of(there.messages[0]))
+    await world.backfill.run(world)  # type: ignore[arg-type]  # as much of a client as is used
+
+    assert there.asked == []
+
+
+def message_of(said: Said) -> Message:
+    return converters.to_message(said)  # type: ignore[arg-type]  # as much of it as is read
