@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 
 REPOSITORY = Path(__file__).parents[3]
-# The checkout whose bot is tested: with an older one, a test shows whether it would have failed then.
+# The checkout whose bot is tested: an older one shows whether a test would have failed then.
 BOT_CHECKOUT = Path(os.environ.get("SKY_BOT_CHECKOUT") or REPOSITORY)
 READY_SECONDS = 20.0
 STOP_SECONDS = 30.0  # as terminationGracePeriodSeconds

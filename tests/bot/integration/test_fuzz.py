@@ -28,8 +28,8 @@ SEED = int(os.environ.get("SKY_FUZZ_SEED") or (7 if NUMBER <= USUAL else time.ti
 BATCH, PAGE = 100, 40
 SECONDS = 2.0  # in which a good question is answered, where the machine has nothing else to do
 BUSY = 4  # times as long as before it began: a busy machine does not become less so
-# Channels for good questions: Discord takes five messages of a bot in five seconds in each, and on a
-# fast machine ten of them are asked in a second.
+# Channels for good questions. In each Discord takes five messages of a bot in five seconds, and a
+# fast machine asks ten of them in a second.
 GOOD = 16
 # The session itself, which a test of its own breaks.
 SESSION = {"READY", "RESUMED"}
@@ -57,12 +57,15 @@ async def test_what_cannot_be_read_costs_nothing_but_itself(
     async with open_scene(stage) as scene:
         good = [(await scene.discord.add_channel(f"good-{n}")).name for n in range(GOOD)]
         pace = await _usual(scene, good)
-        slow: list[tuple[float, str]] = []  # how long each good question took, and which it was
         needed = 0
         corpus = await _everything(scene)
         shapes = [_as_rest(data) for name, data in corpus if name == "MESSAGE_CREATE"]
-        for number in range(NUMBER // 2 // PAGE):  # first: odd permissions close the channels
-            slow.append((await _read_odd_history(scene, rng, shapes), f"history {number}"))
+        # How long each good question took, and which it was. Histories come first: odd permissions
+        # close the channels.
+        slow = [
+            (await _read_odd_history(scene, rng, shapes), f"history {number}")
+            for number in range(NUMBER // 2 // PAGE)
+        ]
         calls = [each for each in corpus if _calls(scene, *each)]
         others = [each for each in corpus if each not in calls]
         for number in range(NUMBER // 2 // BATCH):
