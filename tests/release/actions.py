@@ -34,6 +34,7 @@ class Actions:
         self.last: tuple[int, int, int] | None = None  # at, before, after of the last decision
         self.moved = False  # to an empty registry
         self.features = 0
+        self.events: list[str] = []  # the commits whose rollouts failed
         self.branch: str | None = None
         self.upstream: str | None = None
         self.theirs: list[Deployed] = []  # the images in the upstream's registry
@@ -102,6 +103,28 @@ class Actions:
         self.commit(replace(self.model.tree, deployed=Deployed(f"main-{digits}-fffffff", digest)))
         if pick & 2 and right in self.model.registry.values():
             self.commit(replace(self.model.tree, deployed=right))
+
+    # -- versions that fail
+
+    def a_version_fails(self, _pick: int) -> None:
+        """Let what main names fail: Flux will tell of it, now or later, once or more often."""
+        if self.model.tree.deployed in self.model.registry.values():
+            self.events.append(self.model.git.main)
+
+    def flux_tells_of_it(self, pick: int) -> None:
+        """Let one of the events arrive, which may be an old one, or one that came before."""
+        if not self.events:
+            return
+        before, tip = self.model.deployed, self.model.git.main
+        self.model.go_back(choose(self.events, pick))
+        if tip == self.model.git.main:
+            return
+        after = self.model.deployed
+        assert after < before, "it goes back, or does nothing"
+        assert after not in self.reverted, "never to what a person rolled back"
+        self.reverted.add(before)
+        # What was merged after the failed version is newer than this decision.
+        self.last = (before, before, after)
 
     # -- branches
 
@@ -240,6 +263,7 @@ BRANCHES: list[Action] = [
     Actions.branch_off, Actions.on_the_branch, Actions.on_the_branch, Actions.merge_the_branch
 ]  # fmt: skip
 PULLS: list[Action] = [Actions.push_a_pull]
+FAILURES: list[Action] = [Actions.a_version_fails, *[Actions.flux_tells_of_it] * 2]
 MISTAKES: list[Action] = [Actions.mistype]
 FORKS: list[Action] = [
     Actions.fork, *[Actions.upstream_goes_on] * 4, *[Actions.merge_the_upstream] * 2

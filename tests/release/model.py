@@ -9,9 +9,11 @@ has selected.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from release.exclusion import Exclusion
+from release.failure import GoBack, NotAFailure, Patience, remedy
 from release.first_parent_line import turned_over
 from release.history import Commit, Deployed, History
 from release.manifests import DEFAULT
@@ -19,6 +21,7 @@ from release.tags import Tag
 
 T = TypeVar("T")
 PERSON, AUTOMATION, GUARD = "a person", "the automation", "the guard"
+FAILURE = "rollback-failed"
 NOTHING = Deployed("main-0-0000000", "sha256:nothing")
 
 
@@ -38,6 +41,7 @@ class Git:
         self.commits: dict[str, Commit] = {}
         self.trees: dict[str, Tree] = {}
         self.depth: dict[str, int] = {}  # commits along first parents: the number of an image
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)  # each commit takes a minute
         self.main = self.add(first, PERSON)
 
     def add(self, tree: Tree, who: str, *parents: str, committer: str = "") -> str:
@@ -48,11 +52,14 @@ class Git:
             name,
             parents,
             tree.deployed,
-            automated=PERSON not in (who, committer),
+            automated=not {PERSON, FAILURE} & {who, committer},
             author=who,
-            by_automation=who != PERSON,
+            when=self.now.isoformat(),
+            by_automation=who not in (PERSON, FAILURE),
             by_guard=committer == GUARD,
+            by_failure=who == FAILURE,
         )
+        self.now += timedelta(minutes=1)
         self.trees[name] = tree
         self.depth[name] = self.depth[parents[0]] + 1 if parents else 1
         return name
@@ -217,6 +224,36 @@ class Model:
         """Let the automation run: on its interval, a restart, or a new selection."""
         if self.selected and self.selected != self.tree.deployed:
             self.commit(AUTOMATION, replace(self.tree, deployed=self.selected))
+
+    # -- rollback-failed
+
+    def go_back(self, revision: str) -> None:
+        """Run it for the event that the rollout of `revision` has failed."""
+        line = self.git.line(self.git.main)
+        if self.turned_over or revision not in line:
+            return
+        since = [self.git.trees[name].deployed for name in line[line.index(revision) :]]
+        if len(set(since)) > 1:
+            return  # main has moved on
+        there = set(self.registry.values())
+        try:
+            found = remedy(
+                self.history,
+                [],
+                self.git.now,
+                Patience(),
+                lambda one: None if one.deployed in there else "gone",
+            )
+        except NotAFailure:
+            return
+        assert isinstance(found, GoBack)
+        tree = replace(self.tree, deployed=found.to)
+        new = self.git.add(tree, FAILURE, self.git.main)
+        history = History([*self.history.commits.values(), self.git.commits[new]], new)
+        expression = Exclusion.of(history).expression
+        excluded = (DEFAULT, expression) if expression else (DEFAULT,)
+        self.git.trees[new] = replace(tree, excluded=excluded)
+        self.push(new)
 
     # -- the guard
 

@@ -17,6 +17,7 @@ from release.manifests import MOST_ENTRIES
 from tests.release.actions import (
     BRANCHES,
     CODE,
+    FAILURES,
     FORKS,
     MISTAKES,
     PULLS,
@@ -34,6 +35,8 @@ SEED = int(os.environ.get("RELEASE_SEED") or int.from_bytes(os.urandom(4)))
 LARGEST_LIST = 4096
 # A repository that was made from another one's files, without its history.
 COPY = Tree(frozenset(), Deployed("main-1004-abcdef0", "sha256:of-another-registry"))
+
+ALL = CODE + TAGS * 3 + BRANCHES + PULLS * 2 + MISTAKES + FORKS + REGISTRIES + FAILURES * 2
 
 History = tuple[bool, list[tuple[Action, int]]]
 settled = settings(
@@ -89,7 +92,7 @@ def agree(model: Model) -> int:
 
 @seed(SEED)
 @settled
-@given(histories(CODE + TAGS * 3 + BRANCHES + PULLS * 2 + MISTAKES + FORKS + REGISTRIES))
+@given(histories(ALL))
 def test_what_people_asked_for_last_is_what_runs(history: History) -> None:
     """The tag that they chose, or a merge that is newer than their choice; nothing between."""
     model, actions = live(history)

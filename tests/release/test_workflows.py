@@ -2,12 +2,15 @@
 
 import os
 import re
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from release import cli
+from release.failure import OBJECT, REASON
 from release.inputs import PATHS
 
 from tests.release.origin import Origin
@@ -16,6 +19,7 @@ FOLDER = Path(__file__).parents[2] / ".github"
 WORKFLOWS = sorted(FOLDER.glob("workflows/*.yaml"))
 NAMES = [file.stem for file in WORKFLOWS]
 GUARDS = ("rollback-guard", "rollback-guard-schedule")
+FAILURE = "rollback-on-failure"
 TRIGGERS = True  # what YAML 1.1 makes of the key `on`
 
 
@@ -28,7 +32,7 @@ def load(file: Path) -> dict[Any, Any]:
 def test_these_are_all_workflows() -> None:
     assert NAMES == [
         "check", "codeql", "dependency-review", "e2e", "image-schedule", "image",
-        "rollback-guard-schedule", "rollback-guard", "scorecard",
+        "rollback-guard-schedule", "rollback-guard", "rollback-on-failure", "scorecard",
     ]  # fmt: skip
 
 
@@ -55,7 +59,7 @@ def test_no_clone_keeps_credentials_and_every_job_ends(file: Path) -> None:
                 assert step["with"]["fetch-depth"] == 0
 
 
-@pytest.mark.parametrize("name", ["image", "rollback-guard", "rollback-guard-schedule"])
+@pytest.mark.parametrize("name", ["image", *GUARDS, FAILURE])
 def test_where_every_run_counts_nothing_that_waits_is_cancelled(name: str) -> None:
     workflow = load(FOLDER / f"workflows/{name}.yaml")
 
@@ -91,15 +95,33 @@ def test_what_deploys_shares_no_file_with_a_schedule() -> None:
 
 
 def test_the_guards_environment_holds_its_key_and_records_no_deployments() -> None:
-    for name in GUARDS:
-        job = load(FOLDER / f"workflows/{name}.yaml")["jobs"]["guard"]
+    for name in (*GUARDS, FAILURE):
+        (job,) = load(FOLDER / f"workflows/{name}.yaml")["jobs"].values()
         assert job["environment"] == {"name": "rollback-guard", "deployment": False}
 
 
 def test_the_only_secret_is_the_guards_key_in_its_environment() -> None:
     for file in WORKFLOWS:
         secrets = set(re.findall(r"secrets\.(\w+)", file.read_text()))
-        assert secrets == ({"GUARD_DEPLOY_KEY"} if file.stem in GUARDS else set())
+        assert secrets == ({"GUARD_DEPLOY_KEY"} if file.stem in (*GUARDS, FAILURE) else set())
+
+
+def test_a_failed_rollout_is_told_as_flux_tells_it_and_starts_nothing_but_the_program() -> None:
+    """Its event type, its reason, and GitHub's file: none of it is put into the command."""
+    workflow = load(FOLDER / f"workflows/{FAILURE}.yaml")
+    kind, namespace, name = OBJECT
+    (job,) = workflow["jobs"].values()
+    step = job["steps"][-1]
+
+    assert workflow[TRIGGERS] == {"repository_dispatch": {"types": [f"{kind}/{name}.{namespace}"]}}
+    assert f"client_payload.reason == '{REASON}'" in job["if"]
+    assert "vars.ROLLBACK_ON_FAILURE != 'off'" in job["if"]
+    assert "${{" not in step["run"]
+    assert step["env"].keys() == {"GUARD_DEPLOY_KEY", "PYTHONPATH"}
+    program, _, arguments = step["run"].partition(" python3 -m release ")
+    assert program == ".github/scripts/with-deploy-key"
+    options = cli.parser().parse_args(shlex.split(arguments))
+    assert str(options.event) == "$GITHUB_EVENT_PATH"
 
 
 GH = """\

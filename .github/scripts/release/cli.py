@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from release import guard, images, releases, rollback
+from release import guard, images, releases, rollback, rollback_failed
 from release.console import annotate
 from release.errors import ReleaseError
 from release.git import Git
@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     images.add_commands(commands)
     guard.add_command(commands)
     rollback.add_command(commands)
+    rollback_failed.add_command(commands)
     releases.add_commands(commands)
     return top
 

@@ -4,6 +4,9 @@ A person who goes back from number a to b at number k of main excludes every num
 k, built or not yet built: an image of a commit before the rollback may arrive after it. Numbers
 above k are newer merges, which deploy by themselves.
 
+Where a version has failed and `rollback-failed` went back, it is b + 1 to a: nobody has said
+anything about what was merged after a, and a fix may be among it.
+
 A person who deploys an excluded number lifts the exclusion: wholly, when it is the number that
 they had gone back from or a later one (the revert of the revert), else up to that number.
 
@@ -34,7 +37,8 @@ def in_force(decisions: Iterable[Decision]) -> list[Rollback]:
         rollbacks = [kept for old in rollbacks if (kept := _after(old, decision.after)) is not None]
         if decision.after < decision.before:
             # `at` is below `before` where history was rewritten; both are excluded.
-            span = Span(decision.after + 1, max(decision.at, decision.before))
+            last = 0 if decision.commit.by_failure else decision.at
+            span = Span(decision.after + 1, max(last, decision.before))
             rollbacks.append(Rollback(span, decision.before, decision))
     return rollbacks
 

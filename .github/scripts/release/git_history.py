@@ -12,6 +12,8 @@ from release.manifests import AUTOMATION, KUSTOMIZATION, author_email, deployed
 FIELDS = "%H%x00%P%x00%an%x00%ae%x00%ce%x00%cI%x00%s"
 # Written by the guard itself; its commits move no tag.
 GUARD = ("Discord Sky rollback guard", "rollback-guard@discord-sky.invalid")
+# Written by `rollback-failed`. Not one of the machines that are ignored: it decides for people.
+FAILURE = ("Discord Sky rollback on failure", "rollback-on-failure@discord-sky.invalid")
 
 
 def history(git: Git, tip: str) -> History:
@@ -42,6 +44,7 @@ def commits(git: Git, tip: str) -> list[Commit]:
             automated=email in known and committer in known,
             by_automation=email in known,
             by_guard=committer == GUARD[1],
+            by_failure=email == FAILURE[1],
             author=author,
             when=when,
             subject=subject,

@@ -5,8 +5,9 @@ another branch, an upstream repository or a staging branch recorded is read only
 that brought it in, as far as that merge moved main. Of a merge that keeps main's tag nothing is
 read at all.
 
-Only people count. The automation writes whatever the policy has selected, so its commits say
-nothing about what is wanted; the guard's commits never touch the tag.
+Only people count, and the program that goes back for them when a version has failed. The automation
+writes whatever the policy has selected, so its commits say nothing about what is wanted; the
+guard's commits never touch the tag.
 
 A commit's number is its place on main. A tag counts only if its image can exist here: it names a
 commit of main, or the automation wrote it on main once, or it comes with the digest of such a tag.
@@ -40,11 +41,12 @@ class Commit:
     subject: str = ""
     by_automation: bool = False  # the author is; a person may have picked or rebased it
     by_guard: bool = False  # the guard is the committer
+    by_failure: bool = False  # the author is `rollback-failed`: a version had failed
 
 
 @dataclass(frozen=True)
 class Decision:
-    """In `commit`, at number `at` of main, a person moved from number `before` to `after`."""
+    """In `commit`, at number `at` of main, somebody moved from number `before` to `after`."""
 
     at: int
     commit: Commit

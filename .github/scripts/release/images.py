@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 REFUSED = (
-    "{tag} is excluded, because a person went back to an earlier image: Flux does not deploy it. "
+    "{tag} is excluded, because main went back to an earlier image: Flux does not deploy it. "
     "Merge a fix, or deploy it on purpose: "
     'make rollback TO={tag} ARGS="--digest {digest}"'
 )

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from release import inventory
@@ -18,11 +19,14 @@ from release.git_history import history
 from release.history import Commit, Deployed, History
 from release.inputs import input_hash, source_tag
 from release.inventory import Inventory
+from release.rollback_failed import failures
 from release.tags import Tag
 
 if TYPE_CHECKING:
     from release.images import Commands
 
+Row = tuple[str, str, str, str, str, str, str]
+_NOW = {True: "deployed now", False: "named now, but no image of this branch"}
 RETENTION = 90  # days within which a rollback finds its image
 
 
@@ -32,8 +36,8 @@ def add_commands(commands: "Commands") -> None:
         "releases",
         help="list what was deployed when, by whom, and what is excluded",
         description="List every deployment that the branch records, newest first: when, tag, "
-        "digest, by which commit, who, and what change it carried, and whether its image is in "
-        "this registry; then what is excluded and why.",
+        "digest, by which commit, who, and what change it carried, whether it failed and why, and "
+        "whether its image is in this registry; then what is excluded and why.",
     )
     command.add_argument("--commit", metavar="REV", default="HEAD", help="default: HEAD")
     command.add_argument("--all", action="store_true", help="not only the newest 20")
@@ -69,32 +73,24 @@ def run_releases(git: Git, options: argparse.Namespace) -> int:
         return 0
     chosen = listed if options.all else listed[:20]
     built = built_for(past)
+    failed = failures(git, past)
+    left = {one: failed.get(after.commit.id) for after, one in pairwise(everything)}
     with ThreadPoolExecutor(8) as pool:
         missing = list(pool.map(lambda one: images.lacks(one.deployed, one.commit.id), chosen))
     shown = []
     for one, lacking in zip(chosen, missing, strict=True):
-        notes = ["deployed now"] if one is everything[0] and past.unknown is None else []
-        if one is everything[0] and past.unknown:
-            notes.append("named now, but no image of this branch")
+        notes = [_NOW[past.unknown is None]] if one is everything[0] else []
+        if (reason := left.get(one)) is not None:
+            notes.append(reason[1])
         if one.number is not None and exclusion.has(one.number):
             notes.append("excluded")
         if lacking:
             notes.append(lacking)
         shown.append(row(one, built, notes))
-    head = ("when", "tag", "digest", "commit", "by", "carries", "")
-    widths = [max(map(len, column)) for column in zip(head, *shown, strict=True)]
-    for line in (head, *shown):
-        cells = (text.ljust(width) for text, width in zip(line, widths, strict=True))
-        print("  ".join(cells).rstrip())
+    _print_table(shown)
     if len(chosen) < len(listed):
         print(f"({len(listed) - len(chosen)} older: --all)")
-    for rollback in exclusion.rollbacks:
-        decision = rollback.decision
-        print(
-            f"excluded: numbers {rollback.span}; {decision.commit.author} went back from "
-            f"{past.tag_of(decision.before)} to {past.tag_of(decision.after)} "
-            f"in {decision.commit.id[:7]}"
-        )
+    _print_reasons(past, failed, exclusion)
     if images.registry and images.tags is not None and not any(map(exclusion.leaves, images.tags)):
         print(
             f"{images.registry.repository} has no image that Flux may deploy: each is excluded, or "
@@ -104,9 +100,30 @@ def run_releases(git: Git, options: argparse.Namespace) -> int:
     return 0
 
 
-def row(
-    one: Deployment, built: Mapping[str, Commit], notes: Sequence[str]
-) -> tuple[str, str, str, str, str, str, str]:
+def _print_reasons(
+    past: History, failed: Mapping[str, tuple[str, str]], exclusion: Exclusion
+) -> None:
+    for commit, (what, why) in failed.items():
+        if Tag.parse(what) is None:  # settings: no image was deployed for them
+            print(f"failed: {what}, which {why}; reverted in {commit[:7]}")
+    for rollback in exclusion.rollbacks:
+        decision = rollback.decision
+        print(
+            f"excluded: numbers {rollback.span}; {decision.commit.author} went back from "
+            f"{past.tag_of(decision.before)} to {past.tag_of(decision.after)} "
+            f"in {decision.commit.id[:7]}"
+        )
+
+
+def _print_table(rows: Sequence[Row]) -> None:
+    head = ("when", "tag", "digest", "commit", "by", "carries", "")
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for line in (head, *rows):
+        cells = (text.ljust(width) for text, width in zip(line, widths, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+def row(one: Deployment, built: Mapping[str, Commit], notes: Sequence[str]) -> Row:
     """Describe one deployment, a cell for each column."""
     return (
         one.commit.when[:16].replace("T", " "),

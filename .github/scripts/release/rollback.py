@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from release import inventory
@@ -9,7 +10,7 @@ from release.deployments import NOTHING_YET, deployments, earlier, find
 from release.errors import ReleaseError
 from release.exclusion import Exclusion
 from release.git import Git
-from release.git_history import history
+from release.git_history import FAILURE, history
 from release.guard import add_branch, numbers
 from release.history import Commit, Deployed, History
 from release.inputs import PATHSPECS, input_hash
@@ -21,6 +22,15 @@ from release.tags import Tag
 
 if TYPE_CHECKING:
     from release.images import Commands
+
+
+@dataclass(frozen=True)
+class Failed:
+    """What failed and why, for the message of a commit."""
+
+    sentence: str  # with its full stop
+    trailers: str
+
 
 DESCRIPTION = """\
 Go back to an earlier image, and keep what came after it from being deployed again.
@@ -122,12 +132,15 @@ def last(now: History, images: Inventory) -> Deployed:
     )
 
 
-def make(git: Git, now: History, to: Deployed) -> str:
-    """Write the commit that deploys `to` and excludes what that rules out."""
+def make(git: Git, now: History, to: Deployed, failed: Failed | None = None) -> str:
+    """Write the commit that deploys `to` and excludes what that rules out.
+
+    It is the person's own, or that of `rollback-failed` where it is about something that `failed`.
+    """
     tip = now.tip.id
     if now.tip.deployed == to:
         raise ReleaseError(f"{to.tag} is what {tip[:7]} deploys already")
-    new = Commit("this", (tip,), to)
+    new = Commit("this", (tip,), to, by_failure=failed is not None)
     then = History([*now.commits.values(), new], new.id)
     if then.unknown:
         raise ReleaseError(
@@ -142,10 +155,14 @@ def make(git: Git, now: History, to: Deployed) -> str:
     was = now.tip.deployed.tag if now.tip.deployed else "nothing"
     back = (parsed := Tag.parse(to.tag)) is not None and parsed.number < now.deployed
     message = (
-        f"{'Roll back to' if back else 'Deploy'} {to.tag}\n\nDeployed was {was}. "
+        f"{'Roll back to' if back else 'Deploy'} {to.tag}{f': {was} failed' if failed else ''}\n\n"
+        f"{failed.sentence if failed else f'Deployed was {was}.'} "
         f"Excluded from now on: {numbers(exclusion)}.\nNewer merges deploy by themselves.\n"
     )
-    return commit_on(git, tip, files, message)
+    if failed is None:
+        return commit_on(git, tip, files, message)
+    message += f"To deploy it all the same: make rollback TO={was}\n\n{failed.trailers}"
+    return commit_on(git, tip, files, message, FAILURE)
 
 
 def next_merge(git: Git, tip: str, to: Deployed) -> list[str]:
