@@ -148,6 +148,10 @@ _CERTAIN = frozenset(
 )
 
 
+# With a page of HTML these come from something in front of the provider, such as a firewall.
+_EDGE_STATUSES = frozenset({400, 403})
+
+
 def _meaning(facts: _Facts, status: int | None, payload: Payload | None) -> Refusal:
     code, words = facts.by_code, facts.by_words
     if code is not None and code not in {Refusal.RATE, Refusal.DOWN}:
@@ -156,6 +160,8 @@ def _meaning(facts: _Facts, status: int | None, payload: Payload | None) -> Refu
         assert words is not None
         return words
     feature = _feature(facts, status, payload) if payload is not None else None
+    if facts.page and status in _EDGE_STATUSES:
+        return Refusal.DOWN
     known = feature or words or code or provider_dialects.STATUSES.get(status or 0)
     if known is not None:
         return known
@@ -188,8 +194,8 @@ class _Facts:
         self.codes: list[str] = []
         self.parameters: set[str] = set()
         self._texts: list[str] = []
-        page = isinstance(body, str) and body.lstrip()[:1] == "<"
-        if not page:  # a page of HTML has words about everything
+        self.page = isinstance(body, str) and body.lstrip()[:1] == "<"
+        if not self.page:  # a page of HTML has words about everything
             self._walk(body, "", 0)
         self.words = " \n ".join(self._texts)[:_READ].lower()
 

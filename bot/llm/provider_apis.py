@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import math
 import re
+import string
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -31,7 +32,14 @@ from bot.llm.hosted_tools import (
     get,
     hosted_tools,
 )
-from bot.llm.provider_dialects import REASONING_FIELDS, REASONING_MARKS, UNOPENED, finish_of
+from bot.llm.provider_dialects import (
+    ANSWER_MARKS,
+    END_MARKS,
+    REASONING_FIELDS,
+    REASONING_MARKS,
+    UNOPENED,
+    finish_of,
+)
 from bot.llm.transport import OptionalParameter, Payload
 
 if TYPE_CHECKING:
@@ -42,7 +50,9 @@ if TYPE_CHECKING:
     from bot.llm.transport import ProviderResponse
     from bot.settings.schema import OpenAISettings
 
-_CLOSING = dict(REASONING_MARKS)
+_CLOSING = {opening.lower(): closing.lower() for opening, closing in REASONING_MARKS}
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+_MOST_ENDS = 200  # characters at the end in which marks of the end are looked for
 _UNOPENED_END = "</think>"
 # How each turn of a person begins after the name (context/prompt.py), which a model may imitate.
 _STAMP = re.compile(r" \(\d{4}-\d{2}-\d{2} \d{2}:\d{2}\): ?")
@@ -55,6 +65,10 @@ _ENDS = {
     "incomplete": Finish.BROKEN,
 }
 _EARLIER = "(what was said before is not shown)"
+# How long the next piece is waited for after a reason to end: the usage comes at once, but where
+# the reason came with a piece of text, more text may follow.
+_LAST_PIECE_SECONDS = 0.25
+_NEXT_PIECE_SECONDS = 3.0
 
 
 class ProviderApi(Protocol):
@@ -143,14 +157,15 @@ class ResponsesApi:
     ) -> Iterator[ProviderEvent]:
         whole = event.get("object") == "response"
         answer = event if whole else _object(event, "response")
-        if whole:  # it was not streamed: all of it is here
-            for item in _list(answer.get("output")):
+        unsaid = not text.fed  # it was not streamed, or only its end was: all of it is here
+        for item in _list(answer.get("output")):
+            if whole:
                 yield from hosted.read("response.output_item.done", {"item": item})
-                for part in _list(get(item, "content")):
-                    said = get(part, "text") or get(part, "refusal")
-                    yield from _shown(text, _text(said))
-                    for each in _list(get(part, "annotations")):
-                        yield from cited(each)
+            for part in _list(get(item, "content")) if unsaid else ():
+                said = get(part, "text") or get(part, "refusal")
+                yield from _shown(text, _text(said))
+                for each in _list(get(part, "annotations")):
+                    yield from cited(each)
         yield from _shown(text, None)
         status = str(answer.get("status") if whole else event.get("type"))
         finish, reason = _ENDS.get(status, Finish.BROKEN), status
@@ -204,22 +219,24 @@ class ChatCompletionsApi:
                     yield Ended(Finish.COMPLETE, "drawn", usage)
                     return
             text = AnswerText(request.name, unopened=UNOPENED.search(model.lower()) is not None)
-            reason = told = None
-            async for chunk in objects:
+            reason = told = patience = None
+            while (chunk := await response.following(objects, patience)) is not None:
                 told = _usage_of(chunk) or told
+                said = False
                 for choice in _list(chunk.get("choices")):
-                    delta = _object(choice, "delta") or _object(choice, "message")
+                    delta = _object(choice, "delta")
+                    if not delta and not text.fed:  # the whole answer beside the pieces is no piece
+                        delta = _object(choice, "message")
                     for event in _read_delta(delta, text):
+                        said = True
                         yield event
-                    reason = get(choice, "finish_reason") or reason
-                if reason:
-                    break
+                    reason = _reason(choice) or reason
+                if reason:  # there are providers that say so with each piece
+                    patience = _NEXT_PIECE_SECONDS if said else _LAST_PIECE_SECONDS
             for event in _shown(text, None):
                 yield event
             if not reason and not response.done:
                 return
-            rest = await response.drain(objects)
-        told = next((usage for usage in map(_usage_of, reversed(rest)) if usage), told)
         finish = finish_of(reason) if reason else Finish.COMPLETE  # [DONE] alone ends it as well
         yield Ended(finish, str(reason or ""), _usage(model, {"usage": told}, "prompt"))
 
@@ -230,7 +247,7 @@ def _draws(request: ModelRequest) -> bool:
 
 
 class AnswerText:
-    """Filters a model's text: removes marked reasoning, and its own name at the beginning.
+    """Filters a model's text: removes marked reasoning, its name in front, and marks of the end.
 
     Takes pieces of any size; holds back only what may still turn out not to belong to the answer.
 
@@ -241,33 +258,37 @@ class AnswerText:
     def __init__(self, name: str = "", *, unopened: bool = False) -> None:
         self._name = name
         self.unopened = unopened
+        self.fed = False  # whether there was any text
         self._held = ""
         self._closing = ""  # the mark that ends the reasoning that is being read
         self._marked = False  # whether there was reasoning between marks
         self._begun = False  # whether the answer itself has begun
+        self._ends = END_MARKS
         self.reasoned = 0  # characters of reasoning
 
     def feed(self, piece: str) -> str:
         """Take the next piece; give what may be shown by now."""
-        if self._begun:
-            return piece
+        self.fed = self.fed or bool(piece)
         self._held += piece
-        return self._take(last=False)
+        return self._take_rest() if self._begun else self._take(last=False)
 
     def finish(self) -> str:
         """Return the text that was held back, at the end."""
-        return "" if self._begun else self._take(last=True)
+        text = "" if self._begun else self._take(last=True)
+        rest, self._held = self._held, ""
+        return text if not self._after_marks(rest) else text + rest
 
     def _take(self, *, last: bool) -> str:
         while True:
             if self._closing:
-                before, found, after = self._held.partition(self._closing)
-                if not found:
+                at = self._held.translate(_LOWER).find(self._closing)
+                if at < 0:
                     return self._skip(last=last)
-                self.reasoned += len(before)
-                self._held, self._closing = after, ""
+                self.reasoned += at
+                self._held, self._closing = self._held[at + len(self._closing) :], ""
             start = self._held.lstrip()
-            opening = next((mark for mark in _CLOSING if start.startswith(mark)), None)
+            lower = start.translate(_LOWER)
+            opening = next((mark for mark in _CLOSING if lower.startswith(mark)), None)
             if opening is None and self.unopened:
                 before, found, after = start.partition(_UNOPENED_END)
                 if not found and not last:
@@ -293,7 +314,13 @@ class AnswerText:
 
     def _begin(self, start: str, *, last: bool) -> str:
         """Return the beginning of the answer, once it is clear that it is one."""
-        undecided = any(mark.startswith(start) for mark in _CLOSING) or self._may_be_stamp(start)
+        lower = start.translate(_LOWER)
+        opening, closing = ANSWER_MARKS
+        if self._marked and lower.startswith(opening):
+            self._ends = (*END_MARKS, closing)
+            start = start[len(opening) :].lstrip()
+        marks = (*_CLOSING, opening) if self._marked else _CLOSING
+        undecided = any(mark.startswith(lower) for mark in marks) or self._may_be_stamp(start)
         if undecided and not last:
             return ""
         text = start if self._marked else self._held  # white space after reasoning is not answer
@@ -301,8 +328,31 @@ class AnswerText:
             found = _STAMP.match(start, len(self._name))
             text = start[found.end() :] if found else text
         self._begun = bool(text)
-        self._held = ""
+        self._held = text
+        return self._take_rest()
+
+    def _take_rest(self) -> str:
+        """Give what has come, but for what may be the end's mark."""
+        at = self._held.find("<", max(0, len(self._held) - _MOST_ENDS))
+        while at >= 0 and not self._may_be_end(self._held[at:]):
+            at = self._held.find("<", at + 1)
+        if at < 0:
+            at = len(self._held)
+        text, self._held = self._held[:at], self._held[at:]
+        if "<s>" in text:  # then it is HTML's word for what is struck out
+            self._ends = tuple(mark for mark in self._ends if mark != "</s>")
         return text
+
+    def _after_marks(self, text: str) -> str:
+        """Return what comes after the marks of the end that `text` begins with."""
+        while mark := next((each for each in self._ends if text.startswith(each)), None):
+            text = text[len(mark) :].lstrip()
+        return text
+
+    def _may_be_end(self, text: str) -> bool:
+        """Whether there is nothing in it but marks of the end, the last one perhaps in part."""
+        rest = self._after_marks(text)
+        return any(each.startswith(rest) for each in self._ends)
 
     def _may_be_stamp(self, start: str) -> bool:
         """Whether it may still become the name and the time in front, as far as it goes."""
@@ -411,6 +461,12 @@ def _text(content: object) -> str:
     return "".join(texts)
 
 
+def _reason(choice: object) -> object:
+    """Return a choice's reason to end; some write that there is none yet as a word."""
+    reason = get(choice, "finish_reason")
+    return None if str(reason).lower() in {"", "none", "null"} else reason
+
+
 def _usage_of(chunk: dict[str, Any]) -> object:
     return chunk.get("usage") or _object(chunk, "x_groq").get("usage")
 
@@ -420,11 +476,13 @@ def _usage(model: str, answer: dict[str, Any], given: str) -> Usage:
     made = "output" if given == "input" else "completion"
     found = _object(answer, "usage")
     details = _object(found, f"{given}_tokens_details")
+    read, written = _count(found.get(f"{given}_tokens")), _count(found.get(f"{made}_tokens"))
     return Usage(
         model,
-        input=_count(found.get(f"{given}_tokens")),
+        input=read,
         cached_input=_count(details.get("cached_tokens")),
-        output=_count(found.get(f"{made}_tokens")),
+        # xAI and Gemini count reasoning in the total alone, and bill it as output.
+        output=max(written, _count(found.get("total_tokens")) - read) if read else written,
     )
 
 

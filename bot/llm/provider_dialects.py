@@ -49,6 +49,7 @@ CODES: dict[str, Refusal] = {
             "string_above_max_length",
             "exceed_context_size_error",
             "invalid_request_prompt_length",
+            "tokens_limit_reached",
         ),
         Refusal.TOO_LONG,
     ),
@@ -61,6 +62,9 @@ CODES: dict[str, Refusal] = {
             "misalignment_policy_violation",
             "moderation_blocked",
             "image_content_policy_violation",
+            "data_inspection_failed",
+            "sensitive_words_detected",
+            "responsibleaipolicyviolation",
         ),
         Refusal.FILTERED,
     ),
@@ -80,12 +84,19 @@ CODES: dict[str, Refusal] = {
         ),
         Refusal.BAD_PICTURE,
     ),
-    **dict.fromkeys(("model_not_found", "deploymentnotfound", "invalid_model"), Refusal.MODEL),
+    **dict.fromkeys(
+        (
+            *("model_not_found", "deploymentnotfound", "invalid_model", "model_decommissioned"),
+            "unsupported_country_region_territory",
+        ),
+        Refusal.MODEL,
+    ),
     **dict.fromkeys(
         ("rate_limit_exceeded", "rate_limited", "rate_limit_error", "rate_limit_reached"),
         Refusal.RATE,
     ),
-    "server_error": Refusal.DOWN,
+    # A model that called a tool which it was not given may answer the next time.
+    **dict.fromkeys(("server_error", "overloaded_error", "tool_use_failed"), Refusal.DOWN),
 }
 
 # Wordings in a refusal's lower-case text; the first that fits counts.
@@ -107,10 +118,11 @@ _WORDINGS: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
         (
             r"request too large",
             r"reduce (?:the length|your message|your prompt|the prompt)",
-            r"context (?:length|window|size)",
+            r"context (?:length|window|size|limit)",
             r"(?:maximum|max) (?:prompt|context|model|sequence) len",
             r"input token count",
-            r"too many (?:input )?tokens",
+            r"too many (?:input )?tokens(?!,? please wait)",
+            r"tokens\b.{0,40} must be <=",
             r"(?:prompt|input|conversation) is too long",
             r"too large for model",
             r"exceeds? (?:the )?(?:maximum )?(?:number of )?tokens",
@@ -139,12 +151,17 @@ _WORDINGS: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
             r"(?:input|prompt|content) (?:was|is) (?:flagged|blocked)",
             r"responsible ?ai",
             r"safety (?:system|filter|policy)",
+            r"inappropriate content",
+            r"violat\w+ .{0,40}(?:guidelines|polic(?:y|ies)|terms)",
+            r"敏感内容",
         ),
     ),
     (
         Refusal.SUCCESSIVE_TURNS,
         (
+            r"\balternat(?:e|es|ing)\b.{0,60}(?:user|assistant)",
             r"roles must alternate",
+            r"must start with a user",
             r"(?:successive|consecutive) (?:user|assistant|messages)",
             r"interleave the user",
             r"unexpected role '(user|assistant)' after role '\1'",
@@ -154,7 +171,7 @@ _WORDINGS: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
         Refusal.LAST_TURN,
         (
             r"expected last role",
-            r"(?:last|final) message (?:must|should|has to|to) (?:be|have)",
+            r"(?:last|final) message (?:of \S+ )?(?:must|should|has to|to) (?:be|have)",
             r"must end with a user",
             r"assistant (?:message )?prefill",
             r"ends? with an? assistant",
@@ -162,7 +179,13 @@ _WORDINGS: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
     ),
     (
         Refusal.SYSTEM_ROLE,
-        (r"system role (?:is )?not supported", r"does not support (?:a |the )?system"),
+        (
+            r"system['`]? (?:role|messages?|prompts?|instructions?) (?:is |are )?not supported",
+            r"(?:does not|doesn't|don't) support (?:a |the )?['`]?system",
+            r"developer instruction is not enabled",
+            r"roles? (?:are|is) supported, got ['`]?(?:system|developer)",
+            r"(?:unsupported|unknown|unexpected|invalid) role:? ['`]?(?:system|developer)",
+        ),
     ),
     (
         Refusal.STREAMING,
@@ -186,9 +209,23 @@ _WORDINGS: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
         Refusal.MODEL,
         (
             r"model\b.{0,120}\b(?:not found|does not exist|not exist|not available|not a valid)",
+            r"decommissioned",
+            r"end of life",
+            r"(?:location|country|region).{0,40} (?:is )?not supported",
+            r"does not support chat",
             r"(?:invalid|unknown) model",
             r"no such model",
             r"(?:unexpected|unknown) endpoint",
+        ),
+    ),
+    (
+        Refusal.DOWN,
+        (
+            r"overloaded",
+            r"degraded",
+            r"temporarily",
+            r"currently (?:loading|unavailable)",
+            r"(?:at|over) capacity",
         ),
     ),
 )
@@ -219,6 +256,7 @@ STATUSES: dict[int, Refusal] = {
     404: Refusal.MODEL,
     408: Refusal.SLOW,
     409: Refusal.RATE,
+    410: Refusal.MODEL,
     413: Refusal.TOO_LONG,
     429: Refusal.RATE,
 }
@@ -252,6 +290,20 @@ REASONING_MARKS: tuple[tuple[str, str], ...] = (
     ("[THINK]", "[/THINK]"),
     ("◁think▷", "◁/think▷"),
     ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
+    ("<thoughts>", "</thoughts>"),
+    ("<analysis>", "</analysis>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<|START_THINKING|>", "<|END_THINKING|>"),
+    ("<|channel>thought", "<channel|>"),
+)
+# What some models write around the answer, after their reasoning.
+ANSWER_MARKS = ("<answer>", "</answer>")
+# Tokens with which models end their turn. A server that lacks one in its configuration shows it as
+# text at the end of the answer.
+END_MARKS: tuple[str, ...] = (
+    *("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|endoftext|>", "<|end_of_text|>", "<|end|>"),
+    *("<|return|>", "<|end_of_turn|>", "<|END_OF_TURN_TOKEN|>", "<|END_RESPONSE|>", "<|eos|>"),
+    *("<end_of_turn>", "<turn|>", "<eos>", "</s>", "<\uff5cend\u2581of\u2581sentence\uff5c>"),
 )
 # Models whose prompt ends with the opening mark: what they write begins inside of the reasoning,
 # unless their server takes it out.

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _DRAIN_SECONDS = 0.25  # the rest of a completed stream, so that its connection is used again
 _WHOLE = 8 * 2**20  # characters of a body that is no stream: a picture is in one
 _DONE = "[DONE]"
+# What each part of an answer has one of; and what gateways refuse in, which is no part of one.
+_PARTS = frozenset({"choices", "type", "object", "output", "data", "usage", "id", "created"})
+_REFUSALS = frozenset({"message", "msg", "detail", "errors", "error_code", "error_msg"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,22 @@ class ProviderResponse:
             for found in self._read_whole(decoder.whole):
                 yield found
 
+    async def following(
+        self, objects: AsyncGenerator[dict[str, Any], None], seconds: float | None
+    ) -> dict[str, Any] | None:
+        """Return the next object; None at the end, or if none comes within `seconds`.
+
+        With a bound the answer is complete by now, so a connection that breaks is an end as well.
+        """
+        import httpx2  # noqa: PLC0415  # loaded late, see openai_client.py
+
+        broken = (TimeoutError, httpx2.HTTPError, httpx2.StreamError) if seconds else ()
+        try:
+            async with asyncio.timeout(seconds):
+                return await anext(objects, None)
+        except broken:
+            return None
+
     async def drain(self, objects: AsyncIterator[dict[str, Any]]) -> list[dict[str, Any]]:
         """Read what still comes after the answer's end, if it comes at once."""
         rest = []
@@ -135,6 +154,8 @@ class ProviderResponse:
     def _read(self, name: str, data: str) -> Iterator[dict[str, Any]]:
         if data.startswith(_DONE):
             self.done = True
+            return
+        if not data.lstrip().startswith(("{", "[")):  # a word that keeps the connection open
             return
         found = json.loads(data)
         for each in found if isinstance(found, list) else [found]:
@@ -155,9 +176,12 @@ class ProviderResponse:
                 yield each
 
     def _raise_for(self, found: dict[str, Any], *, named: bool) -> None:
-        error = found.get("error")
-        if found.get("type") == "error" or (named and not error) or isinstance(error, str):
+        error, keys = found.get("error"), found.keys()
+        told = found.get("type") == "error" or (named and not error) or isinstance(error, str)
+        if told or (keys & _REFUSALS and not keys & _PARTS):
             error = found
+        elif not found.get("choices") and isinstance(own := found.get("base_resp"), dict):
+            error = own if own.get("status_code") else error  # MiniMax
         if error:
             raise error_mapping.read(error, payload=self._payload)
 
@@ -168,6 +192,7 @@ class _Decoder:
 
     events: int = 0
     whole: str = ""  # the text, while it is no stream of events
+    _begun: bool = False
     _rest: str = ""
     _name: str = ""
     _data: list[str] = field(default_factory=list)
@@ -176,6 +201,9 @@ class _Decoder:
         if not self.events and len(self.whole) < _WHOLE:
             self.whole += text
         self._rest += text
+        if not self._begun:
+            self._begun = bool(self._rest)
+            self._rest = self._rest.removeprefix("\ufeff")
         *lines, self._rest = self._rest.split("\n")
         for line in lines:
             yield from self._line(line.rstrip("\r"))

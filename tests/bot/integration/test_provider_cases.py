@@ -13,9 +13,12 @@ from bot.domain.errors import (
     Filtered,
     KeyRefused,
     ModelBusy,
+    ModelDown,
+    ModelMissing,
     OnlyReasoning,
     OutOfRoom,
     QuotaSpent,
+    SkyError,
 )
 from tests.servers.openai.control import Fault, FaultKind, OpenAIControl, ScriptedAnswer
 from tests.servers.openai.launch import Running, running
@@ -380,3 +383,195 @@ async def test_a4_a_client_that_failed_to_load_is_loaded_by_the_next_question(
 
     assert failed.failed is not None
     read_whole(await provider.ask(f"hello {SAY}"))
+
+
+# Further reports than those of the table, each with its kind. ------------------------------------
+
+
+def piece(content: object = None, finish: object = None, **more: object) -> dict[str, Any]:
+    """Write a chunk with one choice."""
+    delta = {} if content is None else {"content": content}
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish, **more}]}
+
+
+def events(*objects: object) -> str:
+    """Write a stream of these, and its end."""
+    sent = [each if isinstance(each, str) else json.dumps(each) for each in (*objects, "[DONE]")]
+    return "".join(f"data: {each}\n\n" for each in sent)
+
+
+FIRST, REST = SPOKEN[:9], SPOKEN[9:]
+END = piece(finish="stop")
+ODD_STREAMS = {
+    # sgl-project/sglang#2498, adolfousier/opencrabs#1499: a reason in every chunk, or an empty one
+    "stop in every piece": events(piece(FIRST, "stop"), piece(REST, "stop")),
+    "an empty reason": events(piece(FIRST, ""), piece(REST, ""), END),
+    "no reason, in words": events(piece(FIRST, "null"), piece(REST, "None"), END),
+    "text after the end": events(piece(FIRST), END, piece(REST)),
+    # earendil-works/pi#2466: events that are no objects, or nothing at all
+    "empty events": "data:\n\n" + events(piece(FIRST), "", "null", piece(REST), END),
+    "a word to keep it open": "data: ping\n\n" + events(piece(FIRST), ": hm", piece(REST), END),
+    "a byte order mark": "\ufeff" + events(piece(FIRST), piece(REST), END),
+    # microsoft/autogen#6465: a chunk of the filter's, without a delta
+    "the filter's chunk": events(
+        {"choices": [], "prompt_filter_results": [{}]},
+        piece(FIRST),
+        {"choices": [{"index": 0, "finish_reason": None, "content_filter_offsets": {}}]},
+        piece(REST),
+        END,
+    ),
+    "the whole beside the last piece": events(
+        piece(FIRST), piece(REST), piece(finish="stop", message={"content": SPOKEN})
+    ),
+    # ollama/ollama#4077 and many others: the mark of the turn's end as text
+    "a mark of the end": events(piece(SPOKEN), piece("<|im_"), piece("end|>\n"), END),
+    "two marks of the end": events(piece(SPOKEN + "<|eot_id|></s>"), END),
+    # tinyhumansai/openhuman#6184: other marks of reasoning
+    "reasoning in capitals": events(piece("<Think>Hm.</THINK>\n"), piece(SPOKEN), END),
+    "reasoning of Cohere's": events(piece("<|START_THINKING|>Hm.<|END_THINKING|>" + SPOKEN), END),
+    "an answer between marks": events(
+        piece("<think>Hm.</think>\n<ans"), piece("wer>\n" + SPOKEN), piece("</answer>"), END
+    ),
+}
+
+
+@pytest.mark.parametrize("sent", ODD_STREAMS.values(), ids=ODD_STREAMS)
+async def test_what_surrounds_an_answer_does_not_change_it(provider: Provider, sent: str) -> None:
+    await send(provider, sent)
+
+    read_whole(await provider.ask("hello"))
+    assert len(await provider.requests("hello")) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["Write <b>x</b> <", "<s>Old</s>", "1 <|im_end|> 2", "a <| b", "</answer>", "<"]
+)
+async def test_what_only_looks_like_a_mark_is_shown(provider: Provider, text: str) -> None:
+    await send(provider, stream(*text))
+
+    assert (await provider.ask("hello")).text == text
+
+
+async def test_tokens_that_stand_in_the_total_alone_are_paid_for(provider: Provider) -> None:
+    """BerriAI/litellm#11526: reasoning that is billed, and no part of the answer's tokens."""
+    usage = {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 3010}
+    await send(provider, events(piece(SPOKEN), END, {"choices": [], "usage": usage}))
+
+    read_whole(await provider.ask("hello"))
+    assert round(provider.spent) == 3010
+
+
+async def test_an_answer_that_comes_with_the_end_alone_is_shown(
+    server: Running, control: OpenAIControl
+) -> None:
+    """The Responses API without a delta, as some servers speak it."""
+    provider = Provider(server, control, "openai/responses")
+    await provider.speak()
+    output = [{"type": "message", "content": [{"type": "output_text", "text": SPOKEN}]}]
+    done = {"type": "response.completed", "response": {"status": "completed", "output": output}}
+    await send(provider, events({"type": "response.created", "response": {}}, done))
+
+    page = await provider.ask("hello")
+    await provider.close()
+
+    read_whole(page)
+
+
+# Told at once, or tried again: what it means, and with which body.
+REPORTED: dict[str, tuple[type[SkyError], int, object]] = {
+    # cline/cline and others on Groq: a model that called a tool which it was not given
+    "tool": (ModelDown, 400, {"message": "model called a tool", "code": "tool_use_failed"}),
+    "overloaded": (ModelDown, 424, "Model is overloaded"),
+    "degraded": (ModelDown, 400, "Function id '7': DEGRADED function cannot be invoked"),
+    "throttled": (ModelBusy, 429, "Too many tokens, please wait before trying again."),
+    "location": (ModelMissing, 400, "User location is not supported for the API use."),
+    "gone": (ModelMissing, 410, "The model has reached its end of life"),
+    "retired": (ModelMissing, 400, "The model `llama3-70b` has been decommissioned"),
+    "no chat": (ModelMissing, 400, '"nomic-embed-text" does not support chat'),
+    "inspected": (Filtered, 400, {"message": "Inspected.", "code": "data_inspection_failed"}),
+    "guidelines": (Filtered, 403, "Content violates usage guidelines."),
+}
+
+
+@pytest.mark.parametrize(("error", "status", "body"), REPORTED.values(), ids=REPORTED)
+async def test_a_refusal_has_its_meaning_and_teaches_nothing_wrong(
+    provider: Provider, error: type[SkyError], status: int, body: object
+) -> None:
+    await send(provider, json.dumps({"error": body}), status=status, kind=JSON)
+    read_failure(await provider.ask("hello", temperature=0.2), error)
+    await provider.control.script()
+
+    read_whole(await provider.ask(f"again {SAY}", temperature=0.2))
+    asked = (await provider.requests("again"))[0].asked
+    assert asked is not None
+    assert asked.temperature == 0.2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "`inputs` tokens + `max_new_tokens` must be <= 8193. Given: 9000 `inputs` tokens",
+        "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000",
+    ],
+)
+async def test_more_words_for_too_long_a_conversation(provider: Provider, text: str) -> None:
+    await send(provider, json.dumps({"error": text}), status=422, kind=JSON, count=1)
+
+    read_whole(await provider.ask(f"long {SAY}", before=[(2, "one"), (3, "two")]), HALF)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user or tool message(s) should alternate with assistant message(s).",
+        "Please ensure that multiturn requests alternate between user and model.",
+        "A conversation must start with a user message.",
+    ],
+)
+async def test_more_words_for_turns_that_have_to_alternate(provider: Provider, text: str) -> None:
+    await send(provider, json.dumps({"error": text}), status=400, kind=JSON, count=1)
+
+    read_whole(await provider.ask(f"two {SAY}", before=[(1, "zero"), (2, "one")]))
+    asked = (await provider.requests("two"))[-1].asked
+    assert asked is not None
+    assert [turn.role for turn in asked.turns] == ["system", "user", "assistant", "user"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Developer instruction is not enabled for models/gemma-3-27b-it",
+        "'messages[0].role' does not support 'system' with this model.",
+        "Only user, assistant and tool roles are supported, got system.",
+        "This model doesn't support system messages.",
+    ],
+)
+async def test_more_words_for_a_model_without_a_system_role(provider: Provider, text: str) -> None:
+    await send(provider, json.dumps({"error": text}), status=400, kind=JSON, count=1)
+
+    read_whole(await provider.ask(f"two {SAY}"))
+    asked = (await provider.requests("two"))[-1].asked
+    assert asked is not None
+    assert [turn.role for turn in asked.turns] == ["user"]
+
+
+async def test_a_firewalls_page_is_no_word_of_the_providers(provider: Provider) -> None:
+    page = "<html><title>Attention Required! | Cloudflare</title></html>"
+    await send(provider, page, status=403, kind=PAGE, count=1)
+
+    read_whole(await provider.ask(f"hello {SAY}"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"choices": None, "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
+        {"code": 1113, "msg": "Insufficient balance, please recharge", "success": False},
+    ],
+)
+async def test_a_refusal_with_status_200_and_no_error_in_it_is_one(
+    provider: Provider, body: object
+) -> None:
+    await send(provider, json.dumps(body), kind=JSON)
+
+    read_failure(await provider.ask("hello"), QuotaSpent)
