@@ -15,7 +15,7 @@ from bot.domain.text import sanitize
 from bot.reply import button_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _COMMANDS = frozenset(
     {discord.MessageType.chat_input_command, discord.MessageType.context_menu_command}
@@ -207,6 +207,7 @@ def _extras(message: discord.Message | discord.MessageSnapshot) -> tuple[str, ..
         *(_sticker(each) for each in message.stickers),
         *([_poll(poll)] if poll is not None else []),
         *_embeds(message.embeds),
+        *_components(message.components),
     ]
     return tuple(sanitize(each) for each in found)
 
@@ -251,6 +252,21 @@ def _poll(poll: discord.Poll) -> str:
         count = f": {votes} vote{'' if votes == 1 else 's'}" if counted else ""
         lines.append(f"- {emoji}{answer.text or ''}{count}")
     return "\n".join(lines)
+
+
+def _components(components: Iterable[discord.Component]) -> list[str]:
+    """Return the text of components, which a message may consist of instead of a content."""
+    shown = "\n".join(text for each in components for text in _displayed(each) if text)
+    return [shown[:_MOST]] if shown else []
+
+
+def _displayed(component: discord.Component) -> Iterator[str]:
+    if isinstance(component, discord.TextDisplay):
+        yield str(component.content)
+    elif isinstance(component, discord.MediaGalleryComponent):
+        yield from (str(item.description or "") for item in component.items)
+    for child in getattr(component, "children", ()):
+        yield from _displayed(child)
 
 
 def _embeds(embeds: Sequence[discord.Embed]) -> list[str]:

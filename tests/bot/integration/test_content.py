@@ -49,6 +49,29 @@ async def test_an_embed_is_read(scene: Scene, way: str) -> None:
     assert "Gale warning\nfrom the west\nForce: nine" in text
 
 
+@pytest.mark.parametrize("way", ["reply", "forward", "history"])
+async def test_a_message_that_consists_of_components_is_read(scene: Scene, way: str) -> None:
+    """Discord's newer layouts: such a message has no content, and no embed."""
+    author = await bot_named(scene, "Weather")
+    text = {"type": 10, "content": "## Gale warning"}
+    section = {
+        "type": 9,
+        "components": [{"type": 10, "content": "Force nine"}],
+        "accessory": {"type": 11, "media": {"url": "https://example.org/a.png"}},
+    }
+    box = {"type": 17, "components": [text, {"type": 14}, section]}
+    post = await scene.discord.say(scene.place, "", author, mention_bot=False, components=[box])
+    if way == "reply":
+        question = await scene.say("what is it?", reply_to=post.id, mention=True)
+    elif way == "forward":
+        other = (await scene.discord.add_channel(f"elsewhere-{post.id}")).name
+        question = await scene.say("what is it?", where=other, forward=post.id, mention=True)
+    else:
+        question = await scene.call("what is it?")
+
+    assert "## Gale warning\nForce nine" in await told(scene, question)
+
+
 async def test_the_preview_of_a_link_is_read_when_it_has_come(scene: Scene) -> None:
     link = await scene.say("https://example.org/gale", by="Bram")
     await scene.discord.unfurl(link, {"title": "Storm of the century", "description": "in 1987"})

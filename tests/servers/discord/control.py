@@ -97,8 +97,8 @@ class DiscordControl:
     ) -> Message:
         """Write a message as a user, bot or webhook; files are (name, content type, bytes).
 
-        `forward` is the id of a message that is forwarded with it. More: `embeds`, `stickers`,
-        `poll`, `voice_seconds`, `command`, `kind`; see control_api/messages.py.
+        `forward` is the id of a message that is forwarded with it. More: `embeds`, `components`,
+        `stickers`, `poll`, `voice_seconds`, `command`, `kind`; see control_api/messages.py.
         """
         attachments = [
             {"filename": name, "content_type": kind, "base64": base64.b64encode(data).decode()}

@@ -41,9 +41,11 @@ def _find(state: ServerState, ref: Any) -> Message:
     return state.world.find_message(int(ref))
 
 
+_COMPONENTS_V2: Final = 1 << 15  # the flag of a message that consists of components
 _FIELDS: Final = (
     *("channel", "author", "content", "reply_to", "forward", "ping", "mention_bot"),
-    *("attachments", "embeds", "stickers", "poll", "voice_seconds", "command", "kind"),
+    *("attachments", "embeds", "components", "stickers", "poll", "voice_seconds"),
+    *("command", "kind"),
 )
 
 
@@ -85,11 +87,11 @@ def _check_slow_mode(state: ServerState, channel: Channel, author: User) -> None
 def draft(state: ServerState, data: Json, author: User, channel: Channel) -> Draft:
     """The message that a request describes.
 
-    `ping`: whether a reply pings whom it replies to (so by default). `embeds` are for bots and
-    webhooks. `stickers` are [{name, format_type}]; `poll` has a question, answers, expiry, votes,
-    finalized; `voice_seconds` makes the one attachment a voice message. `command` is {name, user}:
-    the message is a bot's response to that user's command. `kind` is the number of a message of
-    Discord's own.
+    `ping`: whether a reply pings whom it replies to (so by default). `embeds` and `components` are
+    for bots and webhooks; with components there is no content. `stickers` are [{name,
+    format_type}]; `poll` has a question, answers, expiry, votes, finalized; `voice_seconds` makes
+    the one attachment a voice message. `command` is {name, user}: the message is a bot's response
+    to that user's command. `kind` is the number of a message of Discord's own.
     """
     content = str(data.get("content", ""))
     if data.get("mention_bot"):
@@ -108,10 +110,20 @@ def draft(state: ServerState, data: Json, author: User, channel: Channel) -> Dra
         embeds=_embeds(data.get("embeds") or [], author),
         stickers=[_sticker(state, each) for each in data.get("stickers") or ()],
         poll=_poll(state, data["poll"]) if data.get("poll") else None,
+        components=_components(data, author),
+        flags=_COMPONENTS_V2 if data.get("components") else 0,
     )
     if data.get("voice_seconds") is not None:
         made = _voice(made, float(data["voice_seconds"]))
     return _response(state, made, data["command"]) if data.get("command") else made
+
+
+def _components(data: Json, author: User) -> list[Json]:
+    components: list[Json] = data.get("components") or []
+    if components and (not author.bot or data.get("content") or data.get("embeds")):
+        msg = "components are for bots, and leave no room for content or embeds"
+        raise ValueError(msg)
+    return components
 
 
 def _embeds(embeds: list[Json], author: User) -> list[Json]:
