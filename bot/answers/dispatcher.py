@@ -240,6 +240,12 @@ class Dispatcher:
             each.is_about(question_id) for each in self._answer_tasks.values()
         )
 
+    def is_finishing(self, question_id: int) -> bool:
+        """Whether the answer to that message may look complete on Discord already."""
+        found = [each for each in self._answer_tasks.values() if each.is_about(question_id)]
+        unwritten = question_id in self._booked
+        return bool(found) and not unwritten and all(each.finishing for each in found)
+
     def stop(self, question_id: int, why: SkyError) -> bool:
         """Stop the answer to that message; False if none is being written."""
         found = [each for each in self._answer_tasks.values() if each.is_about(question_id)]

@@ -289,6 +289,11 @@ class AnswerTask:
         """Whether this answers that message."""
         return self._request.message.id == question_id
 
+    @property
+    def finishing(self) -> bool:
+        """Whether the end of the answer is on its way to Discord, or there already."""
+        return self._reply.finishing
+
     def stop(self, why: SkyError) -> None:
         """End the answer now, with a sentence that says why."""
         self._reply.interrupt(why)

@@ -131,6 +131,8 @@ class ButtonHandler:
             return PressResponse(denial, denial_text(denial))
         if not await self._soon(lambda: self._dispatcher.takes(press.guild_id)):
             return PressResponse("restarting", _RESTARTING)
+        # Discord shows the last edit, with this button, before it confirms it to the bot.
+        await self._soon(lambda: not self._dispatcher.is_finishing(mark.question_id))
         if self._dispatcher.is_answering(mark.question_id):
             return PressResponse("writing", _WRITING)
         # Before the first await, so that concurrent presses cannot book the same answer twice.

@@ -63,6 +63,7 @@ class ReplyStream:
         self._writing: asyncio.Task[None] | None = None
         self._stopped: SkyError | None = None
         self._remarks: list[str] = []
+        self.finishing = False  # whether the end is on its way to Discord, or there already
 
     @property
     def text(self) -> str:
@@ -130,6 +131,7 @@ class ReplyStream:
             for sentence in [*([failed.sentence] if failed else []), *remarks]:
                 self._pieces.append(_note(self.text, sentence))
             again = not isinstance(failed, _NOT_AGAIN)
+            self.finishing = True
             try:
                 await self._show(last=True, again=again)
             except ContentRefused as refused:

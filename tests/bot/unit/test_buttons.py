@@ -14,7 +14,7 @@ from bot.context.attachments import AttachmentReader
 from bot.context.message_cache import MessageCache
 from bot.discord.buttons import ButtonHandler, ButtonPress, PressResponse
 from bot.domain.errors import DiscordDown
-from bot.domain.messages import Author, Message
+from bot.domain.messages import Author, Message, Post
 from bot.observability.metrics import Metrics
 from bot.reply import button_ids
 from bot.reply.button_ids import Act, ButtonId
@@ -164,6 +164,37 @@ async def test_again_while_it_is_being_written_is_told() -> None:
     response = await bot.press("again")
 
     assert response == PressResponse("writing", "I'm already writing that answer.")
+
+
+class LateSink(FakeSink):
+    """Discord that shows the end of an answer at once, and confirms it when it is told to."""
+
+    confirmed: asyncio.Event
+
+    async def send(self, to: Message, post: Post, nonce: str, channel_id: int) -> int:
+        """See FakeSink."""
+        number = await super().send(to, post, nonce, channel_id)
+        if any(button.label == "Again" for button in post.buttons):
+            await self.confirmed.wait()
+        return number
+
+
+async def test_again_before_discord_has_confirmed_the_answer_waits_for_that() -> None:
+    sink = LateSink()
+    sink.confirmed = asyncio.Event()
+    bot = Bot(FakeModel("First try."), sink=sink)
+    bot.dispatcher.receive(QUESTION, ME)
+    await sink.said.wait()
+    assert sink.labels == [["Again"]]
+
+    twice = asyncio.gather(bot.press("again"), bot.press("again", number=100))
+    await asyncio.sleep(0)
+    sink.confirmed.set()
+    responses = await twice
+
+    assert sorted(response.outcome for response in responses) == ["done", "writing"]
+    await bot.idle()
+    assert len(bot.model.asked) == 2
 
 
 async def test_two_presses_at_once_are_one_answer() -> None:
