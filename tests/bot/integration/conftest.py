@@ -83,26 +83,35 @@ def chat_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """The servers of the stories that need a bot for themselves."""
     with run_servers(tmp_path_factory.mktemp("fresh")) as both:
-        asyncio.run(_one_bot_after_the_other(both))
         yield both
 
 
-async def _one_bot_after_the_other(servers: Servers) -> None:
-    """Lift Discord's five seconds between two logins, which are meant for one bot."""
-    async with DiscordControl(servers.discord.control_url) as discord:
+async def _begin(servers: Servers) -> None:
+    """Leave a new story nothing of another: no words, names, channels, faults or settings.
+
+    Lift Discord's five seconds between two logins, which are meant for one bot.
+    """
+    async with (
+        DiscordControl(servers.discord.control_url) as discord,
+        OpenAIControl(servers.openai.control_url) as openai,
+    ):
+        await discord.reset()
         await discord.set(identify_seconds=0)
+        await openai.reset()
 
 
-async def _forget(servers: Servers) -> None:
-    """Leave a new bot, which looks back a minute, nothing of what another was asked."""
-    async with DiscordControl(servers.discord.control_url) as discord:
-        await discord.forget()
+async def _end_faults(scene: Scene) -> None:
+    """Leave the next story of a shared bot no fault that did not strike, no script, no AutoMod."""
+    await scene.discord.end_faults()
+    await scene.discord.block_words()
+    await scene.openai.clear()
+    await scene.openai.script()
 
 
 @pytest.fixture
 def fresh(servers: Servers, tmp_path: Path) -> Iterator[FreshStage]:
     """A bot for one story alone: `fresh(token="…", SKY_…="…")`."""
-    asyncio.run(_forget(servers))
+    asyncio.run(_begin(servers))
     with ExitStack() as stack:
 
         def make(**options: str) -> Stage:
@@ -129,6 +138,7 @@ async def scene(stage: Stage) -> AsyncIterator[Scene]:
     await stage.bot.ready()
     async with open_scene(stage) as opened:
         yield opened
+        await _end_faults(opened)
 
 
 @pytest.fixture
@@ -137,3 +147,4 @@ async def chat_scene(chat_stage: Stage) -> AsyncIterator[Scene]:
     await chat_stage.bot.ready()
     async with open_scene(chat_stage) as opened:
         yield opened
+        await _end_faults(opened)

@@ -290,6 +290,13 @@ class DiscordControl:
         """Make the server ask every client for a heartbeat (op 1)."""
         await self._ask("POST", "/sessions/beat")
 
+    async def reset(self) -> None:
+        """Go back to how the server began, for a bot that has yet to come; sessions are cut.
+
+        The world, what was said, token, faults, settings, counters, AutoMod: all of it.
+        """
+        await self._ask("POST", "/reset")
+
     async def accept_token(self, token: str) -> None:
         """Accept this token and no other, as after a reset in the developer portal."""
         await self._ask("PUT", "/token", {"token": token})

@@ -35,6 +35,10 @@ class Gateway:
         self._identified: dict[int, float] = {}
         state.tokens.on_change = self._token_changed
 
+    def forget_identifies(self) -> None:
+        """Let the next identify come at any time."""
+        self._identified.clear()
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One connection, from its handshake to its end."""
         state = self.state

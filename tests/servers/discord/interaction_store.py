@@ -70,6 +70,11 @@ class InteractionStore:
             _, old = self._all.popitem(last=False)
             del self._by_token[old.token]
 
+    def forget(self) -> None:
+        """Forget all of them."""
+        self._all.clear()
+        self._by_token.clear()
+
     def get(self, interaction_id: int) -> Interaction:
         """For the control API: any, late ones too. 10062 when there is none."""
         if interaction_id not in self._all:

@@ -20,6 +20,7 @@ from tests.servers.discord.tokens import Tokens
 from tests.servers.discord.world import World
 
 SHUTDOWN = 0.2
+LOOK = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class DiscordServer:
         self._private = _bind(control)
         self.base_url = _url(listen.host, self._public)
         self.control_url = _url(control.host, self._private)
+        self._seed = seed
         world = World(bot_id=BOT_ID)
         if seed:
             populate(world)
@@ -65,7 +67,7 @@ class DiscordServer:
         self.gateway = Gateway(self.state)
         rest = app.build(self.state, self.gateway)
         self._runner = web.AppRunner(rest, access_log=None, shutdown_timeout=SHUTDOWN)
-        controls = control_app.build(self.state, self.gateway, self.refuse)
+        controls = control_app.build(self.state, self.gateway, self.refuse, self.reset)
         self._control = web.AppRunner(controls, access_log=None, shutdown_timeout=SHUTDOWN)
         self._site: web.BaseSite | None = None
         self._refusing: asyncio.Task[None] | None = None
@@ -96,6 +98,24 @@ class DiscordServer:
             for each in list(self._runner.server.connections):
                 if each.transport is not None:
                     each.transport.abort()
+
+    async def reset(self) -> None:
+        """Go back to how the server began: cut what is open, forget what happened and was set.
+
+        Ids and the numbers of events go on, so that nothing new is taken for something old.
+        """
+        self.state.faults.end_all()
+        if self._refusing is not None:
+            await self._refusing
+        before = set(self.gateway.connections)
+        self.state.reset()
+        self.gateway.forget_identifies()
+        if self._seed:
+            populate(self.state.world)
+        self.cut()
+        while before & self.gateway.connections:  # noqa: ASYNC110 - each takes leave by itself
+            await asyncio.sleep(LOOK)
+        self.state.forget_counts()
 
     async def refuse(self, fault: Fault) -> None:
         """Stop listening, cut what is open, and listen again when the fault is over."""

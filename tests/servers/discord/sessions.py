@@ -116,6 +116,11 @@ class SessionManager:
             if number < spare or self._clock() - each.left_at > resume_seconds:
                 del self.by_id[each.id]
 
+    def forget_all(self) -> None:
+        """Drop every session, and what is held back for them."""
+        self._let_go()
+        self.by_id.clear()
+
     def dispatch(
         self,
         name: str,

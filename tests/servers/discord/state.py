@@ -44,6 +44,7 @@ class ServerState:
     payloads: Payloads = field(init=False)
     interactions: InteractionStore = field(init=False)
     started: float = field(init=False)
+    first_settings: Settings = field(init=False)
     blocked_words: tuple[str, ...] = ()  # by AutoMod
     odd_messages: dict[str, Json] = field(default_factory=dict)  # by id, what REST tells instead
     spent: int = 0  # identifies of earlier counts, so that a reset does not give new ones
@@ -54,7 +55,23 @@ class ServerState:
         self.payloads = Payloads(self.world, self._attachment_url)
         self.interactions = InteractionStore(self.clock)
         self.started = self.clock()
+        self.first_settings = self.settings
         self.apply(self.settings)
+
+    def reset(self) -> None:
+        """Forget all that happened and was set; the world is empty then, ids go on growing."""
+        self.apply(self.first_settings)
+        self.tokens.reset()
+        self.faults.end_all()
+        self.sessions.forget_all()
+        self.interactions.forget()
+        self.cdn.forget()
+        self.world.empty()
+        for each in (self.nonces, self.commands, self.odd_messages):
+            each.clear()
+        self.blocked_words = ()
+        self.started = self.clock()
+        self.forget_counts()
 
     def apply(self, settings: Settings) -> None:
         """Use these settings from now on."""
@@ -132,6 +149,11 @@ class ServerState:
             "redirect_uris": [],
             "interactions_endpoint_url": None,
         }
+
+    def forget_counts(self) -> None:
+        """Reset the counters, and what was used up of the day's identifies."""
+        self.reset_counts()
+        self.spent = 0
 
     def reset_counts(self) -> None:
         """Reset the counters."""

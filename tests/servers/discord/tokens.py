@@ -18,6 +18,7 @@ class Tokens:
         self._token = token or ""
         self.on_change: Callable[[], None] = lambda: None
         self.look()
+        self._first = self._token
 
     def look(self) -> None:
         """Read the file again when it has changed."""
@@ -38,6 +39,10 @@ class Tokens:
         self._token = token
         if changed:
             self.on_change()
+
+    def reset(self) -> None:
+        """Accept the one of the beginning, and no other."""
+        self.accept(self._first)
 
     def accepts(self, token: str) -> bool:
         """Whether this is the token."""

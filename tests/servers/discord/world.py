@@ -30,13 +30,18 @@ class World:
     def __init__(self, clock: Callable[[], float] = time.time, bot_id: int | None = None) -> None:
         self.clock = clock
         self.ids = Snowflakes(clock)
+        self._bot_id = bot_id
+        self.empty()
+
+    def empty(self) -> None:
+        """Let there be nothing and nobody but the bot. Ids go on growing."""
         self.users: dict[int, User] = {}
         self.guilds: dict[int, Guild] = {}
         self.channels: dict[int, Channel] = {}
         self.webhooks: dict[int, Webhook] = {}
         self._where: dict[int, int] = {}
         self._names: set[str] = set()
-        self.bot = self.add_user("Sky", bot=True, user_id=bot_id)
+        self.bot = self.add_user("Sky", bot=True, user_id=self._bot_id)
 
     def add_user(self, name: str, *, bot: bool = False, user_id: int | None = None) -> User:
         """A new user; ValueError when the name is taken."""

@@ -79,8 +79,7 @@ def main() -> int:
     """Run until told to stop; gives the exit code."""
     arguments = _arguments()
     keys = Keys(arguments.key_file)
-    behavior = Behavior()
-    behavior.pace = Pace(first=arguments.first, delay=arguments.delay)
+    behavior = Behavior(Pace(first=arguments.first, delay=arguments.delay))
     try:
         keys.ensure()
         server = Server(keys, behavior, RequestLog(), arguments.dialect)

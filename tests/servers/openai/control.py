@@ -94,6 +94,10 @@ class OpenAIControl:
                 else:
                     return
 
+    async def reset(self) -> None:
+        """Go back to how the server began: dialect, keys, pace, faults, script, records."""
+        await self._call("POST", "/reset")
+
     async def keys(self) -> list[str]:
         """Give the accepted keys."""
         return list(await self._call("GET", "/keys"))

@@ -25,6 +25,7 @@ class ControlApp:
         app.add_routes(
             [
                 web.get("/healthz", self._health),
+                web.post("/reset", self._reset),
                 web.get("/keys", self._keys),
                 web.put("/keys", self._replace_keys),
                 web.get("/models", self._models),
@@ -47,6 +48,10 @@ class ControlApp:
 
     async def _health(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
+
+    async def _reset(self, _: web.Request) -> web.Response:
+        self._server.reset()
+        return web.json_response({})
 
     async def _keys(self, _: web.Request) -> web.Response:
         return web.json_response(sorted(self._server.keys.accepted()))

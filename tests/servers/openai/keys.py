@@ -12,11 +12,17 @@ class Keys:
         self._path = path
         self._seen: tuple[int, int, int] | None = None
         self._keys: frozenset[str] = frozenset()
+        self._first: frozenset[str] = frozenset()
 
     def ensure(self) -> None:
         """Make a file with a new key where there is none."""
         if not self._path.exists():
             self.replace([f"sk-loop-{secrets.token_hex(20)}"])
+        self._first = self.accepted()
+
+    def reset(self) -> None:
+        """Accept the keys of the beginning again, and no others."""
+        self.replace(sorted(self._first))
 
     def accepted(self) -> frozenset[str]:
         """Give the keys that are accepted now; none where the file is missing."""

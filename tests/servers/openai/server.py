@@ -54,7 +54,18 @@ class Server:
         self.keys = keys
         self.behavior = behavior
         self.log = log
-        self.speak(DialectChoice(name=name))
+        self._first_choice = DialectChoice(name=name)
+        self.speak(self._first_choice)
+
+    def reset(self) -> None:
+        """Go back to how the server began: dialect, keys, pace, no faults, no script, no records.
+
+        The numbers of requests and faults go on.
+        """
+        self.speak(self._first_choice)
+        self.keys.reset()
+        self.behavior.reset()
+        self.log.forget()
 
     def speak(self, choice: DialectChoice) -> None:
         """Speak a dialect from now on; raises FileNotFoundError for one that there is not."""

@@ -22,13 +22,18 @@ KEPT = 20_000
 class Behavior:
     """What to do: injected faults, scripted answers, the pace. Changed by the control API."""
 
-    def __init__(self) -> None:
-        self.pace = Pace()
+    def __init__(self, pace: Pace | None = None) -> None:
+        self._first_pace = pace or Pace()
+        self._next = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Go back to the beginning; the numbers of faults go on."""
+        self.pace = self._first_pace
         self._faults: dict[str, tuple[Fault, float]] = {}
         self._hits: Counter[str] = Counter()
         self._script: list[ScriptedAnswer] = []
         self._served: Counter[int] = Counter()
-        self._next = 0
 
     def inject(self, fault: Fault) -> ActiveFault:
         """Begin a fault."""

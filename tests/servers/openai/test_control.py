@@ -6,7 +6,15 @@ import openai as library
 import pytest
 from openai import AsyncOpenAI
 
-from .control import ControlRefused, OpenAIControl, Pace, ScriptedAnswer
+from .control import (
+    ControlRefused,
+    DialectChoice,
+    Fault,
+    FaultKind,
+    OpenAIControl,
+    Pace,
+    ScriptedAnswer,
+)
 from .keys import digest
 from .launch import Running
 
@@ -161,3 +169,23 @@ async def test_the_log_names_requests_and_no_content(openai: AsyncOpenAI, server
 
     assert "a-secret-word" not in server.log.read_text()
     assert openai.api_key not in server.log.read_text()
+
+
+async def test_a_reset_is_the_beginning(openai: AsyncOpenAI, control: OpenAIControl) -> None:
+    key = (await control.keys())[0]
+    await control.speak(DialectChoice(name="mistral"))
+    await control.accept("sk-loop-another")
+    await control.models("none-that-is-asked-for")
+    await control.pace(Pace(first=60))
+    await control.inject(Fault(kind=FaultKind.QUOTA))
+    await control.script(ScriptedAnswer(match="", text="scripted"))
+    with pytest.raises(library.AuthenticationError):
+        await openai.responses.create(model="gpt-4.1", input="before")
+
+    await control.reset()
+
+    assert await control.requests() == []
+    assert await control.keys() == [key]
+    answer = await openai.responses.create(model="gpt-4.1", input="after")
+    assert answer.output_text.startswith("You said: after")
+    assert await control.faults() == []

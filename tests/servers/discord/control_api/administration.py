@@ -5,7 +5,7 @@ import contextlib
 
 from aiohttp import web
 
-from tests.servers.discord.control_api.base import GATEWAY, REFUSE, body_of, state_of
+from tests.servers.discord.control_api.base import GATEWAY, REFUSE, RESET, body_of, state_of
 from tests.servers.discord.errors import Json
 from tests.servers.discord.faults import Fault
 from tests.servers.discord.sessions import Session
@@ -16,6 +16,7 @@ PING = 20.0
 def routes() -> list[web.RouteDef]:
     """The routes of these doings."""
     return [
+        web.post("/reset", reset),
         web.put("/token", set_token),
         web.put("/automod", set_blocked_words),
         web.get("/sessions", sessions),
@@ -32,6 +33,12 @@ def routes() -> list[web.RouteDef]:
         web.get("/counts/answers", answers),
         web.get("/events", events),
     ]
+
+
+async def reset(request: web.Request) -> web.Response:
+    """POST: everything is as when the server began, for a bot that has yet to come."""
+    await request.app[RESET]()
+    return web.json_response({})
 
 
 async def set_token(request: web.Request) -> web.Response:

@@ -11,7 +11,7 @@ from tests.servers.discord.control_api import (
     interactions,
     messages,
 )
-from tests.servers.discord.control_api.base import GATEWAY, REFUSE, sentences
+from tests.servers.discord.control_api.base import GATEWAY, REFUSE, RESET, sentences
 from tests.servers.discord.faults import Fault
 from tests.servers.discord.gateway import Gateway
 from tests.servers.discord.rest.base import STATE
@@ -21,11 +21,14 @@ LARGEST_REQUEST = 32 << 20
 
 
 def build(
-    state: ServerState, gateway: Gateway, refuse: Callable[[Fault], Awaitable[None]]
+    state: ServerState,
+    gateway: Gateway,
+    refuse: Callable[[Fault], Awaitable[None]],
+    reset: Callable[[], Awaitable[None]],
 ) -> web.Application:
     """All routes; listen on loopback only, there is no authorization."""
     app = web.Application(middlewares=[sentences], client_max_size=LARGEST_REQUEST)
-    app[STATE], app[GATEWAY], app[REFUSE] = state, gateway, refuse
+    app[STATE], app[GATEWAY], app[REFUSE], app[RESET] = state, gateway, refuse, reset
     for part in (messages, guilds, interactions, administration, injection):
         app.add_routes(part.routes())
     return app

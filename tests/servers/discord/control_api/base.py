@@ -15,6 +15,7 @@ from tests.servers.discord.state import ServerState
 
 GATEWAY: Final = web.AppKey("gateway", Gateway)
 REFUSE: Final = web.AppKey[Callable[[Fault], Awaitable[None]]]("refuse")
+RESET: Final = web.AppKey[Callable[[], Awaitable[None]]]("reset")
 DM: Final = "dm"
 
 
