@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 import threading
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.gitops.findings import KubeObject
+from tests.servers.ports import free_port
 from tests.tools import share, tool
 
 START_SECONDS = 60.0
@@ -68,7 +68,7 @@ def api_server() -> Iterator[ApiServer]:
     """Run etcd and kube-apiserver, with the pinned CRDs established. Raises ServerFailed."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sky-api-")))
-        etcd_port, peer_port, port = _free_ports(3)
+        etcd_port, peer_port, port = (free_port() for _ in range(3))
         etcd, peer = f"http://127.0.0.1:{etcd_port}", f"http://127.0.0.1:{peer_port}"
         etcd_command: list[str | Path] = [
             tool("etcd"),
@@ -149,15 +149,6 @@ def _kubeconfig(folder: Path, port: int) -> Path:
     path = folder / "kubeconfig"
     path.write_text(yaml.safe_dump(config))
     return path
-
-
-def _free_ports(count: int) -> list[int]:
-    """Return COUNT ports of the loopback address that nobody listens on now."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for listener in sockets:
-            listener.bind(("127.0.0.1", 0))
-        return [listener.getsockname()[1] for listener in sockets]
 
 
 @contextmanager

@@ -1,20 +1,19 @@
 """Fixtures of the release tests: a clone, and the real registry program on a port of its own."""
 
 import io
-import socket
 import subprocess
 import sys
 import tarfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from release.registry import Registry
 
 from tests.release.clone import Clone
+from tests.servers.ports import free_port
 from tests.tools import tool
 
 CONFIG = """\
@@ -35,9 +34,7 @@ def clone(tmp_path: Path) -> Clone:
 def registry_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """HOST:PORT of a running registry."""
     root = tmp_path_factory.mktemp("registry")
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = root / "config.yaml"
     config.write_text(CONFIG.format(root=root / "data", port=port))
     with (root / "log").open("wb") as log:

@@ -14,8 +14,8 @@ from pathlib import Path
 import aiohttp
 
 from tests.bot.integration.environment import Mounted
-from tests.bot.integration.process import free_port
 from tests.bot.integration.servers import Servers
+from tests.servers.ports import free_port
 
 from .cgroup import Cgroup
 from .runtime import Runtime

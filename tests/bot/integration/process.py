@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -13,10 +12,12 @@ from typing import Any
 
 import aiohttp
 
+from tests.servers.ports import free_port
+
 REPOSITORY = Path(__file__).parents[3]
 # The checkout whose bot is tested: an older one shows whether a test would have failed then.
 BOT_CHECKOUT = Path(os.environ.get("SKY_BOT_CHECKOUT") or REPOSITORY)
-READY_SECONDS = 20.0
+READY_SECONDS = 60.0  # as all waits here: on a busy machine, too
 STOP_SECONDS = 30.0  # as terminationGracePeriodSeconds
 LOOK = 0.02
 # What a process of the bot has beside its settings: nothing of the developer's own environment, but
@@ -25,13 +26,6 @@ BARE_ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_PROCESS_")},
 }
-
-
-def free_port() -> int:
-    """Give a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -122,7 +116,7 @@ class BotProcess:
         )
 
     async def until_metric(
-        self, name: str, least: float, seconds: float = 10, **labels: str
+        self, name: str, least: float, seconds: float = READY_SECONDS, **labels: str
     ) -> None:
         """Wait until a metric has come to `least`."""
         seen = 0.0
@@ -137,7 +131,9 @@ class BotProcess:
         """Give the log; a line that is not JSON fails the test that asks."""
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
-    async def logged(self, message: str, seconds: float = 10, **fields: str) -> dict[str, Any]:
+    async def logged(
+        self, message: str, seconds: float = READY_SECONDS, **fields: str
+    ) -> dict[str, Any]:
         """Wait for a log line whose message contains `message`, with these fields."""
         try:
             async with asyncio.timeout(seconds):

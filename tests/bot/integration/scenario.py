@@ -19,7 +19,7 @@ from .answers import Seen, buttons
 from .environment import Stage
 from .process import BotProcess
 
-SECONDS = 12.0
+SECONDS = 60.0  # that something may take on a busy machine; what has to be quick is measured
 _QUIETLY = (6, 7)  # an interaction's responses without words: later; the message was changed
 _marks = count(1)
 _places = count()
@@ -135,8 +135,11 @@ class Scene:
     ) -> str:
         """Press a button; gives what only the one who pressed reads, which is waited for if told.
 
-        A press that nobody acknowledges in time fails the story.
+        A press that nobody acknowledges in time fails the story. The last edit of an answer may
+        add nothing but Again, so that button is waited for.
         """
+        if label == "Again":
+            message = await self._complete(message)
         pressed = await self.discord.press(message.id, buttons(message)[label], by)
         done = await self.discord.wait_interaction(pressed.id)
         assert not done.failed, "the application did not respond"
@@ -150,6 +153,15 @@ class Scene:
         sentence = await self.discord.message(said)
         assert sentence.hidden
         return sentence.content
+
+    async def _complete(self, message: Message) -> Message:
+        """Wait until an answer's last message has its Again button."""
+        async with asyncio.timeout(SECONDS), self.discord.events() as events:
+            while "Again" not in buttons(message):
+                message = await self.discord.message(message.id)
+                if "Again" not in buttons(message):
+                    await events.event(lambda e: e.kind == "edit", SECONDS)
+        return message
 
     async def seen(self, question: str) -> Seen:
         """Give the answer as it stands: what replies to the question, or to an answer's part."""

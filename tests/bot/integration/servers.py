@@ -13,8 +13,9 @@ from pathlib import Path
 from tests.servers.openai.launch import START_SECONDS, environment
 from tests.servers.openai.launch import Running as OpenAIRunning
 from tests.servers.openai.launch import running as openai_running
+from tests.servers.ports import free_port
 
-from .process import LOOK, REPOSITORY, free_port
+from .process import LOOK, REPOSITORY
 
 _BOT_ID = 1_456_000_000_000_000_001
 

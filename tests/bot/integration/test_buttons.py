@@ -9,6 +9,7 @@ from .conftest import FreshStage
 from .scenario import Scene
 from .scenario import scene as open_scene
 
+EDIT = "PATCH /channels/{channel_id}/messages/{message_id}"
 SLOW = "[[length=900 chunks=60 delay=0.1]]"
 
 
@@ -49,8 +50,23 @@ async def test_again_answers_redone_in_the_place_of_the_old_answer(scene: Scene)
     assert len(await scene.records(question)) == 2
 
 
+async def test_again_may_be_pressed_before_discord_has_confirmed_the_answer(scene: Scene) -> None:
+    """People see the last edit, with the button, before the bot has Discord's response to it."""
+    question = await scene.call("roll the dice, there is no hurry [[chunks=8 delay=0.1]]")
+    await scene.until(question, lambda seen: bool(seen.parts))
+    await scene.discord.fault("rest", "slow", route=EDIT, after=True, delay=0.6, seconds=60)
+    before = await scene.answer(question)
+
+    told = await scene.press(before.parts[0], "Again")
+
+    await scene.until(question, lambda seen: seen.text != before.text)
+    await scene.discord.end_faults()
+    assert told == ""
+    assert len(await scene.records(question)) == 2
+
+
 async def test_a_question_by_command_has_its_buttons_for_the_one_who_used_it(scene: Scene) -> None:
-    await scene.bot.logged("commands synced", 20)
+    await scene.bot.logged("commands synced")
     question = await scene.ask("toss a coin", by="Bram")
     before = await scene.answer(question)
 
@@ -79,7 +95,7 @@ async def test_again_leaves_no_message_of_the_old_answer(
 
     await scene.openai.script(ScriptedAnswer(match="the tale", text=texts[1].strip()))
     await scene.press(before.parts[-1], "Again")
-    after = await scene.until(question, lambda seen: seen.shows(texts[1]), seconds=20)
+    after = await scene.until(question, lambda seen: seen.shows(texts[1]))
 
     await scene.openai.script()
     assert after.parts[0].id == before.parts[0].id
@@ -108,7 +124,7 @@ async def test_the_buttons_of_a_pod_that_is_gone_work_in_the_next_one(fresh: Fre
         begun = await scene.until(half, lambda seen: bool(seen.parts))
         scene.bot.kill()
         scene.bot.start()
-        await scene.bot.until_metric("speaking", 1, seconds=30)
+        await scene.bot.until_metric("speaking", 1)
 
         await scene.press(before.parts[0], "Again")
         after = await scene.until(question, lambda seen: seen.text != before.text)

@@ -21,7 +21,7 @@ async def test_a_call_is_answered_over_chat_completions(chat_scene: Scene) -> No
 async def test_a_long_answer_comes_whole_over_chat_completions(chat_scene: Scene) -> None:
     question = await chat_scene.call("at length [[length=5000 fence=1 chunks=30 delay=0.02]]")
 
-    answer = await chat_scene.answer(question, seconds=20)
+    answer = await chat_scene.answer(question)
 
     assert len(answer.parts) >= 3
 

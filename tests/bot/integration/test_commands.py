@@ -14,7 +14,7 @@ from .scenario import scene as open_scene
 @pytest.fixture(autouse=True)
 async def _offered(scene: Scene) -> None:
     """Wait until Discord knows the commands, which is a moment after the bot is Ready."""
-    await scene.bot.logged("commands synced", 20)
+    await scene.bot.logged("commands synced")
 
 
 async def test_the_commands_are_offered_without_anybody_installing_them(scene: Scene) -> None:
@@ -41,12 +41,12 @@ async def test_a_slash_command_shows_the_question_and_answers_it_as_a_reply(scen
 
 async def test_it_is_acknowledged_long_before_the_model_has_spoken(scene: Scene) -> None:
     used = await scene.discord.invoke(
-        "sky", scene.place, "Dara", {"topic": "slowly now [[first=2]]"}
+        "sky", scene.place, "Dara", {"topic": "slowly now [[first=10]]"}
     )
     done = await scene.discord.wait_interaction(used.id)
 
     assert done.acknowledged_after is not None
-    assert done.acknowledged_after < 1
+    assert done.acknowledged_after < 3  # or Discord shows its own error
 
 
 async def test_a_reply_goes_on_from_what_was_asked_by_command(scene: Scene) -> None:
@@ -204,6 +204,6 @@ async def test_commands_are_not_synced_again_when_they_are_the_same(fresh: Fresh
         synced = (await opened.discord.counts()).commands_synced
 
         first.bot.start()
-        await first.bot.logged("commands synced", seconds=20, changed=False)  # type: ignore[arg-type]
+        await first.bot.logged("commands synced", changed=False)  # type: ignore[arg-type]
         assert (await opened.discord.counts()).commands_synced == synced
         assert re.fullmatch(r"True|False", str(line["changed"]))

@@ -12,7 +12,7 @@ async def test_of_two_that_listen_one_acknowledges_a_command(
     fresh: FreshStage, tmp_path: Path
 ) -> None:
     async with two(fresh, tmp_path) as scene, another(scene) as standby:
-        await scene.bot.logged("commands synced", 20)
+        await scene.bot.logged("commands synced")
         before = await refused(scene)
         question = await scene.ask("who takes this?")
         await answered_once(scene, [question])
@@ -30,7 +30,7 @@ async def test_a_command_whose_answer_was_never_begun_is_answered_by_the_success
     fresh: FreshStage, tmp_path: Path
 ) -> None:
     async with two(fresh, tmp_path) as scene:
-        await scene.bot.logged("commands synced", 20)
+        await scene.bot.logged("commands synced")
         theirs = await scene.say("the tide is out", by="Freya")
         slow = await scene.ask("what about the moon? [[first=1.4]]", by="Bram", persona="sky")
         used = await scene.discord.invoke("Ask Sky", scene.place, "Dara", target=theirs)
@@ -52,7 +52,7 @@ async def test_a_command_is_acknowledged_in_time_while_the_bot_changes_hands(
 ) -> None:
     """Commands every 100 ms, through SIGTERM of the one that speaks."""
     async with two(fresh, tmp_path) as scene, another(scene) as successor:
-        await scene.bot.logged("commands synced", 20)
+        await scene.bot.logged("commands synced")
         places = scene.elsewhere(15)
 
         async def ask(number: int, place: str) -> str:

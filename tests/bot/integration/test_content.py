@@ -158,7 +158,7 @@ async def test_one_person_has_one_name_before_and_after_the_bot_came(fresh: Fres
         await scene.discord.change_member("Bram", nick="Captain")
         await scene.say("I sail at dawn", by="Bram")
         scene.bot.start()
-        await scene.bot.until_metric("speaking", 1, seconds=60)
+        await scene.bot.until_metric("speaking", 1)
         question = await scene.call("who sails?", by="Bram")
 
         text = await told(scene, question)

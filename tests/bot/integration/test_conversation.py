@@ -175,7 +175,7 @@ async def test_an_answer_stops_when_its_question_is_deleted(scene: Scene) -> Non
     async with scene.discord.events() as events:
         shown = await scene.discord.message(answer_id)
         while errors.QuestionGone.sentence not in shown.content:
-            await events.event(lambda event: event.kind == "edit", 5)
+            await events.event(lambda event: event.kind == "edit", 60)
             shown = await scene.discord.message(answer_id)
     record = await scene.record(question)
     assert len(shown.content) < 1000

@@ -92,9 +92,7 @@ async def test_an_answer_that_is_being_given_again_is_ended_by_the_successor(
         scene.bot.kill()
         await standby.logged("lease taken", how="its holder ended")
 
-        after = await scene.until(
-            question, lambda seen: list(buttons(seen.parts[0])) == ["Again"], seconds=30
-        )
+        after = await scene.until(question, lambda seen: list(buttons(seen.parts[0])) == ["Again"])
         assert [part.id for part in after.parts] == [part.id for part in before.parts]
         assert after.shows((await scene.record(question)).text)
         assert len(await scene.records(question)) == 3

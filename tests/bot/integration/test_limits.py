@@ -58,7 +58,7 @@ async def test_a_command_of_somebody_over_the_limit_is_answered_to_them_alone_ea
 ) -> None:
     stage = fresh(SKY_LIMITS__USER_PER_HOUR="1", SKY_WORK__CATCH_UP_SECONDS="0")
     async with open_scene(stage) as scene:
-        await scene.bot.logged("commands synced", 20)
+        await scene.bot.logged("commands synced")
         await scene.answer(await scene.ask("the one that I have", by="Bram"))
 
         for topic in ("one too many", "and another"):
@@ -79,7 +79,7 @@ async def test_a_flood_of_commands_leaves_no_question_without_an_end(fresh: Fres
     """All are asked before the first one counts: what was shown is answered, or told why not."""
     stage = fresh(SKY_LIMITS__USER_PER_HOUR="1", SKY_WORK__CATCH_UP_SECONDS="0")
     async with open_scene(stage) as scene:
-        await scene.bot.logged("commands synced", 20)
+        await scene.bot.logged("commands synced")
         used = await asyncio.gather(
             *(scene.discord.invoke("sky", scene.place, "Bram", {"topic": "me"}) for _ in range(6))
         )
@@ -142,7 +142,7 @@ async def test_joining_in_unasked_stops_first_so_that_who_calls_is_answered(
     )
     async with open_scene(stage) as scene:
         parlour = await scene.discord.add_channel("parlour")
-        await scene.bot.until_metric("speaking", 1, seconds=30)
+        await scene.bot.until_metric("speaking", 1)
         await scene.answer(await scene.say("nobody asked for that", where=parlour.name))
 
         ignored = await scene.say("nor for that", where=parlour.name)

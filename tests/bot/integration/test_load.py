@@ -22,7 +22,7 @@ async def test_fifty_questions_in_ten_seconds_are_answered_once_each(scene: Scen
             by=people[number % len(people)],
             where=places[number % CHANNELS],
         )
-        await scene.answer(question, seconds=20)
+        await scene.answer(question)
         return question
 
     questions = await asyncio.gather(*map(ask, range(MESSAGES)))

@@ -36,11 +36,11 @@ async def test_a_long_answer_is_a_file_below_its_beginning(fresh: FreshStage) ->
 
         no_files = await scene.discord.add_channel("no-files", deny=["attach_files"])
         refused = await scene.call("a long tale again [[length=5000]]", where=no_files.name)
-        assert len((await scene.answer(refused, 20)).parts) == 3
+        assert len((await scene.answer(refused)).parts) == 3
         large = {"status": 413, "code": 40005, "message": "Request entity too large"}
         await scene.discord.fault("rest", "error", route=CREATE, count=1, **large)
         too_large = await scene.call("a tale that Discord takes in no file [[length=5000]]")
-        assert len((await scene.answer(too_large, 20)).parts) == 3
+        assert len((await scene.answer(too_large)).parts) == 3
         short = await scene.call("a short one")
         assert (await scene.answer(short)).parts[0].attachments == ()
 
@@ -62,11 +62,11 @@ async def test_a_long_answer_goes_on_in_a_thread(fresh: FreshStage) -> None:
                     parts = [m.content for m in (beginning, *below)]
                     if is_whole(parts, text) and "Again" in buttons(below[-1]):
                         return parts
-                    await events.event(lambda e: e.kind in {"message", "edit", "delete"}, 15)
+                    await events.event(lambda e: e.kind in {"message", "edit", "delete"}, 60)
 
         async with scene.discord.events() as events:
             while first.id not in {c.id for c in (await scene.discord.world()).channels}:
-                await events.event(lambda e: e.kind == "channel", 10)
+                await events.event(lambda e: e.kind == "channel", 60)
         parts = await whole(text)
         assert len(parts) >= 3
         await scene.press((await scene.discord.read(first.id))[-1], "Again")
@@ -90,9 +90,9 @@ async def test_a_long_answer_goes_on_in_a_thread(fresh: FreshStage) -> None:
 
         closed = await scene.discord.add_channel("no-threads", deny=["create_public_threads"])
         refused = await scene.call("how long here? [[length=5000]]", where=closed.name)
-        assert len((await scene.answer(refused, 20)).parts) == 3
+        assert len((await scene.answer(refused)).parts) == 3
         whispered = await scene.whisper("how long among us? [[length=5000]]")
-        assert len((await scene.answer(whispered, 20)).parts) == 3
+        assert len((await scene.answer(whispered)).parts) == 3
 
 
 async def test_neither_a_list_nor_links_nor_emoji_are_cut(scene: Scene) -> None:
@@ -107,7 +107,7 @@ async def test_neither_a_list_nor_links_nor_emoji_are_cut(scene: Scene) -> None:
     await scene.openai.script(ScriptedAnswer(match="which ferries", text=text, chunks=60))
     question = await scene.call("which ferries?")
 
-    answer = await scene.answer(question, 20)
+    answer = await scene.answer(question)
 
     await scene.openai.script()
     lines = [line for part in answer.parts for line in part.content.split("\n")]

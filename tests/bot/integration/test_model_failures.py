@@ -16,8 +16,6 @@ from .environment import Stage
 from .scenario import Scene
 from .scenario import scene as open_scene
 
-SECONDS = 25
-
 
 @dataclass(frozen=True)
 class Case:
@@ -84,9 +82,7 @@ async def provoke(stage: Stage) -> dict[str, Outcome | BaseException]:
 async def one(scene: Scene, case: Case, place: str) -> Outcome:
     """Fail once, then ask again in the same channel."""
     question = await scene.call(f"fail [[fault={case.fault}]]", where=place)
-    failed = await scene.until(
-        question, lambda seen: case.told.sentence in seen.text, seconds=SECONDS
-    )
+    failed = await scene.until(question, lambda seen: case.told.sentence in seen.text)
     records = await scene.records(question)
     metric = await scene.bot.metric("model_requests_total", outcome=case.told.label)
     again = await scene.call("and now?", where=place)

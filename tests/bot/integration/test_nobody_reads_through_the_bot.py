@@ -249,7 +249,7 @@ async def play(scene: Scene, plan: Plan) -> int:
         question = await played.ask(person, where, about, way)
         if question is None:
             continue
-        await scene.until(question, lambda seen: bool(seen.parts), 30)
+        await scene.until(question, lambda seen: bool(seen.parts))
         rightly += judge(played, person, await told(scene) - before, way)
         if plan.later == "again":
             rightly += await again(played, person, question)
@@ -276,7 +276,7 @@ def judge(played: Played, person: int, secrets: Counter[str], way: str) -> int:
 async def again(played: Played, person: int, question: str) -> int:
     """Let somebody press Again after their roles were changed."""
     scene = played.scene
-    seen = await scene.until(question, lambda seen: "Again" in buttons(seen.parts[-1]), 30)
+    seen = await scene.until(question, lambda seen: "Again" in buttons(seen.parts[-1]))
     await played.change_roles(person, frozenset({0, 1, 2}) - played.roles[person])
     before, asked = await told(scene), len(await scene.openai.requests())
     await scene.press(seen.parts[-1], "Again", by=played.name(f"user {person}"))
@@ -284,7 +284,7 @@ async def again(played: Played, person: int, question: str) -> int:
         if len(await scene.openai.requests()) > asked:
             break
         await asyncio.sleep(0.05)
-    await scene.until(question, lambda seen: "Again" in buttons(seen.parts[-1]), 30)
+    await scene.until(question, lambda seen: "Again" in buttons(seen.parts[-1]))
     return judge(played, person, await told(scene) - before, "again")
 
 
@@ -308,7 +308,7 @@ async def away(played: Played) -> int:
     await scene.bot.ready()
     rightly = 0
     for person, question in asked:
-        await scene.until(question, lambda seen: bool(seen.parts), 30)
+        await scene.until(question, lambda seen: bool(seen.parts))
         rightly += judge(played, person, await told(scene) - before, played.plan.later)
     return rightly
 
@@ -341,6 +341,6 @@ def test_nobody_reads_through_the_bot_what_they_may_not_read(speaking: Stage) ->
 
 async def _one(speaking: Stage, plan: Plan) -> int:
     await speaking.bot.ready()
-    await speaking.bot.logged("commands synced", 20)
+    await speaking.bot.logged("commands synced")
     async with open_scene(speaking) as scene:
         return await play(scene, plan)

@@ -44,7 +44,7 @@ async def test_searches_at_once_exceed_the_budget_by_at_most_one_answers_searche
 
         for _ in range(8):
             await scene.say(asked, where=scene.elsewhere(1)[0])
-        await scene.bot.until_metric("turned_away_total", 7, 30)
+        await scene.bot.until_metric("turned_away_total", 7)
         await scene.bot.until_metric("spent", 0.05, 30, period="day")
 
         assert await scene.bot.metric("spent", period="day") == pytest.approx(0.10)

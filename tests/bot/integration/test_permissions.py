@@ -20,7 +20,7 @@ async def test_where_the_bot_may_read_and_not_write_a_reaction_shows_that_it_hea
 
     async with scene.discord.events() as events:
         while not (await scene.discord.message(question)).reactions:
-            await events.event(lambda e: e.kind == "reaction", 10)
+            await events.event(lambda e: e.kind == "reaction", 60)
     assert await scene.silence(question)  # the model is not asked for what nobody would read
     assert await scene.bot.metric("answers_total", outcome="may_not_speak") == undelivered + 1
     await scene.bot.logged(
@@ -52,7 +52,7 @@ async def test_a_permission_that_is_taken_away_while_the_model_thinks_is_met_wit
 
     async with scene.discord.events() as events:
         while not (await scene.discord.message(question)).reactions:
-            await events.event(lambda e: e.kind == "reaction", 10)
+            await events.event(lambda e: e.kind == "reaction", 60)
     assert (await scene.seen(question)).parts == ()
 
 
@@ -66,9 +66,9 @@ async def test_where_history_is_hidden_the_answer_comes_without_being_a_reply(
     await scene.call(words, where=place.name)
     text = (await scene.openai.ended("what was said before?")).text
 
-    async with asyncio.timeout(10), scene.discord.events() as events:
+    async with asyncio.timeout(60), scene.discord.events() as events:
         while [m.content for m in await scene.discord.read(place.name) if m.from_sky] != [text]:
-            await events.event(lambda e: e.kind in {"message", "edit"}, 10)
+            await events.event(lambda e: e.kind in {"message", "edit"}, 60)
 
 
 async def test_without_permission_for_embeds_an_answer_with_links_is_an_answer(

@@ -33,7 +33,7 @@ async def crew(fresh: FreshStage, tmp_path: Path) -> AsyncIterator[Scene]:
     stage = fresh(SKY_PERSONAS__DIRECTORY=str(folder), SKY_PERSONAS__CHANNELS="#help = tutor")
     await stage.bot.ready()
     async with open_scene(stage) as opened:
-        await stage.bot.logged("commands synced", 20)
+        await stage.bot.logged("commands synced")
         yield opened
 
 

@@ -49,7 +49,7 @@ async def test_an_openai_key_rotated_three_times_under_load_costs_no_answer(
         assert len(places) >= 25
         for question in questions:  # one after the other: each look reads all the records
             assert question is not None
-            await scene.answer(question, seconds=20)
+            await scene.answer(question)
             assert len((await scene.seen(question)).parts) == 1
         assert await scene.bot.metric("answers_total", outcome="complete") == MESSAGES
         assert await scene.bot.metric("answers_total") == MESSAGES

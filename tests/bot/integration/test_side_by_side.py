@@ -21,7 +21,7 @@ async def everybody(scene: Scene, places: list[str]) -> dict[str, tuple[str, See
 
     async def one(name: str, place: str) -> tuple[str, Seen, Record]:
         question = await scene.call(f"{secret_of(name)} {SLOW}", by=name, where=place)
-        answer = await scene.answer(question, seconds=20)
+        answer = await scene.answer(question)
         return question, answer, await scene.record(question)
 
     asked = await asyncio.gather(*map(one, scene.people[:PEOPLE], places))

@@ -28,7 +28,7 @@ async def test_half_a_character_that_stands_in_the_channel_spoils_no_later_answe
 
 
 async def test_half_a_character_in_a_command_is_quoted_and_answered(scene: Scene) -> None:
-    await scene.bot.logged("commands synced", 20)
+    await scene.bot.logged("commands synced")
     question = await scene.ask(f"half a topic {HALF} is here")
 
     await scene.answer(question)

@@ -63,7 +63,7 @@ async def test_an_event_that_cannot_be_parsed_is_skipped_and_counted(fresh: Fres
         await scene.answer(await scene.call("are you still there?"), remarks=True)
 
         assert time.monotonic() - asked < 5
-        await scene.answer(slow, seconds=20)
+        await scene.answer(slow)
         assert await scene.bot.metric("unreadable_total", kind="event") == len(broken)
         line = await scene.bot.logged("unreadable, skipped", event="MESSAGE_CREATE")
         assert line["id"] == int(plain["id"])
@@ -83,7 +83,7 @@ async def test_an_unreadable_message_among_the_newest_is_left_out_and_said_to_be
     await scene.bot.until_metric("gateway_events_total", 2, 20, event="ready")
 
     question = await scene.call("shall we sail?")
-    seen = await scene.until(question, lambda seen: UNREADABLE in seen.text, 20)
+    seen = await scene.until(question, lambda seen: UNREADABLE in seen.text)
 
     said = " ".join(turn.text for turn in await scene.turns(question))
     assert "the tide is low" in said
@@ -112,8 +112,8 @@ async def test_the_backfill_goes_on_past_what_it_cannot_read(fresh: FreshStage) 
         await scene.discord.set_odd(dict(zip(odd, shapes, strict=True)))
         missed = await scene.call("asked while nobody listened")
 
-        await scene.until(missed, lambda seen: UNREADABLE in seen.text, 30)
-        await scene.bot.logged("caught up", 20)
+        await scene.until(missed, lambda seen: UNREADABLE in seen.text)
+        await scene.bot.logged("caught up")
         assert await scene.bot.metric("unreadable_total", kind="message") >= 3
         assert all([await scene.silence(each) for each in odd])
         stage.bot.terminate()
@@ -140,7 +140,7 @@ async def test_a_frame_that_cannot_be_read_makes_a_new_connection(
     after = await scene.call("asked after it")
 
     for question in (slow, after):
-        await scene.answer(question, seconds=25)
+        await scene.answer(question)
         assert len((await scene.seen(question)).parts) == 1
     assert scene.bot.running
 
@@ -162,7 +162,7 @@ async def test_an_answer_goes_on_where_discord_took_it_and_its_response_cannot_b
     await scene.discord.fault("rest", "unreadable", route=route, **answer)
 
     question = await scene.call("tell me a little more [[length=300 chunks=30 delay=0.1]]")
-    seen = await scene.answer(question, seconds=20)
+    seen = await scene.answer(question)
     ended = await scene.until(question, lambda seen: list(buttons(seen.parts[-1])) == ["Again"])
 
     assert len(seen.parts) == len(ended.parts) == 1
@@ -177,9 +177,9 @@ async def test_a_global_limit_on_typing_while_the_first_words_come_mutes_nobody(
     await scene.discord.fault("rest", "rate_limit", route=route, scope="global", retry_after=2)
 
     question = await scene.call(f"slow to begin {SLOW}")
-    await scene.answer(question, seconds=20)
+    await scene.answer(question)
 
-    await scene.answer(await scene.call("and another"), seconds=20)
+    await scene.answer(await scene.call("and another"))
 
 
 STORMS = [
@@ -218,7 +218,7 @@ async def test_a_gateway_that_ends_every_connection_is_no_loop(
         made = (await scene.discord.counts()).connections - before
         assert 2 <= made <= 12
         await scene.discord.end_faults()
-        await scene.answer(await scene.call("is it over?"), seconds=25)
+        await scene.answer(await scene.call("is it over?"))
 
 
 @pytest.mark.parametrize(

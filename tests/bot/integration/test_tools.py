@@ -43,7 +43,7 @@ async def test_privacy_says_who_searches_the_web(fresh: FreshStage, tmp_path: Pa
     stage = fresh(SKY_PERSONAS__DIRECTORY=str(tmp_path / "personas"))
     await stage.bot.ready()
     async with open_scene(stage) as scene:
-        await stage.bot.logged("commands synced", 20)
+        await stage.bot.logged("commands synced")
 
         said = await scene.told("privacy", by="Hana")
 
