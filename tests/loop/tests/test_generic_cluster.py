@@ -2,6 +2,8 @@
 
 It runs in a namespace of its own, with the image and the addresses of the loop. The loop's network
 enforces no NetworkPolicy; which ports that lets out is asserted by tests/gitops/test_generic.py.
+Discord accepts one token, so the Secret here holds what the vault holds, and etcd keeps it for
+good: these tests come after test_leaks.py, which finds any value of the vault's in etcd.
 """
 
 import asyncio

@@ -222,7 +222,7 @@ def test_a_program_that_crashes_while_starting_is_said_with_its_last_words(
 ) -> None:
     """The tools' folder is replaced by one whose etcd is broken."""
     before = _machine()
-    for entry in tool("etcd").parents[3].iterdir():
+    for entry in tool("etcd").parents[2].iterdir():
         (tmp_path / "tools").mkdir(exist_ok=True)
         (tmp_path / "tools" / entry.name).symlink_to(entry)
     folder = tmp_path / "tools" / tool("etcd").parents[1].name
