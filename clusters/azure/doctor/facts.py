@@ -55,6 +55,15 @@ class Pod(Value):
     unschedulable: str = ""  # why the scheduler finds no node
 
 
+class FailedAlert(Value):
+    """The newest Event that says why an Alert was not delivered."""
+
+    alert: str  # its name: discord, github
+    message: str
+    age: float  # seconds
+    credential_changed: bool = False  # whether the Secret of its Provider was changed after it
+
+
 class Bot(Value):
     """What the bot in one pod reports; an empty `readyz` means that it did not answer."""
 
@@ -127,6 +136,7 @@ class Facts(Value):
     key_vault: bool = True  # False with the component plain-secret
     flux: tuple[FluxObject, ...] = ()
     controllers: tuple[Pod, ...] = ()  # Flux's; none if they do not run as pods
+    failed_alerts: tuple[FailedAlert, ...] = ()  # one for each Alert, of the last hour
     pods: tuple[Pod, ...] = ()  # the bot's, newest first
     bot: Bot | None = None
     secrets: tuple[SecretState, ...] = ()

@@ -549,6 +549,7 @@ CHAIN: tuple[tuple[str, str, Check], ...] = (
     ("ready", "the bot is Ready", ready),
     ("guard", "the rollback guard is enabled", release_links.guard),
     ("current", "what runs is what main has", release_links.current),
+    ("alerts", "alerts arrive", release_links.alerts),
 )
 
 

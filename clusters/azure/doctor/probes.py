@@ -36,6 +36,7 @@ from clusters.azure.doctor.facts import (
     Bot,
     Build,
     Facts,
+    FailedAlert,
     FluxObject,
     GitHub,
     ManagedIdentity,
@@ -43,6 +44,7 @@ from clusters.azure.doctor.facts import (
     SecretState,
     WorkloadIdentity,
 )
+from clusters.azure.steps.alerts import SECRETS as ALERT_SECRETS
 from clusters.azure.steps.github import BLOCKING_RULES, IMAGE_WORKFLOW
 
 _KUBECTL_SECONDS = 20
@@ -191,6 +193,34 @@ def _newest(warnings: list[Json], reason: str, saying: str = "") -> str:
     said = [str(one.get("message") or "") for one in warnings if one.get("reason") == reason]
     telling = [message for message in said if saying in message]
     return next(reversed(telling or said), "")
+
+
+def failed_alerts(
+    events: Iterable[Json], changed: Mapping[str, datetime | None]
+) -> tuple[FailedAlert, ...]:
+    """Convert EVENTS of failed deliveries, the newest one of each Alert.
+
+    CHANGED says when the Secret with an Alert's credential was changed last, where it is known.
+    """
+    newest: dict[str, Json] = {}
+    for event in sorted(events, key=_seen_at):
+        newest[event["involvedObject"]["name"]] = event
+    return tuple(
+        FailedAlert(
+            alert=name,
+            message=str(event.get("message") or ""),
+            age=(datetime.now(UTC) - _seen_at(event)).total_seconds(),
+            credential_changed=(at := changed.get(name)) is not None and at > _seen_at(event),
+        )
+        for name, event in sorted(newest.items())
+    )
+
+
+def _seen_at(event: Json) -> datetime:
+    """Return when an event happened last."""
+    series = event.get("series") or {}
+    stamp = series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime")
+    return _time(stamp or event["metadata"]["creationTimestamp"])
 
 
 def _time(stamp: str) -> datetime:
@@ -579,7 +609,12 @@ _KINDS = (
     "imagepolicies.image.toolkit.fluxcd.io",
     "imageupdateautomations.image.toolkit.fluxcd.io",
 )
-_INSTANCE = "fluxinstances.fluxcd.controlplane.io"
+# Not defined without the Flux Operator, or without the notification controller.
+_OPTIONAL_KINDS = (
+    "fluxinstances.fluxcd.controlplane.io",
+    "alerts.notification.toolkit.fluxcd.io",
+)
+_DISPATCH_FAILED = "NotificationDispatchFailed"  # the notification controller's reason
 _LOGIN = "login.microsoftonline.com"
 
 
@@ -614,6 +649,7 @@ class Collector:
             key_vault=not any(map(is_plain, flux)),
             flux=tuple(flux_object(item) for item in flux),
             controllers=self._controllers(),
+            failed_alerts=self._failed_alerts(),
             pods=found,
             bot=self._bot(found),
             secrets=self._secrets(known),
@@ -647,12 +683,11 @@ class Collector:
 
     def _flux(self) -> list[Json]:
         found: list[Json] = []
-        for kind in (*_KINDS, _INSTANCE):
+        for kind in (*_KINDS, *_OPTIONAL_KINDS):
             try:
                 found += self.kubectl.items(kind, FLUX)
             except KubectlError as error:
-                # Without the Flux Operator this kind is not defined.
-                if kind != _INSTANCE:
+                if kind not in _OPTIONAL_KINDS:
                     self.not_checked.append(f"{kind.partition('.')[0]} in {FLUX}: {error}")
         return found
 
@@ -662,6 +697,32 @@ class Collector:
         except KubectlError as error:
             self.not_checked.append(f"pods in {FLUX}: {error}")
             return ()
+
+    def _failed_alerts(self) -> tuple[FailedAlert, ...]:
+        selector = f"--field-selector=involvedObject.kind=Alert,reason={_DISPATCH_FAILED}"
+        try:
+            events = self.kubectl.items("events", FLUX, selector)
+        except KubectlError as error:
+            self.not_checked.append(f"events of alerts in {FLUX}: {error}")
+            return ()
+        names = {event["involvedObject"]["name"] for event in events}
+        return failed_alerts(events, {name: self._credential_changed(name) for name in names})
+
+    def _credential_changed(self, alert: str) -> datetime | None:
+        """Return when the Secret of ALERT was changed last; None if that cannot be seen.
+
+        Only its managed fields leave kubectl, never its content.
+        """
+        if alert not in ALERT_SECRETS:
+            return None
+        try:
+            stamps = self.kubectl.text(
+                *("get", "secret", ALERT_SECRETS[alert], f"--namespace={FLUX}"),
+                *("--show-managed-fields", "--output=jsonpath={.metadata.managedFields[*].time}"),
+            ).split()
+        except KubectlError:  # it is not there, or this login may not read it
+            return None
+        return max(map(_time, stamps), default=None)
 
     def _pods(self) -> tuple[Pod, ...]:
         try:

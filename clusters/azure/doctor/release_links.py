@@ -1,6 +1,6 @@
-"""The links that decide which image runs: workflows, rules for main, registry, policy, automation.
+"""The links that decide which image runs, and whether people are told of it.
 
-Pure, like the other links.
+Workflows, rules for main, registry, policy, automation; alerts. Pure, like the other links.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 
 from clusters.azure import images
-from clusters.azure.doctor.facts import BOT, FLUX, Facts, GitHub
-from clusters.azure.doctor.known_errors import AGAIN, problem_with
-from clusters.azure.doctor.result import CheckResult, broken, condition_problem, ok, unknown
+from clusters.azure.doctor.facts import BOT, FLUX, Facts, FailedAlert, GitHub
+from clusters.azure.doctor.known_errors import AGAIN, again, problem_with
+from clusters.azure.doctor.result import CheckResult, Status, broken, condition_problem, ok, unknown
+from clusters.azure.steps.alerts import SECRETS
 from clusters.azure.steps.github import GUARD_WORKFLOWS, IMAGE_WORKFLOWS
 
 _EMPTY = re.compile(r"NAME_UNKNOWN|NOT_FOUND|MANIFEST_UNKNOWN|\b404\b", re.IGNORECASE)
@@ -111,8 +112,8 @@ def registry(facts: Facts) -> CheckResult:
             "ImageRepository needs a secretRef (clusters/README.md)."
         )
         see = f"kubectl --namespace {FLUX} get imagerepository {BOT} --output yaml"
-    again = f"flux reconcile image repository {BOT}"
-    return condition_problem(found, "Flux cannot read the registry", remedy, see, again) or ok(
+    rescan = f"flux reconcile image repository {BOT}"
+    return condition_problem(found, "Flux cannot read the registry", remedy, see, rescan) or ok(
         _short(r"found \d+ tags", found.message) or f"Flux reads {found.target}"
     )
 
@@ -242,3 +243,89 @@ def _missing(kind: str) -> CheckResult:
         "The Kustomization discord-sky-images creates it.",
         f"flux reconcile kustomization {BOT}-images --with-source",
     )
+
+
+_MINUTE = 60
+_NETWORK = re.compile(r"\blookup [\w.-]+|dial tcp|i/o timeout|connection refused|deadline exceeded")
+_NO_SECRET = re.compile(r"secret.*not found|no address|failed to read secret", re.IGNORECASE)
+_UNKNOWN_COMMIT = re.compile(r"No commit found|\b422\b")
+_WAY_OUT = (
+    "kubectl --namespace kube-system logs --selector k8s-app=kube-dns --tail 20",
+    "kubectl get networkpolicies --all-namespaces",
+)
+_NEW_CREDENTIAL = {
+    "discord": (
+        (
+            "Discord does not take the webhook: it was deleted, or its address is wrong. Create "
+            "one in the channel's settings, Integrations, and put its address into webhook.txt."
+        ),
+        "--discord-webhook webhook.txt",
+    ),
+    "github": (
+        (
+            "GitHub does not take the token: it has expired or was revoked, or it may not write "
+            "commit statuses of this repository. Create a fine-grained one with the permission "
+            '"Commit statuses: write", and put it into token.txt.'
+        ),
+        "--status-token token.txt",
+    ),
+}
+
+
+def alerts(facts: Facts) -> CheckResult:
+    """Whether the alerts that are turned on were delivered.
+
+    Flux keeps no condition for an Alert or a Provider; a failed delivery is an Event of the Alert,
+    which Kubernetes keeps for an hour.
+    """
+    turned_on = [one for one in facts.flux if one.kind == "Alert"]
+    if not turned_on:
+        return ok("alerts are off")
+    suspended = next((one for one in turned_on if one.suspended), None)
+    if suspended:
+        return broken(
+            f"Alert {suspended.name} is suspended: somebody stopped it.",
+            "Find out who and why, then resume it.",
+            f"flux resume alert {suspended.name}",
+        )
+    names = {one.name for one in turned_on}
+    failed = [one for one in facts.failed_alerts if one.alert in names]
+    results = [_undelivered(one, facts) for one in failed if not one.credential_changed]
+    if results:
+        return min(results, key=lambda one: one.status is not Status.BROKEN)
+    if failed:
+        return unknown(
+            f"alerts to {failed[0].alert} failed, and its Secret was changed after that: the next "
+            "deploy shows whether they arrive"
+        )
+    return ok(f"{' and '.join(sorted(names))}: none failed in the last hour")
+
+
+def _undelivered(failed: FailedAlert, facts: Facts) -> CheckResult:
+    ago = f"{failed.age / _MINUTE:.0f} minutes ago" if failed.age >= _MINUTE else "just now"
+    summary = f"Alerts to {failed.alert} do not arrive; the last one failed {ago}: {failed.message}"
+    events = f"flux events --namespace {FLUX} --for Alert/{failed.alert}"
+    if _NETWORK.search(failed.message):
+        # It may be over: an alert that arrives leaves no Event.
+        remedy = "The cluster did not reach the host: look at its DNS, and at what closes the way."
+        return unknown(summary, remedy, *_WAY_OUT, events)
+    if failed.alert == "github" and _UNKNOWN_COMMIT.search(failed.message):
+        return broken(
+            summary,
+            f"GitHub does not know the commit: `address` in the Secret {SECRETS['github']} must be "
+            "the repository that Flux follows. Set-up writes it, with the token from a file.",
+            _set_up("--status-token token.txt", facts),
+            events,
+        )
+    if failed.alert not in _NEW_CREDENTIAL:
+        return broken(summary, "Fix what it names: the Provider, or its Secret.", events)
+    remedy, options = _NEW_CREDENTIAL[failed.alert]
+    if _NO_SECRET.search(failed.message):
+        remedy = f"Set-up writes the Secret {SECRETS[failed.alert]} from a file."
+    return broken(summary, remedy, _set_up(options, facts), events)
+
+
+def _set_up(options: str, facts: Facts) -> str:
+    name = facts.names.get("NAME")
+    named = f"--name {name} {options}" if name else options
+    return again(None).replace("make azure", f'make azure ARGS="{named}"', 1)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _WEBHOOK_FILE, _TOKEN_FILE = "DISCORD_WEBHOOK_FILE", "STATUS_TOKEN_FILE"
 _WEBHOOK = "https://discord.com/api/webhooks/"
+# The Secrets in flux-system with the credentials of the places, each an Alert and a Provider.
+SECRETS = {"discord": "discord-webhook", "github": "github-commit-status"}
 
 
 def kustomization(place: str) -> Any:
@@ -93,14 +95,14 @@ ALERTS = (
     _alert(
         "discord",
         "deployments, rollbacks and failures in a Discord channel",
-        "discord-webhook",
+        SECRETS["discord"],
         "--discord-webhook",
         _WEBHOOK_FILE,
     ),
     _alert(
         "github",
         "a status on each commit: whether the bot became Ready with it",
-        "github-commit-status",
+        SECRETS["github"],
         "--status-token",
         _TOKEN_FILE,
     ),

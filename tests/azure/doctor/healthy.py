@@ -70,6 +70,12 @@ def flux(kind: str = "", name: str = "discord-sky", **changes: Any) -> tuple[Flu
     return tuple(found)
 
 
+def alerts(*names: str, **changes: Any) -> tuple[FluxObject, ...]:
+    """Return Alerts, which have no conditions; by default those that a set-up can turn on."""
+    wanted = names or ("discord", "github")
+    return tuple(FluxObject(kind="Alert", name=name, **changes) for name in wanted)
+
+
 def pod(**changes: Any) -> Pod:
     """Return the bot's pod, Ready."""
     return Pod(**{"name": "discord-sky-bot-1", "image": IMAGE, "ready": True, "age": 90, **changes})

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from clusters.azure.doctor.facts import Build, Facts, ManagedIdentity
+from clusters.azure.doctor.facts import Build, Facts, FailedAlert, ManagedIdentity
 from clusters.azure.doctor.links import CHAIN, Link, diagnose, first_broken
-from clusters.azure.doctor.result import Status
+from clusters.azure.doctor.result import CheckResult, Status
 from tests.azure.doctor.healthy import (
     BOT_CLIENT,
+    alerts,
     azure,
     bot,
     facts,
@@ -80,6 +81,13 @@ def ended(conclusion: str, *, of_main: bool = True) -> Build:
     """A run of the image workflow that is over."""
     url = "https://github.com/example/discord-sky/actions/runs/12"
     return Build(status="completed", conclusion=conclusion, url=url, of_main=of_main)
+
+
+def undelivered(alert: str, message: str, **changes: Any) -> Facts:
+    """A bot that is well, with alerts turned on, of which those to ALERT did not arrive."""
+    why = f"failed to dispatch notification for Kustomization/flux-system/discord-sky: {message}"
+    failed = FailedAlert(alert=alert, message=why, age=300, **changes)
+    return facts(flux=(*flux(), *alerts()), failed_alerts=(failed,))
 
 
 def found(seen: Facts) -> Link:
@@ -438,6 +446,40 @@ FAULTS = {
         "current",
         "gh run view --log-failed --repo example/discord-sky 12",
     ),
+    # Alerts.
+    "a webhook that Discord does not know": (
+        undelivered("discord", 'status code 401: {"message": "Invalid Webhook Token"}'),
+        "alerts",
+        'make azure ARGS="--discord-webhook webhook.txt"',
+    ),
+    "a token that GitHub does not take": (
+        undelivered("github", "POST https://api.github.com/…/statuses/1: 401 Bad credentials []"),
+        "alerts",
+        'make azure ARGS="--status-token token.txt"',
+    ),
+    "a commit status for another repository": (
+        undelivered("github", "POST …/statuses/1: 422 No commit found for SHA: 1 []"),
+        "alerts",
+        'make azure ARGS="--status-token token.txt"',
+    ),
+    "an alert without its Secret": (
+        undelivered("discord", 'failed to read secret: secrets "discord-webhook" not found'),
+        "alerts",
+        'make azure ARGS="--discord-webhook webhook.txt"',
+    ),
+    "an alert of one's own": (
+        facts(
+            flux=(*flux(), *alerts("pager")),
+            failed_alerts=(FailedAlert(alert="pager", message="status code 410", age=7),),
+        ),
+        "alerts",
+        "flux events --namespace flux-system --for Alert/pager",
+    ),
+    "a suspended alert": (
+        facts(flux=(*flux(), *alerts("github", suspended=True))),
+        "alerts",
+        "flux resume alert github",
+    ),
 }
 
 
@@ -659,3 +701,55 @@ def test_a_vault_that_exists_is_not_called_wrong_when_it_does_not_answer(
     assert broken.name == "vault"
     assert "does not answer the cluster in time" in broken.result.summary
     assert "KEYVAULT_NAME" not in "\n".join(broken.result.commands)
+
+
+def _alerts_link(seen: Facts) -> CheckResult:
+    return next(link.result for link in diagnose(seen) if link.name == "alerts")
+
+
+def test_alerts_that_were_delivered_are_named() -> None:
+    delivered = _alerts_link(facts(flux=(*flux(), *alerts())))
+
+    assert delivered.status is Status.OK
+    assert delivered.summary.startswith("discord and github")
+
+
+def test_a_failed_alert_says_when_and_where_it_failed() -> None:
+    summary = found(undelivered("discord", "401")).result.summary
+
+    assert summary.startswith("Alerts to discord do not arrive; the last one failed 5 minutes ago")
+
+
+def test_an_alert_that_failed_before_its_secret_was_changed_is_not_called_broken() -> None:
+    fixed = _alerts_link(undelivered("discord", "401", credential_changed=True))
+
+    assert fixed.status is Status.UNKNOWN
+    assert "the next deploy shows" in fixed.summary
+
+
+def test_an_alert_that_did_not_get_through_once_may_get_through_now() -> None:
+    """A delivery that succeeds leaves no Event, and a failed one is kept for an hour."""
+    seen = undelivered("discord", "dial tcp: lookup discord.com: i/o timeout")
+    both = seen.model_copy(
+        update={
+            "failed_alerts": (
+                *seen.failed_alerts,
+                FailedAlert(alert="github", message="401 Bad credentials", age=60),
+            )
+        }
+    )
+
+    assert _alerts_link(seen).status is Status.UNKNOWN
+    assert "--status-token" in found(both).result.commands[0]
+
+
+def test_an_alert_that_was_turned_off_no_longer_counts() -> None:
+    removed = undelivered("discord", "401").model_copy(update={"flux": flux()})
+
+    assert _alerts_link(removed).summary == "alerts are off"
+
+
+def test_the_command_for_an_alert_names_the_set_up() -> None:
+    other = undelivered("discord", "401").model_copy(update={"names": {"NAME": "sky"}})
+
+    assert 'ARGS="--name sky --discord-webhook' in found(other).result.commands[0]

@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from clusters.azure.doctor.probes import (
     Json,
     Kubectl,
     KubectlError,
+    failed_alerts,
     flux_object,
     github_repository,
     is_plain,
@@ -80,6 +82,34 @@ def test_the_newest_warning_that_says_why_is_used() -> None:
 
     assert waits.mount_error == f"{telling}second"
     assert runs.mount_error == ""
+
+
+def _undelivered(alert: str, message: str, **when: object) -> Json:
+    about = {"kind": "Alert", "name": alert}
+    return {"involvedObject": about, "message": message, "metadata": {}, **when}
+
+
+def test_the_newest_failure_of_each_alert_counts() -> None:
+    events = [
+        _undelivered("discord", "second", lastTimestamp="2026-01-01T00:00:02Z"),
+        _undelivered("discord", "first", eventTime="2026-01-01T00:00:01.5Z"),
+        _undelivered(
+            "github",
+            "seen again",
+            eventTime="2026-01-01T00:00:01Z",
+            series={"lastObservedTime": "2026-01-01T00:00:09Z"},
+        ),
+    ]
+    at = datetime(2026, 1, 1, 0, 0, 5, tzinfo=UTC)
+
+    found = failed_alerts(events, {"discord": at, "github": at})
+
+    assert [(one.alert, one.message, one.credential_changed) for one in found] == [
+        ("discord", "second", True),
+        ("github", "seen again", False),
+    ]
+    assert found[0].age > found[1].age > 0
+    assert not failed_alerts(events, {"discord": None})[0].credential_changed
 
 
 def test_the_exit_code_is_that_of_the_container_that_ended() -> None:
