@@ -4,8 +4,6 @@ import io
 import subprocess
 import sys
 import tarfile
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,15 +11,7 @@ import pytest
 from release.registry import Registry
 
 from tests.release.clone import Clone
-from tests.servers.ports import free_port
-from tests.tools import tool
-
-CONFIG = """\
-version: 0.1
-storage: {{filesystem: {{rootdirectory: {root}}}}}
-http: {{addr: "127.0.0.1:{port}"}}
-log: {{level: error, accesslog: {{disabled: true}}}}
-"""
+from tests.tools import registry_process, tool
 
 
 @pytest.fixture
@@ -33,31 +23,8 @@ def clone(tmp_path: Path) -> Clone:
 @pytest.fixture(scope="session")
 def registry_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """HOST:PORT of a running registry."""
-    root = tmp_path_factory.mktemp("registry")
-    port = free_port()
-    config = root / "config.yaml"
-    config.write_text(CONFIG.format(root=root / "data", port=port))
-    with (root / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [tool("registry"), "serve", str(config)], stdout=log, stderr=subprocess.STDOUT
-        )
-    try:
-        _wait(f"http://127.0.0.1:{port}/v2/", process)
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - an http:// URL of our own
-                return
-        except OSError:
-            time.sleep(0.05)
-    pytest.fail("the registry did not start")
+    with registry_process.running(tmp_path_factory.mktemp("registry")) as address:
+        yield address
 
 
 @pytest.fixture

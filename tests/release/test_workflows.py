@@ -33,6 +33,7 @@ def test_these_are_all_workflows() -> None:
     assert NAMES == [
         "check", "codeql", "dependency-review", "e2e", "image-schedule", "image",
         "rollback-guard-schedule", "rollback-guard", "rollback-on-failure", "scorecard",
+        "tools-cache",
     ]  # fmt: skip
 
 

@@ -2,20 +2,24 @@
 
 import argparse
 import difflib
+import os
 import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
 
-from tests.tools import build, cache, packages
+from tests.tools import build, cache, packages, prebuilt
 from tests.tools.families import FAMILIES, GROUPS, Family
 
 EXPLAIN = """\
 The one-machine loop and the checks use programs of exact versions: Kubernetes, Flux, a registry
-and so on. Nothing is downloaded ready-made: each is built with Go from its published module,
-whose checksum is in tests/tools/<family>/go.sum, into a cache. What is cached is not built again
-until its go.mod changes. The first build of everything takes about 20 minutes on two
-cores and 16 GB of disk; later ones build what was changed.
+and so on. Each is built with Go from its published module, whose checksum is in
+tests/tools/<family>/go.sum, into a cache. What is cached is not built again until its go.mod
+changes. The first build of everything takes about 20 minutes on two cores and 16 GB of disk;
+later ones build what was changed.
+
+With TOOLS_CACHE=registry/repository in the environment, what that registry has is taken instead,
+if it is what tests/tools/digests.txt names, byte for byte; anything else is built as ever.
 
   python -m tests.tools build                  everything
   python -m tests.tools build crane flux       only what these two need
@@ -24,6 +28,8 @@ cores and 16 GB of disk; later ones build what was changed.
   eval "$(python -m tests.tools env)"          kubectl, flux, crane ... in this shell
   python -m tests.tools packages --install     Debian packages that the loop needs (root)
   python -m tests.tools clean                  remove what other pins had built
+  python -m tests.tools digests                write digests.txt, after a bump and a build
+  python -m tests.tools put REGISTRY/NAME      put what is built into a registry, with crane
 
 The cache is $SKY_CACHE, or discord-sky in your cache folder. Exit code 2: this machine lacks
 something, and the message says what to do.
@@ -63,6 +69,15 @@ def build_missing(names: Sequence[str]) -> None:
     toolchain = cache.toolchain()
     began = time.monotonic()
     missing = build.missing(families, toolchain)
+    if missing and (repository := os.environ.get("TOOLS_CACHE", "")):
+        build.check(missing, toolchain)
+        print(
+            f"tools: to take from {repository}: {', '.join(one.name for one in missing)}",
+            flush=True,
+        )
+        with build.lock():
+            missing = build.missing(families, toolchain)  # another run may have built some
+            missing = prebuilt.take_all(missing, toolchain, prebuilt.Registry(repository))
     if not missing:
         print(f"tools: all {len(families)} families are cached")
         return
@@ -108,6 +123,27 @@ def clean() -> None:
     print(f"tools: removed {len(old)} entries" if old else "tools: nothing to remove")
 
 
+def digests() -> None:
+    """Write the digests of what this checkout builds."""
+    new = prebuilt.write_digests(FAMILIES, cache.toolchain())
+    print(f"tools: {prebuilt.DIGESTS.name} has {new} new lines" if new else "tools: nothing new")
+
+
+def put(repository: str) -> None:
+    """Put what is built into a registry, unless it is there."""
+    toolchain, registry = cache.toolchain(), prebuilt.Registry(repository)
+    known = prebuilt.read_digests()
+    for family in FAMILIES:
+        entry = cache.entry(family, toolchain)
+        if not entry.is_dir():
+            raise cache.ToolMissing(f"{family.name} is not built: run `make tools`")
+        if registry.has(entry.name):
+            print(f"tools: {family.name}: there", flush=True)
+            continue
+        registry.put(family, toolchain, known)
+        print(f"tools: {family.name}: put", flush=True)
+
+
 def debian_packages(*, install: bool) -> None:
     """Say which packages are missing, or install them."""
     absent = packages.missing()
@@ -142,6 +178,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     commands.add_parser("path", help="print where a program is").add_argument("tool")
     commands.add_parser("env", help="print a line to eval that extends PATH")
     commands.add_parser("clean", help="remove entries that these pins do not name")
+    commands.add_parser("digests", help="write the digests of what is built into digests.txt")
+    one = commands.add_parser("put", help="put what is built into a registry")
+    one.add_argument("repository", metavar="REGISTRY/NAME")
     one = commands.add_parser("packages", help="Debian packages that the loop needs")
     one.add_argument("--install", action="store_true", help="install those that are missing (root)")
     return parser.parse_args(arguments)
@@ -156,6 +195,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "path": lambda: print(cache.tool(asked.tool)),
         "env": env,
         "clean": clean,
+        "digests": digests,
+        "put": lambda: put(asked.repository),
         "packages": lambda: debian_packages(install=asked.install),
     }
     try:
@@ -167,6 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         build.NotReady,
         cache.GoMissing,
         cache.ToolMissing,
+        prebuilt.NotPut,
         packages.PackagesMissing,
         Usage,
     ) as error:
