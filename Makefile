@@ -17,7 +17,9 @@ RELEASE := PYTHONPATH=.github/scripts $(PY) -m release
 
 ##@ See it work
 .PHONY: demo chat
-demo: tools-loop  ## Bring a cluster up on this machine, merge twice, revert once, watch the bot answer (root)
+demo: setup  ## Bring a cluster up on this machine, merge twice, revert once, watch the bot answer (root)
+	@$(PY) -m tests.loop.scenarios.forecast
+	@$(MAKE) tools-loop
 	@$(PY) -m tests.loop.scenarios.demo
 
 chat: setup  ## Talk to the running bot from this terminal
@@ -115,7 +117,7 @@ azure-teardown: setup  ## Remove what `make azure` made, and nothing else
 setup: $(STAMP)  ## Create .venv from the locks
 	@:
 
-tools: setup  ## Build the pinned Go tools into the cache; install missing Debian packages (root)
+tools: setup  ## Build the pinned Go tools, or take them from TOOLS_CACHE=registry/repository; install Debian packages (root)
 	@$(PY) -m tests.tools packages --install
 	@$(PY) -m tests.tools build
 

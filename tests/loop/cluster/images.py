@@ -59,10 +59,15 @@ def _run(command: Sequence[str | Path], **environment: str) -> str:
     return done.stdout
 
 
+def base_root_file() -> Path:
+    """Return where the tar file of the base image's root is, once it was made."""
+    key = hashlib.sha256("\n".join(_BASE_RECIPE).encode()).hexdigest()[:16]
+    return cache_root() / "base" / f"{_SUITE}-python-{key}.tar"
+
+
 def base_root(say: Say) -> Path:
     """Return the tar file of the base image's root, made by mmdebstrap once for this recipe."""
-    key = hashlib.sha256("\n".join(_BASE_RECIPE).encode()).hexdigest()[:16]
-    wanted = cache_root() / "base" / f"{_SUITE}-python-{key}.tar"
+    wanted = base_root_file()
     if not wanted.exists():
         say(f"making the base image's root from Debian {_SUITE} (once, about 20 s)")
         wanted.parent.mkdir(parents=True, exist_ok=True)
