@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from tests.loop.cluster.relabel import Relabel
+from tests.loop.people.doctor import examine
 from tests.loop.people.releases import REPOSITORY, Releases, start
 from tests.loop.scenarios.alerts import Alerts, pushes_refused, turned_on
 from tests.loop.scenarios.bad_images import HANGS, failed, shorter_deadline
@@ -83,8 +85,8 @@ async def test_a_push_of_the_automation_that_git_refuses_is_told(
     await releases.running(image.tag)
 
 
-async def test_a_wrong_webhook_and_a_wrong_token_are_events_of_their_alerts_that_hide_them(
-    releases: Releases, alerts: Alerts
+async def test_a_wrong_webhook_and_a_wrong_token_are_events_that_hide_them_and_the_doctor_reads(
+    releases: Releases, alerts: Alerts, tmp_path: Path
 ) -> None:
     wrong = alerts.webhook[:-4] + "xxxx"
     await alerts.use("discord", address=wrong)
@@ -99,3 +101,13 @@ async def test_a_wrong_webhook_and_a_wrong_token_are_events_of_their_alerts_that
     assert "Bad credentials" in github
     assert wrong.rpartition("/")[2] not in discord
     assert "github_pat_wrong" not in github
+
+    code, said = await examine(tmp_path, "--passive")
+    shown = {link["name"]: link for link in said["links"]}["alerts"]
+    assert (code, said["broken"]) == (1, "alerts"), said
+    assert "--discord-webhook" in shown["commands"][0]
+    await alerts.use("discord", address=alerts.webhook)
+    await alerts.use("github", address=state.GITHUB_URL, token=state.GITHUB_TOKEN_FILE.read_text())
+    code, said = await examine(tmp_path, "--passive")
+    shown = {link["name"]: link for link in said["links"]}["alerts"]
+    assert (code, shown["status"]) == (0, "unknown"), said

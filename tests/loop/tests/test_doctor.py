@@ -4,22 +4,15 @@ Those that Entra or the vault decide are found twice: from what the cluster show
 them as the bot does.
 """
 
-import asyncio
-import json
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.loop.cluster import secrets_store
+from tests.loop.people.doctor import examine
 from tests.loop.people.releases import Releases, start
 from tests.loop.scenarios.planted_faults import FAULTS, Fault
 from tests.loop.supervisor import state
-from tests.tools import tool
 
 pytestmark = [pytest.mark.loop, pytest.mark.usefixtures("loop"), pytest.mark.timeout(240)]
 
@@ -32,25 +25,6 @@ async def releases(loop: state.Loop) -> AsyncIterator[Releases]:
     assert loop.alive
     async with start() as started:
         yield started
-
-
-async def examine(folder: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
-    """Run the doctor as a person does, with the loop's kubectl and the way to its Azure."""
-    environment = {
-        **os.environ,
-        **secrets_store.azure_environment(),
-        "KUBECONFIG": str(state.KUBECONFIG),
-        "PATH": f"{tool('kubectl').parent}:{os.environ['PATH']}",
-    }
-    command = [sys.executable, "-m", "clusters.azure.doctor", "--json", *arguments]
-    facts = f"--facts={folder / ('passive' if arguments else 'asked')}.json"
-    done = await asyncio.to_thread(
-        lambda: subprocess.run(
-            [*command, facts], check=False, capture_output=True, text=True, env=environment
-        )
-    )
-    assert done.stderr == ""
-    return done.returncode, json.loads(done.stdout)
 
 
 async def test_a_loop_that_is_well_has_no_broken_link(releases: Releases, tmp_path: Path) -> None:
