@@ -94,7 +94,7 @@ faults: tools-loop  ## Run the fault matrix and print a table (root, about half 
 .PHONY: releases rollback
 # crane asks the registry what is there. It is built by `make tools`; without it Git alone is asked.
 WITH_CRANE = eval "$$($(PY) -m tests.tools env 2>/dev/null)"; 
-releases: setup  ## List what was deployed, when and by whom, and what is excluded
+releases: setup  ## List what was deployed, when and by whom, what failed, and what is excluded
 	@$(WITH_CRANE)$(RELEASE) releases $(ARGS)
 
 NO_TO = TO is missing: make rollback TO=main-12-abc1234, one that `make releases` lists, or TO=--last

@@ -116,6 +116,11 @@ def _add_up(up: argparse.ArgumentParser) -> None:
         help="set commit statuses on GitHub with the token in FILE",
     )
     up.add_argument(
+        "--dispatch-token",
+        metavar="FILE",
+        help="go back in Git from a version that fails; the token in FILE tells GitHub of it",
+    )
+    up.add_argument(
         "--ci-subject",
         metavar="SUBJECT",
         help="subject of main's OIDC tokens, if the repository has a template of its own",

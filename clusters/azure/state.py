@@ -47,11 +47,12 @@ ARGUMENTS = {
     "authorized_ranges": "AUTHORIZED_RANGES",
     "discord_webhook": "DISCORD_WEBHOOK_FILE",
     "status_token": "STATUS_TOKEN_FILE",
+    "dispatch_token": "DISPATCH_TOKEN_FILE",
 }
 # The value with which a person names the resource of a step that may already exist.
 NAMED = {"group": "RESOURCE_GROUP", "cluster": "AKS_NAME", "registry": "ACR_NAME"}
 # Files that may be deleted after the run.
-_ONCE = ("DISCORD_WEBHOOK_FILE", "STATUS_TOKEN_FILE")
+_ONCE = ("DISCORD_WEBHOOK_FILE", "STATUS_TOKEN_FILE", "DISPATCH_TOKEN_FILE")
 # The value that each tag of the bot's identity keeps.
 TAGS = {
     "location": "AZURE_LOCATION",

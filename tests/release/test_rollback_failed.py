@@ -165,7 +165,7 @@ def test_the_same_event_again_does_nothing(origin: Origin, capsys: Output) -> No
     assert fails(origin, told=told) == 0
 
     assert origin.tip == tip
-    assert "nothing to do: main has moved on since" in capsys.readouterr().err
+    assert "nothing to do: main has moved on since" in capsys.readouterr().out
 
 
 def test_what_a_person_deploys_again_is_not_undone_by_an_old_event(origin: Origin) -> None:
@@ -187,7 +187,7 @@ def test_a_newer_deployment_is_left_alone(origin: Origin, capsys: Output) -> Non
     assert fails(origin, told=told) == 0
 
     assert origin.tip == tip
-    assert "main has moved on" in capsys.readouterr().err
+    assert "main has moved on" in capsys.readouterr().out
 
 
 def test_a_fix_that_is_still_being_built_is_not_excluded(origin: Origin, capsys: Output) -> None:
@@ -243,7 +243,7 @@ def test_the_first_image_of_all_stays(tmp_path: Path, capsys: Output) -> None:
     assert fails(fresh) == 0
 
     assert fresh.deployed == tag_of(fresh, 2)
-    assert "nothing was deployed before it" in capsys.readouterr().err
+    assert "nothing was deployed before it" in capsys.readouterr().out
 
 
 def test_what_was_gone_back_to_is_not_gone_back_from(origin: Origin, capsys: Output) -> None:
@@ -253,7 +253,7 @@ def test_what_was_gone_back_to_is_not_gone_back_from(origin: Origin, capsys: Out
     assert fails(origin) == 0
 
     assert origin.deployed == tag_of(origin, 4)
-    assert "which ran before: something else is wrong" in capsys.readouterr().err
+    assert "which ran before: something else is wrong" in capsys.readouterr().out
 
 
 def test_what_a_person_went_back_to_is_not_gone_back_from(origin: Origin) -> None:
@@ -275,7 +275,7 @@ def test_a_version_that_the_automation_wrote_over_its_exclusion_is_left_to_flux(
     assert fails(origin) == 0
 
     assert origin.tip == tip
-    assert "is excluded already" in capsys.readouterr().err
+    assert "is excluded already" in capsys.readouterr().out
 
 
 def test_what_a_person_rolled_back_is_not_gone_back_to(origin: Origin) -> None:
@@ -295,7 +295,7 @@ def test_a_version_that_has_run_for_hours_is_not_what_fails(origin: Origin, caps
     assert fails(origin, told=event(origin, after=LONG * 3)) == 0
 
     assert origin.tip == tip
-    assert "it has run since, so something else is wrong" in capsys.readouterr().err
+    assert "it has run since, so something else is wrong" in capsys.readouterr().out
 
 
 def test_a_commit_that_changes_nothing_of_the_bots_is_not_taken_for_the_cause(
@@ -332,7 +332,7 @@ def test_an_event_of_anything_else_does_nothing(
     assert fails(origin, told=event(origin, **changed)) == 0
 
     assert origin.tip == tip
-    assert said in capsys.readouterr().err
+    assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -456,7 +456,7 @@ def test_a_revert_of_settings_happens_once_and_keeps_what_was_merged_since(
 
     assert origin.tip == tip
     assert origin.file("README.md").strip() == "hello"
-    assert "has brought back settings that ran before" in capsys.readouterr().err
+    assert "has brought back settings that ran before" in capsys.readouterr().out
 
 
 def test_settings_that_an_image_followed_too_soon_are_reverted_after_it(origin: Origin) -> None:

@@ -1,6 +1,7 @@
 """`rollback-failed`: go back from a version that failed, as its Flux event says, and say why."""
 
 import argparse
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -97,7 +98,9 @@ def run(git: Git, options: argparse.Namespace) -> int:
                 return 0
             print(f"{options.branch} has moved on: looking again")
     except NotAFailure as reason:
-        annotate("notice", "nothing to do", str(reason))
+        print(f"nothing to do: {reason}")
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            annotate("notice", "nothing to do", str(reason))
         return 0
     raise ReleaseError(f"{options.branch} moved at each of {ATTEMPTS} attempts: run it again")
 

@@ -548,6 +548,7 @@ CHAIN: tuple[tuple[str, str, Check], ...] = (
     ("key", "the model's provider accepts the key", key),
     ("ready", "the bot is Ready", ready),
     ("guard", "the rollback guard is enabled", release_links.guard),
+    ("rollback", "Git goes back from what fails", release_links.rollback),
     ("current", "what runs is what main has", release_links.current),
     ("alerts", "alerts arrive", release_links.alerts),
 )

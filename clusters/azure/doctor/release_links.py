@@ -12,7 +12,7 @@ from clusters.azure.doctor.facts import BOT, FLUX, Facts, FailedAlert, GitHub
 from clusters.azure.doctor.known_errors import AGAIN, again, problem_with
 from clusters.azure.doctor.result import CheckResult, Status, broken, condition_problem, ok, unknown
 from clusters.azure.steps.alerts import SECRETS
-from clusters.azure.steps.github import GUARD_WORKFLOWS, IMAGE_WORKFLOWS
+from clusters.azure.steps.github import FAILURE_WORKFLOW, GUARD_WORKFLOWS, IMAGE_WORKFLOWS
 
 _EMPTY = re.compile(r"NAME_UNKNOWN|NOT_FOUND|MANIFEST_UNKNOWN|\b404\b", re.IGNORECASE)
 _RULES = re.compile(r"\bGH0(?:06|13)\b|rule violations|protected branch", re.IGNORECASE)
@@ -32,6 +32,22 @@ def image_workflow(facts: Facts) -> CheckResult:
 def guard(facts: Facts) -> CheckResult:
     """Whether GitHub runs the rollback guard, at pushes and on its schedule."""
     return _workflows(facts, *GUARD_WORKFLOWS)
+
+
+def rollback(facts: Facts) -> CheckResult:
+    """Whether Git goes back by itself from a version that fails, where that was asked for."""
+    found = facts.object("Kustomization", "alerts-rollback")
+    if found is None:
+        return ok(
+            "not requested: when a version fails, go back with make rollback TO=--last; "
+            'make azure ARGS="--dispatch-token FILE" turns it on'
+        )
+    return condition_problem(
+        found,
+        "Flux does not tell GitHub of a version that fails",
+        "Fix what it names.",
+        f"flux reconcile kustomization alerts-rollback --namespace {FLUX}",
+    ) or _workflows(facts, FAILURE_WORKFLOW)
 
 
 def _workflows(facts: Facts, *names: str) -> CheckResult:
@@ -269,7 +285,16 @@ _NEW_CREDENTIAL = {
         ),
         "--status-token token.txt",
     ),
+    "rollback": (
+        (
+            "GitHub does not take the token, so nothing goes back by itself: it has expired or was "
+            "revoked, or it may not dispatch to this repository. Create a fine-grained one with "
+            'the permission "Contents: read and write", and put it into dispatch.txt.'
+        ),
+        "--dispatch-token dispatch.txt",
+    ),
 }
+_NEW_CREDENTIAL["discord-failed"] = _NEW_CREDENTIAL["discord"]
 
 
 def alerts(facts: Facts) -> CheckResult:

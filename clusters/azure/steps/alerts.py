@@ -1,4 +1,4 @@
-"""Alerts about deployments, rollbacks and failures, if asked for: see clusters/README.md."""
+"""Alerts, and the rollback that one of them starts, if asked for: see clusters/README.md."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ if TYPE_CHECKING:
 
 
 _WEBHOOK_FILE, _TOKEN_FILE = "DISCORD_WEBHOOK_FILE", "STATUS_TOKEN_FILE"
+_DISPATCH_FILE = "DISPATCH_TOKEN_FILE"
+_FINE_GRAINED = "github_pat_"
 _WEBHOOK = "https://discord.com/api/webhooks/"
-# The Secrets in flux-system with the credentials of the places, each an Alert and a Provider.
-SECRETS = {"discord": "discord-webhook", "github": "github-commit-status"}
+# The Secret in flux-system with the credential of each Alert.
+SECRETS = {
+    "discord": "discord-webhook",
+    "discord-failed": "discord-webhook",
+    "github": "github-commit-status",
+    "rollback": "github-dispatch",
+}
 
 
 def kustomization(place: str) -> Any:
@@ -42,7 +49,8 @@ def check_files(runner: Runner) -> None:
     """Check the files that were named. Raises Stop."""
     if runner.dry_run:
         return
-    for place, value in (("discord", _WEBHOOK_FILE), ("github", _TOKEN_FILE)):
+    values = {"discord": _WEBHOOK_FILE, "github": _TOKEN_FILE, "rollback": _DISPATCH_FILE}
+    for place, value in values.items():
         if value in runner.values and (problem := _wrong(place, runner.values[value])):
             raise Stop(problem)
 
@@ -55,6 +63,12 @@ def _wrong(place: str, file: str) -> str:
         return f"{file} cannot be read ({type(error).__name__})."
     if place == "discord" and not content.startswith(_WEBHOOK):
         return f"{file} does not hold a Discord webhook: one begins with {_WEBHOOK}"
+    if place == "rollback" and not content.startswith(_FINE_GRAINED):
+        return (
+            f"{file} does not hold a fine-grained token of GitHub's: one begins with "
+            f"{_FINE_GRAINED}. A classic token reaches every repository of yours; this one is to "
+            "reach one, with 'Contents: read and write' and no other permission."
+        )
     return "" if content else f"{file} is empty."
 
 
@@ -105,5 +119,12 @@ ALERTS = (
         SECRETS["github"],
         "--status-token",
         _TOKEN_FILE,
+    ),
+    _alert(
+        "rollback",
+        "Git goes back by itself from a version that fails, with a token that may write contents",
+        SECRETS["rollback"],
+        "--dispatch-token",
+        _DISPATCH_FILE,
     ),
 )

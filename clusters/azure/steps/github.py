@@ -204,7 +204,8 @@ IMAGE_WORKFLOW = "image.yaml"
 # The schedules have files of their own: GitHub disables a whole workflow for having one.
 IMAGE_WORKFLOWS = (IMAGE_WORKFLOW, "image-schedule.yaml")
 GUARD_WORKFLOWS = ("rollback-guard.yaml", "rollback-guard-schedule.yaml")
-WORKFLOWS = (*IMAGE_WORKFLOWS, *GUARD_WORKFLOWS)
+FAILURE_WORKFLOW = "rollback-on-failure.yaml"
+WORKFLOWS = (*IMAGE_WORKFLOWS, *GUARD_WORKFLOWS, FAILURE_WORKFLOW)
 
 
 def workflow_states(runner: Runner) -> dict[str, tuple[str, str]] | None:

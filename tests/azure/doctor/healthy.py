@@ -14,7 +14,7 @@ from clusters.azure.doctor.facts import (
     Pod,
     SecretState,
 )
-from clusters.azure.steps.github import GUARD_WORKFLOWS, IMAGE_WORKFLOWS
+from clusters.azure.steps.github import WORKFLOWS
 
 ISSUER = "https://eastus.oic.prod-aks.azure.com/tenant/cluster/"
 BOT_CLIENT = "00000000-0000-0000-0000-000000000002"
@@ -72,7 +72,7 @@ def flux(kind: str = "", name: str = "discord-sky", **changes: Any) -> tuple[Flu
 
 def alerts(*names: str, **changes: Any) -> tuple[FluxObject, ...]:
     """Return Alerts, which have no conditions; by default those that a set-up can turn on."""
-    wanted = names or ("discord", "github")
+    wanted = names or ("discord", "discord-failed", "github", "rollback")
     return tuple(FluxObject(kind="Alert", name=name, **changes) for name in wanted)
 
 
@@ -111,11 +111,10 @@ def looks(label: str = "ok", detail: str = "") -> tuple[SecretState, ...]:
 
 def github(**changes: Any) -> GitHub:
     """Return what gh says when all is well."""
-    workflows = (*IMAGE_WORKFLOWS, *GUARD_WORKFLOWS)
     return GitHub(
         **{
             "repository": "example/discord-sky",
-            "workflows": dict.fromkeys(workflows, "active"),
+            "workflows": dict.fromkeys(WORKFLOWS, "active"),
             "rules": ("pull_request", "non_fast_forward"),
             "runs_main": True,
             **changes,

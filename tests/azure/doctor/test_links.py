@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from clusters.azure.doctor.facts import Build, Facts, FailedAlert, ManagedIdentity
+from clusters.azure.doctor.facts import Build, Facts, FailedAlert, FluxObject, ManagedIdentity
 from clusters.azure.doctor.links import CHAIN, Link, diagnose, first_broken
 from clusters.azure.doctor.result import CheckResult, Status
+from clusters.azure.steps.github import WORKFLOWS
 from tests.azure.doctor.healthy import (
     BOT_CLIENT,
     alerts,
@@ -421,6 +422,30 @@ FAULTS = {
         "guard",
         "gh workflow enable rollback-guard.yaml",
     ),
+    "a rollback on failure that GitHub disabled": (
+        facts(
+            flux=(*flux(), FluxObject(kind="Kustomization", name="alerts-rollback", ready="True")),
+            on_github=True,
+            github=github(
+                workflows=dict.fromkeys(WORKFLOWS, "active")
+                | {"rollback-on-failure.yaml": "disabled_fork"}
+            ),
+        ),
+        "rollback",
+        "gh workflow enable rollback-on-failure.yaml",
+    ),
+    "a rollback on failure of which Flux cannot tell": (
+        facts(
+            flux=(
+                *flux(),
+                FluxObject(
+                    kind="Kustomization", name="alerts-rollback", ready="False", message="no path"
+                ),
+            )
+        ),
+        "rollback",
+        "flux reconcile kustomization alerts-rollback",
+    ),
     "a fork whose workflows were never enabled": (
         on_github(workflows={}),
         "workflow",
@@ -456,6 +481,16 @@ FAULTS = {
         undelivered("github", "POST https://api.github.com/…/statuses/1: 401 Bad credentials []"),
         "alerts",
         'make azure ARGS="--status-token token.txt"',
+    ),
+    "a token with which GitHub takes no dispatch": (
+        undelivered("rollback", "POST …/dispatches: 403 Resource not accessible by personal token"),
+        "alerts",
+        'make azure ARGS="--dispatch-token dispatch.txt"',
+    ),
+    "a webhook that Discord does not know any more when a version fails": (
+        undelivered("discord-failed", "status code 404"),
+        "alerts",
+        'make azure ARGS="--discord-webhook webhook.txt"',
     ),
     "a commit status for another repository": (
         undelivered("github", "POST …/statuses/1: 422 No commit found for SHA: 1 []"),
@@ -711,7 +746,7 @@ def test_alerts_that_were_delivered_are_named() -> None:
     delivered = _alerts_link(facts(flux=(*flux(), *alerts())))
 
     assert delivered.status is Status.OK
-    assert delivered.summary.startswith("discord and github")
+    assert delivered.summary.startswith("discord and discord-failed and github and rollback")
 
 
 def test_a_failed_alert_says_when_and_where_it_failed() -> None:

@@ -170,6 +170,7 @@ _FILES = (
     "image-schedule.yaml",
     "rollback-guard.yaml",
     "rollback-guard-schedule.yaml",
+    "rollback-on-failure.yaml",
 )
 
 
