@@ -403,7 +403,7 @@ def events(*objects: object) -> str:
 FIRST, REST = SPOKEN[:9], SPOKEN[9:]
 END = piece(finish="stop")
 ODD_STREAMS = {
-    # sgl-project/sglang#2498, adolfousier/opencrabs#1499: a reason in every chunk, or an empty one
+    # open-webui/open-webui#16377, adolfousier/opencrabs#1499: a reason before the end
     "stop in every piece": events(piece(FIRST, "stop"), piece(REST, "stop")),
     "an empty reason": events(piece(FIRST, ""), piece(REST, ""), END),
     "no reason, in words": events(piece(FIRST, "null"), piece(REST, "None"), END),
@@ -423,7 +423,7 @@ ODD_STREAMS = {
     "the whole beside the last piece": events(
         piece(FIRST), piece(REST), piece(finish="stop", message={"content": SPOKEN})
     ),
-    # ollama/ollama#4077 and many others: the mark of the turn's end as text
+    # the mark of the turn's end as text, where a server lacks it in its configuration
     "a mark of the end": events(piece(SPOKEN), piece("<|im_"), piece("end|>\n"), END),
     "two marks of the end": events(piece(SPOKEN + "<|eot_id|></s>"), END),
     # tinyhumansai/openhuman#6184: other marks of reasoning
@@ -453,7 +453,7 @@ async def test_what_only_looks_like_a_mark_is_shown(provider: Provider, text: st
 
 
 async def test_tokens_that_stand_in_the_total_alone_are_paid_for(provider: Provider) -> None:
-    """BerriAI/litellm#11526: reasoning that is billed, and no part of the answer's tokens."""
+    """UKGovernmentBEIS/inspect_ai#5528: reasoning that is billed apart from the answer's tokens."""
     usage = {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 3010}
     await send(provider, events(piece(SPOKEN), END, {"choices": [], "usage": usage}))
 
@@ -479,7 +479,7 @@ async def test_an_answer_that_comes_with_the_end_alone_is_shown(
 
 # Told at once, or tried again: what it means, and with which body.
 REPORTED: dict[str, tuple[type[SkyError], int, object]] = {
-    # cline/cline and others on Groq: a model that called a tool which it was not given
+    # Groq: a model that called a tool which it was not given
     "tool": (ModelDown, 400, {"message": "model called a tool", "code": "tool_use_failed"}),
     "overloaded": (ModelDown, 424, "Model is overloaded"),
     "degraded": (ModelDown, 400, "Function id '7': DEGRADED function cannot be invoked"),
