@@ -137,9 +137,10 @@ class ChatWriter:
         asked = sum(tokens(turn.text) + 4 for turn in self._asked.turns)
         thought = tokens(self._thought) if self._thought else 0
         said = tokens(self._text) + thought
+        apart = thought if self._dialect.streams.reasoning_apart else 0
         return {
             "prompt_tokens": asked,
-            "completion_tokens": said,
+            "completion_tokens": said - apart,
             "total_tokens": asked + said,
             "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
             "completion_tokens_details": {"reasoning_tokens": thought, "audio_tokens": 0},

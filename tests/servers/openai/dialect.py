@@ -101,6 +101,7 @@ class Streams(Value):
 
     usage: Literal["asked", "always", "never"] = "asked"
     usage_with_finish: bool = False  # instead of a chunk of its own without choices
+    reasoning_apart: bool = False  # its tokens are in the total and not in those of the answer
     done: bool = True  # `data: [DONE]` at the end
     finish: bool = True  # whether there is a finish reason
     comment: str = ""  # sent before the first chunk
