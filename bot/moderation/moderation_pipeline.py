@@ -52,13 +52,14 @@ class Moderation:
         """Whether questions, or answers, are checked."""
         return self._settings.moderation in {whose, "both"}
 
-    async def check(self, text: str, whose: Whose, charge: Callable[[Usage], object]) -> None:
+    async def check(self, text: str, whose: Whose, charge: Callable[[Usage], object]) -> bool:
         """Raise QuestionWithheld, AnswerWithheld or Unchecked for what may not be said.
 
-        No moderation endpoint reports usage, so `charge` receives an estimate.
+        Returns whether it was checked: False where the moderation failed and the settings allow
+        that. No moderation endpoint reports usage, so `charge` receives an estimate.
         """
         if not text.strip():
-            return
+            return True
         model = self._settings.moderation_model
         charge(Usage(model, moderated=tokens.likely(text)))
         try:
@@ -68,10 +69,11 @@ class Moderation:
             log.warning("moderation failed", extra={"error": error.label, "whose": whose})
             if self._settings.moderation_down == "refuse":
                 raise Unchecked(error.label) from error
-            return
+            return False
         self._metrics.moderations.labels(whose, "flagged" if flagged else "passed").inc()
         if flagged:
             raise QuestionWithheld if whose == "input" else AnswerWithheld
+        return True
 
 
 _SEGMENT = 240  # characters that are checked at once; the end of a sentence after so many
@@ -95,10 +97,11 @@ class ModerationPipeline:
         if self._banned.found_in(question):
             self._allowed[digest] = False
             raise BannedWord
-        if self._moderation.watches("input") and not await self._passes(question, charge):
-            self._allowed[digest] = False
+        passed = await self._passes(question, charge) if self._moderation.watches("input") else True
+        if passed is not None:
+            self._allowed[digest] = passed
+        if passed is False:
             raise QuestionWithheld
-        self._allowed[digest] = True
 
     async def withheld(
         self, texts: Sequence[str], charge: Callable[[Usage], object]
@@ -117,21 +120,20 @@ class ModerationPipeline:
                 self._allowed[digest] = False
                 del new[digest]
         if new and self._moderation.watches("input"):
-            if not await self._passes("\n\n".join(new.values()), charge):
-                for digest, text in new.items():
-                    alone = len(new) == 1
-                    self._allowed[digest] = not alone and await self._passes(text, charge)
-                new.clear()
-            for digest in new:
-                self._allowed[digest] = True
+            together = await self._passes("\n\n".join(new.values()), charge)
+            for digest, text in new.items():
+                one_by_one = together is False and len(new) > 1
+                passed = await self._passes(text, charge) if one_by_one else together
+                if passed is not None:  # else it is checked when it is read again
+                    self._allowed[digest] = passed
         return frozenset(n for n, each in enumerate(digests) if not self._allowed.get(each, True))
 
-    async def _passes(self, text: str, charge: Callable[[Usage], object]) -> bool:
+    async def _passes(self, text: str, charge: Callable[[Usage], object]) -> bool | None:
+        """Return whether a text may go to the model; None if it does unchecked."""
         try:
-            await self._moderation.check(text, "input", charge)
+            return await self._moderation.check(text, "input", charge) or None
         except QuestionWithheld:
             return False
-        return True
 
     @asynccontextmanager
     async def around(

@@ -193,3 +193,14 @@ async def test_a_question_that_could_not_be_checked_is_not_taken_for_a_flagged_o
     judge.failure = None
 
     assert await guarded.withheld(["a calm word"], free) == frozenset()
+
+
+async def test_what_was_let_through_unchecked_is_checked_once_the_moderation_is_back() -> None:
+    judge = FakeJudge(failure=ModelDown("away"))
+    guarded = guard(judge, moderation="input", moderation_down="allow")
+    await guarded.admit("a flagged word", free)
+    assert await guarded.withheld(["another flagged word"], free) == frozenset()
+    judge.failure = None
+
+    texts = ["a flagged word", "another flagged word", "a calm word"]
+    assert await guarded.withheld(texts, free) == {0, 1}
