@@ -35,6 +35,7 @@ class BotProcess:
     environment: dict[str, str]
     log: Path
     port: int = field(default_factory=free_port)
+    program: tuple[str, ...] = ("-m", "bot")
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -42,7 +43,7 @@ class BotProcess:
         http = {"SKY_HTTP__HOST": "127.0.0.1", "SKY_HTTP__PORT": str(self.port)}
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "bot"],
+                [sys.executable, *self.program],
                 cwd=BOT_CHECKOUT,
                 env={**BARE_ENVIRONMENT, **http, **self.environment},
                 stdout=out,
