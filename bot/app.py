@@ -108,10 +108,7 @@ class App:
             settings.discord.shards, make, coordinator.is_leader, metrics
         )
 
-        def client(guild_id: int | None) -> gateway.GatewayClient | None:
-            return shards.client(None if guild_id is None else coordinator.shard_of(guild_id))
-
-        channels = RestClient(client, metrics, rate_limiter, shards.logged_in)
+        channels = RestClient(shards.client, metrics, rate_limiter, shards.logged_in)
         edit_rate = EditRate(settings.reply.edit_seconds)
         self.admission = admission = AdmissionControl(settings, metrics)
         self.downloads = Downloads()

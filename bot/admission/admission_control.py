@@ -84,13 +84,13 @@ class AdmissionControl:
         self._limits = HourlyLimits(settings.limits, clock)
         self.ledger = Budget(settings.budget, metrics, clock)
 
-    def admit(self, message: Message, *, ambient: bool = False) -> LimitReached | None:
+    def admit(self, caller: Caller) -> LimitReached | None:
         """Admit a request and count it, or say what prevents it."""
-        return self._admit(Caller(message.author.id, message.channel_id, message.guild_id, ambient))
+        return self._counted(self.ledger.admit(caller) or self._limits.admit(caller))
 
     def book(self, caller: Caller, personas: Iterable[Persona]) -> LimitReached | Booking:
         """Admit a request whose question is not read yet, and reserve the most it can cost."""
-        over = self._admit(caller)
+        over = self.admit(caller)
         if over is not None:
             return over
         most = max(
@@ -119,9 +119,6 @@ class AdmissionControl:
 
     def _most(self, request: AnswerRequest) -> float:
         return budget.most_before_reading(self._settings, request.persona, image=request.image)
-
-    def _admit(self, caller: Caller) -> LimitReached | None:
-        return self._counted(self.ledger.admit(caller) or self._limits.admit(caller))
 
     def _counted(self, over: LimitReached | None) -> LimitReached | None:
         if over is not None:

@@ -162,7 +162,7 @@ class Reservation:
 
     def end(self) -> None:
         """Release the rest."""
-        self.ledger.release(self)
+        self.ledger.reserved.discard(self)
 
 
 class Budget:
@@ -181,7 +181,7 @@ class Budget:
         self._metrics = metrics
         self._clock = clock
         self._sums: dict[int, dict[str, float]] = {}
-        self._reserved: set[Reservation] = set()  # for answers that have not ended
+        self.reserved: set[Reservation] = set()  # for answers that have not ended
         self._handed: dict[int, float] = {}  # reserved by the leader before
         self._told = NoticeLog()
         metrics.budget.labels("day").set(budget.daily)
@@ -208,12 +208,8 @@ class Budget:
         hand-over, or is killed in it, can report nothing any more.
         """
         reservation = Reservation(self, shard, most)
-        self._reserved.add(reservation)
+        self.reserved.add(reservation)
         return reservation
-
-    def release(self, reservation: Reservation) -> None:
-        """End a reservation; calling it again has no effect."""
-        self._reserved.discard(reservation)
 
     def covers(self, left: float, most: Usage) -> bool:
         """Say whether `left` of a reservation is enough for one more request that uses `most`."""
@@ -245,7 +241,7 @@ class Budget:
         for period, most, until in bounds:
             if self.spent(period) >= most * below:
                 return LimitReached(period, until)
-        reserved = sum(each.left for each in self._reserved)
+        reserved = sum(each.left for each in self.reserved)
         for period, most, _ in bounds:
             if self.spent(period) + reserved >= most * below:
                 return LimitReached("set_aside", self._clock() + _SOON)
@@ -261,7 +257,7 @@ class Budget:
         for period in self._periods().values():
             sums[period] = sums.get(period, 0.0) + handed
         now = {name: sums[name] for name in self._periods().values()}
-        now[_RESERVED] = sum(each.left for each in self._reserved if each.shard == shard)
+        now[_RESERVED] = sum(each.left for each in self.reserved if each.shard == shard)
         return json.dumps({name: round(money, 6) for name, money in now.items() if money > 0})
 
     def load(self, shard: int, text: str) -> None:

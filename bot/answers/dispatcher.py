@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.admission.admission_control import AnswerRequest
-from bot.admission.hourly_limits import LimitReached
+from bot.admission.hourly_limits import Caller, LimitReached
 from bot.answers.pipeline import AnswerTask, Outcome, Services
 from bot.domain.errors import OverLimit, QuestionGone, TooBusy, UnknownPersona
 from bot.domain.messages import snowflake_time
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from bot.admission.admission_control import Booking
     from bot.admission.budget import Reservation
-    from bot.admission.hourly_limits import Caller
     from bot.answers.pipeline import Services
     from bot.domain.errors import SkyError
     from bot.domain.messages import Author, Location, Message
@@ -89,40 +88,37 @@ class Dispatcher:
         """How many answers are being written or wait for a place."""
         return len(self._answer_tasks)
 
-    def receive(self, message: Message, me: int) -> None:
-        """Answer a message if it calls the bot, whose user id is `me`."""
-        self._handle(message, me)
-
-    def _handle(
+    def receive(
         self, message: Message, me: int, *, late: bool = False, replaces: tuple[int, ...] = ()
     ) -> None:
-        """Receive; an answer to it comes in the place of the messages that it `replaces`."""
-        with json_log.bound(**_ids(message)):
-            self._decide(message, me, late=late, replaces=replaces)
+        """Answer a message if it calls the bot, whose user id is `me`.
 
-    def _decide(self, message: Message, me: int, *, late: bool, replaces: tuple[int, ...]) -> None:
-        if message.author.id != me:
-            self._services.cache.hear(message)
-        decision = match(message, me=me, rules=self._rules)
-        shard = self._coordinator.shard_of(message.guild_id)
-        if not self._coordinator.is_leader(shard):
-            if isinstance(decision, Trigger):
-                self._services.metrics.messages.labels("overheard").inc()
-                self._overheard.put(shard, message, me)
-            return
-        decision = self._ambient_policy.judge(message, decision, late=late)
-        if not isinstance(decision, Trigger):
-            self._services.metrics.messages.labels(decision.reason).inc()
-            return
-        self._services.metrics.messages.labels(decision.how).inc()
-        if not self._open:
-            self._turn_away(message, "draining")
-        elif not self.taken.take(shard, message.id):
-            self._turn_away(message, "repeated")
-        elif not self._take(
-            replace(self._request(message, decision, me), replaces=replaces, late=late)
-        ):
-            self.taken.finish(shard, message.id)
+        `late` is one that was missed when it was posted. An answer to it comes in the place of the
+        messages that it `replaces`.
+        """
+        with json_log.bound(**_ids(message)):
+            if message.author.id != me:
+                self._services.cache.hear(message)
+            decision = match(message, me=me, rules=self._rules)
+            shard = self._coordinator.shard_of(message.guild_id)
+            if not self._coordinator.is_leader(shard):
+                if isinstance(decision, Trigger):
+                    self._services.metrics.messages.labels("overheard").inc()
+                    self._overheard.put(shard, message, me)
+                return
+            decision = self._ambient_policy.judge(message, decision, late=late)
+            if not isinstance(decision, Trigger):
+                self._services.metrics.messages.labels(decision.reason).inc()
+                return
+            self._services.metrics.messages.labels(decision.how).inc()
+            if not self._open:
+                self._turn_away("draining")
+            elif not self.taken.take(shard, message.id):
+                self._turn_away("repeated")
+            elif not self._take(
+                replace(self._request(message, decision, me), replaces=replaces, late=late)
+            ):
+                self.taken.finish(shard, message.id)
 
     def _request(self, message: Message, decision: Trigger, me: int) -> AnswerRequest:
         request = AnswerRequest(
@@ -148,7 +144,7 @@ class Dispatcher:
         """
         if message.id in self.taken or message.author.bot:
             return False
-        self._handle(message, me, late=True, replaces=replaces)
+        self.receive(message, me, late=True, replaces=replaces)
         return message.id in self.taken
 
     def needs_roles(self, message: Message, me: int) -> bool:
@@ -292,19 +288,22 @@ class Dispatcher:
         with json_log.bound(**_ids(question)):
             self._start(request, self._services.admission.take(booking, request))
 
-    def _turn_away(self, message: Message, reason: str) -> None:
+    def _turn_away(self, reason: str) -> None:
         self._services.metrics.turned_away.labels(reason).inc()
-        log.info("request refused", extra={**_ids(message), "reason": reason})
+        log.info("request refused", extra={"reason": reason})
 
     def _take(self, request: AnswerRequest) -> bool:
         """Start an answer; False if the call is turned away."""
+        message = request.message
         if self._full:
-            self._turn_away(request.message, "too_busy")
+            self._turn_away("too_busy")
             self._refusals.say(request, TooBusy())
             return False
-        over = self._services.admission.admit(request.message, ambient=request.ambient)
+        over = self._services.admission.admit(
+            Caller(message.author.id, message.channel_id, message.guild_id, request.ambient)
+        )
         if over is not None:
-            self._turn_away(request.message, f"over_limit_{over.scope}")
+            self._turn_away(f"over_limit_{over.scope}")
             if (
                 over.tell or request.message.asked is not None
             ):  # a question that is shown has an end

@@ -248,19 +248,6 @@ class Services:
     personas: PersonaRegistry = field(default_factory=only_sky)
 
 
-def _reply_target(request: AnswerRequest, services: Services) -> ReplyTarget:
-    question = request.message
-    buttons = services.settings.reply.buttons
-    return ReplyTarget(
-        question,
-        request.nonce_base or question.id,
-        replaces=request.replaces,
-        stop=button("stop", question) if buttons else None,
-        again=button("again", question) if buttons else None,
-        title=request.prompt,
-    )
-
-
 class Outcome(enum.Enum):
     """How an answer ended."""
 
@@ -276,8 +263,17 @@ class AnswerTask:
     def __init__(self, request: AnswerRequest, services: Services) -> None:
         self.request = self._request = request
         self._services = services
+        question, buttons = request.message, services.settings.reply.buttons
+        target = ReplyTarget(
+            question,
+            request.nonce_base or question.id,
+            replaces=request.replaces,
+            stop=button("stop", question) if buttons else None,
+            again=button("again", question) if buttons else None,
+            title=request.prompt,
+        )
         self._reply = ReplyStream(
-            _reply_target(request, services),
+            target,
             services.sink,
             services.edit_rate,
             services.settings.reply,
@@ -304,7 +300,8 @@ class AnswerTask:
         outcome, label = await self._deliver(pipeline.run())
         seconds = time.monotonic() - self._request.taken
         self._services.metrics.answered.observe(seconds)
-        log.info("request handled", extra=self._ids(outcome=label, seconds=round(seconds, 3)))
+        facts = {"outcome": label, "seconds": round(seconds, 3), "parts": len(self._reply.sent)}
+        log.info("request handled", extra=facts)
         return outcome
 
     async def refuse(self, error: SkyError) -> None:
@@ -314,7 +311,7 @@ class AnswerTask:
             raise error
 
         _, label = await self._deliver(fail())
-        log.warning("refusal sent", extra=self._ids(outcome=label))
+        log.warning("refusal sent", extra={"outcome": label})
 
     async def _deliver(self, writing: Coroutine[None, None, None]) -> tuple[Outcome, str]:
         """Write the reply; returns how that ended, with the metric's label for it."""
@@ -324,8 +321,8 @@ class AnswerTask:
                 raise MayNotSpeak("the bot has no permission to write there")
             failed = await self._reply.deliver(writing, ambient=self._request.ambient)
         except Unsaid as error:
-            ids = self._ids(error=error.label, detail=str(error))
-            log.warning("reply could not be delivered", extra=ids)
+            facts = {"error": error.label, "detail": str(error), "parts": len(self._reply.sent)}
+            log.warning("reply could not be delivered", extra=facts)
             late = isinstance(error, DiscordDown)
             outcome, label = (Outcome.UNDELIVERED if late else Outcome.FORBIDDEN), error.label
         else:
@@ -340,8 +337,8 @@ class AnswerTask:
         if failed is None:
             return Outcome.COMPLETE, "complete"
         defect = failed if isinstance(failed, Unexpected) else None
-        ids = self._ids(error=failed.label, detail=str(failed))
-        log.warning("answer failed", extra=ids, exc_info=defect)
+        facts = {"error": failed.label, "detail": str(failed)}
+        log.warning("answer failed", extra=facts, exc_info=defect)
         return Outcome.FAILED, failed.label
 
     async def _react_unable(self) -> None:
@@ -370,13 +367,3 @@ class AnswerTask:
             replied_author_id=message.author.id,
         )
         self._services.cache.put_answer(sent, answer)
-
-    def _ids(self, **more: object) -> dict[str, object]:
-        message = self._request.message
-        return {
-            "message_id": message.id,
-            "channel_id": message.channel_id,
-            "guild_id": message.guild_id,
-            "parts": len(self._reply.sent),
-            **more,
-        }

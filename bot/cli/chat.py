@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.admission.admission_control import AdmissionControl, AnswerRequest
+from bot.admission.hourly_limits import Caller
 from bot.answers.pipeline import AnswerPipeline
 from bot.cli.main import INSIDE
 from bot.context.attachments import AttachmentReader, Downloads
@@ -171,7 +172,9 @@ class ChatSession:
         page = TerminalSink(self._out)
         before = self._means.admission.ledger.spent("day")
         try:
-            over = self._means.admission.admit(message)
+            over = self._means.admission.admit(
+                Caller(message.author.id, message.channel_id, message.guild_id)
+            )
             if over is not None:
                 raise OverLimit(over.scope, over.until)
             await self._think(self._call(message), page)

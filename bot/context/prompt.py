@@ -71,19 +71,15 @@ def _newest(
         f"(links to) {_head(each, chain.name_of)}{_body(each.text, each, files, chain.name_of)}"
         for each in chain.linked
     ]
-    title = [] if _title_is_told(chain) else [f"(in the forum post: {_plain(call.title or '')})"]
+    # Where the post itself is among the messages, it has its title.
+    posts = any(each.id == each.channel_id for each in (call, *chain.messages))
+    title = [f"(in the forum post: {_plain(call.title)})"] if call.title and not posts else []
     whole = "\n".join([f"{_head(call, chain.name_of)}{body}", *title, *linked])
     room = limits.max_tokens - tokens.PER_TURN - tokens.PER_IMAGE * len(pictures)
     text = tokens.beginning(whole, room)
     remarks = [_AT_MOST] if text != whole else []
     remarks += [_TOO_MANY] if len(pictures) < len(shown) else []
     return Turn("user", text, pictures), remarks
-
-
-def _title_is_told(chain: MessageChain) -> bool:
-    """Whether there is no title, or the post that contains it is among the messages."""
-    posts = (each.id == each.channel_id for each in (chain.call, *chain.messages))
-    return not chain.call.title or any(posts)
 
 
 def _only(number: int) -> str:
@@ -100,7 +96,8 @@ def _turns(
     if message.author.id != me:
         body = _body(message.text.strip(), message, files, name_of)
         return [Turn("user", f"{_head(message, name_of)}{body}", pictures)] if body else []
-    text = _with_names(_without_small_print(message.text), message, name_of).strip()
+    lines = (line for line in message.text.split("\n") if not line.startswith(_SMALL_PRINT))
+    text = _with_names("\n".join(lines), message, name_of).strip()
     said = [Turn("assistant", text)] if text else []
     return [*said, Turn("user", "(the picture that you made)", pictures)] if pictures else said
 
@@ -151,12 +148,6 @@ def _attached(attachment: Attachment, file: OpenedFile | None) -> str:
     if file.picture:
         return f"(attached picture: {name})"
     return f"(attached file: {name})\n{file.text}\n(end of file)"
-
-
-def _without_small_print(text: str) -> str:
-    if _SMALL_PRINT not in text:
-        return text
-    return "\n".join(line for line in text.split("\n") if not line.startswith(_SMALL_PRINT))
 
 
 def _plain(name: str) -> str:

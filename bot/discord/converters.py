@@ -30,72 +30,44 @@ def to_message(message: discord.Message) -> Message:
 
     A bot's response that quotes what it was asked by a command is that person's question.
     """
-    plain = _plain(message)
-    return _question(message, plain) or plain
-
-
-def unreadable(message: discord.Message) -> Message:
-    """Represent a message of which only its location is used."""
-    nobody = Author(0, "")
-    return Message(message.id, message.channel.id, nobody, "", readable=False)
-
-
-def _plain(message: discord.Message) -> Message:
     reference, channel, guild = message.reference, message.channel, message.guild
+    metadata = message.interaction_metadata
     forwarded, extras = _forwarded(message), _extras(message)
+    if metadata is not None and message.type in _COMMANDS:
+        extras = (f"(answers a command of {sanitize(metadata.user.display_name)})", *extras)
+    own_role = guild.self_role if guild is not None and "<@&" in message.content else None
+    thread = channel if isinstance(channel, discord.Thread) else None
+    post = thread if thread and isinstance(thread.parent, discord.ForumChannel) else None
+    forwards = (file for each in message.message_snapshots for file in each.attachments)
     replied = reference.resolved if reference else None
     # A forwarded message has a reference too, and is no reply.
     is_reply = reference is not None and message.type is discord.MessageType.reply
-    return Message(
+    plain = Message(
         id=message.id,
         channel_id=channel.id,
         guild_id=getattr(message.guild, "id", None) or getattr(channel, "guild_id", None),
         author=author(message.author),
         text=sanitize(message.content),
-        extras=(*_answered(message), *extras),
+        extras=extras,
         places=_places(guild, (message.content, forwarded, *extras)),
-        own_role=_own_role(guild, message.content),
-        title=_forum_title(channel),
+        # The bot's managed role looks like the bot.
+        own_role=own_role.id if own_role and f"<@&{own_role.id}>" in message.content else None,
+        title=sanitize(post.name) if post else None,
         ordinary=message.type in _ORDINARY,
         replies_to=reference.message_id if reference and is_reply else None,
         replies_in=reference.channel_id if reference and is_reply else None,
         replied_author_id=replied.author.id if isinstance(replied, discord.Message) else None,
         names={user.id: sanitize(str(user.display_name)) for user in message.mentions},
         place=place(channel, message.guild),
-        attachments=tuple(_attachment(each, message) for each in _attached(message)),
+        attachments=tuple(_attachment(each, message) for each in (*message.attachments, *forwards)),
         forwarded=forwarded,
-        thread_of=channel.parent_id if isinstance(channel, discord.Thread) else None,
+        thread_of=thread.parent_id if thread else None,
         role_ids=role_ids(message.author),
         readable=not isinstance(message, compat.UnreadableMessage),
     )
-
-
-def _forwarded(message: discord.Message) -> str:
-    """Return the text of a forwarded message, with its embeds and the like as text."""
-    parts = [(each.content, *_extras(each)) for each in message.message_snapshots]
-    return sanitize("\n".join(part for each in parts for part in each if part))
-
-
-def _answered(message: discord.Message) -> tuple[str, ...]:
-    """Say whose command another bot's message answers, if any."""
-    metadata = message.interaction_metadata
-    if message.type not in _COMMANDS or metadata is None:
-        return ()
-    return (f"(answers a command of {sanitize(metadata.user.display_name)})",)
-
-
-def answers(message: discord.Message, me: int) -> int | None:
-    """Return the id of the message that this one answers, if the bot (user id `me`) wrote it."""
-    if message.author.id != me or message.reference is None:
-        return None
-    return message.reference.message_id
-
-
-def _question(message: discord.Message, plain: Message) -> Message | None:
-    metadata = message.interaction_metadata
     quoted = unquote(sanitize(message.content)) if metadata is not None else None
     if metadata is None or quoted is None:
-        return None
+        return plain
     return replace(
         plain,
         author=author(metadata.user),
@@ -106,6 +78,25 @@ def _question(message: discord.Message, plain: Message) -> Message | None:
         role_ids=None,  # those of the bot, which wrote it, are not the asker's
         asked=CommandOrigin(message.author.id, metadata.id, quoted.persona, quoted.image),
     )
+
+
+def unreadable(message: discord.Message) -> Message:
+    """Represent a message of which only its location is used."""
+    nobody = Author(0, "")
+    return Message(message.id, message.channel.id, nobody, "", readable=False)
+
+
+def _forwarded(message: discord.Message) -> str:
+    """Return the text of a forwarded message, with its embeds and the like as text."""
+    parts = [(each.content, *_extras(each)) for each in message.message_snapshots]
+    return sanitize("\n".join(part for each in parts for part in each if part))
+
+
+def answers(message: discord.Message, me: int) -> int | None:
+    """Return the id of the message that this one answers, if the bot (user id `me`) wrote it."""
+    if message.author.id != me or message.reference is None:
+        return None
+    return message.reference.message_id
 
 
 def state(message: discord.Message) -> str | None:
@@ -176,14 +167,6 @@ def _roles(user: discord.User | discord.Member) -> tuple[str, ...] | None:
     return tuple(each for role_id, name in known.items() for each in (str(role_id), name))
 
 
-def _attached(message: discord.Message) -> list[discord.Attachment]:
-    """Return the files of a message and of the messages that it forwards."""
-    return [
-        *message.attachments,
-        *(a for each in message.message_snapshots for a in each.attachments),
-    ]
-
-
 def _attachment(file: discord.Attachment, message: discord.Message) -> Attachment:
     """Raise TypeError if size or address are not of the documented type: the bot relies on both."""
     size, url = cast("object", file.size), cast("object", file.url)
@@ -224,19 +207,6 @@ def _places(guild: discord.Guild | None, texts: Iterable[str]) -> dict[int, str]
         elif channel is not None and channel.permissions_for(guild.default_role).view_channel:
             names[found] = sanitize(channel.name)
     return names
-
-
-def _own_role(guild: discord.Guild | None, text: str) -> int | None:
-    """Give the bot's own managed role in a server if `text` mentions it: it looks like the bot."""
-    role = guild.self_role if guild is not None and "<@&" in text else None
-    return role.id if role is not None and f"<@&{role.id}>" in text else None
-
-
-def _forum_title(channel: object) -> str | None:
-    """Return the title of the forum post that a channel is; None if it is none."""
-    if isinstance(channel, discord.Thread) and isinstance(channel.parent, discord.ForumChannel):
-        return sanitize(channel.name)
-    return None
 
 
 def _sticker(sticker: discord.StickerItem) -> str:

@@ -331,8 +331,10 @@ class RestClient:
         calls again.
         """
         for pause in (*pauses, None):
-            if pauses:
-                await self._wait_for_login()
+            if pauses:  # held while the token is replaced: its answer is already paid for
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOGIN_SECONDS):
+                        await self._logged_in()
             if self._rate_limiter.blocked > sum(pauses):
                 self._metrics.calls.labels(name, "blocked").inc()
                 raise DiscordDown("Discord's edge takes no requests")
@@ -351,12 +353,6 @@ class RestClient:
                 self._metrics.calls.labels(name, "ok").inc()
                 return result
         raise AssertionError("unreachable: the last attempt returns or raises")
-
-    async def _wait_for_login(self) -> None:
-        """Hold a message while the token is replaced, because its answer is already paid for."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LOGIN_SECONDS):
-                await self._logged_in()
 
     async def _once(
         self,

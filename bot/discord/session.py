@@ -174,15 +174,12 @@ class Connection:
         self._token = token
         self._heartbeat = heartbeat
         self._client: GatewayClient | None = None
-        self._up = asyncio.Event()
+        self.logged_in = asyncio.Event()  # with a token that Discord accepted
 
+    @property
     def client(self) -> GatewayClient | None:
         """The client that is logged in, or trying to."""
         return self._client
-
-    async def logged_in(self) -> None:
-        """Wait until there is a client whose token Discord accepted."""
-        await self._up.wait()
 
     def latency(self) -> float:
         """The present client's latency; infinite without one."""
@@ -238,7 +235,7 @@ class Connection:
         try:
             await client.login(token)
             self._token.accept(token)
-            self._up.set()
+            self.logged_in.set()
             await client.connect()
         except discord.LoginFailure as error:
             self._token.refuse(token)
@@ -253,7 +250,7 @@ class Connection:
                 raise GatewayRefused(error.code, _REMEDIES[error.code]) from error
             raise
         finally:
-            self._up.clear()
+            self.logged_in.clear()
             for watchdog in watchdogs:
                 watchdog.cancel()
             with contextlib.suppress(*_TRANSIENT):

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.discord.session import sample_every_second
+from bot.domain.messages import shard_of
 from bot.observability import tasks
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class ShardManager:
         metrics: Metrics,
     ) -> None:
         """Make a line when it is needed; `speaking` says for which shards this process speaks."""
-        self._alone = shards == 1
+        self._shards, self._alone = shards, shards == 1
         self._make = make
         self._leading = is_leader
         self._metrics = metrics
@@ -150,22 +151,22 @@ class ShardManager:
         """Return the longest latency of the sessions."""
         return max((self._lines[each].connection.latency() for each in self._tasks), default=0.0)
 
-    def client(self, shard: int | None = None) -> GatewayClient | None:
-        """Return the client of a shard, or any that is logged in: REST is the same for all."""
-        if shard is not None:
-            line = self._lines.get(shard)
-            return line.connection.client() if line else None
-        clients = [self._lines[each].connection.client() for each in sorted(self._tasks)]
+    def client(self, guild_id: int | None = None) -> GatewayClient | None:
+        """Return the client that knows a server, or any: REST is the same for all."""
+        if guild_id is not None:
+            line = self._lines.get(shard_of(guild_id, self._shards))
+            return line.connection.client if line else None
+        clients = [self._lines[each].connection.client for each in sorted(self._tasks)]
         usable = [each for each in clients if each is not None and not each.is_closed()]
         return next(iter(usable), None)
 
     async def logged_in(self) -> None:
         """Wait until one of them is logged in."""
         while True:
-            waits = {
-                tasks.start(self._lines[each].connection.logged_in(), "login_waiter")
-                for each in self._tasks
-            }
+            events = [self._lines[each].connection.logged_in for each in self._tasks]
+            if any(event.is_set() for event in events):
+                return
+            waits = {tasks.start(event.wait(), "login_waiter") for event in events}
             self._changed.clear()
             changed = tasks.start(self._changed.wait(), "login_waiter")
             try:

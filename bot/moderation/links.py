@@ -34,17 +34,14 @@ class LinkUnmasker:
         if still_open and still_open[0] == "\\" and text[:end].endswith("\\"):
             end = len(text) - (len(text) - len(text.rstrip("\\"))) % 2  # pairs are complete
         self._held = text[end:]
-        return self._unmasked(text[:end])
+        return _TOKEN.sub(self._unmask, text[:end])
 
     def flush(self) -> str:
         """Give the rest."""
         rest, self._held = self._held, ""
-        return self._unmasked(rest)
+        return _TOKEN.sub(self._unmask, rest)
 
-    def _unmasked(self, text: str) -> str:
-        return _TOKEN.sub(self._token, text)
-
-    def _token(self, found: re.Match[str]) -> str:
+    def _unmask(self, found: re.Match[str]) -> str:
         text, in_block = found[0], self._ticks >= _BLOCK
         if text == "](":
             return text if in_block else "] ("

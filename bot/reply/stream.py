@@ -57,6 +57,7 @@ class ReplyStream:
         self._edit_rate = edit_rate
         self._timing = timing
         self._pages = MessageSeries(order, sink, timing, on_first)
+        self.know_links = self._pages.know_links
         self._pieces: list[str] = []
         self._pictures: list[Picture] = []
         self._spoke = asyncio.Event()
@@ -85,10 +86,6 @@ class ReplyStream:
         self._pieces.append(piece)
         if not self._spoke.is_set() and not is_blank(piece):
             self._spoke.set()
-
-    def know_links(self, text: str) -> None:
-        """See MessageSeries."""
-        self._pages.know_links(text)
 
     def show(self, picture: Picture) -> None:
         """Take a picture, to be shown below the complete answer."""

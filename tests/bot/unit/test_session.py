@@ -232,7 +232,7 @@ async def test_a_client_that_sends_nothing_is_replaced(
     async with running(line):
         await line.world.open.wait()
         line.world.open.clear()
-        mute = line.connection.client()
+        mute = line.connection.client
         assert mute is not None
         with mute.rest.waiting():
             await line.world.open.wait()
