@@ -63,7 +63,7 @@ class App:
             len(loaded.unknown),
         )
         for sentence in refused:
-            log.warning("persona refused", extra={"problem": sentence})
+            log.warning("invalid persona ignored", extra={"problem": sentence})
         self.access = access = CredentialStore(settings, environ, metrics)
         self.model = OpenAIModel(settings.openai, access.key, metrics)
         cache = MessageCache()
@@ -138,7 +138,7 @@ class App:
                 AccessPolicy(settings.access),
                 self.personas,
                 metrics,
-                speaks=self.dispatcher.takes,
+                leads=self.dispatcher.takes,
                 status=self._status,
                 refusal=self.dispatcher.refusal,
             )

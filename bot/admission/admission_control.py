@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 class AnswerRequest:
     """A message that the bot answers, the words in it, the bot's own id, and when it was taken.
 
-    `persona` is who answers; `image` says that a picture is asked for, `unasked` that the bot joins
-    in by itself. `refused` is what is told instead of an answer. `replaces` are the messages of an
-    earlier answer, in whose place this one comes; `stem` names its messages if the question did so
-    already, for the earlier ones. `late` is a call that was not heard when it was written.
+    `persona` is who answers; `image` says that a picture is asked for, `ambient` that the bot joins
+    in unprompted. `refused` is sent instead of an answer. `replaces` are the messages of an earlier
+    answer, in whose place this one comes; it needs a `nonce_base` of its own, because the nonces
+    from the question's id are used up. `late` is a call that was missed when it was posted.
     """
 
     message: Message

@@ -265,7 +265,7 @@ class Budget:
         try:
             kept = {str(name): float(money) for name, money in json.loads(text).items()}
         except (ValueError, TypeError, AttributeError):
-            log.warning("kept money cannot be read", extra={"shard": shard})
+            log.warning("budget annotation cannot be read", extra={"shard": shard})
             return
         found = {name: money for name, money in kept.items() if 0 <= money < math.inf}
         sums = self._sums.setdefault(shard, {})

@@ -56,22 +56,22 @@ class Refusals:
             sorry.add_done_callback(self.under_way.discard)
 
 
-_LAST_WORDS_SECONDS = 3.0  # of the drain, for telling those whose answer does not end in time
-_BOOKED_SECONDS = 0.1  # in which a booking becomes an answer, or nothing
+_LAST_WORDS_SECONDS = 3.0  # of the drain, for telling people whose answer does not finish in time
+_BOOKED_SECONDS = 0.1  # within which a booking becomes an answer or is cancelled
 _ENDING_SECONDS = 35.0  # terminationGracePeriodSeconds, and a little
 
 
 class Dispatcher:
     """Starts answers, each as a task of its own, and tracks those in progress.
 
-    Calls of a shard for which another process speaks are kept for a while, in case that changes.
+    Calls of a shard that another process leads are kept for a while, in case that changes.
     """
 
     def __init__(self, services: Services, coordinator: Leadership | None = None) -> None:
         self._services = services
         self._coordinator = coordinator or SingleProcess()
         self.taken = ProcessedMessages(_ENDING_SECONDS)
-        self._overheard = StandbyBuffer()
+        self._standby_buffer = StandbyBuffer()
         self.on_undelivered: Callable[[Message], None] = lambda _: None  # Discord did not take it
         self._work = services.settings.work
         self._slots = asyncio.Semaphore(self._work.in_flight)
@@ -104,7 +104,7 @@ class Dispatcher:
             if not self._coordinator.is_leader(shard):
                 if isinstance(decision, Trigger):
                     self._services.metrics.messages.labels("overheard").inc()
-                    self._overheard.put(shard, message, me)
+                    self._standby_buffer.put(shard, message, me)
                 return
             decision = self._ambient_policy.judge(message, decision, late=late)
             if not isinstance(decision, Trigger):
@@ -134,7 +134,7 @@ class Dispatcher:
             try:
                 request = replace(request, persona=self._services.personas.named(decision.persona))
             except UnknownPersona as error:
-                request = replace(request, refused=error)  # told like an answer: limits count it
+                request = replace(request, refused=error)  # counts like an answer
         return request
 
     def missed(self, message: Message, me: int, replaces: tuple[int, ...] = ()) -> bool:
@@ -148,7 +148,7 @@ class Dispatcher:
         return message.id in self.taken
 
     def needs_roles(self, message: Message, me: int) -> bool:
-        """Return whether a message calls the bot and only its author's roles are missing."""
+        """Return whether a message calls the bot and its author's roles are needed but unknown."""
         rules = self._rules
         unknown = message.author.roles is None and not message.direct and message.asked is None
         if not unknown or not rules.lists.ask_for_roles:
@@ -170,12 +170,12 @@ class Dispatcher:
 
     def begin(self, shard: int) -> None:
         """Take the calls received on standby; the last leader released the Lease cleanly."""
-        for message, me in self._overheard.pop(shard):
+        for message, me in self._standby_buffer.pop(shard):
             self.receive(message, me)
 
-    def overheard(self, shard: int) -> list[Message]:
+    def buffered(self, shard: int) -> list[Message]:
         """Return the calls received on standby, some of which the last leader may have taken."""
-        return [message for message, _ in self._overheard.pop(shard)]
+        return [message for message, _ in self._standby_buffer.pop(shard)]
 
     def busy(self, shard: int) -> bool:
         """Whether an answer for a shard is being written or waits."""
@@ -198,7 +198,7 @@ class Dispatcher:
         """
         before = self._services.cache.get(message.id)
         self._services.cache.put(message)
-        self._overheard.edit(message)
+        self._standby_buffer.edit(message)
         age = time.time() - snowflake_time(message.id)
         if before is None or age > self._work.catch_up_seconds or self.calls(before, me):
             return
@@ -208,7 +208,7 @@ class Dispatcher:
     def withdraw(self, message_id: int) -> None:
         """Forget a message that was deleted, and stop answering it."""
         self._services.cache.forget(message_id)
-        self._overheard.forget(message_id)
+        self._standby_buffer.forget(message_id)
         self.stop(message_id, QuestionGone())
 
     def shard_of(self, guild_id: int | None) -> int:
@@ -275,7 +275,7 @@ class Dispatcher:
         """Answer a message that was booked to be answered again, in the place of its old answer."""
         booking = self._booked.pop(question.id)
         decision = called(question, me=me, command=self._rules.command)
-        if decision is None:  # nobody called the bot: it had joined in
+        if decision is None:  # an ambient reply: nobody called the bot
             decision = Trigger("ambient", question.text)
         request = replace(
             self._request(question, decision, me), nonce_base=nonce_base, replaces=replaces
@@ -283,7 +283,7 @@ class Dispatcher:
         if self.is_answering(question.id):  # found by the backfill meanwhile
             booking.cancel()
             return
-        if request.age < self._work.catch_up_seconds:  # no successor looks at what is older
+        if request.age < self._work.catch_up_seconds:  # no successor checks older ones
             self.taken.retake(self._coordinator.shard_of(question.guild_id), question.id)
         with json_log.bound(**_ids(question)):
             self._start(request, self._services.admission.take(booking, request))
@@ -306,7 +306,7 @@ class Dispatcher:
             self._turn_away(f"over_limit_{over.scope}")
             if (
                 over.tell or request.message.asked is not None
-            ):  # a question that is shown has an end
+            ):  # a visible question needs a visible result
                 self._refusals.say(request, OverLimit(over.scope, over.until))
             return False
         # Reserved now: other requests are admitted before the task runs.
@@ -331,7 +331,7 @@ class Dispatcher:
         async with self._slots:
             outcome = await answer_task.run(reservation)
         if outcome is Outcome.UNDELIVERED and not answer_task.request.late:
-            # Discord may have taken a part of it, or nothing: the backfill asks which.
+            # Discord may have accepted a part of it, or nothing: the backfill finds out.
             message = answer_task.request.message
             self.taken.forget(self._coordinator.shard_of(message.guild_id), message.id)
             self.on_undelivered(message)

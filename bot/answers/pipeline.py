@@ -66,7 +66,7 @@ _REDUCED = {
 
 
 class PipelineServices(Protocol):
-    """The inputs of one answer."""
+    """What an answer needs of the bot."""
 
     @property
     def settings(self) -> Settings:
@@ -86,7 +86,7 @@ class PipelineServices(Protocol):
 
     @property
     def model(self) -> Model:
-        """Chooses the persona."""
+        """The language model."""
 
     @property
     def guard(self) -> ModerationPipeline:
@@ -94,7 +94,7 @@ class PipelineServices(Protocol):
 
     @property
     def admission(self) -> AdmissionControl:
-        """Counts the money."""
+        """The hourly limits and the budget."""
 
 
 class Sink(Protocol):
@@ -291,7 +291,7 @@ class AnswerTask:
         return self._reply.finishing
 
     def stop(self, why: SkyError) -> None:
-        """End the answer now, with a sentence that says why."""
+        """Stop the answer now, with a sentence that says why."""
         self._reply.interrupt(why)
 
     async def run(self, reservation: Reservation) -> Outcome:
@@ -317,7 +317,7 @@ class AnswerTask:
         """Write the reply; returns how that ended, with the metric's label for it."""
         try:
             if not self._services.sink.may_write(self._request.message):
-                writing.close()  # the model is not asked for what nobody would read
+                writing.close()  # no request to the model for an answer that nobody could read
                 raise MayNotSpeak("the bot has no permission to write there")
             failed = await self._reply.deliver(writing, ambient=self._request.ambient)
         except Unsaid as error:
@@ -343,7 +343,7 @@ class AnswerTask:
 
     async def _react_unable(self) -> None:
         """React to the call where the bot may not send messages."""
-        with contextlib.suppress(Unsaid):  # perhaps it may not even do that
+        with contextlib.suppress(Unsaid):  # reactions may be forbidden as well
             await self._services.sink.react(self._request.message, _CANNOT_REPLY)
 
     def _first_words(self) -> None:

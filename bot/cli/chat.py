@@ -276,7 +276,7 @@ class ChatCommand:
         self.talk = ChatSession(means, personas, out)
 
     def look_for_key(self) -> None:
-        """Raise BadSettings where there is no key, and nobody who could be asked for one."""
+        """Raise BadSettings if there is no key and no source that could provide one."""
         self._access.require_key()
 
     def run(self, ask: Callable[[str], str]) -> None:

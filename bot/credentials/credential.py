@@ -56,7 +56,7 @@ def digest(value: str) -> str:
 
 
 def no_form(value: str) -> str | None:
-    """Explain what no credential may have: inner white space or characters unfit for HTTP."""
+    """Explain what no credential may contain: inner white space, characters unfit for HTTP."""
     if not _VISIBLE.fullmatch(value):
         return "it has white space, or other characters that no credential has, inside"
     return None
@@ -87,7 +87,7 @@ class CredentialGauges:
         metrics.credential_usable.labels(name).set_function(lambda: float(usable()))
 
     def taken(self, held: CredentialValue) -> None:
-        """Show a value that is now in use."""
+        """Report the value that is now in use."""
         began = time.monotonic()
         metrics = self._metrics
         metrics.credential.labels(self._name).set(1)
@@ -96,7 +96,7 @@ class CredentialGauges:
         self.show(held)
 
     def show(self, held: CredentialValue) -> None:
-        """Show where the value came from, and when it expires."""
+        """Report where the value came from, and when it expires."""
         info, expiry = self._metrics.credential_info, self._metrics.credential_expiry
         if self._labels is not None:
             info.remove(*self._labels)
@@ -158,7 +158,7 @@ class Credential:
         self._worked: CredentialValue | None = None
         self._refused: dict[str, _Refusal] = {}
         self._in_file: str | None = None
-        self._not_taken = ""  # why the last one found was not taken
+        self._not_taken = ""  # why the last value found was rejected
         self._needed_since = clock()
         self._news = asyncio.Event()
         self.refresh()
@@ -204,12 +204,12 @@ class Credential:
             return
         log.error("credential refused", extra=self._what())
         if self._worked is not None:
-            log.warning("going back to the value that worked", extra=self._what(self._worked))
+            log.warning("using the previous value again", extra=self._what(self._worked))
             self._take(self._worked)
         self._tell()
 
     def accept(self, value: str, asked: float = float("inf")) -> None:
-        """Note that the service accepted `value`, so an earlier refusal was not about it.
+        """Note that the service accepted `value`, so an earlier refusal did not concern it.
 
         A request that was `asked` (by the clock) before the refusal says nothing against that.
         """
@@ -258,12 +258,12 @@ class Credential:
             return
         refusal = self._refused.get(digest(value))
         if refusal and self.usable and self._clock() - refusal.at < _FILE_LAG:
-            log.info("the file is behind: its value was refused", extra=self._what())
+            log.info("mounted file is stale: its value was refused", extra=self._what())
             return
         self._take(CredentialValue(value, "file"))
 
     def offer(self, value: str, version: Version) -> bool:
-        """Take what Key Vault has if that helps; says whether it was taken."""
+        """Use the value from Key Vault if that helps; return whether it is used."""
         value = value.strip()
         if self.usable or self._is_wrong(value, "keyvault"):
             return False
@@ -278,7 +278,7 @@ class Credential:
         return True
 
     def fall_back(self) -> None:
-        """Take the environment variable's value if there is nothing better."""
+        """Use the environment variable's value if there is nothing better."""
         if self.usable or not self._environment or digest(self._environment) in self._refused:
             return
         if not self._is_wrong(self._environment, "environment"):
@@ -314,7 +314,7 @@ class Credential:
         problem = self._wrong(value) if value else "it is empty"
         if problem:
             extra = {"credential": self.name, "source": source, "problem": problem}
-            log.error("credential not taken", extra=extra)
+            log.error("credential rejected", extra=extra)
             self._not_taken = f"What was found ({source}) was not taken: {problem}."
             self._gauges.rejected()
         return bool(problem)

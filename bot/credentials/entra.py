@@ -29,7 +29,7 @@ _WORKLOAD = ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE")
 
 
 def is_workload(environ: Mapping[str, str]) -> bool:
-    """Say whether the environment names a workload identity."""
+    """Return whether the environment names a workload identity."""
     return all(environ.get(name) for name in _WORKLOAD)
 
 
@@ -48,12 +48,12 @@ def credential(
 
 
 _SECONDS = 10.0
-_RENEWED_SECONDS = 30.0  # a token this young is not why it was refused
+_RENEWED_SECONDS = 30.0  # a token this young was refused for another reason
 _SOON = 300.0  # seconds before its end that a token is exchanged for another
 
 
 class EntraKey:
-    """Offers what the model's client asks of a Credential."""
+    """An Entra token with the interface of a Credential."""
 
     patient = False
     usable = True  # a token is fetched when it is needed
@@ -113,7 +113,7 @@ class EntraKey:
             if trouble is None:
                 raise
             what = {"error": trouble.label, "detail": trouble.detail}
-            log.warning("Entra gives no token", extra=what)
+            log.warning("no token from Entra", extra=what)
             if self._token is not None and time.time() < self._token.expires_on:
                 return self._token
             raise CredentialMissing(str(trouble)) from error

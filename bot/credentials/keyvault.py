@@ -49,7 +49,7 @@ REMEDIES = {
 
 
 class VaultTrouble(SkyError):
-    """Key Vault did not do what it was asked; `detail` is a code, or who may not do what."""
+    """A request to Key Vault failed; `detail` is a code, or who lacks which permission."""
 
     def __init__(self, label: str, detail: str = "") -> None:
         super().__init__(f"{REMEDIES[label]} {detail}".strip())
@@ -76,7 +76,7 @@ class Secret:
 
 
 class Vault(Protocol):
-    """What the running bot asks. All methods raise VaultTrouble."""
+    """What the running bot needs of a vault. All methods raise VaultTrouble."""
 
     async def read(self, name: str) -> Secret:
         """Read the newest version's value."""
@@ -88,7 +88,7 @@ class Vault(Protocol):
         """Close the connections."""
 
 
-_SECONDS = 10.0  # for one question, a token for it included
+_SECONDS = 10.0  # for one request, including its token
 _CONNECT_SECONDS, _READ_SECONDS = 3, 9
 _SCOPE = "https://vault.azure.net/.default"
 _FORBIDDEN, _CONFLICT, _TOO_MANY, _SERVER_ERROR = 403, 409, 429, 500
@@ -100,12 +100,12 @@ _INNER = {
 
 
 class AzureVault:
-    """One vault, asked as the identity that entra.py finds. See keyvault.Vault."""
+    """One vault, accessed with the identity that entra.py finds. See keyvault.Vault."""
 
     def __init__(
         self, url: str, environ: Mapping[str, str], seconds: float = _SECONDS, **options: Any
     ) -> None:
-        """Give `options` to Azure's libraries as well: tests name their authority so."""
+        """Pass `options` to Azure's libraries as well: tests set their authority that way."""
         self.url = url
         self._environ = environ
         self._seconds = seconds
@@ -151,7 +151,7 @@ class AzureVault:
             return _version(made.properties)
 
     async def who(self) -> str:
-        """Name the identity that asks, as its access token does: a person or an application."""
+        """Return the identity in the access token: a person or an application."""
         async with self._asking():
             token = await self._identity.get_token(_SCOPE)
         claims = _claims(token.token)
@@ -159,7 +159,7 @@ class AzureVault:
         return str(person or f"application {claims.get('appid', 'unknown')}")
 
     async def close(self) -> None:
-        """Close the connections; the next question makes new ones."""
+        """Close the connections; the next request opens new ones."""
         client, identity, self._client, self._identity = self._client, self._identity, None, None
         if client is not None:
             await client.close()
@@ -171,7 +171,7 @@ class AzureVault:
         """Give the client, and turn what it raises inside the block into VaultTrouble."""
         try:
             async with asyncio.timeout(self._seconds):
-                async with self._making:  # both secrets are asked about in the same moment
+                async with self._making:  # both secrets are read at the same moment
                     if self._client is None:
                         await asyncio.to_thread(load)
                         self._identity = entra.credential(self._environ, **self._options)
@@ -201,7 +201,7 @@ class AzureVault:
 
 
 def load() -> None:
-    """Import the libraries, in a thread: the event loop goes on meanwhile."""
+    """Import the libraries in a thread, so that the event loop goes on."""
     import azure.identity.aio  # noqa: PLC0415  # see above
     import azure.keyvault.secrets.aio  # noqa: PLC0415, F401
 
@@ -216,7 +216,7 @@ def _version(properties: SecretProperties) -> Version:
 
 
 def _claims(token: str) -> dict[str, Any]:
-    """Read what a JWT says, unverified: it is shown to the person whose token it is."""
+    """Return a JWT's claims, unverified: they are shown to the person whose token it is."""
     try:
         payload = token.split(".")[1]
         found = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -226,7 +226,7 @@ def _claims(token: str) -> dict[str, Any]:
 
 
 def trouble_of(error: Exception) -> VaultTrouble | None:  # noqa: PLR0911  # a table
-    """What a failure of Azure's libraries means; None if it is a defect of ours."""
+    """Return what a failure of Azure's libraries means; None if it is a bug of the bot."""
     from azure.core import exceptions as azure  # noqa: PLC0415  # see above
 
     if isinstance(error, VaultTrouble):
@@ -250,7 +250,7 @@ def trouble_of(error: Exception) -> VaultTrouble | None:  # noqa: PLR0911  # a t
 
 
 def _identity_trouble(error: Exception) -> VaultTrouble:
-    """What Entra, or the vault, says against the identity: by the number of its error."""
+    """Return what is wrong with the identity, by the number of Entra's or the vault's error."""
     number = re.search(r"AADSTS(\d+)", str(error))
     code = number[0] if number else type(error).__name__
     if type(error).__name__ == "CredentialUnavailableError":
@@ -273,14 +273,14 @@ def _answer_trouble(error: HttpResponseError) -> VaultTrouble:
 
 
 def _inner_code(error: HttpResponseError) -> str:
-    """The innermost code of an answer, as in `{"error": {"innererror": {"code": …}}}`."""
+    """Return the innermost code of a response, as in `{"error": {"innererror": {"code": …}}}`."""
     said: Any = error.error
     inner = getattr(said, "innererror", None) or {}
     return str(inner.get("code") or getattr(said, "code", "") or "")
 
 
 def _caller(said: str) -> str:
-    """Who may not do what, out of the vault's own sentence; only ids and the name of the action."""
+    """Return who lacks which permission, from the vault's message: ids and the action's name."""
     ids = re.search(r"appid=([0-9a-fA-F-]+)(?:;oid=([0-9a-fA-F-]+))?", said)
     action = re.search(r"Action: '(?:[\w.]+/)*(\w+)/action'", said)
     who = f"application {ids[1]}" + (f", object {ids[2]}" if ids[2] else "") if ids else ""

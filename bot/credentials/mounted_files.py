@@ -1,4 +1,4 @@
-"""Mounted files, watched.
+"""Watch the mounted credential files.
 
 Kubernetes swaps a link in the mounted directory when a value changes, so the directory is watched,
 not the file (a watch on the file sees the first change only); a slow compare finds what the watch
@@ -33,7 +33,7 @@ async def watch(
     changes: Callable[[set[Path]], AsyncIterator[object]] | None = None,
     compare_seconds: float = COMPARE_SECONDS,
 ) -> None:
-    """Keep `credentials` as their files are, until cancelled."""
+    """Keep `credentials` in step with their files, until cancelled."""
     follow = changes or _directory_changes
 
     def refresh() -> None:

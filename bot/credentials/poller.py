@@ -1,4 +1,4 @@
-"""Keeps a credential in touch with its secret in Key Vault, with one question under way at most.
+"""Keep a credential up to date with its secret in Key Vault, with at most one request at a time.
 
 While the credential is missing or refused, the vault is asked for its value, again and again with
 pauses of at most three seconds: a Discord token has no overlap, so these pauses are the outage.
@@ -26,17 +26,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """Seconds: between questions while in need, and between looks while all is well."""
+    """Seconds between requests, while a value is needed and while all is well."""
 
     shortest: float = 0.25
     longest: float = 3.0
-    first_look: float = 20.0  # the start is not the time to load libraries
+    first_look: float = 20.0  # libraries are not loaded during startup
     look: float = 3600.0
-    look_again: float = 600.0  # after a look that failed
+    look_again: float = 600.0  # after a failed check
 
 
 class VaultPoller:
-    """One credential and its secret. Without a vault there is only the environment to fall to."""
+    """Polls one credential's secret. Without a vault, only the environment is left."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class VaultPoller:
         self._said: str | None = None
 
     async def run(self) -> None:
-        """Go on until cancelled."""
+        """Poll until cancelled."""
         pause = self._pauses.first_look
         while True:
             if not self._credential.usable:
@@ -67,7 +67,7 @@ class VaultPoller:
                 pause = self._pauses.first_look
 
     async def _same_for(self, seconds: float) -> bool:
-        """Wait so long; False as soon as there is another value, or this one is refused."""
+        """Wait `seconds`; return False as soon as the value changes or is refused."""
         credential, value = self._credential, self._credential.value
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds if self._vault is not None else None):
@@ -76,7 +76,7 @@ class VaultPoller:
         return True
 
     async def _find(self) -> None:
-        """Ask until there is a usable value, wherever it came from."""
+        """Poll until there is a usable value from any source."""
         pause = self._pauses.shortest
         while not self._credential.usable:
             if self._vault is not None:
@@ -116,13 +116,13 @@ class VaultPoller:
         trouble = error if isinstance(error, VaultTrouble) else None
         self._counted(operation, trouble.label if trouble else "broken")
         if trouble is None:
-            log.error("asking Key Vault broke", extra={"secret": self._secret}, exc_info=error)
+            log.error("Key Vault poller failed", extra={"secret": self._secret}, exc_info=error)
             return
         what = {"error": trouble.label, "remedy": str(trouble)}
         self._say("Key Vault does not help", what)
 
     def _say(self, message: str, what: dict[str, str]) -> None:
-        """Log once until something else is to be said: in need, there is a question each 3 s."""
+        """Log a problem once until it changes: there may be a request every 3 s."""
         line = f"{message} {what}"
         if line != self._said:
             log.warning(message, extra={"secret": self._secret, **what})

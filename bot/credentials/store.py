@@ -1,4 +1,4 @@
-"""Every credential of the bot, put together: files, then Key Vault, then the environment."""
+"""Build the bot's credentials: from files, then Key Vault, then the environment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DISCORD_VARIABLE, OPENAI_VARIABLE = "DISCORD_TOKEN", "OPENAI_API_KEY"  # for a l
 
 
 class CredentialStore:
-    """`token` is for Discord, `key` for the model; `keepers` run as long as the bot does."""
+    """`token` is for Discord, `key` for the model; the pollers run as long as the bot does."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str], metrics: Metrics) -> None:
         where = settings.credentials
@@ -55,7 +55,7 @@ class CredentialStore:
         self.keepers.append(VaultPoller(self.key, self._vault, where.openai_secret, metrics))
 
     def require_key(self) -> None:
-        """Raise BadSettings where there is no key, and nobody who could be asked for one."""
+        """Raise BadSettings if there is no key and no source that could provide one."""
         if isinstance(self.key, EntraKey) or self.key.patient:
             return
         self.key.fall_back()

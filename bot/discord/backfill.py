@@ -141,7 +141,7 @@ class Backfill:
         self._owed: int | None = None  # the same for what another process left
         self._reading: int | None = None  # from where a backfill is running
         self._left: int | None = None  # up to where another process had received messages
-        self._left_owed: int | None = None  # from where it still owed a backfill
+        self._left_owed: int | None = None  # from where it had not finished a backfill
         self._suspect: frozenset[int] = frozenset()  # its calls that may be partly answered
         self._suspect_from: int | None = None  # all calls newer than this may be as well
         self._direct: BoundedDict[int, None] = BoundedDict(_DIRECT_CHANNELS)
@@ -187,23 +187,23 @@ class Backfill:
         A session that only begins now is looked out for from now on.
         """
         if self._left_owed is not None:
-            self.owe(self._left_owed)
+            self.check_from(self._left_owed)
         left = self._left
         if left is None and self._since is None:
             left = discord.utils.time_snowflake(discord.utils.utcnow())
         if left is not None and (self._since is None or left < self._since):
-            self.owe(left)
+            self.check_from(left)
         self._due.set()
 
-    def succeed(self, unfinished: Sequence[int], overheard: Iterable[Message]) -> None:
+    def succeed(self, unfinished: Sequence[int], buffered: Iterable[Message]) -> None:
         """Take over from a leader that crashed; check its latest messages for missing answers."""
-        for message in overheard:
+        for message in buffered:
             self._overheard[message.channel_id] = message.guild_id
-            self.owe(message.id)
+            self.check_from(message.id)
         self._suspect, self._suspect_from = frozenset(unfinished), self._left
         for mark in (*unfinished, self._left, self._left_owed):
             if mark is not None:
-                self.owe(mark)
+                self.check_from(mark)
         self._due.set()
 
     def look_at(self, message: Message) -> None:
@@ -224,7 +224,7 @@ class Backfill:
         if mark is not None:
             self._owed = min(mark, self._owed or mark)
 
-    def owe(self, mark: int) -> None:
+    def check_from(self, mark: int) -> None:
         """Note that messages from `mark` on have to be checked."""
         self._owed = min(mark, self._owed or mark)
         self._due.set()
@@ -296,9 +296,9 @@ class Backfill:
             if not whole:  # not even a bug may lose calls: all of it is checked again
                 self._alone = alone | self._alone
                 for mark in marks:
-                    self.owe(mark)
+                    self.check_from(mark)
                 self._due.clear()
-        log.info("caught up", extra={"channels": len(missed), "complete": whole})
+        log.info("backfill finished", extra={"channels": len(missed), "complete": whole})
         return whole
 
     def _places(
@@ -345,7 +345,7 @@ class Backfill:
                 return None
             except _TRANSIENT as error:
                 what = {"channel_id": channel.id, "error": type(error).__name__}
-                log.warning("catching up failed", extra=what)
+                log.warning("backfill failed", extra=what)
                 await asyncio.sleep(attempt)
         return None
 
@@ -384,7 +384,8 @@ class Backfill:
     def _pass_over(self, message: Message, me: int) -> None:
         if self._dispatcher.calls(message, me):
             self._metrics.caught_up.labels("too_old").inc()
-            log.warning("left unanswered", extra={"message_id": message.id, "reason": "too_old"})
+            extra = {"message_id": message.id, "reason": "too_old"}
+            log.warning("missed call left unanswered", extra=extra)
 
 
 def _mark(kept: object) -> int | None:

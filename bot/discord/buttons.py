@@ -210,9 +210,9 @@ async def respond(
     except discord.HTTPException as error:
         outcome = {_TAKEN: "elsewhere", _LATE: "late"}.get(error.code, outcome)
         if outcome != "elsewhere":
-            log.warning("press not answered", extra={"code": error.code})
+            log.warning("button press not acknowledged", extra={"code": error.code})
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        log.warning("press not answered", extra={"error": type(error).__name__})
+        log.warning("button press not acknowledged", extra={"error": type(error).__name__})
     else:
         outcome = response.outcome
     if response is not None and response.then is not None:

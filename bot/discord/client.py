@@ -154,7 +154,7 @@ class GatewayClient(discord.Client):
             self.unsure.add(ids.get("id" if whole else "guild_id"))
         self._metrics.unreadable.labels(kind).inc()
         extra = {"kind": kind, **ids, "error": type(error).__name__}
-        log.warning("unreadable, skipped", extra=extra)
+        log.warning("unreadable event skipped", extra=extra)
 
     def knows_permissions(self, guild_id: int) -> bool:
         """Whether the cached permissions of a server are certainly up to date."""
@@ -257,4 +257,4 @@ class GatewayClient(discord.Client):
     async def on_error(self, event_method: str, /, *_: Any, **__: Any) -> None:
         """Log and count a bug in one of the methods above; only the event is lost."""
         self._metrics.unreadable.labels("event").inc()
-        log.error("event handler broke", extra={"event": event_method}, exc_info=True)  # noqa: LOG014  # discord.py calls this while it handles the exception
+        log.error("event handler failed", extra={"event": event_method}, exc_info=True)  # noqa: LOG014  # discord.py calls this while it handles the exception

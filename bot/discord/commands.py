@@ -240,7 +240,7 @@ class Topics:
 class CommandContext:
     """What the commands need of the bot.
 
-    `speaks`: whether this process answers in a server now, or directly (None).
+    `leads`: whether this process answers in a server now, or directly (None).
     `status`: what `/sky-status` shows.
     `refusal`: why a question would be turned away now, by limits, budget or a flood; None if not.
     """
@@ -249,7 +249,7 @@ class CommandContext:
     lists: AccessPolicy
     personas: PersonaRegistry
     metrics: Metrics
-    speaks: Callable[[int | None], bool]
+    leads: Callable[[int | None], bool]
     status: Callable[[], str]
     refusal: Callable[[Caller], SkyError | None]
 
@@ -266,11 +266,11 @@ class CommandHandler:
         """Register the commands with Discord, once per process, as soon as it leads."""
         pause = _LOOK_LONG
         while not self._introduced and not client.is_closed():
-            if self._context.speaks(None):
+            if self._context.leads(None):
                 try:
                     changed = await _sync(client)
                 except _TRANSIENT as error:
-                    log.warning("commands not synced", extra={"error": type(error).__name__})
+                    log.warning("command sync failed", extra={"error": type(error).__name__})
                     pause = min(pause * 2, _LONGEST_PAUSE)
                 else:
                     self._introduced = True
@@ -296,7 +296,7 @@ class CommandHandler:
 
     async def _respond(self, interaction: discord.Interaction) -> str:
         until = time.monotonic() + _WAIT_TO_SPEAK
-        while not self._context.speaks(interaction.guild_id):
+        while not self._context.leads(interaction.guild_id):
             if time.monotonic() > until:
                 return "not_speaking"
             await asyncio.sleep(_LOOK)

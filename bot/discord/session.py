@@ -273,7 +273,7 @@ class Connection:
             await asyncio.sleep(1)
             if not self._heartbeat.deaf_for(self._deaf_seconds):
                 continue
-            log.warning("gateway deaf, reconnecting")
+            log.warning("no heartbeat acknowledged, reconnecting")
             self._heartbeat.closed("deaf")
             with contextlib.suppress(*_TRANSIENT):
                 await client.ws.close(code=4000)
@@ -282,7 +282,7 @@ class Connection:
         """Close `client` when its REST requests wait for longer than any limit explains."""
         while client.rest.mute_for() < _MUTE_SECONDS:  # noqa: ASYNC110  # no event says that
             await asyncio.sleep(1)
-        log.warning("REST client sends nothing, logging in again")
+        log.warning("REST client is stuck, logging in again")
         self._heartbeat.closed("rest_mute")
         try:
             await client.close()
@@ -298,7 +298,7 @@ class Connection:
             await asyncio.sleep(_UNSURE_SECONDS / 20)
             long_enough = time.monotonic() - self._heartbeat.since > _UNSURE_SECONDS
             if client.unsure and self._heartbeat.open and long_enough:
-                log.warning("permissions not known, beginning a new session")
+                log.warning("permissions unknown, starting a new session")
                 self._heartbeat.closed("unsure")
                 client.forget_session()
                 with contextlib.suppress(*_TRANSIENT):
@@ -311,7 +311,7 @@ class Connection:
             await asyncio.sleep(_GIVE_UP_RESUMING / 8)
             closed_for = min(self._heartbeat.closed_for(), time.monotonic() - began)
             if closed_for > _GIVE_UP_RESUMING:
-                log.warning("no session for long, logging in again")
+                log.warning("no gateway session for too long, logging in again")
                 self._heartbeat.closed("given_up")
                 await client.close()
                 return

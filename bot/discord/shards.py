@@ -96,7 +96,7 @@ class ShardManager:
         is_leader: Callable[[int], bool],
         metrics: Metrics,
     ) -> None:
-        """Make a line when it is needed; `speaking` says for which shards this process speaks."""
+        """Create sessions on demand; `is_leader` says which shards this process leads."""
         self._shards, self._alone = shards, shards == 1
         self._make = make
         self._leading = is_leader

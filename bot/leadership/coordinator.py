@@ -130,12 +130,12 @@ class Coordinator:
     def not_ready(self) -> str | None:
         """Explain why this process could not lead even if nobody else did; None if it could."""
         if not self._leases:
-            return "who speaks is not known yet"
+            return "the leader is not known yet"
         for lease in self._leases.values():
             silent = time.monotonic() - lease.reached
             long = silent > self._timing.lasts - self._timing.margin
             if lease.trouble and (long or not lease.known):
-                return f"who speaks is not known: {lease.trouble}"
+                return f"the leader is not known: {lease.trouble}"
         return None
 
     async def run(self, listener: LeadershipListener) -> None:

@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 class Acquisition(enum.Enum):
-    """How a Lease became free. After all but `LET_GO`, nobody knows what was left undone."""
+    """Why a Lease is free. Except after `LET_GO`, nobody knows what was left unfinished."""
 
     LET_GO = "let go"
     OURS = "ours from before"
@@ -129,7 +129,7 @@ class LeaderElector:
         self._listener = listener
         self._clock = clock
         self._holding = False
-        self._until = -1.0  # from then on another may speak
+        self._until = -1.0  # from then on another process may lead
         self._record: LeaseRecord | None = None
         self._changed = clock()  # when the record was first seen as it is
         self._giving: tuple[str, float] | None = None  # to whom, and until when it may wait
@@ -243,7 +243,7 @@ class LeaderElector:
     def give(self, to: str) -> None:
         """Release the Lease to another process as soon as everything accepted is finished."""
         if self._holding and self._giving is None:
-            log.info("lease will be given", extra={"shard": self.shard, "to": to})
+            log.info("lease will be handed over", extra={"shard": self.shard, "to": to})
             self._giving = (to, self._clock() + _FINISH_SECONDS)
             self._listener.pause(self.shard)
 
@@ -278,7 +278,7 @@ class LeaderElector:
                 patience = min(2 * patience, self._timing.patience)
                 await asyncio.sleep(self._timing.look)
             else:
-                log.info("lease let go", extra={"shard": self.shard})
+                log.info("lease released", extra={"shard": self.shard})
                 return True
         return False
 
@@ -312,7 +312,7 @@ class LeaderElector:
         self._holding, self._taking, self._asking = True, False, False
         self._until = began + self._timing.lasts - self._timing.margin
         extra = {"shard": self.shard, "holder": self._store.me, "before": record.holder}
-        log.info("lease taken", extra={**extra, "how": how.value})
+        log.info("lease acquired", extra={**extra, "how": how.value})
         self._listener.begin(self.shard, how, record.annotations)
 
     async def _vacancy(self, record: LeaseRecord) -> Acquisition | None:
@@ -338,7 +338,7 @@ class LeaderElector:
             annotations = {**self._listener.annotations(self.shard), FOR: to}
             self._see(await self._store.write(self.shard, self._record.let_go(annotations)))
             self._holding, self._giving = False, None
-            log.info("lease given", extra={"shard": self.shard, "to": to})
+            log.info("lease handed over", extra={"shard": self.shard, "to": to})
             self._listener.gave(self.shard)
 
     async def _renew(self) -> None:
@@ -377,7 +377,7 @@ class LeaderElector:
         self._listener.end(self.shard, why)
 
     def _see(self, record: LeaseRecord) -> bool:
-        """Take in what the Lease says now; returns whether that is new."""
+        """Note the current state of the Lease; return whether it changed."""
         new = self._record is None or record.version != self._record.version
         if new:
             self._changed = self._clock()
@@ -390,16 +390,16 @@ class LeaderElector:
     def _reached(self) -> None:
         self.reached = self._clock()
         if self.trouble:
-            log.info("lease within reach", extra={"shard": self.shard, "holder": self.holder})
+            log.info("lease reachable again", extra={"shard": self.shard, "holder": self.holder})
             self.trouble = ""
             self._told = -float("inf")
 
     def _away(self, why: str) -> None:
-        """Note that the Lease cannot be reached; log it at first, and then now and again."""
+        """Note that the Lease cannot be reached; log that at first, then occasionally."""
         now = self._clock()
         if now - self._told > _TELL_SECONDS:
             self._told = now
             out_for = round(now - self.reached, 1)
             extra = {"shard": self.shard, "reason": why, "seconds": out_for}
-            log.warning("lease out of reach", extra=extra)
+            log.warning("lease unreachable", extra=extra)
         self.trouble = why

@@ -1,6 +1,6 @@
 """Leases without a cluster: one locked file per shard, released when its process ends.
 
-What outlives the holder is in a file beside the lock, as JSON.
+What outlives the holder is stored as JSON in a file beside the lock.
 """
 
 from __future__ import annotations

@@ -31,10 +31,10 @@ class Requests(Protocol):
         """Name the shard that a server belongs to."""
 
     def begin(self, shard: int) -> None:
-        """Answer what was heard on standby."""
+        """Answer the calls received on standby."""
 
-    def overheard(self, shard: int) -> list[Message]:
-        """Give what was heard on standby, and forget it."""
+    def buffered(self, shard: int) -> list[Message]:
+        """Return the calls received on standby, and forget them."""
 
     def busy(self, shard: int) -> bool:
         """Say whether an answer for the shard is still being written."""
@@ -49,17 +49,17 @@ class MissedMessages(Protocol):
     def follow(self) -> None:
         """Begin after a leader that released its Lease."""
 
-    def succeed(self, unfinished: Sequence[int], overheard: Iterable[Message]) -> None:
+    def succeed(self, unfinished: Sequence[int], buffered: Iterable[Message]) -> None:
         """Begin after a leader that did not."""
 
     def pause(self) -> None:
-        """Leave what is said from now on to the next leader."""
+        """Leave messages from now on to the next leader."""
 
     def look_at(self, message: Message) -> None:
         """Check later whether a message was answered."""
 
-    def owe(self, mark: int) -> None:
-        """Check what was said from the message id `mark` on."""
+    def check_from(self, mark: int) -> None:
+        """Check the messages from the id `mark` on."""
 
 
 class Session(Protocol):
@@ -67,7 +67,7 @@ class Session(Protocol):
 
     @property
     def backfill(self) -> MissedMessages:
-        """The backfill of what was said while nobody listened."""
+        """The backfill of messages that nobody received."""
 
 
 class Sessions(Protocol):
@@ -129,7 +129,7 @@ class Handover:
             self._dispatcher.begin(shard)
             backfill.follow()
         else:
-            backfill.succeed(unfinished, self._dispatcher.overheard(shard))
+            backfill.succeed(unfinished, self._dispatcher.buffered(shard))
 
     def end(self, shard: int, why: str) -> None:
         """Stop in the middle of every answer: another process will finish them."""
@@ -139,7 +139,7 @@ class Handover:
         self._shards.close(shard)
 
     def pause(self, shard: int) -> None:
-        """See LeadershipListener. The next leader finds what is said from now on."""
+        """See LeadershipListener. The next leader finds messages from now on."""
         self._shards.line(shard).backfill.pause()
 
     def idle(self, shard: int) -> bool:
@@ -149,7 +149,7 @@ class Handover:
     def gave(self, shard: int) -> None:
         """See LeadershipListener."""
         self._changed(shard, "given", is_leader=False)
-        self._dispatcher.overheard(shard)
+        self._dispatcher.buffered(shard)
         self._shards.close(shard)
 
     def undelivered(self, message: Message) -> None:
@@ -165,7 +165,7 @@ class Handover:
             for shard in self._leading:
                 due = self._dispatcher.taken.overdue(shard)
                 if due:
-                    self._shards.line(shard).backfill.owe(min(due))
+                    self._shards.line(shard).backfill.check_from(min(due))
 
     def _changed(self, shard: int, change: str, *, is_leader: bool) -> None:
         self._metrics.lease_changes.labels(str(shard), change).inc()

@@ -98,7 +98,7 @@ _TOLD_SECONDS = 150.0  # longer than a standby buffers messages
 
 @dataclass(slots=True)
 class Left:
-    """What another process left: ids, and for how many seconds it may go on with them."""
+    """What another process left: message ids, and how many more seconds it may work on them."""
 
     taken: list[int] = field(default_factory=list)
     unfinished: list[int] = field(default_factory=list)
@@ -106,7 +106,7 @@ class Left:
 
 
 class ProcessedMessages:
-    """A HandoverState. Each shard has its own ids."""
+    """The messages that were accepted, by shard. A HandoverState."""
 
     name = "taken"
 
@@ -132,7 +132,7 @@ class ProcessedMessages:
         self._open.setdefault(shard, set()).add(message_id)
 
     def finish(self, shard: int, message_id: int) -> None:
-        """Note that the message needs nothing more."""
+        """Note that the message is finished."""
         self._open.get(shard, set()).discard(message_id)
 
     def forget(self, shard: int, message_id: int) -> None:

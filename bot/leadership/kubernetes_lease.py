@@ -76,7 +76,7 @@ class KubernetesLeaseStore:
         except LeaseUnreachable as error:
             if not self._pods_refused:
                 self._pods_refused = True
-                log.warning("cannot look at the holder's pod", extra={"reason": str(error)})
+                log.warning("cannot read the holder's pod", extra={"reason": str(error)})
             return HolderStatus.ALIVE
         return HolderStatus.ENDED if _ended(pod, record.renewed) else HolderStatus.ALIVE
 

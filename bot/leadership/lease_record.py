@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-# Notes: who asks for a Lease; to whom it was let go; who asked for it and wants it no more.
+# Annotations: who asks for the Lease; for whom it was released; whose request is withdrawn.
 WANTED, FOR, UNWANTED = "wanted", "for", "unwanted"
 
 
@@ -34,7 +34,7 @@ def now() -> datetime.datetime:
 
 @dataclass(frozen=True, slots=True)
 class LeaseRecord:
-    """One shard's Lease. `holder` is empty while nobody leads; `notes` outlive every holder.
+    """One shard's Lease. `holder` is empty while nobody leads; annotations outlive every holder.
 
     `version` changes with each write, and a write names the version that it replaces.
     """
@@ -47,7 +47,7 @@ class LeaseRecord:
     version: str = ""
 
     def taken(self, by: str) -> LeaseRecord:
-        """Return the same Lease in the hands of `by`, as of now."""
+        """Return the Lease as held by `by` from now on."""
         moment = now()
         passing = {FOR, WANTED, UNWANTED}
         annotations = {
@@ -63,11 +63,11 @@ class LeaseRecord:
         )
 
     def asked(self, by: str) -> LeaseRecord:
-        """Return the same Lease with the request of `by` for it."""
+        """Return the Lease with a request for it by `by`."""
         return replace(self, annotations={**self.annotations, WANTED: by})
 
     def declined(self, by: str) -> LeaseRecord:
-        """Return the same Lease without any request of `by`, and not kept for it."""
+        """Return the Lease without any request by `by`, and not reserved for it."""
         if not self.holder:
             return replace(self, annotations={**self.annotations, FOR: ""})
         wanted = self.annotations.get(WANTED, "")
@@ -75,16 +75,16 @@ class LeaseRecord:
         return replace(self, annotations=annotations)
 
     def kept(self, annotations: Mapping[str, str]) -> LeaseRecord:
-        """Return the same Lease, renewed now with these notes."""
+        """Return the Lease, renewed now with these annotations."""
         return replace(self, renewed=now(), annotations=annotations)
 
     def let_go(self, annotations: Mapping[str, str]) -> LeaseRecord:
-        """Return the same Lease, released."""
+        """Return the Lease, released."""
         return replace(self, holder="", renewed=now(), annotations=annotations)
 
 
 class HolderStatus(enum.Enum):
-    """What is known of a holder besides its renewals."""
+    """What is known about a holder besides its renewals."""
 
     ALIVE = "alive"  # or nothing is known
     ENDED = "ended"  # its process has certainly ended, after its last renewal

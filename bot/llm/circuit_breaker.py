@@ -25,7 +25,7 @@ class Breaker:
         self._seconds = seconds
         self._clock = clock
         self._failures = 0
-        self._trying: float | None = None  # since when somebody tries, while it is open
+        self._trying: float | None = None  # when the current test request began, while it is open
         self._opened = 0.0
 
     @property
@@ -38,7 +38,7 @@ class Breaker:
         if not self.open:
             return
         now = self._clock()
-        # Who tries may be cancelled without a word: after a while another one does.
+        # The test request may be cancelled silently: after a while another one is let through.
         since = self._opened if self._trying is None else self._trying
         left = since + self._seconds - now
         if left > 0:

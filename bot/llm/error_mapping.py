@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from bot.llm.transport import Payload
 
-_READ = 20_000  # characters of a refusal that are looked at
+_READ = 20_000  # characters of a refusal that are examined
 _DEEP = 12  # levels of JSON
 _CODE_KEYS = frozenset({"code", "type", "status", "reason"})
 _PARAMETER_KEYS = frozenset({"param", "parameter", "loc", "field"})
@@ -73,7 +73,7 @@ class FeatureRefused(RequestRefused):
 @contextlib.contextmanager
 def mapped(payload: Payload | None = None) -> Iterator[None]:
     """Convert exceptions of the libraries inside the block to the errors of domain/errors.py."""
-    import aiohttp  # noqa: PLC0415  # loaded late, see openai_client.py
+    import aiohttp  # noqa: PLC0415  # imported late, see openai_client.py
     import httpx2  # noqa: PLC0415
     import openai  # noqa: PLC0415
 
@@ -92,7 +92,7 @@ def mapped(payload: Payload | None = None) -> Iterator[None]:
 
 
 def _broke(error: BaseException, kind: type[BaseException]) -> bool:
-    """Whether a "timeout" was none: the library names aiohttp's broken connections so as well."""
+    """Whether a "timeout" was a broken connection of aiohttp, which the library reports alike."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, kind):
         cause = cause.__cause__
@@ -100,7 +100,7 @@ def _broke(error: BaseException, kind: type[BaseException]) -> bool:
 
 
 def refused(error: openai.APIStatusError, payload: Payload | None) -> SkyError:
-    """Give the meaning of an HTTP error. Nothing was done for such a request, so it is unbilled."""
+    """Return the meaning of an HTTP error. Such a request was not processed, so it is unbilled."""
     response = error.response
     after = _seconds(response.headers.get("retry-after"))
     found = read(parsed(response.text), status=error.status_code, payload=payload, after=after)
@@ -134,7 +134,7 @@ def read(
     return kind(detail, after=after) if issubclass(kind, Retried) else kind(detail)
 
 
-# What a refusal's words say of it wherever they stand; the others only where nothing else fits.
+# Meanings that count wherever the wording occurs; the others only where nothing else fits.
 _CERTAIN = frozenset(
     {
         Refusal.KEY,
@@ -170,7 +170,7 @@ def _meaning(facts: _Facts, status: int | None, payload: Payload | None) -> Refu
 
 
 def _feature(facts: _Facts, status: int | None, payload: Payload) -> Refusal | None:
-    """Tell which part of the request a refusal is about."""
+    """Return which part of the request a refusal is about."""
     if payload.pictures and (status == _TOO_LARGE or facts.about_pictures):
         bad = status != _TOO_LARGE and not facts.no_pictures
         return Refusal.BAD_PICTURE if bad else Refusal.PICTURES
@@ -186,7 +186,7 @@ def _feature(facts: _Facts, status: int | None, payload: Payload) -> Refusal | N
 
 
 class _Facts:
-    """What a refusal's body holds, of whatever form it is."""
+    """The facts in a refusal's body, whatever its form."""
 
     def __init__(self, body: Any) -> None:
         self.code: object = None
@@ -201,7 +201,7 @@ class _Facts:
 
     @property
     def by_code(self) -> Refusal | None:
-        """What its codes mean."""
+        """The meaning of its codes."""
         return next(
             (
                 provider_dialects.CODES[code]
@@ -213,7 +213,7 @@ class _Facts:
 
     @property
     def by_words(self) -> Refusal | None:
-        """What its words mean."""
+        """The meaning of its wording."""
         for pattern, meaning in provider_dialects.WORDINGS:
             if pattern.search(self.words):
                 waits = meaning is Refusal.CREDIT and provider_dialects.WAIT.search(self.words)
@@ -222,17 +222,17 @@ class _Facts:
 
     @property
     def about_pictures(self) -> bool:
-        """Whether it speaks of pictures."""
+        """Whether it mentions pictures."""
         return provider_dialects.PICTURES.search(self.words) is not None
 
     @property
     def no_pictures(self) -> bool:
-        """Whether it says that pictures are not taken at all."""
+        """Whether it says that no pictures are accepted at all."""
         about_one = provider_dialects.BAD_PICTURE.search(self.words)
         return about_one is None and provider_dialects.NO_PICTURES.search(self.words) is not None
 
     def lacks_drawing(self, meaning: Refusal, payload: Payload) -> bool:
-        """Whether it says, to a request for a picture, that there is no such API, model or tool."""
+        """Whether it says that there is no API, model or tool that makes pictures."""
         if meaning is Refusal.MODEL:
             return not payload.streamed
         about_tools = self.parameters & _TOOLS or "tool" in self.words
@@ -271,7 +271,7 @@ class _Facts:
 
 
 def parsed(text: str) -> Any:
-    """Read JSON; what is none stays text."""
+    """Parse JSON; return anything else as text."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -42,10 +42,10 @@ def hosted_tools(request: ModelRequest) -> dict[str, Any]:
 
 
 class HostedTools:
-    """Reads what the tools of one answer do, and counts it.
+    """Reads and counts the tool calls of one answer.
 
-    A provider that goes on calling them beyond `most` is not listened to any more: it was told the
-    bound, and each call costs money. OpenAI itself ignores what comes after, and reports it as
+    An answer with more than `most` calls is cut off: the provider was told the limit, and each
+    call costs money. OpenAI itself ignores what comes after, and reports it as
     calls without an action.
     """
 
@@ -101,7 +101,7 @@ def cited(annotation: Any) -> Iterator[Citation]:
 
 
 def _picture(encoded: object, form: object) -> Picture:
-    """Read a picture; raises ModelDown if it is none."""
+    """Decode a picture; raises ModelDown if that fails."""
     if not isinstance(encoded, str):
         raise ModelDown("a picture that is no text")
     try:
@@ -112,7 +112,7 @@ def _picture(encoded: object, form: object) -> Picture:
 
 
 def drawing(request: ModelRequest, settings: OpenAISettings) -> Payload:
-    """Write a request to the Images API for what was asked for last."""
+    """Write a request to the Images API from the last message."""
     body = {"model": settings.image_model, "prompt": _prompt(request), "n": 1}
     return Payload(IMAGES, body, seconds=settings.picture_seconds, streamed=False, draws=True)
 

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 _JUDGE_SECONDS = 10.0
-_JUDGED = 20_000  # characters of one text of the moderation's
+_JUDGED = 20_000  # characters of one text that the moderation reads
 _HELPED_BY_ANOTHER = (ModelBusy, ModelDown, ModelSlow, ModelPaused, ModelMissing)
 
 
@@ -88,7 +88,7 @@ class OpenAIModel:
                 self._client = await asyncio.shield(warming)
             finally:
                 if warming.done() and self._warming is warming:
-                    self._warming = None  # where it failed, the next call tries again
+                    self._warming = None  # if it failed, the next call tries again
         return self._client
 
     def _make(self) -> AsyncOpenAI:
@@ -163,7 +163,7 @@ class OpenAIModel:
     async def _ask_models(
         self, request: ModelRequest, recorder: StreamRecorder, account: Account
     ) -> AsyncGenerator[ModelEvent, None]:
-        """Ask the model, and then the fallback if another one may help and nothing was said yet."""
+        """Ask the model, then the fallback if that may help and no text has arrived yet."""
         settings = self._settings
         first, fallback = request.model or settings.model, settings.fallback_model
         attempts = settings.attempts
@@ -179,7 +179,7 @@ class OpenAIModel:
                 raise
             if not account.covers(request.ceiling(fallback, settings.max_output_tokens)):
                 raise
-            log.warning("asking the fallback model", extra={"error": failed.label})
+            log.warning("trying the fallback model", extra={"error": failed.label})
         else:
             return
         self._metrics.fallbacks.inc()
@@ -196,7 +196,7 @@ class OpenAIModel:
         breaker = self._breakers.get(model)
         if breaker is None:
             breaker = Breaker(settings.breaker_failures, settings.breaker_seconds)
-            self._breakers[model] = breaker  # as many as personas' files name
+            self._breakers[model] = breaker  # bounded by the configured models
         return RetryingRequest(
             request,
             recorder,

@@ -96,7 +96,7 @@ class ResponsesApi:
         if not learned.system_role:
             body["instructions"] = request.told
         hosted = hosted_tools(request)
-        if request.image:  # it is what was asked for, so nothing else will do
+        if request.image:  # a picture was requested, so the tool is not optional
             body |= hosted
             hosted = {}
         effort = request.effort
@@ -107,7 +107,7 @@ class ResponsesApi:
                 ("max_tokens", "maxoutputtokens"),
                 bounds=True,
             ),
-            # conversations are not kept at the provider for us
+            # the provider must not store conversations
             OptionalParameter("store", {"store": False}),
             *_sampling(request, "reasoning.effort", {"reasoning": {"effort": effort}}),
         ]
@@ -237,7 +237,7 @@ class ChatCompletionsApi:
                 yield event
             if not reason and not response.done:
                 return
-        finish = finish_of(reason) if reason else Finish.COMPLETE  # [DONE] alone ends it as well
+        finish = finish_of(reason) if reason else Finish.COMPLETE  # [DONE] alone also ends it
         yield Ended(finish, str(reason or ""), _usage(model, {"usage": told}, "prompt"))
 
 
@@ -323,7 +323,7 @@ class AnswerText:
         undecided = any(mark.startswith(lower) for mark in marks) or self._may_be_stamp(start)
         if undecided and not last:
             return ""
-        text = start if self._marked else self._held  # white space after reasoning is not answer
+        text = start if self._marked else self._held  # not with the white space after reasoning
         if self._name and start.startswith(self._name):
             found = _STAMP.match(start, len(self._name))
             text = start[found.end() :] if found else text
@@ -355,7 +355,7 @@ class AnswerText:
         return any(each.startswith(rest) for each in self._ends)
 
     def _may_be_stamp(self, start: str) -> bool:
-        """Whether it may still become the name and the time in front, as far as it goes."""
+        """Whether the text so far may be the start of a name and time."""
         if not self._name:
             return False
         if len(start) <= len(self._name):
@@ -370,7 +370,7 @@ class AnswerText:
 def _read_delta(delta: dict[str, Any], text: AnswerText) -> Iterator[ProviderEvent]:
     for name in REASONING_FIELDS:
         if isinstance(hidden := delta.get(name), str) and hidden:
-            text.unopened = False  # the server takes it out
+            text.unopened = False  # the server has removed it
             yield Reasoned(len(hidden))
     content = delta.get("content")
     for part in _list(content):
@@ -407,7 +407,7 @@ def _sampling(
 
 
 def _turns(request: ModelRequest, learned: Learned) -> list[Turn]:
-    """Return the turns in an order that the model takes."""
+    """Return the turns in a form that the model accepts."""
     turns = list(request.conversation)
     if learned.system_role and turns:
         first = next((n for n, turn in enumerate(turns) if turn.role == "user"), 0)

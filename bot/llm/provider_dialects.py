@@ -25,7 +25,7 @@ class Refusal(StrEnum):
     CREDIT = "credit"
     TOO_LONG = "too_long"
     FILTERED = "filtered"
-    BAD_PICTURE = "bad_picture"  # this one; another may do
+    BAD_PICTURE = "bad_picture"  # this one; another may be accepted
     PICTURES = "pictures"  # none at all
     SUCCESSIVE_TURNS = "successive_turns"  # user and assistant have to take turns
     SYSTEM_ROLE = "system_role"
@@ -242,7 +242,7 @@ NO_PICTURES = re.compile(
 BAD_PICTURE = re.compile(r"format|media|mime|large|size|corrupt|decod|download|base64|damaged")
 # The parameter that asks for a stream, where no other one is named.
 STREAM = re.compile(r"(?<![a-z0-9_])stream(?:ing)?(?![a-z0-9_])")
-# A quota that comes back by itself is no spent account.
+# A quota that renews itself does not mean that the account is out of credit.
 WAIT = re.compile(
     r"per (?:minute|min|second|hour|day)|try again in|retry (?:in|after|shortly)|retrydelay"
 )
@@ -262,7 +262,7 @@ STATUSES: dict[int, Refusal] = {
 }
 SERVER_ERRORS = 500
 
-# The ends of an answer, without regard to case. What is not here is not a success.
+# Finish reasons, ignoring case. What is not listed is not a success.
 FINISHES: dict[str, Finish] = {
     **dict.fromkeys(
         ("stop", "stop_sequence", "end_turn", "eos", "eos_token", "end", "complete", "completed"),
@@ -322,14 +322,14 @@ class Learned:
     system_role: bool = False
     streaming: bool = False
     last_turn: bool = False
-    usage: bool = True  # the one thing here that it does: tell what an answer used up
+    usage: bool = True  # the only field about something it does: report usage
 
 
 class Knowledge:
-    """What was learned about a provider, for the life of the process. Each thing is logged once."""
+    """What was learned about a provider, for the life of the process; each finding is logged."""
 
     def __init__(self) -> None:
-        self._models: dict[str, Learned] = {}  # as many as settings and personas name
+        self._models: dict[str, Learned] = {}  # bounded by the configured models
 
     def of(self, model: str) -> Learned:
         """Return what is known about a model."""
@@ -352,5 +352,5 @@ class Knowledge:
 
 
 def finish_of(reason: object) -> Finish:
-    """Tell what a finish reason means; an unknown one is no success."""
+    """Return what a finish reason means; an unknown one is not a success."""
     return FINISHES.get(str(reason).lower(), Finish.BROKEN)

@@ -67,14 +67,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_OTHER_KEY_SECONDS = 2.0  # a rotated key is in the file sooner; a person is waiting
+_OTHER_KEY_SECONDS = 2.0  # usually enough for a rotated key to reach the file
 _ROTATION_SECONDS = 150.0  # since the first refusal, where Key Vault is asked for another
 _EXCHANGES = 5  # of keys, for one question
 _LONGEST_PAUSE = 8.0
 _STEPS = ("parameters", "length", "streaming", "pictures", "history")
 _LEAST_OUTPUT = 256  # tokens: a shorter answer is not asked for
 _PER_TOKEN = 6  # characters, at the most that is usual
-# What is told as it is, although a part of the answer stands there; else it broke off.
+# Errors that are shown as they are below a partial answer; any other becomes CutShort.
 _TOLD_IN_PART = (CutShort, Filtered, OutOfRoom, QuotaSpent)
 
 
@@ -83,11 +83,11 @@ class Key(Protocol):
 
     @property
     def patient(self) -> bool:
-        """Whether somebody is asked for another while it is refused."""
+        """Whether another value is looked for while this one is refused."""
 
     @property
     def needed_for(self) -> float:
-        """Seconds since there is no usable value."""
+        """Seconds since there was a usable value."""
 
     async def current(self) -> str:
         """Return the value now; raises CredentialMissing."""
@@ -103,7 +103,7 @@ class Key(Protocol):
 
 
 async def exchange(key: Key, failed: KeyRefused, used: str) -> None:
-    """Wait for another key than `used`, which was refused; raises `failed` if none comes.
+    """Wait for a key other than `used`, which was refused; raises `failed` if none comes.
 
     A question asked while a key is being rotated is answered, a little later; when a key has long
     been dead, nobody waits for it any more.
@@ -116,7 +116,7 @@ async def exchange(key: Key, failed: KeyRefused, used: str) -> None:
 
 
 class StreamRecorder:
-    """Knows all that one answer has said, over all of its requests, and since when."""
+    """Records the text of one answer over all of its requests, and when it began."""
 
     def __init__(self) -> None:
         self.since = 0.0
@@ -130,7 +130,7 @@ class StreamRecorder:
         return "".join(self._pieces)
 
     def record(self, event: ProviderEvent) -> ModelEvent | None:
-        """Note an event; give what the consumer of the answer sees of it."""
+        """Record an event; return what the consumer of the answer sees of it."""
         match event:
             case Text():
                 return self._say(event.text)
@@ -147,7 +147,7 @@ class StreamRecorder:
         return None
 
     def resume(self) -> str:
-        """Return what was said, for the model to go on."""
+        """Return the text so far, for the model to continue."""
         self._resumed = True
         return self.text.rstrip()
 
@@ -164,7 +164,7 @@ class StreamRecorder:
 
 
 class _Charged:
-    """What one request brought: what an answer has by now, but for what it had before."""
+    """What one request contributed: the answer so far, minus what it had before."""
 
     def __init__(self, recorder: StreamRecorder) -> None:
         self._recorder = recorder
@@ -178,7 +178,7 @@ class _Charged:
     def counted(self, told: Usage) -> tuple[Usage, str]:
         """Return the reported usage, but at least what was received and written.
 
-        Reasoning was written as well, though nobody saw it.
+        Hidden reasoning counts as output too.
         """
         said, images, searches, reasoned = self._before
         recorder = self._recorder
@@ -197,7 +197,7 @@ class _Charged:
 
 @dataclass(slots=True)
 class _Attempts:
-    """What may still be tried: a key that is exchanged costs no attempt."""
+    """The attempts that are left; exchanging a key costs none."""
 
     attempts: int
     exchanges: int = _EXCHANGES
@@ -208,7 +208,7 @@ class _Attempts:
 
     @property
     def made(self) -> int:
-        """How many attempts failed."""
+        """The number of failed attempts."""
         return self.most - self.attempts
 
 
@@ -277,19 +277,19 @@ class RetryingRequest:
         if left.attempts <= 0 or isinstance(failed, ModelPaused):
             raise failed
         if not self._covered(self._request):
-            log.warning("not asked again: what was reserved does not cover it")
+            log.warning("not retried: the reservation does not cover another request")
             raise failed
         await self._pause(failed, left.made)
 
     def _prepare(self) -> list[Reduced]:
-        """Leave out what the model is known not to take; give what the consumer should know."""
+        """Leave out what the model is known to refuse; return what the consumer should know."""
         if self._request.pictures and self._knowledge.of(self._model).pictures:
             self._smaller.pictures = True
         self._request = self._smaller.apply(self._request)
         return self._smaller.news()
 
     def _takes_less(self, failed: SkyError) -> bool:
-        """Whether a smaller request may help after this failure, and make it so."""
+        """Make the request smaller if that may help after this failure; return whether it was."""
         if not failed.unbilled and not self._covered(self._request):
             return False
         return self._smaller.after(failed, self._request, self._payload, self._knowledge)
@@ -334,7 +334,7 @@ class RetryingRequest:
             if not error.unbilled:
                 self._charge(charged.estimated(error.usage, self._request))
             raise self._note(error, began, payload) from error.__cause__
-        except BaseException:  # stopped, or out of time: the provider tells nothing then
+        except BaseException:  # stopped, or out of time: no usage is reported then
             self._charge(charged.estimated(None, self._request))
             raise
         assert ended is not None
@@ -358,7 +358,7 @@ class RetryingRequest:
                 await response.close()
 
     def _check_end(self, ended: Ended | None) -> None:
-        """Raise unless the answer is complete: an end that is unknown is no success."""
+        """Raise unless the answer is complete: an unknown end is not a success."""
         said = bool(self._recorder.since)
         if ended is None or ended.finish is Finish.BROKEN:
             why = "no end" if ended is None else "an end that is no success"
@@ -371,7 +371,7 @@ class RetryingRequest:
             raise ModelDown("an empty answer")
 
     def _check_length(self, payload: Payload) -> None:
-        """Stop an answer that is too long, where the model takes no bound of its length."""
+        """Stop an answer that is too long if the model accepts no length limit."""
         if not payload.bounded and len(self._recorder.text) > self._most_output * _PER_TOKEN:
             raise OutOfRoom("longer than it may be")
 
@@ -384,7 +384,7 @@ class RetryingRequest:
         self._smaller.succeeded(self._model, self._knowledge)
 
     def _note(self, failed: SkyError, began: float, payload: Payload) -> SkyError:
-        """Count a failure. One with pictures says nothing of the model's health."""
+        """Count a failure. One with pictures says nothing about the model's health."""
         self._count(failed.label, began)
         if isinstance(failed, ModelDown | ModelSlow):
             if not (payload.pictures and failed.unbilled):
@@ -416,14 +416,14 @@ class RetryingRequest:
     def _go_on(self) -> None:
         self._metrics.continued.inc()
         self._request = self._request.resumed(self._recorder.resume())
-        log.warning("going on with an answer that broke off")
+        log.warning("continuing an answer that broke off")
 
     async def _pause(self, failed: Retried, attempt: int) -> None:
         """Wait before the next attempt; raises `failed` if another attempt makes no sense."""
         pause = failed.after or random.uniform(0.5, 1) * 0.5 * 2**attempt  # noqa: S311  # jitter
         if pause > _LONGEST_PAUSE:
             raise failed
-        log.warning("asking again", extra={"error": failed.label, "attempt": attempt})
+        log.warning("retrying the model request", extra={"error": failed.label, "attempt": attempt})
         await asyncio.sleep(pause)
 
     def _count(self, outcome: str, began: float) -> None:
@@ -445,7 +445,7 @@ class _Smaller:
         self.parameters: set[str] = set()  # left out on suspicion
         self.whole = False  # whether the answer is asked for without a stream, on suspicion
         self.pictures = False
-        self._halves = 0  # that are still to be made
+        self._halves = 0  # still to be applied
         self._news: list[Reduced] = []
         self._told: set[Reduced] = set()
         self._steps = list(_STEPS)
@@ -491,7 +491,7 @@ class _Smaller:
     def _learn(
         self, failed: FeatureRefused, request: ModelRequest, payload: Payload, knowledge: Knowledge
     ) -> bool:
-        """Do without what was refused from now on; False if the request did so already."""
+        """Leave out what was refused from now on; return False if it was left out already."""
         model = str(request.model)
         if failed.what is Refusal.PARAMETER:
             sent = {each.name for each in payload.optional} & set(failed.parameters)
@@ -521,7 +521,7 @@ class _Smaller:
         if step == "streaming":
             self.whole = payload.streamed
             return self.whole
-        self.parameters, self.whole = set(), False  # they were not at fault
+        self.parameters, self.whole = set(), False  # they were not the cause
         return self._drop_pictures(request) if step == "pictures" else self._halve(request)
 
     def _drop_pictures(self, request: ModelRequest) -> bool:

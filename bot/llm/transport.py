@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from openai import AsyncOpenAI
 
-_DRAIN_SECONDS = 0.25  # the rest of a completed stream, so that its connection is used again
-_WHOLE = 8 * 2**20  # characters of a body that is no stream: a picture is in one
+_DRAIN_SECONDS = 0.25  # for the rest of a completed stream, so that its connection is reused
+_WHOLE = 8 * 2**20  # characters of a body that is not a stream, such as a picture
 _DONE = "[DONE]"
 # What each part of an answer has one of; and what gateways refuse in, which is no part of one.
 _PARTS = frozenset({"choices", "type", "object", "output", "data", "usage", "id", "created"})
@@ -103,9 +103,9 @@ class ProviderResponse:
         self.done = False
 
     async def objects(self) -> AsyncGenerator[dict[str, Any], None]:
-        """Yield each JSON object of the stream, or the whole body where it is none.
+        """Yield each JSON object of the stream, or the whole body if it is not a stream.
 
-        Raises the errors of provider_errors for a refusal inside of it.
+        Raises the errors of error_mapping for a refusal inside it.
         """
         decoder, chunks = _Decoder(), self._response.aiter_text()
         async for chunk in chunks:
@@ -139,7 +139,7 @@ class ProviderResponse:
             return None
 
     async def drain(self, objects: AsyncIterator[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Read what still comes after the answer's end, if it comes at once."""
+        """Read what comes right after the answer's end."""
         rest = []
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
@@ -148,7 +148,7 @@ class ProviderResponse:
         return rest
 
     async def close(self) -> None:
-        """Close it; what was read to its end leaves the connection for the next request."""
+        """Close it; if it was read to its end, the connection is reused."""
         await self._response.aclose()
 
     def _read(self, name: str, data: str) -> Iterator[dict[str, Any]]:
@@ -209,7 +209,7 @@ class _Decoder:
             yield from self._line(line.rstrip("\r"))
 
     def finish(self) -> Iterator[tuple[str, str]]:
-        """Yield an event that was not ended by an empty line."""
+        """Yield a last event that no empty line ended."""
         yield from self._line(self._rest.rstrip("\r"))
         yield from self._line("")
 
@@ -228,7 +228,7 @@ class _Decoder:
 
 
 async def _exhaust(chunks: AsyncIterator[str]) -> None:
-    """Read what comes after the end, if it comes at once: then the connection is used again."""
+    """Read what comes right after the end, so that the connection is reused."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_DRAIN_SECONDS):
             async for _ in chunks:
@@ -237,7 +237,7 @@ async def _exhaust(chunks: AsyncIterator[str]) -> None:
 
 async def post(client: AsyncOpenAI, key: str, payload: Payload) -> ProviderResponse:
     """Send a request; raises the library's errors."""
-    import httpx2  # noqa: PLC0415  # loaded late, see openai_client.py
+    import httpx2  # noqa: PLC0415  # imported late, see openai_client.py
     from openai import AsyncStream  # noqa: PLC0415
 
     options: Any = {"headers": {"Authorization": f"Bearer {key}"}}

@@ -42,7 +42,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self.registry.register(_TaskFailures())
         self.build = self._gauge("build_info", "The commit that runs", "revision")
-        self.unknown_settings = self._gauge("settings_unknown", "Keys that nothing reads")
+        self.unknown_settings = self._gauge("settings_unknown", "Unknown keys in the settings")
 
         self.persona_problems = self._gauge(
             "persona_problems", "Mistakes in the personas' files and in the choice of them"
@@ -53,61 +53,59 @@ class Metrics:
             "interactions", "Commands and menus, by how they ended", "kind", "outcome"
         )
         self.caught_up = self._counter(
-            "caught_up", "Calls that were missed, by what was done later", "outcome"
+            "caught_up", "Missed calls found by a backfill, by outcome", "outcome"
         )
-        self.turned_away = self._counter("turned_away", "Calls not taken, by reason", "reason")
+        self.turned_away = self._counter("turned_away", "Calls refused, by reason", "reason")
         self.in_flight = self._gauge("answers_in_flight", "Answers being written")
-        self.waiting = self._gauge("answers_waiting", "Calls that wait for a place")
-        self.answers = self._counter(
-            "answers", "Calls that were taken, by how they ended", "outcome"
-        )
+        self.waiting = self._gauge("answers_waiting", "Calls waiting for a free slot")
+        self.answers = self._counter("answers", "Accepted calls, by how they ended", "outcome")
         self.first_words = self._waits("first_words_seconds", "From the call to the first words")
         self.answered = self._waits("answer_seconds", "From the call to the whole answer")
 
         self.model = self._counter("model_requests", "Requests to the model, by outcome", "outcome")
-        self.fallbacks = self._counter("model_fallbacks", "Answers asked of the fallback model")
-        self.continued = self._counter("model_continued", "Answers that broke off and went on")
+        self.fallbacks = self._counter("model_fallbacks", "Requests to the fallback model")
+        self.continued = self._counter("model_continued", "Broken-off answers that were continued")
         self.breaker = self._gauge(
-            "model_breaker_open", "1 while people are told at once that it is down", "model"
+            "model_breaker_open", "1 while the circuit breaker is open", "model"
         )
         self.moderations = self._counter(
-            "moderations", "Texts that the moderation was asked about", "whose", "outcome"
+            "moderations", "Texts sent to the moderation", "whose", "outcome"
         )
         self.words_hidden = self._counter("words_hidden", "Banned words hidden in answers")
         self.first_text = self._waits("model_first_text_seconds", "From request to first text")
         self.tokens = self._counter("model_tokens", "Tokens, as the provider counts them", "kind")
 
         self.limited = self._counter("limited", "Calls over a limit, by which", "scope")
-        self.spent = self._gauge("spent", "Money spent in the present day and month", "period")
-        self.budget = self._gauge("budget", "Money that may be spent; 0 is no bound", "period")
+        self.spent = self._gauge("spent", "Money spent in the current day and month", "period")
+        self.budget = self._gauge("budget", "Budget; 0 means unlimited", "period")
         self.spent_total = self._counter("spent_money", "Money spent since the start", "model")
-        self.overrun = self._counter(
-            "overrun_money", "Money that answers cost beyond what was reserved for them"
-        )
+        self.overrun = self._counter("overrun_money", "Cost of answers beyond their reservation")
         self.unpriced = self._counter(
             "unpriced_answers", "Answers of a model that is not in the price table", "model"
         )
 
         self.calls = self._counter("discord_calls", "Discord REST calls", "call", "outcome")
         self.unreadable = self._counter(
-            "unreadable", "What Discord sent and could not be read, skipped, by what it was", "kind"
+            "unreadable", "Unreadable data from Discord that was skipped, by kind", "kind"
         )
         self.button_handler = self._counter(
             "presses", "Buttons pressed, by which and how", "button", "outcome"
         )
         self.gateway_open = self._gauge("gateway_open", "1 while a session is open")
-        self.gateway = self._counter("gateway_events", "What happened to the session", "event")
+        self.gateway = self._counter("gateway_events", "Events of the gateway session", "event")
         self.heartbeat = self._gauge("heartbeat_age_seconds", "Age of the last acknowledged beat")
         self.latency = self._gauge("heartbeat_latency_seconds", "Round trip of the last beat")
-        self.loop_lag = self._gauge("event_loop_lag_seconds", "How late the event loop woke last")
+        self.loop_lag = self._gauge("event_loop_lag_seconds", "Latest delay of the event loop")
 
-        self.is_leader = self._gauge("speaking", "1 while this process speaks", "shard")
-        self.lease_age = self._gauge("lease_age_seconds", "Since it was seen renewed", "shard")
+        self.is_leader = self._gauge("speaking", "1 while this process leads", "shard")
+        self.lease_age = self._gauge(
+            "lease_age_seconds", "Seconds since the Lease was last seen renewed", "shard"
+        )
         self.lease_unreachable = self._gauge(
-            "lease_unreachable_seconds", "Since the Lease could be read or written last", "shard"
+            "lease_unreachable_seconds", "Seconds since the Lease was last read or written", "shard"
         )
         self.lease_changes = self._counter(
-            "lease_changes", "Beginnings and ends of speaking", "shard", "change"
+            "lease_changes", "Changes of leadership", "shard", "change"
         )
 
         self.credential = self._gauge("credential_present", "1 when there is a value", "name")
@@ -117,7 +115,7 @@ class Metrics:
         self.credential_changes = self._counter("credential_changes", "New values seen", "name")
         self.credential_refused = self._counter("credential_refused", "Values refused", "name")
         self.credential_rejected = self._counter(
-            "credential_rejected", "Values not even tried: empty, or of another service", "name"
+            "credential_rejected", "Values rejected without being tried", "name"
         )
         self.credential_refusal = self._gauge(
             "credential_last_refusal_timestamp_seconds", "When its service refused a value", "name"
@@ -126,13 +124,13 @@ class Metrics:
             "credential_info", "The value in use", "name", "source", "sha256", "version"
         )
         self.credential_age = self._gauge(
-            "credential_age_seconds", "Since the value was taken", "name"
+            "credential_age_seconds", "Seconds since the value came into use", "name"
         )
         self.credential_expiry = self._gauge(
-            "credential_expiry_seconds", "To the expiry that Key Vault tells", "name"
+            "credential_expiry_seconds", "Seconds until the expiry in Key Vault", "name"
         )
         self.vault = self._counter(
-            "keyvault_requests", "Questions to Key Vault", "secret", "operation", "outcome"
+            "keyvault_requests", "Requests to Key Vault", "secret", "operation", "outcome"
         )
 
     def render(self) -> bytes:

@@ -76,7 +76,7 @@ def _failed_in_loop(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> No
     if error is not None:
         report("event_loop", error)
     else:  # such as a task that was destroyed while it waited; the text names no content
-        log.warning("event loop complains", extra={"reason": context.get("message")})
+        log.warning("event loop reported a problem", extra={"reason": context.get("message")})
 
 
 def _ended(task: asyncio.Task[Any]) -> None:

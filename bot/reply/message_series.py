@@ -30,15 +30,15 @@ class MessageSink(Protocol):
     async def send(self, to: Message, post: Post, nonce: str, channel_id: int) -> int:
         """Reply to `to`, mentioning nobody; returns the new message's id.
 
-        In another channel than that of `to` it is a message by itself.
+        In a channel other than that of `to`, it is a message by itself.
         """
 
     async def edit(
         self, channel_id: int, message_id: int, post: Post, was: Post | None, *, patient: bool
     ) -> None:
-        """Change a message that shows `was` (None: who knows); `patient` repeats where it may help.
+        """Change a message that shows `was` (None: unknown); `patient` repeats where it may help.
 
-        Text and buttons are replaced, files as a whole; previews that are gone stay gone.
+        Text, buttons and files are replaced; removed previews stay removed.
         """
 
     async def delete(self, channel_id: int, message_id: int) -> None:
@@ -67,9 +67,9 @@ _WHOLE = "\n-# The full answer is in the file."
 _LEFT_OUT = "\n-# My answer is longer, but I'm not allowed to attach files here."
 _NO_FILES = "I'm not allowed to attach files here, so I can't show what I made."
 _TITLE = 80  # characters of a thread's name; Discord takes 100
-# Links that Discord makes a preview of: not those between < and >.
+# Links that Discord shows a preview of: not those between < and >.
 _LINK = re.compile(r"(?<!<)\bhttps?://[^\s<>]+")
-_AFTER_LINK = ".,:;!?'\"()[]*_~|`"  # signs at its end that may be the sentence's
+_AFTER_LINK = ".,:;!?'\"()[]*_~|`"  # trailing punctuation that may belong to the sentence
 
 
 def nonce(nonce_base: int, part: int) -> str:
@@ -81,7 +81,7 @@ def nonce(nonce_base: int, part: int) -> str:
 class ReplyTarget:
     """What an answer replies to, and its options.
 
-    `stem` names its parts; it is the question's id, or that of the press that asks for it again.
+    `nonce_base` is the question's id, or that of the button press that asks for it again.
     `replaces` are the messages of the earlier answer, oldest first. `title` names a thread.
     """
 

@@ -107,7 +107,7 @@ class ReplyStream:
         """Show what `writing` says through `say` until it ends; returns what went wrong with it.
 
         A failure of `writing` is told in the last message, but not to people who asked nothing
-        (`unasked`) and have read nothing yet. Raises Unsaid if Discord does not take the answer.
+        (`ambient`) and have read nothing yet. Raises Unsaid if Discord does not take the answer.
         """
         with self._edit_rate.answering(self._channel_id):
             self._writing = tasks.start(writing, "model_stream")

@@ -117,7 +117,7 @@ async def test_a_command_where_the_lists_forbid_it_is_told_so_to_the_asker_alone
 async def test_it_joins_in_once_where_it_may_and_then_holds_its_peace(fresh: FreshStage) -> None:
     stage = fresh(SKY_AMBIENT__CHANNELS="kites = 1", SKY_AMBIENT__QUIET_SECONDS="600")
     await stage.bot.ready()
-    await stage.bot.logged("lease taken")  # one that only listens keeps calls, and nothing else
+    await stage.bot.logged("lease acquired")  # one that only listens keeps calls, and nothing else
     async with open_scene(stage) as scene:
         elsewhere = await scene.say("nobody asked in the kitchen", where="kitchen")
         first = await scene.say("the wind is good today", where="kites", by="Bram")
@@ -136,7 +136,7 @@ async def test_it_joins_in_once_where_it_may_and_then_holds_its_peace(fresh: Fre
 async def test_a_failure_of_joining_in_is_told_to_nobody(fresh: FreshStage) -> None:
     stage = fresh(SKY_AMBIENT__CHANNELS="kites = 1", SKY_AMBIENT__QUIET_SECONDS="1")
     await stage.bot.ready()
-    await stage.bot.logged("lease taken")
+    await stage.bot.logged("lease acquired")
     async with open_scene(stage) as scene:
         overheard = await scene.say("a calm day [[fault=quota]]", where="kites", by="Bram")
         await scene.bot.until_metric("answers_total", 1, outcome="quota_spent")

@@ -187,7 +187,7 @@ async def test_a_value_that_cannot_be_a_key_is_not_tried(
         story.set(KEY, value)
         await story.scene.openai.accept(GOOD)
         question = await story.scene.call("does this get through?")
-        line = await story.scene.bot.logged("credential not taken", credential="openai")
+        line = await story.scene.bot.logged("credential rejected", credential="openai")
         story.set(KEY, GOOD)
 
         await answered(story, question)
@@ -216,7 +216,7 @@ async def test_a_bad_value_in_the_file_harms_nobody_while_the_old_one_is_good(
         first = await story.scene.call("before")
         await story.scene.answer(first)
         story.stage.api_key.swap(value)
-        expected = "credential read" if value == "sk-loop-mistaken" else "credential not taken"
+        expected = "credential read" if value == "sk-loop-mistaken" else "credential rejected"
         await story.scene.bot.logged(expected, credential="openai", source="file")
         story.stage.api_key.all_values.remove(value)  # an empty one is in every log
 
@@ -266,7 +266,7 @@ async def test_a_token_of_the_wrong_kind_costs_no_login(azure: Harness, fresh: F
     async with vaulted(azure, fresh, token="sk-loop-in-the-wrong-place") as story:
         scene = story.scene
         before = await scene.discord.counts()
-        await scene.bot.logged("credential not taken", credential="discord", source="file")
+        await scene.bot.logged("credential rejected", credential="discord", source="file")
 
         await scene.bot.ready()  # with the vault's
 

@@ -20,7 +20,7 @@ async def test_the_next_pod_of_a_rollout_goes_on_counting(
         assert await successor.metric("spent", period="day") == 0
 
         scene.bot.terminate()
-        await successor.logged("lease taken")
+        await successor.logged("lease acquired")
 
         assert await successor.metric("spent", period="day") == spent
         await scene.answer(await scene.call("and that?"))
@@ -39,7 +39,7 @@ async def test_a_budget_that_was_spent_stays_spent_after_a_crash(
 
         scene.bot.kill()
         async with another(scene) as successor:
-            await successor.logged("lease taken")
+            await successor.logged("lease acquired")
             await successor.until_metric("spent", 2, period="day")
             refused = await scene.call("is there any money left?")
             seen = await scene.until(refused, lambda seen: bool(seen.parts))

@@ -38,7 +38,7 @@ async def test_a_command_whose_answer_was_never_begun_is_answered_by_the_success
 
         scene.bot.kill()
         async with another(scene) as successor:
-            await successor.logged("caught up")
+            await successor.logged("backfill finished")
             await answered_once(scene, [slow])
             about = await scene.until(menu, lambda seen: len(seen.text) > len("Sky"))
             assert len(about.parts) == 1
@@ -80,7 +80,7 @@ async def test_who_was_not_heard_is_judged_by_their_roles_all_the_same(
         allowed = await scene.call("anybody on deck?", by="Goran")
         denial = await scene.call("me too?", by="Hana")
         async with another(scene) as successor:
-            await successor.logged("caught up")
+            await successor.logged("backfill finished")
             await answered_once(scene, [allowed])
             assert await _silent(scene, denial)
 

@@ -144,7 +144,7 @@ async def test_an_edit_counts_and_what_was_deleted_is_gone(scene: Scene) -> None
 async def test_a_question_is_answered_as_it_stands_when_its_turn_comes(fresh: FreshStage) -> None:
     """Edited while it waits, it is asked again; deleted while it waits, it is not asked at all."""
     stage = fresh(SKY_WORK__IN_FLIGHT="1", SKY_OPENAI__SILENCE_SECONDS="20")
-    await stage.bot.logged("lease taken")
+    await stage.bot.logged("lease acquired")
     async with open_scene(stage) as scene:
         slow, edits, gone, after = scene.elsewhere(4)
         first = await scene.call("slowly [[first=2 text=done]]", where=slow)

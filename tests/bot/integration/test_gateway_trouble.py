@@ -107,7 +107,7 @@ async def test_a_gateway_that_acknowledges_no_heartbeat_is_left_for_another_conn
             await scene.bot.ready()
             await scene.discord.fault("gateway", "no_ack")
 
-            await scene.bot.logged("gateway deaf, reconnecting")
+            await scene.bot.logged("no heartbeat acknowledged, reconnecting")
             await scene.bot.logged("gateway resumed")
             await scene.bot.ready()
             await scene.answer(await scene.call("can you hear me?"))

@@ -65,8 +65,8 @@ async def test_a_standby_takes_over_from_a_process_that_was_killed(
 
         scene.bot.kill()
         late = await scene.call("said to nobody", where=there[2])
-        await standby.logged("lease taken", how="its holder ended")
-        await standby.logged("caught up")
+        await standby.logged("lease acquired", how="its holder ended")
+        await standby.logged("backfill finished")
 
         await answered_once(scene, [half, late, whole])
         (ended,) = (await scene.seen(half)).parts
@@ -90,7 +90,7 @@ async def test_an_answer_that_is_being_given_again_is_ended_by_the_successor(
         await scene.until(question, lambda seen: list(buttons(seen.parts[0])) == ["Stop"])
         await asyncio.sleep(1)  # longer than from one renewal to the next
         scene.bot.kill()
-        await standby.logged("lease taken", how="its holder ended")
+        await standby.logged("lease acquired", how="its holder ended")
 
         after = await scene.until(question, lambda seen: list(buttons(seen.parts[0])) == ["Again"])
         assert [part.id for part in after.parts] == [part.id for part in before.parts]
@@ -116,7 +116,7 @@ async def test_what_was_said_while_no_process_ran_is_answered_if_it_is_not_too_o
         ]
 
         async with another(scene) as successor:
-            await successor.logged("caught up")
+            await successor.logged("backfill finished")
             await answered_once(scene, missed)
             assert await scene.silence(old)
             assert await successor.metric("caught_up_total", outcome="too_old") == 1

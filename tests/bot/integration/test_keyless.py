@@ -95,7 +95,7 @@ async def test_entra_out_of_reach_is_told_and_passes(
             await story.scene.bot.ready()
             first = await story.scene.call("too late")
             told = await story.scene.until(first, lambda seen: "refused" in seen.text)
-            await story.scene.bot.logged("Entra gives no token", error="identity_expired")
+            await story.scene.bot.logged("no token from Entra", error="identity_expired")
             (azure.folder / "expired").write_text(azure.token())
 
             await story.scene.answer(await story.scene.call("in time"))

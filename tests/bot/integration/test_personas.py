@@ -125,7 +125,7 @@ async def test_who_calls_a_persona_without_a_word_is_greeted_without_asking_the_
 async def test_a_file_with_a_mistake_stops_nobody_and_the_operator_is_told(crew: Scene) -> None:
     await crew.answer(await crew.call("still there?"))
 
-    line = await crew.bot.logged("persona refused")
+    line = await crew.bot.logged("invalid persona ignored")
     assert "broken.toml: nothing reads 'modell'. Did you mean 'model'?" in line["problem"]
     assert await crew.bot.metric("persona_problems") == 1
 

@@ -18,7 +18,7 @@ async def two(fresh: FreshStage, tmp_path: Path, **settings: str) -> AsyncIterat
         await scene.discord.set(max_concurrency=16)  # as Discord grants to a bot of many shards
         stage.bot.start()
         await stage.bot.ready()
-        await stage.bot.logged("lease taken")
+        await stage.bot.logged("lease acquired")
         yield scene
 
 

@@ -27,14 +27,14 @@ ME = 7
 
 @dataclass
 class Standby(SingleProcess):
-    """A floor where another process speaks, until it does not."""
+    """A coordinator where another process leads, until it does not."""
 
-    speaks: bool = False
+    leads: bool = False
 
     def is_leader(self, shard: int) -> bool:
         """See Leadership."""
         del shard
-        return self.speaks
+        return self.leads
 
 
 @dataclass
@@ -95,7 +95,7 @@ async def test_what_a_standby_overheard_is_answered_as_it_stands_when_it_speaks(
 
     bot.dispatcher.edit(Message(1, 10, Author(1, "Ada"), "how deep is the harbour?"), ME)
     bot.dispatcher.withdraw(2)
-    coordinator.speaks = True
+    coordinator.leads = True
     bot.dispatcher.begin(0)
     await bot.dispatcher.drain()
 
@@ -256,10 +256,10 @@ async def test_a_call_whose_answer_discord_did_not_take_is_looked_at_again_once(
 
 
 class Elsewhere:
-    """A floor on which another process speaks, until this one does."""
+    """A coordinator where another process leads, until this one does."""
 
     def __init__(self) -> None:
-        self.speaks = False
+        self.leads = False
 
     def shard_of(self, guild_id: int | None) -> int:
         """See Leadership."""
@@ -268,7 +268,7 @@ class Elsewhere:
 
     def is_leader(self, shard: int) -> bool:
         """See Leadership."""
-        return self.speaks and not shard
+        return self.leads and not shard
 
 
 async def test_a_standby_takes_what_it_heard_when_it_is_its_turn() -> None:
@@ -279,7 +279,7 @@ async def test_a_standby_takes_what_it_heard_when_it_is_its_turn() -> None:
     bot.call(1)
     bot.dispatcher.taken.take(0, 2)  # as its predecessor wrote down
     before = dict(bot.sink.messages)
-    coordinator.speaks = True
+    coordinator.leads = True
     bot.dispatcher.begin(0)
     await bot.dispatcher.drain()
 

@@ -156,7 +156,7 @@ class Two:
 
 @pytest.fixture
 async def two() -> Two:
-    """The old one speaks."""
+    """The old one is the leader."""
     found = Two()
     await found.old.lease.step()
     await found.old.lease.step()

@@ -1,4 +1,4 @@
-"""Who acknowledges a command, and when: the one that speaks, within Discord's three seconds."""
+"""Who acknowledges a command, and when: the leader, within Discord's three seconds."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ def used(name: str, response: Response) -> discord.Interaction:
 
 
 def dispatcher(
-    metrics: Metrics, speaks: Callable[[], bool], refused: SkyError | None = None
+    metrics: Metrics, leads: Callable[[], bool], refused: SkyError | None = None
 ) -> CommandHandler:
     context = CommandContext(
         Settings(),
         AccessPolicy(AccessSettings()),
         only_sky(),
         metrics,
-        lambda _: speaks(),
+        lambda _: leads(),
         lambda: "well",
         lambda _: refused,
     )
@@ -215,10 +215,10 @@ class Application:
 
 
 async def introduced(
-    application: Application, monkeypatch: pytest.MonkeyPatch, speaks: Callable[[], bool]
+    application: Application, monkeypatch: pytest.MonkeyPatch, leads: Callable[[], bool]
 ) -> CommandHandler:
     monkeypatch.setattr(commands, "_LOOK_LONG", 0.01)
-    made = dispatcher(Metrics(), speaks)
+    made = dispatcher(Metrics(), leads)
     await asyncio.wait_for(made.introduce(cast("discord.Client", application)), 5)
     return made
 

@@ -240,7 +240,7 @@ async def test_a_client_that_sends_nothing_is_replaced(
     assert line.world.tried == ["good", "good"]
     assert line.events("rest_mute") == 1
     assert mute.http._global_over.is_set()
-    assert "REST client sends nothing, logging in again" in caplog.messages
+    assert "REST client is stuck, logging in again" in caplog.messages
 
 
 async def test_a_session_whose_permissions_are_not_known_any_more_gives_way_to_a_new_one(

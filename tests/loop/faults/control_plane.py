@@ -24,7 +24,7 @@ ENTRIES = (
         "apiserver-away",
         _api_server_away,
         "the API server is away for 60 s",
-        log="lease out of reach",
+        log="lease unreachable",
         never="lease lost",
         recovers=10,
     ),
