@@ -190,7 +190,7 @@ def _extras(message: discord.Message | discord.MessageSnapshot) -> tuple[str, ..
         *(_sticker(each) for each in message.stickers),
         *([_poll(poll)] if poll is not None else []),
         *_embeds(message.embeds),
-        *_components(message.components),
+        *_components(getattr(message, "components", ())),  # unset where Discord left them out
     ]
     return tuple(sanitize(each) for each in found)
 
