@@ -31,8 +31,9 @@ class LinkUnmasker:
         text = self._held + piece
         still_open = _OPEN.search(text)
         end = still_open.start() if still_open else len(text)
-        if still_open and still_open[0] == "\\" and text[:end].endswith("\\"):
-            end = len(text) - (len(text) - len(text.rstrip("\\"))) % 2  # pairs are complete
+        if still_open and (end - len(text[:end].rstrip("\\"))) % 2:
+            # It is escaped, so it stays with the backslash before it: a pair of them is complete.
+            end = len(text) if still_open[0] == "\\" else end - 1
         self._held = text[end:]
         return _TOKEN.sub(self._unmask, text[:end])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.moderation.links import LinkUnmasker
@@ -84,6 +84,8 @@ SCRAPS = st.sampled_from(
 
 
 @given(st.lists(SCRAPS, max_size=40))
+@example(["\\", "](", "://"])
+@example(["\\", "```", "x", "[a](https://b)"])
 def test_it_does_not_matter_how_the_text_is_cut_into_pieces(pieces: list[str]) -> None:
     text = "".join(pieces)
 
