@@ -1,1 +1,1 @@
-"""The fault matrix: `make faults`. One entry a fault, in the file of what it strikes."""
+"""The fault matrix: `make faults`. One case per fault, in the module of the part that fails."""

@@ -2,7 +2,7 @@
 
     make faults                              all of it, about half an hour
     make faults NAMES="node openai-401"      some rows, or groups of them
-    make faults NAMES=--list                 what there is
+    make faults NAMES=--list                 the list of cases
 
 Under a steady load over 25 channels each fault is played alone. A row says how many questions were
 asked, how many of them were lost (Discord kept them, and there is neither an answer nor a true

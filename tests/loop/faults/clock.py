@@ -1,4 +1,4 @@
-"""The clock jumps, for the bot alone: its image gets libfaketime, which a file tells how far.
+"""The clock jumps, for the bot alone: its image gets libfaketime, controlled by a file.
 
 The machine's own clock is never set. The file lies in the container's own shared memory, where the
 node can write it while the bot runs.
@@ -64,7 +64,7 @@ def _crane(command: str, *arguments: str | Path) -> str:
 
 
 async def _jumps(context: FaultContext) -> float:
-    """An hour ahead, an hour behind, and right again, ten seconds each."""
+    """Set it an hour ahead, an hour behind, and right again, ten seconds each."""
     usual = f"{REPOSITORY}@{context.pod.image.rpartition('@')[2]}"
     releases = Releases.beside(context.seen, context.api, context.pod.image)
     image = await releases.run(await releases.merge(), WithAnotherClock(usual))
@@ -85,7 +85,7 @@ async def _jumps(context: FaultContext) -> float:
 
 
 def _seen(seconds: int, since: float) -> str:
-    """Say what the bot's own log has for the time. Raises NotSeen where it did not jump."""
+    """Describe the times in the bot's own log. Raises NotSeen if they did not jump."""
     for line in evidence.lines(since):
         own = datetime.fromisoformat(str(line.get("time", "1970-01-01T00:00:00+00:00"))).timestamp()
         if abs(own - float(str(line["at"])) - seconds) < _FAR:

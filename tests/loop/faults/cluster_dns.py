@@ -1,4 +1,4 @@
-"""DNS is gone. The loop knows no names, so the row gives the stand-ins some, by a merge.
+"""DNS fails. The loop uses no names, so this case gives the stand-ins some, by a merge.
 
 A real name server (dnsmasq) serves them on the bridge, and the pod asks nobody else.
 """
@@ -75,7 +75,7 @@ async def _reached_by_name(context: FaultContext) -> AsyncIterator[list[subproce
 
 
 async def _gone(context: FaultContext) -> float:
-    """No name server answers for a while, and all connections break at its beginning."""
+    """Stop the name server for a while, and break all connections at the beginning."""
     async with _reached_by_name(context) as servers:
         await context.load.answered(now(), _PATIENCE)
         servers[-1].kill()

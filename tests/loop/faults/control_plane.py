@@ -1,4 +1,4 @@
-"""Faults of Kubernetes' control plane: the bot must not mind."""
+"""Faults of Kubernetes' control plane: the bot must not be affected."""
 
 import asyncio
 

@@ -1,7 +1,7 @@
-"""Faults of what the cluster is fed from: registry, Git, vault.
+"""Faults of what the cluster depends on: registry, Git, vault.
 
-Each is away for twenty seconds, and in the middle of it the bot crashes: what it needs to start
-again has to be on the node. Once it is back, the next merge has to be deployed.
+Each is down for twenty seconds, and meanwhile the bot crashes: what it needs to start again has to
+be on the node. Once it is back, the next merge has to be deployed.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ def _away(process: str, kind: Any = None, name: str = "") -> Play:
 
 
 async def _complaint(context: FaultContext, kind: Any, name: str) -> str:
-    """Wait until Flux says on the object that it cannot reach it."""
+    """Wait until Flux reports on the object that it cannot reach its source."""
     try:
         async with asyncio.timeout(_PATIENCE):
             found = await kube.until(

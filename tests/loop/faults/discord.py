@@ -21,7 +21,7 @@ def _lasting(where: str, kind: str, seconds: float, **more: Any) -> Play:
 
 
 def _gateway(kind: str, **more: Any) -> Play:
-    """Do something to the session that is open now, once."""
+    """Apply a fault once to the session that is open now."""
 
     async def play(context: FaultContext) -> float:
         struck = now()
@@ -33,7 +33,7 @@ def _gateway(kind: str, **more: Any) -> Play:
 
 
 async def _five_hundreds(context: FaultContext) -> float:
-    """One kind that discord.py repeats by itself, and then one that it does not."""
+    """Fail with a status that discord.py retries by itself, then with one that it does not."""
     for status in (500, 503):
         await context.load.discord.fault("rest", "status", status=status, seconds=5)
         await asyncio.sleep(5)
@@ -41,7 +41,7 @@ async def _five_hundreds(context: FaultContext) -> float:
 
 
 async def _black_hole(context: FaultContext) -> float:
-    """From now on the gateway neither says nor hears anything, and the connection stays open."""
+    """Let the gateway neither send nor receive anything while the connection stays open."""
     struck = now()
     await context.load.discord.fault("gateway", "black_hole", seconds=_HOLE)
     before = (await context.load.discord.counts()).resumes

@@ -1,4 +1,4 @@
-"""What the bot said of a fault: series that moved, and lines that were logged."""
+"""Evidence of a fault from the bot: metrics that changed, and lines that were logged."""
 
 import contextlib
 import json
@@ -49,7 +49,7 @@ class Series:
         return cls(found)
 
     def moved_since(self, before: "Series") -> dict[str, float]:
-        """Give what moved, by how much. A process that is new began at nothing."""
+        """Return what changed, by how much. A new process started from zero."""
         moved: dict[str, float] = defaultdict(float)
         for uid, values in self.by_pod.items():
             old = before.by_pod.get(uid, {})
@@ -80,7 +80,7 @@ def lines(since: float) -> Iterator[Line]:
 
 
 def _read(raw: str) -> tuple[float, str]:
-    """Take containerd's stamp off a line, and the names of stream and flag."""
+    """Split containerd's timestamp, stream and flag off a line."""
     stamp, _, rest = raw.partition(" ")
     return moment(stamp), rest.split(" ", 2)[-1]
 
@@ -94,7 +94,7 @@ def _parsed(words: str) -> Line:
 
 
 def moment(stamp: str) -> float:
-    """Read containerd's stamp, which has as many digits of nanoseconds as it needs."""
+    """Parse containerd's timestamp, which has a variable number of digits for nanoseconds."""
     found = _STAMP.fullmatch(stamp)
     if found is None:
         return 0.0
@@ -103,7 +103,7 @@ def moment(stamp: str) -> float:
 
 
 def loud(found: Sequence[Line]) -> Counter[str]:
-    """Count messages that are more than information, alike ones together."""
+    """Count the messages above level info, similar ones together."""
     return Counter(
         _LONG.sub("…", str(line["message"]).partition("\n")[0])[:_MOST]
         for line in found

@@ -1,4 +1,4 @@
-"""What one row of the matrix is, and the context that its fault is played on."""
+"""One case of the fault matrix, and the context in which its fault is played."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,14 +13,14 @@ from tests.servers.keyvault.control import VaultControl
 
 @dataclass
 class FaultContext:
-    """All that a fault may reach. What it sees itself of what was said, it notes."""
+    """Everything that a fault may use; it records evidence that does not come from the bot."""
 
     seen: Observer
     api: AsyncClient
     load: Steady
     vault: VaultControl
     said: list[str] = field(default_factory=list)
-    gone: float = 0.0  # until then the old process may still have answered
+    gone: float = 0.0  # until when the old process may still have answered
 
     @property
     def pod(self) -> PodSeen:
@@ -28,7 +28,7 @@ class FaultContext:
         return self.seen.pod()
 
     def note(self, said: str) -> None:
-        """Note what somebody else than the bot said of it: Flux, or Kubernetes."""
+        """Record what something other than the bot reported: Flux, or Kubernetes."""
         self.said.append(said)
 
 
@@ -39,7 +39,7 @@ Play = Callable[[FaultContext], Awaitable[float]]
 
 @dataclass(frozen=True)
 class FaultCase:
-    """One fault. METRIC and LOG have to be seen; TOLD are the failures people may read of.
+    """One fault. METRIC and LOG have to appear; TOLD are the failures that people may be told.
 
     METRIC is a regular expression for a series that has to have moved, LOG one for the message of
     a line, NEVER for one that must not be there; with TELLS somebody must have read one of TOLD.
@@ -60,7 +60,7 @@ class FaultCase:
 
     @property
     def first(self) -> str:
-        """The first line of what it is about."""
+        """The first line of its description."""
         return self.about.partition("\n")[0]
 
 

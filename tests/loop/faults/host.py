@@ -20,15 +20,15 @@ _PATIENCE = 60.0
 
 
 async def _memory_pressure(context: FaultContext) -> float:
-    """Another takes the container's memory, up to a few mebibytes, for fifteen seconds."""
+    """Let another process take all but a few mebibytes of the container's memory for 15 s."""
     context.note(await memory_pressure.pressure(pod_process.of(context.pod), _ROOM, 15))
     return now()
 
 
 async def _disk_full(context: FaultContext) -> float:
-    """The file system with the pods' logs is full, and the bot crashes on it.
+    """Fill the file system with the pods' logs, and let the bot crash meanwhile.
 
-    It is one of four mebibytes, mounted for this; the machine's own disk is never filled.
+    It has four mebibytes and is mounted for this; the machine's own disk is never filled.
     """
     async with _small_disk(context) as folder:
         (folder / "filler").write_bytes(b"")

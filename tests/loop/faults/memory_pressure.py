@@ -1,4 +1,4 @@
-"""Memory taken inside the bot's container, by a process of the node that joins its cgroup.
+"""Take memory inside the bot's container with a process that joins its cgroup.
 
 Bounded by the container's own limit. `python -m tests.loop.faults.memory_pressure FOLDER LEAVE`
 takes all but LEAVE bytes of what the cgroup FOLDER allows and holds it until its standard input is
@@ -36,7 +36,7 @@ def folder_of(process: BotProcess) -> Path:
 
 
 def _number(folder: Path, names: tuple[str, str]) -> int:
-    """Read whichever of two files there is."""
+    """Read whichever of two files exists."""
     return next(int((folder / name).read_text()) for name in names if (folder / name).exists())
 
 
@@ -54,7 +54,7 @@ async def until_killed(process: BotProcess) -> None:
 
 
 async def pressure(process: BotProcess, leave: int, seconds: float) -> str:
-    """Leave the bot LEAVE bytes of room for SECONDS; say how full that is. Raises NotSeen."""
+    """Leave the bot LEAVE bytes for SECONDS; describe how full that is. Raises NotSeen."""
     folder = folder_of(process)
     async with _hog(folder, leave) as hog:
         assert hog.stdout is not None
@@ -82,7 +82,7 @@ async def _hog(folder: Path, leave: int) -> AsyncIterator[asyncio.subprocess.Pro
 
 
 def main() -> int:
-    """Join the cgroup, take memory, hold it."""
+    """Join the cgroup, allocate memory, hold it."""
     folder, leave = Path(sys.argv[1]), int(sys.argv[2])
     (folder / "cgroup.procs").write_text(str(os.getpid()))
     limit = _number(folder, _LIMITS)

@@ -19,7 +19,7 @@ async def _kill_nine(context: FaultContext) -> float:
 
 
 async def _out_of_memory(context: FaultContext) -> float:
-    """Fill the container's memory to its limit; the kernel takes the bot, as its largest."""
+    """Fill the container's memory to its limit; the kernel kills the bot, its largest process."""
     process = pod_process.of(context.pod)
     await until_killed(process)
     return now()
@@ -33,7 +33,7 @@ async def _pod_deleted(context: FaultContext) -> float:
 
 
 async def _evicted(context: FaultContext) -> float:
-    """Do what `kubectl drain` does to a pod. Nothing surges for it."""
+    """Evict the pod as `kubectl drain` does; no surge pod replaces it first."""
     pod, process = context.pod, pod_process.of(context.pod)
     eviction = Pod.Eviction(metadata=ObjectMeta(name=pod.name, namespace=state.BOT_NAMESPACE))
     await context.api.create(eviction, name=pod.name, namespace=state.BOT_NAMESPACE)

@@ -36,7 +36,7 @@ def _entry(
         f"the provider answers with {kind.value.replace('_', ' ')}",
         metric=f"model_requests_total,outcome={counted.label}$",
         log="answer failed" if tells else "",
-        # Where it is down for long enough, the circuit breaker speaks for it.
+        # If it is down for long enough, the circuit breaker answers instead.
         told=(told.label, *((errors.ModelPaused.label,) if issubclass(counted, _DOWN) else ())),
         tells=tells,
         recovers=recovers,

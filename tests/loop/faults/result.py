@@ -1,4 +1,4 @@
-"""What became of one row, and how it is told."""
+"""The result of one case, and its row in the table."""
 
 import re
 from collections import Counter
@@ -16,7 +16,7 @@ _MOST = 3
 
 @dataclass(frozen=True)
 class Result:
-    """Figures of a row; `wrong` has a sentence for everything that must not be."""
+    """The figures of a row; `wrong` has a sentence for each failure."""
 
     entry: FaultCase
     tally: Tally = field(default_factory=lambda: Tally(()))
@@ -49,7 +49,7 @@ class Result:
 
 
 def _first(moved: Mapping[str, float], entry: FaultCase) -> list[tuple[str, float]]:
-    """Give the series that the entry is about first, then those that moved most."""
+    """Return the series that the case is about first, then those that changed most."""
 
     def place(item: tuple[str, float]) -> tuple[bool, float]:
         return not matches(entry.metric, [item[0]]), -item[1]

@@ -1,4 +1,4 @@
-"""Plays one fault under a steady load, and judges what came of it."""
+"""Plays one fault under a steady load, and evaluates the result."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ _TOGETHER = 150.0  # for the pod to be Ready, and then to speak
 
 
 async def play(entry: FaultCase, seen: Observer, api: AsyncClient) -> Result:
-    """Play ENTRY on a healthy loop and leave it healthy. Failures are in the result."""
+    """Play a case on a healthy loop and leave it healthy. Failures are in the result."""
     problems: list[str] = []
     began = time.time()
     before = await Series.read(seen)
@@ -71,7 +71,7 @@ async def _end_faults(context: FaultContext) -> None:
 
 
 def wrong(result: Result, messages: list[str]) -> list[str]:
-    """Say what must not be."""
+    """Return a sentence for each thing that went wrong."""
     entry, tally = result.entry, result.tally
     told = set(tally.told)
     problems = tally.wrong()[:5]
@@ -93,7 +93,7 @@ def wrong(result: Result, messages: list[str]) -> list[str]:
 
 
 async def healthy(seen: Observer, api: AsyncClient) -> None:
-    """See that all processes run and one pod speaks that never crashed; else make it so."""
+    """Ensure that all processes run and that one pod leads that never crashed."""
     for name, process in state.load().processes.items():
         if process.state == "stopped":
             await asyncio.to_thread(control.start, name)
@@ -106,10 +106,10 @@ async def healthy(seen: Observer, api: AsyncClient) -> None:
             await blows.retire_pod(api, pod)
         await asyncio.sleep(1)
     await _one_pod(seen)
-    await _one_speaks(seen)
+    await _one_leads(seen)
 
 
-async def _one_speaks(seen: Observer) -> None:
+async def _one_leads(seen: Observer) -> None:
     """Wait until the bot has its Lease and renews it.
 
     A Ready pod may be waiting for a Lease that is not free yet, and two outages of the API server
@@ -117,14 +117,14 @@ async def _one_speaks(seen: Observer) -> None:
     """
     try:
         async with asyncio.timeout(_TOGETHER):
-            while not (seen.now.ready and speaks(await metrics(seen.pod().address))):  # noqa: ASYNC110 - over HTTP
+            while not (seen.now.ready and leads(await metrics(seen.pod().address))):  # noqa: ASYNC110 - over HTTP
                 await asyncio.sleep(1)
     except TimeoutError:
         raise NotSeen("the bot has its Lease and renews it", "kubelet", _TOGETHER) from None
 
 
-def speaks(series: Mapping[str, float]) -> bool:
-    """Whether a pod of these series answers people, and its Lease is within reach."""
+def leads(series: Mapping[str, float]) -> bool:
+    """Whether the pod with these series is the leader and can reach its Lease."""
     return series.get(_SPEAKING) == 1 and not series.get(_UNREACHABLE)
 
 

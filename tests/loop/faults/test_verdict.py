@@ -1,4 +1,4 @@
-"""A row fails for everything that it must fail for; read from figures, without a loop."""
+"""A row fails for each reason that it must fail for; tested on figures, without a loop."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from tests.loop.faults.__main__ import GROUPS, chosen
 from tests.loop.faults.evidence import Series, moment
 from tests.loop.faults.fault_case import FaultCase, FaultContext
 from tests.loop.faults.result import Result
-from tests.loop.faults.runner import speaks, wrong
+from tests.loop.faults.runner import leads, wrong
 from tests.loop.scenarios.outcome import Fate, Tally
 
 WELL = Fate("q", asked=10.0, answers=1, first=11.0, whole=12.0, told="", shown="words")
@@ -65,17 +65,17 @@ def test_a_line_that_must_not_be_in_the_log_fails_the_row() -> None:
     ]
 
 
-def test_a_pod_that_waits_for_its_lease_or_cannot_reach_it_is_not_one_that_speaks() -> None:
+def test_a_pod_that_waits_for_its_lease_or_cannot_reach_it_is_not_one_that_leads() -> None:
     """The next row would count how long the one before has silenced the bot."""
     speaking, unreachable = (
         "discord_sky_speaking,shard=0",
         "discord_sky_lease_unreachable_seconds,shard=0",
     )
 
-    assert speaks({speaking: 1.0, unreachable: 0.0})
-    assert not speaks({speaking: 0.0, unreachable: 0.0})
-    assert not speaks({speaking: 1.0, unreachable: 3.0})
-    assert not speaks({})
+    assert leads({speaking: 1.0, unreachable: 0.0})
+    assert not leads({speaking: 0.0, unreachable: 0.0})
+    assert not leads({speaking: 1.0, unreachable: 3.0})
+    assert not leads({})
 
 
 def test_a_new_process_begins_to_count_at_nothing_and_kubernetes_does_not() -> None:

@@ -1,4 +1,4 @@
-"""What people asked for in a stretch of main's history: the plain account that a guard is held to.
+"""What people asked for in a range of main's history: the reference for the guard.
 
 It is read from Git, as the guard's is, but deliberately simpler: a tag that a person went back from
 is out until a person deploys that very tag.

@@ -53,7 +53,7 @@ class Chat:
     _parts: dict[str, str] = field(default_factory=dict)
 
     async def check(self) -> None:
-        """That the user and the channel exist. Raises ChatError."""
+        """Check that the user and the channel exist. Raises ChatError."""
         world = await self.discord.world()
         users = [each.name for each in world.users if not each.bot]
         known = {each.casefold(): each for each in users}
@@ -127,7 +127,7 @@ class Chat:
         return event.data["reply_to"] in (asked.id, *self._parts)
 
     async def command(self, line: str) -> bool:
-        """Obey a line that begins with a slash; False ends the chat."""
+        """Execute a line that begins with a slash; False ends the chat."""
         name, _, argument = line[1:].partition(" ")
         before = self.user, self.channel
         match name, argument.strip().removeprefix("#"):

@@ -1,4 +1,4 @@
-"""Merges that can be told apart: each gives the bot's default persona another edition number.
+"""Distinguishable merges: each gives the bot's default persona another edition number.
 
 The demo, the benchmarks and the tests merge these. A user who asks the bot who it is hears the
 number, because the OpenAI stand-in answers that question with the persona's first sentence.
@@ -21,7 +21,7 @@ from tests.loop.supervisor import state
 PERSONA = "bot/personas/persona.py"
 _EDITION = re.compile(r"You are Sky(?: \(edition (\d+)\))?")
 _LONG = 120.0
-_FIRST_LOOK = 3.0  # seconds until the watches have told what there is
+_FIRST_LOOK = 3.0  # seconds until the watches have told the list of cases
 
 
 def _silent(_text: str) -> None:

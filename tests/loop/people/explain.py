@@ -1,4 +1,4 @@
-"""Say what did not come true, with the last log lines of the part that should have done it."""
+"""Explain a step that failed, with the last log lines of the process that should have done it."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -21,7 +21,7 @@ def _tail(part: str) -> str:
 
 
 def comes_true(what: str, steps: Coroutine[Any, Any, None]) -> bool:
-    """Run STEPS; return whether all came true, and if not, print why WHAT did not."""
+    """Run STEPS; return whether all succeeded, and if not, print why WHAT did not."""
     true = True
     try:
         asyncio.run(steps)

@@ -38,7 +38,7 @@ Kustomization = create_namespaced_resource(
 
 
 class NotSeen(Exception):
-    """What was waited for did not come in time; `what` says what, `part` whose log may say why."""
+    """Something did not happen in time: `what`; the log of the process `part` may say why."""
 
     def __init__(self, what: str, part: str, seconds: float) -> None:
         super().__init__(f"not seen within {seconds:.0f} s: {what}")
@@ -48,7 +48,7 @@ class NotSeen(Exception):
 
 @dataclass(frozen=True)
 class PodSeen:
-    """One pod of the bot: what it runs and how far it is, in Kubernetes' own words."""
+    """One pod of the bot: what it runs and its state, in Kubernetes' terms."""
 
     name: str
     image: str
@@ -126,7 +126,7 @@ def _failure(status: dict[str, Any]) -> str:
 
 
 class Observer:
-    """Holds the newest Seen and lets many wait on it. Use as an async context manager."""
+    """Holds the newest Seen and lets tasks wait for a condition on it. An async context manager."""
 
     def __init__(self, kubeconfig: str) -> None:
         self._config = lightkube.KubeConfig.from_file(kubeconfig)

@@ -1,4 +1,4 @@
-"""People, the image workflow and the guard on one loop, and the moment when all agree.
+"""People, the image workflow and the guard on one loop, and waiting until they all agree.
 
 Shared by the tests of issue "Releases that never rebuild" and by `make bench`.
 """
@@ -31,7 +31,7 @@ _ROUNDS = 5
 
 @dataclass(frozen=True)
 class Said:
-    """What one commit of main says: which image, and what must not run."""
+    """What one commit of main declares: which image to run, and what must not run."""
 
     deployed: Deployed
     excluded: tuple[str, ...]

@@ -1,1 +1,1 @@
-"""What is played on a running loop: deploys, disruptions, rotations, loads and their outcomes."""
+"""Scenarios on a running loop: deploys, disruptions, rotations, loads and their outcomes."""

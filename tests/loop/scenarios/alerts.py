@@ -1,4 +1,4 @@
-"""Alerts as a set-up turns them on, and what people then see in Discord and on a commit."""
+"""Alerts as the set-up turns them on, and what people then see in Discord and on a commit."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Images that must not win: what makes them bad, and what is seen while they are rolled out."""
+"""Images that must not be deployed: what makes them bad, and what happens while they roll out."""
 
 import asyncio
 import time
@@ -30,7 +30,7 @@ _PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Crash:
-    """A crashing image under a load, in seconds where nothing else is said."""
+    """A crashing image under load; times in seconds."""
 
     load: Outcome
     waited: float  # the crashing image seen in its back-off, to the fix Ready

@@ -1,4 +1,4 @@
-"""What strikes the bot's pod at once, as a node or a person does it."""
+"""Immediate disruptions of the bot's pod, as a node or a person causes them."""
 
 import asyncio
 import time
@@ -23,13 +23,13 @@ async def delete_pod(api: AsyncClient, pod: PodSeen) -> float:
 
 
 async def retire_pod(api: AsyncClient, pod: PodSeen) -> None:
-    """Delete a pod in good order: its bot finishes what it took and lets its Lease go."""
+    """Delete a pod gracefully: its bot finishes the accepted calls and releases its Lease."""
     with suppress(ApiError):  # it is gone already
         await api.delete(Pod, pod.name, namespace=state.BOT_NAMESPACE)
 
 
 async def without_api_server(seconds: float) -> float:
-    """Let the API server be away for about so long; return for how long it was.
+    """Stop the API server for about `seconds`; return for how long it was down.
 
     It takes some seconds to serve again, and those are a part of it. Its machine is lost: one that
     shuts down in good order takes its address out of the Service `kubernetes`, and pods are refused

@@ -1,4 +1,4 @@
-"""A bot in so many servers that it is shared out: four shards, three pods, and one of them killed.
+"""A bot in so many servers that it needs shards: four shards, three pods, one of them killed.
 
 The configuration gets the number by a merge, the Deployment its replicas. Who serves a shard is
 seen by Discord: every answer comes from the address of one pod.
@@ -31,7 +31,7 @@ _PATIENCE = 240.0
 
 @dataclass(frozen=True)
 class Shards:
-    """What was seen: seconds until each shard was served again, and who served it when."""
+    """The result: seconds until each shard was served again, and which pod served it when."""
 
     tally: Tally
     back: Mapping[int, float]

@@ -1,4 +1,4 @@
-"""A steady load of messages to the bot, and the fate of each of them while something happens to it.
+"""A steady load of messages to the bot, and the outcome of each while something happens to it.
 
 `load.py` measures one burst. This goes on while pods are killed and services fail, and judges by
 what Discord kept: each question has its whole answer, or a true sentence that says why not, or it
@@ -96,7 +96,7 @@ class Steady:
         return self._number
 
     def _note_interaction(self, interaction: Interaction) -> None:
-        """Take what became of a command: a response, or Discord's word that there was none."""
+        """Record the outcome of a command: a response, or Discord's notice that there was none."""
         question = self._invoked.get(interaction.id)
         if question is None:
             return
@@ -132,7 +132,7 @@ class Steady:
             number += 1
 
     async def watch_discord(self) -> None:
-        """Take what the bot says, changes and deletes."""
+        """Record what the bot sends, edits and deletes."""
         async with self.discord.events() as events:
             async for event in events:
                 if event.kind in {"message", "edit", "delete"}:
@@ -153,7 +153,7 @@ class Steady:
         self._news.set()
 
     async def watch_openai(self) -> None:
-        """Take what the model sent, in answers that it completed and in those that broke off."""
+        """Record what the model sent, in completed answers and in those that broke off."""
         async for record in self.openai.events():
             if record.asked is not None and record.ending not in _NO_ANSWER:
                 kept = self._sent if record.ending == "completed" else self._broken
@@ -162,7 +162,7 @@ class Steady:
                     self._news.set()
 
     def _texts(self, name: str) -> Iterator[str]:
-        """Give every text that is a whole answer: one that broke off may be continued."""
+        """Return every text that is a whole answer: one that broke off may be continued."""
         for text in self._sent[name]:
             yield text
             for begun in self._broken[name]:
@@ -175,7 +175,7 @@ class Steady:
         return [seconds for seconds in found if seconds is not None]
 
     def fate(self, question_id: str) -> Fate:
-        """Judge a question as it stands."""
+        """Return the outcome of a question so far."""
         if question_id not in self._done:
             fate = self._judge(question_id, self._questions[question_id])
             if fate.lost:
@@ -205,7 +205,7 @@ class Steady:
         )
 
     def tally(self) -> Tally:
-        """Judge all."""
+        """Return the outcomes of all questions."""
         own = [each for each, question in self._questions.items() if question.name]
         # Commands that have no response yet, or never will have one.
         silent = set(self._invoked) - set(self._of_command.values())
