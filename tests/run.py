@@ -8,19 +8,26 @@ azure    what sets a cluster up in Azure, and the doctor, against scripted progr
 gitops   the manifests as Flux renders them, against schemas and a real API server
 loop     the one-machine loop, and the bot in its pod
 coverage the bot layer with its branches measured, in the processes that it starts too
-all      each of them, and the tests of the tools
+all      each of them, and the tests of the tools; those that need the cluster, which wait more than
+         they compute, run beside the others
 
 What follows the name of a layer goes to pytest, but for `K=splitter`: that runs the tests with this
 word in their names, and opens only the files that contain it, so that it starts in seconds.
 """
 
 import os
+import re
+import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +43,13 @@ LAYERS: dict[str, list[str]] = {
     "azure": ["tests/azure"],
     "gitops": ["tests/gitops"],
     "loop": ["tests/loop"],
+}
+
+
+# The two halves of `all`. A machine has one loop, and so one process for all that may touch it.
+HALVES: dict[str, list[str]] = {
+    "loop": ["tests/loop", "--durations=25"],
+    "rest": ["tests", "--ignore=tests/loop", "--durations=25"],
 }
 
 
@@ -120,12 +134,145 @@ def _timed(name: str) -> Iterator[None]:
     _say(f"== {name}: {time.monotonic() - began:.0f} s\n")
 
 
+# The first line after a run's progress: of the failures, or of what follows where there are none.
+_REPORT = re.compile(r"=+ (ERRORS|FAILURES|warnings summary|slowest |short test|.* in [\d.]+s)")
+_CLOSING = re.compile(r"=+ (.+) in [\d.]+s")
+_ORDER = ("failed", "passed", "skipped", "xfailed", "xpassed", "warning", "error")
+
+
+@dataclass
+class _Part:
+    """One pytest process; its progress is printed at once, its report kept for the end."""
+
+    name: str
+    process: subprocess.Popen[str]
+    report: list[str] = field(default_factory=list)
+    seconds: float = 0
+
+    def follow(self) -> None:
+        """Read what it prints until it ends."""
+        began = time.monotonic()
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            for line in lines:
+                if self.report or _REPORT.match(line):
+                    self.report.append(line.rstrip())
+                else:
+                    _say(f"{self.name} | {line.rstrip()}")
+        self.seconds = time.monotonic() - began
+
+    @property
+    def _closing(self) -> int | None:
+        """Where its closing line is; what Python says while it ends may follow."""
+        found = [number for number, line in enumerate(self.report) if _CLOSING.match(line)]
+        return found[-1] if found else None
+
+    @property
+    def code(self) -> int:
+        """Its exit code; a process that ended without a result has failed, whatever it says."""
+        code = abs(self.process.wait())
+        return code or int(self._closing is None)
+
+    @property
+    def _summary(self) -> int | None:
+        """Where the list of tests that failed or were skipped begins, if there is one."""
+        report = self.report[: self._closing]
+        found = [n for n, line in enumerate(report) if "short test summary info" in line]
+        return found[-1] if found else None
+
+    @property
+    def details(self) -> list[str]:
+        """Its report without that list and the closing line, which stand at the end of all."""
+        if self._closing is None:
+            return self.report
+        ends = self._closing if self._summary is None else self._summary
+        return [*self.report[:ends], *self.report[self._closing + 1 :]]
+
+    @property
+    def summary(self) -> list[str]:
+        """Its list of tests that failed or were skipped."""
+        if self._closing is None:
+            return [f"ERROR {self.name}: pytest ended without a result"]
+        return [] if self._summary is None else self.report[self._summary + 1 : self._closing]
+
+    @property
+    def results(self) -> Counter[str]:
+        """The numbers of its closing line: of tests that passed, failed and so on."""
+        if self._closing is None:
+            return Counter({"error": 1})
+        said = _CLOSING.match(self.report[self._closing])
+        found = re.findall(r"(\d+) (\w+)", said[1]) if said else []
+        return Counter({word.removesuffix("s"): int(number) for number, word in found})
+
+
+def _start(arguments: Sequence[str]) -> subprocess.Popen[str]:
+    """Start pytest in a session of its own, so that an interrupt reaches it through us, once."""
+    follows = ["setpriv", "--pdeathsig", "INT"] if shutil.which("setpriv") else []
+    return subprocess.Popen(
+        [*follows, sys.executable, "-u", "-m", "pytest", *arguments],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+
+
+def side_by_side(parts: Mapping[str, Sequence[str]]) -> int:
+    """Run pytest once for each of PARTS, a name and its arguments, all at the same time.
+
+    Print the progress of all of them as it comes, then the report of each, and at the end one
+    closing line for all. An interrupt ends all of them, each with its teardown. Return 0 only if
+    each part does.
+    """
+    began = time.monotonic()
+    running: list[_Part] = []
+
+    def interrupt(*_: object) -> None:
+        for each in running:
+            if each.process.poll() is None:
+                each.process.send_signal(signal.SIGINT)
+
+    # Before the processes begin: what is ignored here, as in the background, would be there, too.
+    ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in ends}
+    try:
+        for name, arguments in parts.items():
+            running.append(_Part(name, _start(arguments)))
+        readers = [threading.Thread(target=each.follow) for each in running]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        codes = [each.code for each in running]
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for each in running:
+        _say("\n".join([f"\n== tests, {each.name}: {each.seconds:.0f} s", *each.details]))
+    _say(_closing(running, time.monotonic() - began))
+    return next((code for code in codes if code), 0)
+
+
+def _closing(running: Sequence[_Part], seconds: float) -> str:
+    """What pytest would have said at the end of one run of all parts."""
+    results = sum((each.results for each in running), Counter[str]())
+    said = [f"{results[word]} {word}" for word in _ORDER if results[word]]
+    lines = [line for each in running for line in each.summary]
+    words = f" {', '.join(said) or 'no tests ran'} in {seconds:.2f}s "
+    return "\n".join(
+        ["", " short test summary info ".center(80, "="), *lines, words.center(80, "=")]
+    )
+
+
 def run_all() -> int:
-    """Run the checks, then all of tests/ in one pytest run. Return 0 only if both are clean."""
+    """Run the checks, then all of tests/ in two processes. Return 0 only if all are clean."""
     with _timed("check"):
         checked = check()
     with _timed("tests"):
-        tested = _pytest("tests", "--durations=15")
+        tested = side_by_side(HALVES)
     return checked or tested
 
 
