@@ -14,7 +14,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,20 +61,29 @@ def _run(command: Sequence[str | Path], **environment: str) -> str:
 
 def base_root_file() -> Path:
     """Return where the tar file of the base image's root is, once it was made."""
-    key = hashlib.sha256("\n".join(_BASE_RECIPE).encode()).hexdigest()[:16]
-    return cache_root() / "base" / f"{_SUITE}-python-{key}.tar"
+    return _root_file(f"{_SUITE}-python", _BASE_RECIPE)
 
 
 def base_root(say: Say) -> Path:
     """Return the tar file of the base image's root, made by mmdebstrap once for this recipe."""
-    wanted = base_root_file()
+    return debian_root(f"{_SUITE}-python", _BASE_RECIPE, say)
+
+
+def _root_file(name: str, recipe: Sequence[str]) -> Path:
+    key = hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:16]
+    return cache_root() / "base" / f"{name}-{key}.tar"
+
+
+def debian_root(name: str, recipe: Sequence[str], say: Say) -> Path:
+    """Return the tar file of a Debian root, made by mmdebstrap once for these arguments."""
+    wanted = _root_file(name, recipe)
     if not wanted.exists():
-        say(f"making the base image's root from Debian {_SUITE} (once, about 20 s)")
+        say(f"making a root from Debian {recipe[-1]} (once, about 20 s)")
         wanted.parent.mkdir(parents=True, exist_ok=True)
         # A name of its own until it is whole: a kill leaves no half root under the wanted name.
         with tempfile.TemporaryDirectory(dir=wanted.parent) as scratch:
             partial = Path(scratch) / "root.tar"
-            _run(["mmdebstrap", "--quiet", *_BASE_RECIPE, partial])
+            _run(["mmdebstrap", "--quiet", *recipe, partial])
             partial.rename(wanted)
     return wanted
 
@@ -138,6 +147,19 @@ class Builder:
         finally:
             _run([*self._buildah, "rm", container])
 
+    def export_with(self, bases: Mapping[str, Path], context: Path, folder: Path) -> None:
+        """Build CONTEXT's Dockerfile and write the image's files into FOLDER.
+
+        Tar files of roots stand in for the images that it names, by BASES. Raise BuildFailed.
+        """
+        contexts = []
+        for name, root in bases.items():
+            key = hashlib.sha256(f"{name}\n{root.stat().st_size}".encode()).hexdigest()[:16]
+            stand_in = f"localhost/loop-base:{key}"
+            self._commit(stand_in, "scratch", f"loop.base={name}", root)
+            contexts.append(f"--build-context={name}=container-image://{stand_in}")
+        self._bud(context, *contexts, "--output", f"type=local,dest={folder}")
+
     def build(self, context: Path, reference: str, revision: str) -> str:
         """Build CONTEXT's Dockerfile, push it as REFERENCE over HTTP, and return its digest.
 
@@ -170,8 +192,11 @@ class Builder:
         replaced = f"--build-context={base}=container-image://{self._stand_in(base)}"
         mounts = [Path(name).expanduser() for name in (*_PIP_FILES, _CA_BUNDLE)]
         shared = [f"--volume={path}:{path}:ro" for path in mounts if path.exists()]
+        self._bud(context, replaced, *shared, *options)
+
+    def _bud(self, context: Path, *options: str) -> None:
         _run([
             *self._buildah, "bud", "--quiet", "--layers", "--isolation", "chroot",
-            "--network", "host", "--pull=never", replaced, *shared, "--format", "oci", *options,
+            "--network", "host", "--pull=never", "--format", "oci", *options,
             context,
         ])  # fmt: skip

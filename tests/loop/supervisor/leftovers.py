@@ -160,13 +160,18 @@ def sockets() -> list[str]:
 
 def files() -> list[Path]:
     """Our folders, and what programs of ours put at paths that cannot be moved."""
-    found = [path for path in (state.STATE, state.RUN) if path.exists()]
+    found = [path for path in (state.STATE, state.RUN) if path.exists() and not _is_volume(path)]
     found += _cni_results()
     for link in Path("/var/log/containers").glob("*.log"):
         if link.is_symlink() and link.readlink().is_relative_to(state.STATE):
             found.append(link)
     found += _fixed_folders_of_ours()
     return found
+
+
+def _is_volume(folder: Path) -> bool:
+    """Whether it is empty and mounted by somebody else, as the development container does."""
+    return folder.is_mount() and not any(folder.iterdir())
 
 
 def _cni_results(folder: Path = Path("/var/lib/cni/results")) -> list[Path]:

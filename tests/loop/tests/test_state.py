@@ -1,6 +1,7 @@
 """loop.json says what runs, and does not lie about what has died."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,18 @@ def test_what_is_left_is_told_in_a_line_for_each_kind() -> None:
 
     assert left.lines() == ["2 processes: 12 etcd, 13 kubelet", "1 mount: /run/9b80638a…/rootfs"]
     assert not leftovers.Leftovers()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts something")
+def test_an_empty_volume_in_the_place_of_our_folder_is_no_leftover(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the development container it is one, and `down` cannot remove it."""
+    monkeypatch.setattr(state, "STATE", tmp_path)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", tmp_path], check=True)
+    try:
+        assert tmp_path not in leftovers.files()
+        (tmp_path / "loop.json").touch()
+        assert tmp_path in leftovers.files()
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
