@@ -139,6 +139,10 @@ def tolerate(client: discord.Client, report: Report) -> None:
     state.parsers = {name: _guarded(state, name, parse, report) for name, parse in parsers.items()}
 
 
+class UnreadableRefusal(OSError):
+    """Discord refused a request in words that the library cannot read: an outage of its edge."""
+
+
 class UnreadableResponse(Exception):
     """A successful response of the REST API whose body cannot be read."""
 
@@ -328,7 +332,8 @@ async def request(client: discord.Client, monitor: RestMonitor, call: Coroutine[
     sets the event in a `finally`.
 
     Raises UnreadableResponse where Discord accepted the request and the library cannot read what it
-    answered; no release of discord.py tells that from other failures.
+    answered, UnreadableRefusal where it refused it so; no release of discord.py tells that from
+    other failures.
     """
     sending = tasks.start(_settled(monitor, call), "discord_request")
     try:
@@ -357,6 +362,10 @@ async def _settled(
                 unreadable = UnreadableResponse(type(error).__name__)
                 unreadable.__cause__ = error
                 return None, unreadable
+            if _status.get():
+                refusal = UnreadableRefusal(f"status {_status.get()}, {type(error).__name__}")
+                refusal.__cause__ = error
+                return None, refusal
             return None, error
 
 

@@ -101,7 +101,8 @@ def answers(message: discord.Message, me: int) -> int | None:
 
 def state(message: discord.Message) -> str | None:
     """Return the button below a message of the bot: `stop` while it is written, then `again`."""
-    rows = [each for each in message.components if isinstance(each, discord.ActionRow)]
+    components: Sequence[discord.Component] = getattr(message, "components", ())
+    rows = [each for each in components if isinstance(each, discord.ActionRow)]
     marks = [
         button_ids.read(child.custom_id)
         for row in rows

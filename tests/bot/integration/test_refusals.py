@@ -91,6 +91,24 @@ async def test_a_page_of_cloudflares_is_an_outage_that_is_outlasted(
     assert len(answer.parts) == 1
 
 
+@pytest.mark.parametrize("route", [CREATE, EDIT])
+async def test_a_limit_that_does_not_say_how_long_it_is_is_outlasted(
+    chat_scene: Scene, route: str
+) -> None:
+    """discord.py looks for `retry_after` in the body, and fails with a KeyError."""
+    question = await chat_scene.call(f"a limit {SLOWLY}")
+    if route == EDIT:
+        await chat_scene.until(question, lambda seen: bool(seen.parts))
+    await chat_scene.discord.fault(
+        "rest", "error", route=route, status=429, code=20028, message="Write limit", count=1
+    )
+
+    answer = await chat_scene.answer(question, 20)
+
+    assert len(answer.parts) == 1
+    assert await chat_scene.bot.metric("task_failures_total") == 0
+
+
 @pytest.mark.parametrize("code", ["MESSAGE_REFERENCE_UNKNOWN_MESSAGE", "REPLIES_UNKNOWN_MESSAGE"])
 async def test_where_the_reference_is_refused_the_answer_is_sent_without(
     chat_scene: Scene, code: str
