@@ -28,6 +28,7 @@ from bot.discord.session import Connection, HeartbeatMonitor
 from bot.discord.shards import IdentifyLimiter, ShardManager, ShardSession
 from bot.leadership.coordinator import Coordinator, lease_store
 from bot.leadership.handover import Handover
+from bot.leadership.trial import Trial
 from bot.llm.openai_client import OpenAIModel
 from bot.moderation.moderation_pipeline import Moderation, ModerationPipeline
 from bot.observability import health, tasks
@@ -68,9 +69,9 @@ class App:
         self.model = OpenAIModel(settings.openai, access.key, metrics)
         cache = MessageCache()
         rate_limiter = RateLimiter()
-        self.coordinator = coordinator = Coordinator(
-            lease_store(settings, environ), settings, metrics
-        )
+        store = lease_store(settings, environ)
+        self.trial = trial = Trial(store, settings, metrics)
+        self.coordinator = coordinator = Coordinator(store, settings, metrics, trial)
         heartbeats: list[HeartbeatMonitor] = []
 
         def make(shard: int) -> ShardSession:
@@ -127,11 +128,17 @@ class App:
                 settings.safety, Moderation(self.model, settings.safety, metrics), metrics
             ),
             self.personas,
+            trial.withholds,
         )
-        self.dispatcher = Dispatcher(services, self.coordinator)
+        self.dispatcher = Dispatcher(services, self.coordinator, trial)
         button_handler = ButtonHandler(self.dispatcher, channels, metrics)
-        handover_states: list[HandoverState] = [self.dispatcher.taken, shards, admission.ledger]
-        self.handover = Handover(self.dispatcher, shards, handover_states, self._can_lead, metrics)
+        handover_states: list[HandoverState] = [
+            *(self.dispatcher.taken, shards, admission.ledger, trial.verdict, trial)
+        ]
+        self.handover = Handover(
+            self.dispatcher, shards, handover_states, self._can_lead, metrics, trial=trial
+        )
+        coordinator.may_ask = lambda: self.not_ready() is None
         interactions = CommandHandler(
             CommandContext(
                 settings,
@@ -165,6 +172,8 @@ class App:
         """Explain why the bot could not answer a message now; None if it could."""
         if self.stopping.is_set():
             return "stopping"
+        if self.trial.failure:
+            return self.trial.failure
         if not self.access.key.usable:
             return "there is no usable key for the language model"
         closed = self.shards.not_ready(self.settings.http.heartbeat_seconds)
@@ -213,6 +222,9 @@ class App:
             yield "vault_poller", keeper.run
         yield "load_model_client", self._warm
         yield "handed_over", self.handover.look_again
+        if self.trial.enabled:
+            yield "trial", self.trial.watch
+            yield "event_loop_lag", self.trial.watch_lag
 
     async def _warm(self) -> None:
         """Load the model's client after the login, not before, so that READY comes sooner.

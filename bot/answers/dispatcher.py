@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bot.admission.admission_control import AnswerRequest
 from bot.admission.hourly_limits import Caller, LimitReached
 from bot.answers.pipeline import AnswerTask, Outcome, Services
-from bot.domain.errors import OverLimit, QuestionGone, TooBusy, UnknownPersona
+from bot.domain.errors import OverLimit, QuestionGone, TooBusy, Unexpected, UnknownPersona
 from bot.domain.messages import snowflake_time
 from bot.leadership.coordinator import SingleProcess
 from bot.leadership.handover_state import ProcessedMessages, StandbyBuffer
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bot.domain.errors import SkyError
     from bot.domain.messages import Author, Location, Message
     from bot.leadership.coordinator import Leadership
+    from bot.leadership.trial import Calls, Trial
     from bot.triggers.access_policy import Denial
 
 log = logging.getLogger(__name__)
@@ -67,8 +68,14 @@ class Dispatcher:
     Calls of a shard that another process leads are kept for a while, in case that changes.
     """
 
-    def __init__(self, services: Services, coordinator: Leadership | None = None) -> None:
+    def __init__(
+        self,
+        services: Services,
+        coordinator: Leadership | None = None,
+        trial: Trial | None = None,
+    ) -> None:
         self._services = services
+        self._trial = trial
         self._coordinator = coordinator or SingleProcess()
         self.taken = ProcessedMessages(_ENDING_SECONDS)
         self._standby_buffer = StandbyBuffer()
@@ -76,6 +83,7 @@ class Dispatcher:
         self._work = services.settings.work
         self._slots = asyncio.Semaphore(self._work.in_flight)
         self._answer_tasks: dict[asyncio.Task[None], AnswerTask] = {}
+        self._aborted: dict[int, AnswerTask] = {}  # by the call, which is given back
         self._booked: dict[int, Booking] = {}  # by the question that will be answered again
         self._refusals = Refusals(services)
         self._open = True
@@ -190,6 +198,49 @@ class Dispatcher:
                 task.cancel()
                 self.taken.forget(shard, message.id)
                 self._services.metrics.answers.labels("abandoned").inc()
+
+    def give_back(self, shard: int) -> Calls | None:
+        """Abort every answer for a shard, and return its calls with the messages shown so far.
+
+        None means that some of them have not ended yet: nothing may be changed on Discord any more
+        when another process answers them. Call it again.
+        """
+        for task, answer_task in self._answer_tasks.items():
+            message = answer_task.request.message
+            here = self._coordinator.shard_of(message.guild_id) == shard
+            if here and message.id not in self._aborted and task.cancel():
+                self._aborted[message.id] = answer_task
+                self._services.metrics.answers.labels("given_back").inc()
+        if self.busy(shard):
+            return None
+        aborted, self._aborted = self._aborted, {}
+        return {
+            message_id: each.messages
+            for message_id, each in aborted.items()
+            if not each.request.ambient
+        }
+
+    def take_back(self, shard: int, calls: Calls) -> list[int]:
+        """Answer calls that a pod on trial did not answer, in the place of what it has shown.
+
+        Whether this process leads does not matter. Returns the calls that were not received here.
+        """
+        unheard = []
+        for message_id, shown in calls.items():
+            found = self._standby_buffer.take(message_id)
+            if found is None:
+                unheard.append(message_id)
+                continue
+            message, me = found
+            decision = match(message, me=me, rules=self._rules)
+            if not isinstance(decision, Trigger) or self.is_answering(message_id):
+                continue
+            self.taken.retake(shard, message_id)
+            request = replace(self._request(message, decision, me), replaces=shown)
+            with json_log.bound(**_ids(message)):
+                if not self._take(request):
+                    self.taken.finish(shard, message_id)
+        return unheard
 
     def edit(self, message: Message, me: int) -> None:
         """Note an edited message; a waiting call is answered with its text at that time.
@@ -329,7 +380,23 @@ class Dispatcher:
 
     async def _answer(self, answer_task: AnswerTask, reservation: Reservation) -> None:
         async with self._slots:
-            outcome = await answer_task.run(reservation)
+            try:
+                outcome = await answer_task.run(reservation)
+            except Exception as error:
+                answer_task.failure = defect = Unexpected(type(error).__name__)
+                if self._trial is None or not self._trial.withholds(defect):
+                    raise
+                tasks.report("answer", error)
+                self._services.metrics.answers.labels("given_back").inc()
+                outcome = Outcome.GIVEN_BACK
+        if self._trial is not None:
+            if outcome is Outcome.GIVEN_BACK and not answer_task.request.ambient:
+                message = answer_task.request.message
+                shard = self._coordinator.shard_of(message.guild_id)
+                self.taken.pass_on(shard, [message.id])
+                self._trial.give_back({message.id: answer_task.messages})
+            if answer_task.failure is not None or outcome is Outcome.COMPLETE:
+                self._trial.answered(answer_task.failure)
         if outcome is Outcome.UNDELIVERED and not answer_task.request.late:
             # Discord may have accepted a part of it, or nothing: the backfill finds out.
             message = answer_task.request.message

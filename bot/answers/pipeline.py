@@ -246,6 +246,7 @@ class Services:
     reader: AttachmentReader
     guard: ModerationPipeline
     personas: PersonaRegistry = field(default_factory=only_sky)
+    withholds: Callable[[SkyError], bool] = lambda _: False  # which failures are not told here
 
 
 class Outcome(enum.Enum):
@@ -255,6 +256,7 @@ class Outcome(enum.Enum):
     FAILED = enum.auto()  # the person reads why there is no answer, or not all of it
     UNDELIVERED = enum.auto()  # Discord did not take it in time; it may take it later
     FORBIDDEN = enum.auto()  # Discord does not let the bot write there, or the channel is gone
+    GIVEN_BACK = enum.auto()  # it failed on trial: the predecessor answers, and nobody was told
 
 
 class AnswerTask:
@@ -262,6 +264,7 @@ class AnswerTask:
 
     def __init__(self, request: AnswerRequest, services: Services) -> None:
         self.request = self._request = request
+        self.failure: SkyError | None = None  # of an answer that was begun
         self._services = services
         question, buttons = request.message, services.settings.reply.buttons
         target = ReplyTarget(
@@ -289,6 +292,11 @@ class AnswerTask:
     def finishing(self) -> bool:
         """Whether the end of the answer is on its way to Discord, or there already."""
         return self._reply.finishing
+
+    @property
+    def messages(self) -> tuple[int, ...]:
+        """The ids of all messages that show this answer, or an earlier one in its place."""
+        return tuple(sorted({*self._request.replaces, *self._reply.sent}))
 
     def stop(self, why: SkyError) -> None:
         """Stop the answer now, with a sentence that says why."""
@@ -319,15 +327,22 @@ class AnswerTask:
             if not self._services.sink.may_write(self._request.message):
                 writing.close()  # no request to the model for an answer that nobody could read
                 raise MayNotSpeak("the bot has no permission to write there")
-            failed = await self._reply.deliver(writing, ambient=self._request.ambient)
+            failed = await self._reply.deliver(
+                writing, self._services.withholds, ambient=self._request.ambient
+            )
         except Unsaid as error:
+            if self._services.sink.may_write(self._request.message):
+                self.failure = error
             facts = {"error": error.label, "detail": str(error), "parts": len(self._reply.sent)}
             log.warning("reply could not be delivered", extra=facts)
             late = isinstance(error, DiscordDown)
             outcome, label = (Outcome.UNDELIVERED if late else Outcome.FORBIDDEN), error.label
         else:
+            self.failure = failed
             self._remember()
             outcome, label = self._outcome(failed)
+        if self.failure is not None and self._services.withholds(self.failure):
+            outcome, label = Outcome.GIVEN_BACK, "given_back"
         self._services.metrics.answers.labels(label).inc()
         if label == MayNotSpeak.label:
             await self._react_unable()

@@ -21,10 +21,11 @@ from bot.leadership.kubernetes_lease import KubernetesLeaseStore
 from bot.observability import tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from bot.leadership.elector import LeadershipListener
     from bot.leadership.lease_record import LeaseStore
+    from bot.leadership.trial import Trial
     from bot.observability.metrics import Metrics
     from bot.settings.schema import Settings
 
@@ -81,6 +82,9 @@ def gives(me: str, asker: str, holders: Mapping[int, str]) -> bool:
 
 
 _ASK_SECONDS = 15.0  # between two requests for a shard
+_SHARE_SECONDS = 0.25  # between two looks at what to give or to ask for
+_FOR_ANOTHER_SECONDS = 3.0  # for which a Lease is left to the process that it was yielded to
+_LAST_RESORT_SECONDS = 20.0  # for which a pod that failed its trial leaves a free Lease to others
 
 
 def lease_store(settings: Settings, environ: Mapping[str, str]) -> LeaseStore:
@@ -96,9 +100,19 @@ def lease_store(settings: Settings, environ: Mapping[str, str]) -> LeaseStore:
 class Coordinator:
     """All Leases of the bot, from this process's side."""
 
-    def __init__(self, store: LeaseStore, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        store: LeaseStore,
+        settings: Settings,
+        metrics: Metrics,
+        trial: Trial,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Hold no Lease yet; `run` acquires them."""
         self._store = store
+        self._trial = trial
+        self._clock = clock
+        self.may_ask: Callable[[], bool] = lambda: True  # whether this process could answer now
         self._shards = settings.discord.shards
         self._most = settings.lease.shards_per_pod
         self._metrics = metrics
@@ -119,9 +133,12 @@ class Coordinator:
 
     def may_take(self, shard: int) -> bool:
         """Say whether it is this process's turn to acquire a free Lease."""
-        if self._shards == 1:
-            return True
         lease = self._leases[shard]
+        if self._shards == 1:
+            if lease.kept_for not in {"", self._store.me} and lease.age < _FOR_ANOTHER_SECONDS:
+                return False
+            trial = self._trial
+            return not trial.failure or trial.abandoned or lease.free_for >= _LAST_RESORT_SECONDS
         held = sum(each.held for each in self._leases.values())
         if held >= self._most or lease.kept_for not in {"", self._store.me}:
             return False
@@ -140,8 +157,15 @@ class Coordinator:
 
     async def run(self, listener: LeadershipListener) -> None:
         """Hold or wait, for every shard, until cancelled."""
-        for shard in range(self._shards):
-            self._leases[shard] = LeaderElector(shard, self._store, self._timing, listener)
+        attentive = self._trial.enabled
+        self.adopt(
+            {
+                shard: LeaderElector(
+                    shard, self._store, self._timing, listener, attentive=attentive
+                )
+                for shard in range(self._shards)
+            }
+        )
         self._running = [
             tasks.start(tasks.keep_running(each.run, "lease"), "lease")
             for each in self._leases.values()
@@ -153,9 +177,15 @@ class Coordinator:
                     await (self._decline() if self._leaving else self._share())
                 except Exception as error:  # noqa: BLE001  # the next time may go well
                     tasks.report("share_shards", error)
-                await asyncio.sleep(1)
+                await asyncio.sleep(_SHARE_SECONDS if self._trial.enabled else 1)
         finally:
             await self._rest()
+
+    def adopt(self, leases: dict[int, LeaderElector]) -> None:
+        """Take these as the Leases of all shards."""
+        self._leases = leases
+        self._trial.on_failure = self._hand_back
+        self._trial.on_given_back = self._renew_soon
 
     async def leave(self, seconds: float) -> None:
         """Stop leading at once and release every Lease; tries for `seconds`.
@@ -178,6 +208,7 @@ class Coordinator:
     async def _share(self) -> None:
         """Release a shard to a process that has fewer, or ask for one."""
         if self._shards == 1:
+            await self.consider_trial()
             return
         holders = {shard: lease.holder for shard, lease in self._leases.items()}
         for lease in self._leases.values():
@@ -190,6 +221,25 @@ class Coordinator:
             return
         if await self._leases[shard].ask():
             self._asked = time.monotonic()
+
+    async def consider_trial(self) -> None:
+        """Yield the Lease to a process of another revision, or ask for it as one."""
+        lease = self._leases[0]
+        asker, lease.asked_by = lease.asked_by, ""
+        if lease.is_leader:
+            if self._trial.may_yield(asker):
+                self._trial.yield_to(asker)
+                lease.part(asker)
+        elif not lease.held and self._trial.wants(lease.holder) and self.may_ask():
+            waited = self._clock() - self._asked
+            if waited >= _ASK_SECONDS and await lease.ask():
+                self._asked = self._clock()
+
+    def _hand_back(self) -> None:
+        self._leases[0].part(self._trial.predecessor, must=True)
+
+    def _renew_soon(self) -> None:
+        self._leases[0].renew_soon()
 
     async def _decline(self) -> None:
         for lease in self._leases.values():

@@ -31,6 +31,7 @@ from bot.leadership.lease_record import (
     LeaseRecord,
     LeaseUnreachable,
 )
+from bot.leadership.trial import predecessor_in
 from bot.observability import tasks
 
 if TYPE_CHECKING:
@@ -71,6 +72,19 @@ class LeadershipListener(Protocol):
 
     def gave(self, shard: int) -> None:
         """Note that the Lease went to another process, after a pause."""
+
+    def parting(self, shard: int) -> Mapping[str, str] | None:
+        """Accept nothing more, and return what the process has to know that leads from now on.
+
+        What was accepted is finished here, unless a failed trial returns it. None means that it is
+        too early for that.
+        """
+
+    def parted(self, shard: int) -> None:
+        """Note that the Lease went to another process; this one stays on standby."""
+
+    def resumed(self, shard: int) -> None:
+        """Note that the Lease stayed here after all: lead as before `parting`."""
 
     def begin(self, shard: int, how: Acquisition, annotations: Mapping[str, str]) -> None:
         """Begin to lead."""
@@ -122,7 +136,10 @@ class LeaderElector:
         timing: LeaseTiming,
         listener: LeadershipListener,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        attentive: bool = False,
     ) -> None:
+        """`attentive`: as the holder, look for requests more often than the Lease is renewed."""
         self.shard = shard
         self._store = store
         self._timing = timing
@@ -133,9 +150,15 @@ class LeaderElector:
         self._record: LeaseRecord | None = None
         self._changed = clock()  # when the record was first seen as it is
         self._giving: tuple[str, float] | None = None  # to whom, and until when it may wait
+        self._parting: tuple[str, bool] | None = None  # to whom; and whether it must go there
+        self._certain = True  # of being the holder: no write that gives the Lease away is open
+        self._peek = min(timing.look * 2, timing.renew) if attentive else timing.renew
+        self._renew_at = 0.0
+        self._wake = asyncio.Event()
         self.asked_by = ""  # the process that asks for it
         self._asking = False  # whether this process asks for it
-        self._taking = False  # whether a write that acquires it is under way, or was cut off
+        # How it was acquired by a write that is under way, or was cut off.
+        self._taking: Acquisition | None = None
         self._holder_status = HolderStatus.ALIVE  # of the holder, at the last check
         self._free_since: float | None = None
         self._told = -float("inf")  # when it was last logged that it cannot be reached
@@ -146,7 +169,8 @@ class LeaderElector:
     @property
     def is_leader(self) -> bool:
         """Whether this process leads the shard now."""
-        return self._holding and self._giving is None and self._clock() < self._until
+        stays = self._giving is None and self._parting is None and self._certain
+        return self._holding and stays and self._clock() < self._until
 
     @property
     def held(self) -> bool:
@@ -185,7 +209,10 @@ class LeaderElector:
         try:
             while True:
                 pause = await self.step()
-                await asyncio.sleep(pause)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._wake.wait()
+                self._wake.clear()
         finally:
             fence.cancel()
 
@@ -196,14 +223,15 @@ class LeaderElector:
         knows.
         """
         held = self._holding
+        hurry = not held or self._parting is not None
         try:
-            async with asyncio.timeout(self._timing.patience if held else self._timing.hurry):
+            async with asyncio.timeout(self._timing.hurry if hurry else self._timing.patience):
                 await (self._keep() if held else self._look())
         except LeaseChanged:
             self._reached()  # another process was quicker: poll again
         except (LeaseUnreachable, TimeoutError) as error:
             self._away(str(error) or "the API server does not answer")
-            return self._timing.retry if held else self._timing.look
+            return self._timing.look if hurry else self._timing.retry
         except Exception as error:  # noqa: BLE001  # whatever it is, the next time may go well
             tasks.report("lease", error)
             self._away(f"it cannot be understood ({type(error).__name__})")
@@ -212,7 +240,9 @@ class LeaderElector:
             self._reached()
         if not self._holding or self._giving is not None:
             return self._timing.look
-        return self._timing.renew if held else 0.0
+        if self._parting is not None:
+            return self._timing.look / 20
+        return self._peek if held else 0.0
 
     async def ask(self) -> bool:
         """Ask the holder for the Lease; False if the request could not be written now."""
@@ -246,6 +276,21 @@ class LeaderElector:
             log.info("lease will be handed over", extra={"shard": self.shard, "to": to})
             self._giving = (to, self._clock() + _FINISH_SECONDS)
             self._listener.pause(self.shard)
+
+    def part(self, to: str, *, must: bool = False) -> None:
+        """Stop leading at once and release the Lease to another process; this one stays.
+
+        If it cannot be released now, this process goes on leading, unless it `must` go.
+        """
+        if self._holding and self._parting is None:
+            log.info("lease will be yielded", extra={"shard": self.shard, "to": to})
+            self._parting = to, must
+            self._wake.set()
+
+    def renew_soon(self) -> None:
+        """Renew the Lease now: what others should know has changed."""
+        self._renew_at = 0.0
+        self._wake.set()
 
     def fence(self) -> None:
         """Stop leading if another process may lead from now on."""
@@ -306,10 +351,10 @@ class LeaderElector:
         if how is None or not self._listener.can_lead(self.shard):
             return
         began = self._clock()
-        self._taking = True
+        self._taking = how
         written = await self._store.write(self.shard, record.taken(self._store.me))
         self._see(written)
-        self._holding, self._taking, self._asking = True, False, False
+        self._holding, self._taking, self._asking = True, None, False
         self._until = began + self._timing.lasts - self._timing.margin
         extra = {"shard": self.shard, "holder": self._store.me, "before": record.holder}
         log.info("lease acquired", extra={**extra, "how": how.value})
@@ -318,10 +363,12 @@ class LeaderElector:
     async def _vacancy(self, record: LeaseRecord) -> Acquisition | None:
         if not record.holder:
             return Acquisition.LET_GO
-        if record.holder == self._store.me:
-            return Acquisition.OURS
+        if record.holder == self._store.me and (self._taking or await self._is_ours(record)):
+            return self._taking or Acquisition.OURS
         if self.age > self._timing.lasts:
             return Acquisition.EXPIRED
+        if record.holder == self._store.me:
+            return None
         if self._clock() - self._asked >= self._timing.retry:
             self._asked = self._clock()
             self._holder_status = await self._store.holder_status(self.shard, record)
@@ -329,7 +376,21 @@ class LeaderElector:
             return Acquisition.GONE if self.age > self._timing.ending else None
         return Acquisition.ENDED if self._holder_status is HolderStatus.ENDED else None
 
+    async def _is_ours(self, record: LeaseRecord) -> bool:
+        """Whether an earlier container of this pod held it, and nobody should take over instead."""
+        predecessor = predecessor_in(record)
+        if not predecessor or predecessor == self._store.me:
+            return True
+        return await self._store.presence(predecessor) is not HolderStatus.ALIVE
+
     async def _keep(self) -> None:
+        if self._certain and self._parting is not None:
+            await self._part(self._parting[0])
+            return
+        early = self._clock() < self._renew_at and self._giving is None
+        if early and self._certain and self._peek < self._timing.renew:
+            await self._look_for_requests()
+            return
         await self._renew()
         if self._giving is None or not self._holding or self._record is None:
             return
@@ -341,9 +402,42 @@ class LeaderElector:
             log.info("lease handed over", extra={"shard": self.shard, "to": to})
             self._listener.gave(self.shard)
 
+    async def _part(self, to: str) -> None:
+        assert self._record is not None
+        left = self._listener.parting(self.shard)
+        if left is None:
+            return
+        annotations = {**left, FOR: to}
+        self._certain = False  # until the answer is there: it may arrive and its answer not
+        try:
+            written = await self._store.write(self.shard, self._record.let_go(annotations))
+        except LeaseChanged:  # by another request for it, say
+            current = await self._store.read(self.shard)
+            if current.holder == self._store.me:
+                current = await self._store.write(self.shard, current.let_go(annotations))
+            written = current
+        self._see(written)
+        self._parted()
+
+    def _parted(self) -> None:
+        self._holding, self._parting, self._certain = False, None, True
+        log.info("lease yielded", extra={"shard": self.shard})
+        self._listener.parted(self.shard)
+
+    async def _look_for_requests(self) -> None:
+        record = await self._store.read(self.shard)
+        if record.holder == self._store.me:
+            self._see(record)
+            self.asked_by = record.annotations.get(WANTED, "")
+        else:
+            self._see(record)
+            self._stop(f"taken over by {record.holder or 'nobody'}")
+
     async def _renew(self) -> None:
         assert self._record is not None
         annotations = self._listener.annotations(self.shard)
+        if self._record.annotations.get(WANTED):  # seen before it was written
+            annotations = {**annotations, WANTED: ""}
         began = self._clock()
         try:
             written = await self._store.write(self.shard, self._record.kept(annotations))
@@ -351,7 +445,10 @@ class LeaderElector:
             current = await self._store.read(self.shard)
             if current.holder != self._store.me:
                 self._see(current)
-                self._stop(f"taken over by {current.holder or 'nobody'}")
+                if self._certain:
+                    self._stop(f"taken over by {current.holder or 'nobody'}")
+                else:
+                    self._parted()
                 return
             self.asked_by = current.annotations.get(WANTED, "")
             if self._giving and self._giving[0] == current.annotations.get(UNWANTED):
@@ -362,6 +459,17 @@ class LeaderElector:
         self._see(written)
         if self._holding:  # it may have been too late for that
             self._until = began + self._timing.lasts - self._timing.margin
+            self._renew_at = began + self._timing.renew
+            self._sure()
+
+    def _sure(self) -> None:
+        """Note that this process is the holder: a write that gave the Lease away had no effect."""
+        if self._certain:
+            return
+        self._certain = True
+        if self._parting is not None and not self._parting[1]:
+            self._parting = None
+            self._listener.resumed(self.shard)
 
     async def _fence(self) -> None:
         """Check the fence whenever it is due; a standby cannot be late within a term."""
@@ -372,7 +480,7 @@ class LeaderElector:
             self.fence()
 
     def _stop(self, why: str) -> None:
-        self._holding, self._giving = False, None
+        self._holding, self._giving, self._parting, self._certain = False, None, None, True
         log.error("lease lost", extra={"shard": self.shard, "reason": why})
         self._listener.end(self.shard, why)
 

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
     from bot.domain.messages import Message
     from bot.leadership.handover_state import HandoverState, ProcessedMessages
+    from bot.leadership.trial import Calls, Trial
     from bot.observability.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
 
 _LOOK_SECONDS = 1.0
+_ENDING_SECONDS = 35.0  # terminationGracePeriodSeconds, and a little
 
 
 class Requests(Protocol):
@@ -41,6 +43,12 @@ class Requests(Protocol):
 
     def abandon(self, shard: int) -> None:
         """Drop every answer for the shard."""
+
+    def give_back(self, shard: int) -> Calls | None:
+        """Drop every answer for the shard, and return what they were about once they ended."""
+
+    def take_back(self, shard: int, calls: Calls) -> list[int]:
+        """Answer calls that another process did not; returns those that were not heard here."""
 
 
 class MissedMessages(Protocol):
@@ -93,6 +101,8 @@ class Handover:
         handover_states: Sequence[HandoverState],
         can_lead: Callable[[int], bool],
         metrics: Metrics,
+        *,
+        trial: Trial,
     ) -> None:
         """`can_lead` says whether this process could lead a shard now."""
         self._can_lead = can_lead
@@ -100,7 +110,11 @@ class Handover:
         self._shards = shards
         self._handover_states = handover_states
         self._metrics = metrics
+        self._trial = trial
         self._leading: set[int] = set()
+        self._unheard: set[int] = set()  # given back, and not heard here
+        trial.on_received = self.received
+        trial.on_alone = self.alone
         dispatcher.on_undelivered = self.undelivered
 
     def can_lead(self, shard: int) -> bool:
@@ -123,6 +137,7 @@ class Handover:
         self._shards.open(shard)
         self.restore(shard, annotations)
         orderly = how is Acquisition.LET_GO
+        self._trial.begin(orderly=orderly, ended=how in {Acquisition.ENDED, Acquisition.EXPIRED})
         unfinished = self._dispatcher.taken.settle(shard, orderly=orderly)
         backfill = self._shards.line(shard).backfill
         if orderly:
@@ -130,6 +145,11 @@ class Handover:
             backfill.follow()
         else:
             backfill.succeed(unfinished, self._dispatcher.buffered(shard))
+        if self._unheard:
+            for message_id in self._unheard:
+                self._dispatcher.taken.forget(shard, message_id)
+            backfill.check_from(min(self._unheard))
+            self._unheard = set()
 
     def end(self, shard: int, why: str) -> None:
         """Stop in the middle of every answer: another process will finish them."""
@@ -151,6 +171,41 @@ class Handover:
         self._changed(shard, "given", is_leader=False)
         self._dispatcher.buffered(shard)
         self._shards.close(shard)
+
+    def parting(self, shard: int) -> Mapping[str, str] | None:
+        """See LeadershipListener. A predecessor finishes its answers; a failed trial returns them.
+
+        To be called again if the Lease could not be written.
+        """
+        taken = self._dispatcher.taken
+        returned = bool(self._trial.predecessor)
+        if returned:
+            calls = self._dispatcher.give_back(shard)
+            if calls is None:
+                return None
+            taken.pass_on(shard, calls)
+            self._trial.give_back(calls)
+        return {**self.annotations(shard), taken.name: taken.dump(shard, staying=not returned)}
+
+    def parted(self, shard: int) -> None:
+        """See LeadershipListener."""
+        self._trial.parted()
+        self._changed(shard, "yielded", is_leader=False)
+
+    def resumed(self, shard: int) -> None:
+        """See LeadershipListener."""
+        self._trial.parted()
+        self._dispatcher.begin(shard)
+
+    def received(self, shard: int, calls: Calls) -> None:
+        """Answer the calls that a leader on trial gives back, although that one leads."""
+        log.info("calls given back", extra={"shard": shard, "calls": len(calls)})
+        self._unheard.update(self._dispatcher.take_back(shard, calls))
+
+    def alone(self, leaving: bool) -> None:  # noqa: FBT001
+        """Check soon what was left to the predecessor: it is being stopped, or has ended."""
+        for shard in self._leading:
+            self._dispatcher.taken.hasten(shard, _ENDING_SECONDS if leaving else 0.0)
 
     def undelivered(self, message: Message) -> None:
         """Have a message checked again whose answer Discord did not accept."""

@@ -62,6 +62,12 @@ class StandbyBuffer:
         if len(self._calls) > _MOST:
             self._calls.popitem(last=False)
 
+    def take(self, message_id: int) -> tuple[Message, int] | None:
+        """Return one message and drop it; None if it was not received in the last two minutes."""
+        self._drop_old()
+        found = self._calls.pop(message_id, None)
+        return (found[2], found[3]) if found else None
+
     def edit(self, message: Message) -> None:
         """Keep the new text of a message."""
         if message.id in self._calls:
@@ -94,6 +100,7 @@ class StandbyBuffer:
 
 _REMEMBERED = 10_000  # ids: Discord repeats an event after a resume, minutes later at most
 _TOLD_SECONDS = 150.0  # longer than a standby buffers messages
+_STAYING_SECONDS = 120.0  # for a process that yielded its Lease: it has not begun to end
 
 
 @dataclass(slots=True)
@@ -143,8 +150,21 @@ class ProcessedMessages:
     def __contains__(self, message_id: int) -> bool:
         return message_id in self._when
 
-    def dump(self, shard: int) -> str:
-        """See HandoverState."""
+    def pass_on(self, shard: int, message_ids: Iterable[int]) -> None:
+        """Leave messages to another process that stays; they are checked if it takes too long."""
+        due = self._clock() + _STAYING_SECONDS
+        for message_id in message_ids:
+            self.finish(shard, message_id)
+            self._passed.setdefault(shard, {})[message_id] = due
+
+    def hasten(self, shard: int, seconds: float) -> None:
+        """Check what was left to another process after `seconds` at the latest."""
+        due, passed = self._clock() + seconds, self._passed.get(shard, {})
+        for message_id, at in passed.items():
+            passed[message_id] = min(at, due)
+
+    def dump(self, shard: int, *, staying: bool = False) -> str:
+        """See HandoverState. A process that is `staying` has more time to finish its messages."""
         now = self._clock()
         recent = [
             message_id
@@ -152,6 +172,8 @@ class ProcessedMessages:
             if of == shard and now - when < _TOLD_SECONDS
         ]
         passed = {each: max(0.0, at - now) for each, at in self._passed.get(shard, {}).items()}
+        if staying:
+            passed |= dict.fromkeys(self._open.get(shard, set()), _STAYING_SECONDS)
         return json.dumps(
             {
                 "taken": packed(recent),
@@ -182,7 +204,7 @@ class ProcessedMessages:
         now = self._clock()
         passed = {each: now + seconds for each, seconds in left.passed.items()}
         if orderly:
-            passed |= dict.fromkeys(left.unfinished, now + self._ending)
+            passed = dict.fromkeys(left.unfinished, now + self._ending) | passed
             for message_id in left.taken:
                 self._note(shard, message_id)
         for message_id in passed:
@@ -192,8 +214,9 @@ class ProcessedMessages:
 
     def overdue(self, shard: int) -> list[int]:
         """Return the messages whose process must have ended by now, to be checked again."""
-        now = self._clock()
-        due = [each for each, at in self._passed.get(shard, {}).items() if at <= now]
+        now, own = self._clock(), self._open.get(shard, set())
+        passed = self._passed.get(shard, {})
+        due = [each for each, at in passed.items() if at <= now and each not in own]
         for message_id in due:
             del self._passed[shard][message_id]
             self.forget(shard, message_id)

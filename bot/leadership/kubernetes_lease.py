@@ -12,6 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from bot.leadership.lease_record import HolderStatus, LeaseChanged, LeaseRecord, LeaseUnreachable
+from bot.leadership.trial import predecessor_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,14 +64,13 @@ class KubernetesLeaseStore:
             return _record(await client.patch(Lease, name, patch, patch_type=PatchType.MERGE))
 
     async def holder_status(self, shard: int, record: LeaseRecord) -> HolderStatus:
-        """See LeaseStore. Without permission to read pods, a holder lives until expiry."""
-        from lightkube.resources.core_v1 import Pod  # noqa: PLC0415
+        """See LeaseStore. Without permission to read pods, a holder lives until expiry.
 
+        While a predecessor can take over from it, a holder whose container runs again has ended.
+        """
         del shard
-        client = await self._connected()
         try:
-            with _reasons("Pod", record.holder):
-                pod = await client.get(Pod, record.holder)
+            pod = await self._pod(record.holder)
         except LookupError:
             return HolderStatus.GONE
         except LeaseUnreachable as error:
@@ -78,7 +78,37 @@ class KubernetesLeaseStore:
                 self._pods_refused = True
                 log.warning("cannot read the holder's pod", extra={"reason": str(error)})
             return HolderStatus.ALIVE
-        return HolderStatus.ENDED if _ended(pod, record.renewed) else HolderStatus.ALIVE
+        again = bool(predecessor_in(record))
+        ended = _ended(pod, record.renewed, running_again=again)
+        return HolderStatus.ENDED if ended else HolderStatus.ALIVE
+
+    async def presence(self, holder: str) -> HolderStatus:
+        """See LeaseStore."""
+        try:
+            pod = await self._pod(holder)
+        except LookupError:
+            return HolderStatus.GONE
+        if pod.metadata and pod.metadata.deletionTimestamp:
+            return HolderStatus.GONE
+        return HolderStatus.ENDED if _ended(pod, None) else HolderStatus.ALIVE
+
+    async def version(self) -> str:
+        """See LeaseStore: the tag of the image in this pod's specification."""
+        try:
+            pod = await self._pod(self.me)
+        except LookupError:
+            return ""
+        images = [each.image or "" for each in pod.spec.containers] if pod.spec else []
+        tagged = images[0].partition("@")[0].rpartition("/")[2] if images else ""
+        return tagged.partition(":")[2]
+
+    async def _pod(self, name: str) -> Pod:
+        """Read a pod; raises LookupError if there is none."""
+        from lightkube.resources.core_v1 import Pod  # noqa: PLC0415
+
+        client = await self._connected()
+        with _reasons("Pod", name):
+            return await client.get(Pod, name)
 
     async def close(self) -> None:
         """See LeaseStore."""
@@ -174,8 +204,11 @@ def _patch(record: LeaseRecord, lasts: float) -> dict[str, Any]:
     }
 
 
-def _ended(pod: Pod, renewed: datetime.datetime | None) -> bool:
-    """Say whether the bot in `pod` has ended since `renewed`, by its own node's clock."""
+def _ended(pod: Pod, renewed: datetime.datetime | None, *, running_again: bool = False) -> bool:
+    """Say whether the bot in `pod` has ended since `renewed`, by its own node's clock.
+
+    With `running_again`, also if its container was started again since.
+    """
     status = pod.status
     if status is None:
         return False
@@ -183,7 +216,9 @@ def _ended(pod: Pod, renewed: datetime.datetime | None) -> bool:
         return True
     for container in status.containerStatuses or []:
         state, last = container.state, container.lastState
-        if container.name != _CONTAINER or state is None or state.running is not None:
+        if container.name != _CONTAINER or state is None:
+            continue
+        if state.running is not None and not running_again:
             continue
         ended = state.terminated or (last.terminated if last else None)
         finished = ended.finishedAt if ended else None

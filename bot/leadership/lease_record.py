@@ -105,5 +105,11 @@ class LeaseStore(Protocol):
     async def holder_status(self, shard: int, record: LeaseRecord) -> HolderStatus:
         """Return what is known of the holder of `record`."""
 
+    async def presence(self, holder: str) -> HolderStatus:
+        """Return whether the process of that name runs: ENDED, or GONE if its pod goes for good."""
+
+    async def version(self) -> str:
+        """Name what this process runs, for people; empty if the store does not know."""
+
     async def close(self) -> None:
         """Release connections and files."""

@@ -107,6 +107,7 @@ class Metrics:
         self.lease_changes = self._counter(
             "lease_changes", "Changes of leadership", "shard", "change"
         )
+        self.trials = self._counter("trials", "Trials of a version, by outcome", "outcome")
 
         self.credential = self._gauge("credential_present", "1 when there is a value", "name")
         self.credential_usable = self._gauge(

@@ -102,12 +102,17 @@ class ReplyStream:
             self._writing.cancel()
 
     async def deliver(
-        self, writing: Coroutine[None, None, None], *, ambient: bool = False
+        self,
+        writing: Coroutine[None, None, None],
+        withholds: Callable[[SkyError], bool] = lambda _: False,
+        *,
+        ambient: bool = False,
     ) -> SkyError | None:
         """Show what `writing` says through `say` until it ends; returns what went wrong with it.
 
         A failure of `writing` is told in the last message, but not to people who asked nothing
-        (`ambient`) and have read nothing yet. Raises Unsaid if Discord does not take the answer.
+        (`ambient`) and have read nothing yet, and not if `withholds` says so of it. Raises Unsaid
+        if Discord does not take the answer.
         """
         with self._edit_rate.answering(self._channel_id):
             self._writing = tasks.start(writing, "model_stream")
@@ -120,6 +125,8 @@ class ReplyStream:
                     self._writing.cancel()
                     await asyncio.wait({self._writing})
             failed = self._failure(self._writing)
+            if failed and withholds(failed):
+                return failed
             if not self.sent and (isinstance(failed, QuestionGone) or (failed and ambient)):
                 return failed
             remarks = self._remarks if self._spoke.is_set() and not ambient else []
@@ -132,6 +139,8 @@ class ReplyStream:
             try:
                 await self._show(last=True, again=again)
             except ContentRefused as refused:
+                if withholds(refused):
+                    return refused
                 await self._pages.end_with(refused.sentence, again=again)
                 return refused
             return failed

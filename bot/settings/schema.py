@@ -184,6 +184,16 @@ class LeaseSettings(Section):
         default="",
         description="The pod's own name, which the Deployment sets; if empty, the host's name",
     )
+    revision: str = Field(
+        default="",
+        description="The hash of the pod's template, which the component `trial` sets. A pod of "
+        "another revision than the leader's is tried",
+    )
+    trial: bool = Field(
+        default=False,
+        description="Whether a new revision answers on trial while the old pod can still take "
+        "over from it; the component `trial` sets it. With several shards there are no trials",
+    )
     account: Path = Field(
         default=Path("/var/run/secrets/kubernetes.io/serviceaccount"),
         description="Where the ServiceAccount's token is mounted",

@@ -36,6 +36,7 @@ class BotProcess:
     log: Path
     port: int = field(default_factory=free_port)
     program: tuple[str, ...] = ("-m", "bot")
+    folder: Path = BOT_CHECKOUT  # with the bot's code
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -44,7 +45,7 @@ class BotProcess:
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
                 [sys.executable, *self.program],
-                cwd=BOT_CHECKOUT,
+                cwd=self.folder,
                 env={**BARE_ENVIRONMENT, **http, **self.environment},
                 stdout=out,
                 stderr=subprocess.STDOUT,

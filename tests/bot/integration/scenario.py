@@ -211,6 +211,20 @@ class Scene:
 
         return await self.until(question, shown, seconds)
 
+    async def answer_of_any(self, question: str, seconds: float = SECONDS) -> Seen:
+        """Wait until Discord shows exactly what the model sent, at whichever attempt."""
+        try:
+            async with asyncio.timeout(seconds), self.discord.events() as events:
+                while True:
+                    seen = await self.seen(question)
+                    records = await self.records(question)
+                    whole = [each.text for each in records if each.ending == "completed"]
+                    if any(seen.shows(text) for text in whole):
+                        return seen
+                    await events.event(lambda e: e.kind in {"message", "edit", "delete"}, seconds)
+        except TimeoutError:
+            raise AssertionError(f"no whole answer to {question}") from None
+
     async def records(self, question: str) -> list[Record]:
         """Give the model's records of a question, one for each attempt."""
         mark = self._marks[question]

@@ -68,6 +68,15 @@ class PaperShelf:
         await self.read(shard)
         return self.paper.fates.get(record.holder, HolderStatus.ALIVE)
 
+    async def presence(self, holder: str) -> HolderStatus:
+        """See LeaseStore."""
+        await self.read(0)
+        return self.paper.fates.get(holder, HolderStatus.ALIVE)
+
+    async def version(self) -> str:
+        """See LeaseStore."""
+        return ""
+
     async def close(self) -> None:
         """See LeaseStore."""
 
@@ -118,6 +127,20 @@ class Process:
 
     def pause(self, shard: int) -> None:
         """See LeadershipListener."""
+
+    def parting(self, shard: int) -> Mapping[str, str]:
+        """See LeadershipListener."""
+        return self.annotations(shard)
+
+    def parted(self, shard: int) -> None:
+        """See LeadershipListener."""
+        del shard
+        self.told.append("parted")
+
+    def resumed(self, shard: int) -> None:
+        """See LeadershipListener."""
+        del shard
+        self.told.append("resumed")
 
     def idle(self, shard: int) -> bool:
         """See LeadershipListener."""
