@@ -130,7 +130,8 @@ class App:
             self.personas,
             trial.withholds,
         )
-        self.dispatcher = Dispatcher(services, self.coordinator, trial)
+        tried = trial if trial.enabled else None
+        self.dispatcher = Dispatcher(services, self.coordinator, tried)
         button_handler = ButtonHandler(self.dispatcher, channels, metrics)
         handover_states: list[HandoverState] = [
             *(self.dispatcher.taken, shards, admission.ledger, trial.verdict, trial)
