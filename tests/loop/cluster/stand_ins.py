@@ -29,6 +29,7 @@ def write_credentials() -> None:
         (state.DISCORD_TOKEN_FILE, new_token()),
         (state.OPENAI_KEY_FILE, new_key()),
         (state.GITHUB_TOKEN_FILE, f"github_pat_{secrets.token_urlsafe(48)}"),
+        (state.GITHUB_DISPATCH_TOKEN_FILE, f"github_pat_{secrets.token_urlsafe(48)}"),
     ):
         path.touch(mode=0o600)
         path.write_text(value)
@@ -94,7 +95,7 @@ def openai() -> Spec:
 
 
 def github() -> Spec:
-    """GitHub's commit statuses."""
+    """GitHub's commit statuses, and the events that start workflows."""
     return Spec(
         "github",
         python(
@@ -103,6 +104,8 @@ def github() -> Spec:
             *("--repository", state.GITHUB_REPOSITORY),
             *("--git", state.GIT_REPOSITORY),
             *("--token-file", state.GITHUB_TOKEN_FILE),
+            *("--dispatch-token-file", state.GITHUB_DISPATCH_TOKEN_FILE),
+            *("--events", state.GITHUB_EVENTS),
         ),
         readiness.tcp(state.GITHUB_LISTEN),
     )

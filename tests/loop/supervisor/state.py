@@ -22,6 +22,8 @@ GIT_REPOSITORY = STATE / "git" / "discord-sky.git"
 DISCORD_TOKEN_FILE = STATE / "credentials" / "discord-token"
 OPENAI_KEY_FILE = STATE / "credentials" / "openai-api-key"
 GITHUB_TOKEN_FILE = STATE / "credentials" / "github-token"
+GITHUB_DISPATCH_TOKEN_FILE = STATE / "credentials" / "github-dispatch-token"
+GITHUB_EVENTS = STATE / "github-events"  # what Flux dispatched, as a workflow's runner finds it
 TENANT_FILE = STATE / "credentials" / "tenant.json"  # who may do what in the vault
 
 # Everything the supervisor starts inherits this variable, so `down` can tell its own by it.

@@ -1,1 +1,1 @@
-"""A server that speaks the one call of GitHub's REST API that Flux makes: commit statuses."""
+"""A server that speaks the calls of GitHub's REST API that Flux makes: statuses and dispatches."""

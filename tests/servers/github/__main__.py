@@ -12,15 +12,32 @@ def main() -> None:
     """Run the server until it is told to stop."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.servers.github",
-        description="A server that keeps commit statuses as GitHub does.",
+        description="A server that keeps commit statuses and takes dispatches as GitHub does.",
     )
     parser.add_argument("--listen", default="127.0.0.1:7104", help="address and port")
     parser.add_argument("--repository", required=True, help="owner/name")
     parser.add_argument("--git", type=Path, required=True, help="the repository with the commits")
-    parser.add_argument("--token-file", type=Path, required=True, help="the token to accept")
+    parser.add_argument(
+        "--token-file", type=Path, required=True, help="the token that may write commit statuses"
+    )
+    parser.add_argument(
+        "--dispatch-token-file", type=Path, required=True, help="the token that may write contents"
+    )
+    parser.add_argument(
+        "--events",
+        type=Path,
+        required=True,
+        help="the folder into which each event is written, as a workflow's runner finds it",
+    )
     options = parser.parse_args()
     host, _, port = options.listen.rpartition(":")
-    server = GitHubServer(options.repository, options.git, options.token_file)
+    server = GitHubServer(
+        options.repository,
+        options.git,
+        options.token_file,
+        options.dispatch_token_file,
+        options.events,
+    )
     web.run_app(server.application(), host=host, port=int(port), access_log=None)
 
 

@@ -1,14 +1,11 @@
 """Commit statuses, asked for as Flux's client asks: refused where GitHub refuses."""
 
 import subprocess
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
-
-from tests.servers.github.server import GitHubServer
+from aiohttp.test_utils import TestClient
 
 REPOSITORY = "/api/v3/repos/somebody/discord-sky"
 GOOD = {"state": "success", "context": "kustomization/discord-sky", "description": "is ready"}
@@ -27,14 +24,6 @@ def commit(tmp_path: Path) -> str:
     return git("rev-parse", "HEAD")
 
 
-@pytest.fixture
-async def github(tmp_path: Path) -> AsyncIterator[TestClient[Any, Any]]:
-    (tmp_path / "token").write_text("right\n")
-    server = GitHubServer("somebody/discord-sky", tmp_path / ".git", tmp_path / "token")
-    async with TestClient(TestServer(server.application())) as client:
-        yield client
-
-
 async def test_statuses_are_listed_newest_first(github: TestClient[Any, Any], commit: str) -> None:
     for state in ("failure", "success"):
         path = f"{REPOSITORY}/statuses/{commit}"
@@ -47,6 +36,7 @@ async def test_statuses_are_listed_newest_first(github: TestClient[Any, Any], co
 
 
 WRONG = {"Authorization": "Bearer wrong"}
+CONTENTS = {"Authorization": "Bearer contents"}
 
 
 @pytest.mark.parametrize(
@@ -54,6 +44,10 @@ WRONG = {"Authorization": "Bearer wrong"}
     [
         ((REPOSITORY, WRONG, GOOD), (401, "Bad credentials")),
         ((REPOSITORY, {}, GOOD), (401, "Bad credentials")),
+        (
+            (REPOSITORY, CONTENTS, GOOD),
+            (403, "Resource not accessible by personal access token"),
+        ),
         (("/api/v3/repos/somebody/else", TOKEN, GOOD), (404, "Not Found")),
         ((REPOSITORY, TOKEN, GOOD | {"state": "well"}), (422, "Validation Failed")),
         ((REPOSITORY, TOKEN, GOOD | {"description": "x" * 141}), (422, "Validation Failed")),
