@@ -1,7 +1,6 @@
 """Versions of the bot that become Ready and fail afterwards, each by a few lines in one module.
 
-The lines are added to the module's end, as a merge would add them. Here such a version runs from a
-copy of bot/; on the loop it is merged and built.
+The lines are added to the module's end, as a merge would add them, in a copy of bot/.
 """
 
 import shutil
