@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import aiohttp
-import charset_normalizer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -156,6 +155,9 @@ def plain_text(data: bytes) -> str | None:
         encodings = _WIDE  # only these have bytes of control characters in words
     else:
         return None
+    # Few files need it, and it takes 3 MiB and a moment of every start.
+    import charset_normalizer  # noqa: PLC0415
+
     best = charset_normalizer.from_bytes(data[:_SAMPLE], cp_isolation=encodings).best()
     if best is None:
         return None

@@ -97,7 +97,7 @@ class OpenAIModel:
 
         settings = self._settings
         timeout = httpx2.Timeout(settings.silence_seconds, connect=settings.connect_seconds)
-        return AsyncOpenAI(
+        client = AsyncOpenAI(
             api_key="each request carries its own",
             base_url=settings.base_url,
             max_retries=0,  # ours know about spent money, rotated keys and what was said already
@@ -108,6 +108,8 @@ class OpenAIModel:
                 timeout=timeout, trust_env=False, verify=httpx2.create_ssl_context()
             ),
         )
+        log.info("model client loaded")
+        return client
 
     async def close(self) -> None:
         """Close the connections."""

@@ -68,7 +68,7 @@ class Bench:
         await self._editions.settled()
 
     async def _deploy(self, runs: int, row: Row) -> list[Row]:
-        stages = Stages(self._seen)
+        stages = Stages(self._seen, self._api)
         for _ in range(runs):
             commit = await self._editions.merge()
             await self._editions.build(commit)

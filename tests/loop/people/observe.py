@@ -54,6 +54,7 @@ class PodSeen:
     image: str
     node: str = ""
     address: str = ""
+    sandbox: bool = False  # its volumes are mounted, and its network is there
     started: bool = False
     ready: bool = False
     leaving: bool = False
@@ -68,6 +69,7 @@ class Seen:
     """The cluster at one moment, as far as a deploy is concerned."""
 
     scan_interval: str = ""  # how often the registry is asked
+    scanned: tuple[str, ...] = ()  # the newest tags that the last scan found
     excluded: tuple[str, ...] = ()  # expressions of the tags that the last scan left out
     tag: str = ""  # the image policy's latest tag
     pushed: str = ""  # the newest commit of the image update automation
@@ -103,6 +105,7 @@ def _pod(pod: Pod) -> PodSeen:
     assert pod.metadata.name is not None
     assert pod.spec is not None
     statuses = (pod.status.containerStatuses if pod.status else None) or []
+    conditions = (pod.status.conditions if pod.status else None) or []
     state = statuses[0].state if statuses else None
     last = statuses[0].lastState if statuses else None
     return PodSeen(
@@ -110,6 +113,9 @@ def _pod(pod: Pod) -> PodSeen:
         image=pod.spec.containers[0].image or "",
         node=pod.spec.nodeName or "",
         address=(pod.status.podIP if pod.status else None) or "",
+        sandbox=any(
+            one.type == "PodReadyToStartContainers" and one.status == "True" for one in conditions
+        ),
         started=bool(state and state.running),
         ready=bool(statuses and statuses[0].ready),
         leaving=pod.metadata.deletionTimestamp is not None,
@@ -213,8 +219,12 @@ class Observer:
 
     async def _repositories(self) -> None:
         async for repository in self._objects(ImageRepository):
-            excluded = (repository.status or {}).get("observedExclusionList") or ()
-            await self._update(scan_interval=repository.spec["interval"], excluded=tuple(excluded))
+            status = repository.status or {}
+            await self._update(
+                scan_interval=repository.spec["interval"],
+                scanned=tuple((status.get("lastScanResult") or {}).get("latestTags") or ()),
+                excluded=tuple(status.get("observedExclusionList") or ()),
+            )
 
     async def _policies(self) -> None:
         async for policy in self._objects(ImagePolicy):
