@@ -1,5 +1,6 @@
 """`down` leaves the machine as it was, whatever happened to the loop (these run last)."""
 
+import asyncio
 import json
 import os
 import select
@@ -12,10 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from lightkube.resources.core_v1 import Pod
 
+from tests.loop.cluster import flux_operator, kube
 from tests.loop.fixtures import command, loop_is_up
 from tests.loop.supervisor import cgroups, leftovers, state
 from tests.tools import tool
+from tests.tools.families import FLUX
 
 pytestmark = [pytest.mark.loop, pytest.mark.timeout(300)]
 
@@ -126,6 +130,30 @@ def test_up_after_a_killed_supervisor_cleans_up_and_says_so() -> None:
     assert again.returncode == 0, again.stdout + again.stderr
     assert "was killed and left something behind; cleaning up" in again.stdout
     assert state.load().id != first
+
+
+async def _half_installed() -> None:
+    """Let the operator begin to install Flux; return when the first pod is being started."""
+    async with kube.async_client() as api, asyncio.timeout(60):
+        await flux_operator.apply(api, flux_operator.instance(state.load().checkout))
+        while not [pod async for pod in api.list(Pod, namespace=state.FLUX_NAMESPACE)]:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.usefixtures("no_loop")
+def test_down_leaves_nothing_of_an_installation_of_flux_that_was_cut_off() -> None:
+    before = _machine()
+    _up()
+    flux_operator.push_images(FLUX)
+    with flux_operator.operator():
+        asyncio.run(_half_installed())
+        _kill_supervisor()
+
+        said = _down()  # the operator still runs
+
+    assert "Nothing is left" in said
+    assert not leftovers.find()
+    assert _machine() == before
 
 
 @contextmanager
