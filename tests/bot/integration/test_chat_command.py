@@ -36,8 +36,11 @@ class Terminal:
         self.process.stdin.write(line.encode() + b"\n")
         await self.process.stdin.drain()
 
-    async def reads(self, text: str, seconds: float = 15) -> str:
-        """Read on until `text` is there; gives what was read since the last time."""
+    async def reads(self, text: str, seconds: float = 60) -> str:
+        """Read on until `text` is there; gives what was read since the last time.
+
+        A busy machine needs long for the first: the command imports the SDK.
+        """
         assert self.process.stdout
         try:
             async with asyncio.timeout(seconds):
