@@ -213,6 +213,8 @@ class Played:
                 )
             case "forward" if target.may_read(person, roles):
                 forwarded = await scene.say("", by=by, where=place.where, forward=target.message)
+                # What is forwarded may be read by everybody here from then on.
+                place.secrets.append(target.secrets[0])
                 question = await scene.say(
                     words, by=by, where=place.where, reply_to=forwarded, mention=True
                 )
@@ -228,9 +230,12 @@ class Played:
         return str(self.scene.world.guilds[0]["id"])
 
     def may_read(self, secret: str, person: int, roles: frozenset[int]) -> bool:
-        """Judge by the plan."""
-        place = next(each for each in self.places if secret in each.secrets)
-        return place.may_read(person, roles)
+        """Judge by the plan: whether they may read it in one of the places where it was said."""
+        return any(
+            each.may_read(person, roles)
+            for each in [self.hall, *self.places]
+            if secret in each.secrets
+        )
 
     async def change_roles(self, person: int, roles: frozenset[int]) -> None:
         """Give somebody other roles."""
