@@ -1,1 +1,1 @@
-"""The control API: how tests and people act in the stand-in's world, on loopback."""
+"""The control API: how tests and people act on the test server, on loopback."""

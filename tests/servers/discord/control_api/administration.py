@@ -14,7 +14,7 @@ PING = 20.0
 
 
 def routes() -> list[web.RouteDef]:
-    """The routes of these doings."""
+    """Return the routes of this module."""
     return [
         web.post("/reset", reset),
         web.put("/token", set_token),
@@ -36,13 +36,13 @@ def routes() -> list[web.RouteDef]:
 
 
 async def reset(request: web.Request) -> web.Response:
-    """POST: everything is as when the server began, for a bot that has yet to come."""
+    """POST: reset the server to its initial state, before a new bot connects."""
     await request.app[RESET]()
     return web.json_response({})
 
 
 async def set_token(request: web.Request) -> web.Response:
-    """PUT the token to accept; sessions of another one are closed with 4004."""
+    """PUT the token to accept; sessions with another token are closed with 4004."""
     data = await body_of(request, "token")
     state_of(request).tokens.accept(str(data["token"]))
     return web.json_response({})
@@ -71,21 +71,21 @@ def _session(session: Session) -> Json:
 
 
 async def revoke(request: web.Request) -> web.Response:
-    """POST to close live sessions (all, or one) with a code, 4004 unless said."""
+    """POST to close live sessions (all, or one) with a code, 4004 by default."""
     data = await body_of(request, "code", "session")
     closed = request.app[GATEWAY].revoke(int(data.get("code", 4004)), data.get("session"))
     return web.json_response({"closed": closed})
 
 
 async def ask_heartbeat(request: web.Request) -> web.Response:
-    """POST to send op 1 to every connection: the client has to beat at once."""
+    """POST to send op 1 to every connection: the client must send a heartbeat at once."""
     for conn in request.app[GATEWAY].connections:
         conn.send_op(1)
     return web.json_response({})
 
 
 async def add_fault(request: web.Request) -> web.Response:
-    """POST a fault; one for the gateway `now` strikes the connections that are open."""
+    """POST a fault; a gateway fault with `now` affects the open connections."""
     state = state_of(request)
     fault = state.faults.add(await body_of(request, *Fault.__dataclass_fields__))
     if fault.where == "listener":
@@ -104,12 +104,12 @@ async def add_fault(request: web.Request) -> web.Response:
 
 
 async def faults(request: web.Request) -> web.Response:
-    """GET what is in force."""
+    """GET the active faults."""
     return web.json_response([each.shown() for each in state_of(request).faults.active.values()])
 
 
 async def end_fault(request: web.Request) -> web.Response:
-    """DELETE one fault and let go whom it holds."""
+    """DELETE one fault and release the requests that it holds."""
     state = state_of(request)
     fault = state.faults.find(int(request.match_info["id"]))
     if fault is not None:
@@ -155,12 +155,12 @@ async def reset_counts(request: web.Request) -> web.Response:
 
 
 async def answers(request: web.Request) -> web.Response:
-    """GET for each user's message the bot's messages that reference it."""
+    """GET, for each user's message, the bot's messages that reference it."""
     return web.json_response(state_of(request).counts.answers())
 
 
 async def events(request: web.Request) -> web.WebSocketResponse:
-    """GET, as a WebSocket: everything that happens, from event `since` on when given."""
+    """GET, as a WebSocket: all events, starting after `since` if given."""
     ws = web.WebSocketResponse(heartbeat=PING)
     await ws.prepare(request)
     since = int(request.query["since"]) if "since" in request.query else None
@@ -168,7 +168,7 @@ async def events(request: web.Request) -> web.WebSocketResponse:
     with feed.reader(since) as queue:
         await ws.send_json({"n": feed.number, "kind": "hello", "data": {}})
         sender = asyncio.create_task(_forward(ws, queue))
-        async for _ in ws:  # ends when the client goes
+        async for _ in ws:  # ends when the client disconnects
             pass
         sender.cancel()
         with contextlib.suppress(asyncio.CancelledError, ConnectionError):

@@ -26,7 +26,7 @@ def build(
     refuse: Callable[[Fault], Awaitable[None]],
     reset: Callable[[], Awaitable[None]],
 ) -> web.Application:
-    """All routes; listen on loopback only, there is no authorization."""
+    """Build the application. Listen on loopback only: there is no authorization."""
     app = web.Application(middlewares=[sentences], client_max_size=LARGEST_REQUEST)
     app[STATE], app[GATEWAY], app[REFUSE], app[RESET] = state, gateway, refuse, reset
     for part in (messages, guilds, interactions, administration, injection):

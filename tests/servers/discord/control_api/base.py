@@ -1,4 +1,4 @@
-"""What the control routes share: the state, names for things, and sentences for mistakes."""
+"""What the control routes share: the state, look-ups by name, and error messages."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ DM: Final = "dm"
 
 
 def state_of(request: web.Request) -> ServerState:
-    """The state behind a request."""
+    """Return the state behind a request."""
     return request.app[STATE]
 
 
@@ -28,7 +28,7 @@ def state_of(request: web.Request) -> ServerState:
 async def sentences(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """A caller's mistake becomes a JSON error with a sentence."""
+    """Turn a caller's mistake into a JSON error with a message."""
     try:
         return await handler(request)
     except ApiError as refusal:
@@ -38,7 +38,7 @@ async def sentences(
 
 
 async def body_of(request: web.Request, *known: str) -> Json:
-    """The request's JSON object, with no field but the known ones."""
+    """Return the request's JSON object; refuse unknown fields."""
     data = json.loads(await request.read() or b"{}")
     if not isinstance(data, dict) or set(data) - set(known):
         msg = f"expected an object with some of {', '.join(known)}, not {data!r}"
@@ -47,7 +47,7 @@ async def body_of(request: web.Request, *known: str) -> Json:
 
 
 def user_of(state: ServerState, ref: Any) -> User:
-    """A user by name (any case) or id."""
+    """Return a user by name (any case) or id."""
     if str(ref).isdecimal() and int(ref) in state.world.users:
         return state.world.users[int(ref)]
     for user in state.world.users.values():
@@ -62,7 +62,7 @@ def _names(state: ServerState) -> list[str]:
 
 
 def guild_of(state: ServerState, ref: Any | None) -> Guild:
-    """A guild by name or id; the first one without."""
+    """Return a guild by name or id; without one, the first."""
     for guild in state.world.guilds.values():
         if ref is None or ref in (guild.name, str(guild.id), guild.id):
             return guild
@@ -71,7 +71,7 @@ def guild_of(state: ServerState, ref: Any | None) -> Guild:
 
 
 def role_of(guild: Guild, ref: Any) -> Role:
-    """A role by name or id; `@everyone` is one."""
+    """Return a role by name or id, `@everyone` included."""
     for role in guild.roles.values():
         if str(ref) in (role.name, str(role.id)):
             return role
@@ -80,7 +80,7 @@ def role_of(guild: Guild, ref: Any) -> Role:
 
 
 def channel_of(state: ServerState, ref: Any, author: User | None = None) -> Channel:
-    """A channel or thread by id or name; `dm` is the author's DM with the bot, `@name` anyone's."""
+    """Return a channel or thread by id or name; `dm` is the author's DM, `@name` that user's."""
     ref = str(ref).removeprefix("#")
     if ref == DM and author is not None:
         return state.world.dm(author)[0]

@@ -1,4 +1,4 @@
-"""What Discord's own client does not let a person do with a command, and the form it sends."""
+"""What Discord's own client prevents a person from doing with a command, and the form it sends."""
 
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ _SERVERS, _DIRECT = 0, 1
 
 
 def find(state: ServerState, name: str) -> Json:
-    """The command of that name; ValueError names those there are."""
+    """Return the command of that name; ValueError lists the existing ones."""
     known = [each for those in state.commands.values() for each in those]
     for each in known:
         if each["name"] == name:
@@ -23,7 +23,7 @@ def find(state: ServerState, name: str) -> Json:
 
 
 def check_place(state: ServerState, command: Json, user: User, channel: Channel) -> None:
-    """ValueError where the command is not offered to this person, or not there."""
+    """Raise ValueError if the command is not offered to this person or in this place."""
     contexts = command.get("contexts")
     where = _SERVERS if channel.guild_id else _DIRECT
     if contexts is not None and where not in contexts:
@@ -39,9 +39,9 @@ def check_place(state: ServerState, command: Json, user: User, channel: Channel)
 def options(
     command: Json, subcommand: str, given: dict[str, Any], focused: str | None
 ) -> list[Json]:
-    """The options as they are sent; ValueError for one that the command's definition refuses.
+    """Return the options as sent; ValueError for one that the command's definition refuses.
 
-    While one is being completed (`focused`), others may still be missing.
+    While autocomplete is in progress (`focused`), others may still be missing.
     """
     defined = command.get("options") or []
     if subcommand:
@@ -81,6 +81,6 @@ def _filled(defined: list[Json], given: dict[str, Any], focused: str | None) -> 
             | ({"focused": True} if name == focused else {})
         )
     if focused is not None and not known.get(focused, {}).get("autocomplete"):
-        msg = f"the option {focused!r} is not completed by the bot"
+        msg = f"the option {focused!r} has no autocomplete"
         raise ValueError(msg)
     return filled

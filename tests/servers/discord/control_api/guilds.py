@@ -1,4 +1,4 @@
-"""Making and changing guilds, channels and users."""
+"""Create and change guilds, channels and users."""
 
 from dataclasses import replace
 from typing import Final
@@ -23,7 +23,7 @@ from tests.servers.discord.state import ServerState
 
 
 def routes() -> list[web.RouteDef]:
-    """The routes of these nouns."""
+    """Return the routes of this module."""
     return [
         web.get("/world", world),
         web.post("/guilds", add_guild),
@@ -39,7 +39,7 @@ def routes() -> list[web.RouteDef]:
 
 
 async def world(request: web.Request) -> web.Response:
-    """GET who and what there is."""
+    """GET guilds, channels, users and commands."""
     state = state_of(request)
     return web.json_response(
         {
@@ -54,12 +54,12 @@ async def world(request: web.Request) -> web.Response:
 
 
 async def add_guild(request: web.Request) -> web.Response:
-    """POST a guild with `channels` text channels and `members` new members beside its owner.
+    """POST a guild with `channels` text channels and `members` new members besides its owner.
 
-    Without new members, everyone who is in the world is a member.
+    Without new members, every existing user is a member.
 
-    `roles` and `emojis` are numbers of further ones, as guilds that are lived in have them; with
-    `lived_in` each channel has a last message, of yesterday and deleted since.
+    `roles` and `emojis` are the numbers of additional ones, as guilds in real use have them; with
+    `lived_in` each channel has a last message, written yesterday and deleted since.
     """
     state = state_of(request)
     data = await body_of(request, *_GUILD)
@@ -98,9 +98,9 @@ async def add_channel(request: web.Request) -> web.Response:
     """POST a channel, or a thread below `parent`; `deny` and `allow` are for the bot.
 
     `kind` is text, voice, announcement, stage or forum. `overwrites` are [{role or user, allow,
-    deny}]. `category` is one to put it into, which is made if it is not there. A thread may hang
-    `on` a message; a forum's has a `post` by `author`: a message's fields. Of people only the
-    server's owner sees a `private` channel, and only `members` (the bot is one) a private thread.
+    deny}]. `category` is created if it does not exist. A thread may be started `on` a
+    message; a forum's has a `post` by `author`: a message's fields. Apart from the bot, only the
+    server's owner sees a `private` channel, and only `members` a private thread.
     """
     state = state_of(request)
     data = await body_of(request, *_CHANNEL)
@@ -127,7 +127,7 @@ def _thread(state: ServerState, data: Json, name: str) -> Channel:
     parent = channel_of(state, data["parent"])
     author = user_of(state, data["author"]) if data.get("author") else state.world.bot
     if (parent.kind == model.FORUM) != bool(data.get("post")):
-        msg = "a forum's thread has a post, and no other thread has"
+        msg = "a forum's thread has a post, and no other thread does"
         raise ValueError(msg)
     start = state.world.find_message(int(data["on"])) if data.get("on") else None
     private = bool(data.get("private"))
@@ -153,9 +153,9 @@ def _category(state: ServerState, guild: Guild, name: str) -> Channel:
 
 
 async def add_role(request: web.Request) -> web.Response:
-    """POST a role and who has it: name, guild, members, mentionable.
+    """POST a role and its members: name, guild, members, mentionable.
 
-    `manages` lets them manage the server; `allow` names other permissions.
+    `manages` lets its members manage the server; `allow` lists other permissions.
     """
     state = state_of(request)
     data = await body_of(request, "name", "guild", "members", "manages", "mentionable", "allow")
@@ -195,9 +195,9 @@ async def change_member(request: web.Request) -> web.Response:
 
 
 async def add_webhook(request: web.Request) -> web.Response:
-    """POST a webhook: `name`. It writes messages as their `author`.
+    """POST a webhook: `name`. It can then be the `author` of messages.
 
-    With a `channel` it has an address that posts there; `path` is that address's.
+    With a `channel` it gets a URL that posts there; `path` is that URL's path.
     """
     state = state_of(request)
     data = await body_of(request, "name", "channel")
@@ -210,7 +210,7 @@ async def add_webhook(request: web.Request) -> web.Response:
 
 
 async def change_channel(request: web.Request) -> web.Response:
-    """PATCH a channel's name, permissions or slow mode, or close a thread: archived, locked."""
+    """PATCH a channel's name, permissions or slow mode; archive or lock a thread."""
     state = state_of(request)
     data = await body_of(request, *_CHANGES)
     channel = channel_of(state, request.match_info["ref"])
@@ -239,7 +239,7 @@ def _change(state: ServerState, channel: Channel, data: Json) -> None:
 
 
 def _overwrite(state: ServerState, channel: Channel, rule: Json) -> None:
-    """Replace what a channel allows and denies a role or a user; nothing takes it away."""
+    """Replace a channel's overwrite for a role or a user; empty permissions remove it."""
     if rule.get("role") and channel.guild_id:
         target, kind = role_of(state.world.guilds[channel.guild_id], rule["role"]).id, 0
     else:
@@ -251,7 +251,7 @@ def _overwrite(state: ServerState, channel: Channel, rule: Json) -> None:
 
 
 async def remove_channel(request: web.Request) -> web.Response:
-    """DELETE a channel or thread with all that was said there."""
+    """DELETE a channel or thread with all its messages."""
     state = state_of(request)
     channel = channel_of(state, request.match_info["ref"])
     actions.channel_event(
@@ -262,7 +262,7 @@ async def remove_channel(request: web.Request) -> web.Response:
 
 
 async def add_user(request: web.Request) -> web.Response:
-    """POST a user, who joins the first guild or the one named; `bot` makes another bot."""
+    """POST a user, who joins the first guild or the given one; `bot` makes it another bot."""
     state = state_of(request)
     data = await body_of(request, "name", "guild", "bot")
     guild = guild_of(state, data.get("guild"))
@@ -274,7 +274,7 @@ async def add_user(request: web.Request) -> web.Response:
 
 
 async def change_user(request: web.Request) -> web.Response:
-    """PATCH whether a user lets the bot write DMs."""
+    """PATCH whether a user accepts DMs from the bot."""
     data = await body_of(request, "dm_open")
     user = user_of(state_of(request), request.match_info["ref"])
     user.dm_open = bool(data["dm_open"])

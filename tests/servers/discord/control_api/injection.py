@@ -1,7 +1,7 @@
-"""What no client can read: raw events and frames, and messages of an odd shape.
+"""Raw events and frames, and malformed messages, that clients may fail to parse.
 
-Discord has sent all of these: a poll without an expiry, a reaction without `me`, a frame that broke
-on its way. The world stays as it is; only what is told of it is changed.
+Discord has sent all of these: a poll without an expiry, a reaction without `me`, a damaged frame.
+The state does not change, only what is sent about it.
 """
 
 import base64
@@ -14,7 +14,7 @@ from tests.servers.discord.sessions import compact
 
 
 def routes() -> list[web.RouteDef]:
-    """The routes of these doings."""
+    """Return the routes of this module."""
     return [
         web.post("/injection/events", inject_events),
         web.get("/injection/events", sent_events),
@@ -24,7 +24,7 @@ def routes() -> list[web.RouteDef]:
 
 
 async def inject_events(request: web.Request) -> web.Response:
-    """POST `events`, pairs of a name and its data, to send to every session as they are."""
+    """POST `events`, pairs of a name and its data, to send unchanged to every session."""
     data = await body_of(request, "events")
     sessions = [each for each in state_of(request).sessions.by_id.values() if each.transport]
     for name, payload in data["events"]:
@@ -34,7 +34,7 @@ async def inject_events(request: web.Request) -> web.Response:
 
 
 async def sent_events(request: web.Request) -> web.Response:
-    """GET the dispatches that the newest session was sent, oldest first: name and data of each."""
+    """GET the dispatches sent to the newest session, oldest first: name and data of each."""
     *_, session = state_of(request).sessions.by_id.values()
     frames = (json.loads(text) for _, text in session.log)
     return web.json_response([[frame["t"], frame["d"]] for frame in frames])
@@ -52,7 +52,7 @@ async def inject_frame(request: web.Request) -> web.Response:
 
 
 async def set_odd_messages(request: web.Request) -> web.Response:
-    """PUT `messages`: by id, what REST tells of a message instead; null for as it is."""
+    """PUT `messages`: by id, what REST returns instead of the message; null for the real one."""
     odd = state_of(request).odd_messages
     for message_id, told in (await body_of(request, "messages"))["messages"].items():
         odd.pop(message_id, None)

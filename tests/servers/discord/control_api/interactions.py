@@ -1,4 +1,4 @@
-"""Invoking slash commands and pressing buttons as a user."""
+"""Invoke slash commands and press buttons as a user."""
 
 import asyncio
 from typing import Any, Final
@@ -18,7 +18,7 @@ BUTTON: Final = 2
 
 
 def routes() -> list[web.RouteDef]:
-    """The routes of these doings."""
+    """Return the routes of this module."""
     return [
         web.post("/interactions", invoke),
         web.get("/interactions/{id}", one),
@@ -26,7 +26,7 @@ def routes() -> list[web.RouteDef]:
 
 
 async def one(request: web.Request) -> web.Response:
-    """GET how an interaction is doing."""
+    """GET the state of an interaction."""
     return web.json_response(
         state_of(request).interactions.get(int(request.match_info["id"])).report()
     )
@@ -37,8 +37,8 @@ async def invoke(request: web.Request) -> web.Response:
 
     command, autocomplete: name (with its subcommand), options {name: value}, target (a message's or
     user's id for context menus), focused (the option being typed). component: message, custom_id,
-    values. modal: custom_id, fields {custom_id: value}. data: given instead, it is sent as it is.
-    omit: fields to leave out of the event, of those that Discord calls optional.
+    values. modal: custom_id, fields {custom_id: value}. data: sent unchanged instead of these.
+    omit: fields that Discord calls optional, to be left out of the event.
     """
     state = state_of(request)
     data = await body_of(request, *_FIELDS)
@@ -68,7 +68,7 @@ _FIELDS: Final = (
 
 
 def _expire(state: ServerState, interaction: Interaction) -> None:
-    """Discord's "The application did not respond"."""
+    """Fail the interaction, as in Discord's "The application did not respond"."""
     if interaction.response is None:
         interaction.failed = True
         state.counts.interactions_failed += 1

@@ -1,4 +1,4 @@
-"""What people do: say, edit, delete, react; and what was said."""
+"""What people do (write, edit, delete, react), and reading messages."""
 
 import base64
 from dataclasses import replace
@@ -16,7 +16,7 @@ from tests.servers.discord.state import ServerState
 
 
 def routes() -> list[web.RouteDef]:
-    """The routes of these doings."""
+    """Return the routes of this module."""
     return [
         web.post("/messages", say),
         web.delete("/messages", forget),
@@ -41,7 +41,7 @@ def _find(state: ServerState, ref: Any) -> Message:
     return state.world.find_message(int(ref))
 
 
-_COMPONENTS_V2: Final = 1 << 15  # the flag of a message that consists of components
+_COMPONENTS_V2: Final = 1 << 15  # the flag of a message made of components
 _FIELDS: Final = (
     *("channel", "author", "content", "reply_to", "forward", "ping", "mention_bot"),
     *("attachments", "embeds", "components", "stickers", "poll", "voice_seconds"),
@@ -50,7 +50,7 @@ _FIELDS: Final = (
 
 
 async def say(request: web.Request) -> web.Response:
-    """POST a message of a user, a bot or a webhook; see `draft` for what it may have."""
+    """POST a message of a user, a bot or a webhook; `draft` describes its fields."""
     state = state_of(request)
     data = await body_of(request, *_FIELDS)
     author = user_of(state, data.get("author") or _first_user(state))
@@ -61,7 +61,7 @@ async def say(request: web.Request) -> web.Response:
 
 
 def check_may_say(state: ServerState, channel: Channel, author: User) -> None:
-    """Refuse what Discord's own client does not let this person do in that channel."""
+    """Refuse what Discord's own client would not let this person do in that channel."""
     if channel.kind in (model.CATEGORY, model.FORUM):
         raise ApiError(*errors.NOT_A_TEXT_CHANNEL)
     if author.webhook or channel.guild_id is None:
@@ -74,7 +74,7 @@ def check_may_say(state: ServerState, channel: Channel, author: User) -> None:
 
 
 def _check_slow_mode(state: ServerState, channel: Channel, author: User) -> None:
-    """20016 for people who write again too soon; bots and moderators may."""
+    """Raise 20016 for people who write again too soon; bots and moderators are exempt."""
     if not channel.slowmode or author.bot or state.world.may(channel, "manage_messages", author.id):
         return
     own = (each for each in reversed(channel.messages.values()) if each.author_id == author.id)
@@ -85,13 +85,13 @@ def _check_slow_mode(state: ServerState, channel: Channel, author: User) -> None
 
 
 def draft(state: ServerState, data: Json, author: User, channel: Channel) -> Draft:
-    """The message that a request describes.
+    """Return the message that a request describes.
 
-    `ping`: whether a reply pings whom it replies to (so by default). `embeds` and `components` are
-    for bots and webhooks; with components there is no content. `stickers` are [{name,
+    `ping`: whether a reply pings the author it replies to (the default). `embeds`, `components` are
+    for bots and webhooks; a message with components has no content. `stickers` are [{name,
     format_type}]; `poll` has a question, answers, expiry, votes, finalized; `voice_seconds` makes
     the one attachment a voice message. `command` is {name, user}: the message is a bot's response
-    to that user's command. `kind` is the number of a message of Discord's own.
+    to that user's command. `kind` is the type number of a system message.
     """
     content = str(data.get("content", ""))
     if data.get("mention_bot"):
@@ -121,14 +121,14 @@ def draft(state: ServerState, data: Json, author: User, channel: Channel) -> Dra
 def _components(data: Json, author: User) -> list[Json]:
     components: list[Json] = data.get("components") or []
     if components and (not author.bot or data.get("content") or data.get("embeds")):
-        msg = "components are for bots, and leave no room for content or embeds"
+        msg = "only bots can post components, and not together with content or embeds"
         raise ValueError(msg)
     return components
 
 
 def _embeds(embeds: list[Json], author: User) -> list[Json]:
     if embeds and not author.bot:
-        msg = "people cannot post embeds; a preview of their links is added afterwards"
+        msg = "people cannot post embeds; link previews are added afterwards"
         raise ValueError(msg)
     return [{"type": "rich"} | each for each in embeds]
 
@@ -138,7 +138,7 @@ def _sticker(state: ServerState, data: Json) -> Json:
 
 
 def _poll(state: ServerState, data: Json) -> Json:
-    """Discord's poll; `expiry` is null for one that does not end, a day from now unless said."""
+    """Return Discord's poll object; `expiry` is null for no end, by default a day from now."""
     votes = [int(each) for each in data.get("votes") or ()]
     later = payloads.iso(state.world.clock() + _DAY)
     poll: Json = {
@@ -172,7 +172,7 @@ def _poll_media(answer: str | Json) -> Json:
 
 def _voice(made: Draft, seconds: float) -> Draft:
     if len(made.attachments) != 1 or made.content:
-        msg = "a voice message is one attachment without words"
+        msg = "a voice message is one attachment without text"
         raise ValueError(msg)
     file = replace(made.attachments[0], duration=seconds)
     return replace(made, attachments=(file,), flags=made.flags | model.VOICE_MESSAGE)
@@ -193,7 +193,7 @@ def _response(state: ServerState, made: Draft, command: Json) -> Draft:
 
 
 def _forwarded(state: ServerState, ref: Any) -> Json:
-    """What is forwarded; Discord forwards neither polls nor messages of its own."""
+    """Return the forwarded snapshot; Discord forwards neither polls nor system messages."""
     message = _find(state, ref)
     if message.poll is not None or message.kind not in (model.DEFAULT, model.REPLY):
         code = "MESSAGE_REFERENCE_CANNOT_BE_FORWARDED"
@@ -214,7 +214,7 @@ def _file(state: ServerState, data: dict[str, Any]) -> Attachment:
 
 
 async def forget(request: web.Request) -> web.Response:
-    """DELETE all that was said, without an event: for a bot that has yet to come."""
+    """DELETE every message, without sending events, before a new bot connects."""
     state_of(request).world.forget_messages()
     return web.json_response({})
 
@@ -226,13 +226,13 @@ async def lose_files(request: web.Request) -> web.Response:
 
 
 async def expire_files(request: web.Request) -> web.Response:
-    """POST: no address of an attachment that was handed out so far works any more."""
+    """POST: expire every attachment URL that was issued so far."""
     state_of(request).cdn.expire_addresses()
     return web.json_response({})
 
 
 async def unfurl(request: web.Request) -> web.Response:
-    """POST the `embeds` that Discord makes of a message's links, a moment after it was written."""
+    """POST the `embeds` that Discord creates from a message's links shortly afterwards."""
     data = await body_of(request, "embeds")
     message = _message(request)
     embeds = [{"type": "link"} | each for each in data["embeds"]]
@@ -241,7 +241,7 @@ async def unfurl(request: web.Request) -> web.Response:
 
 
 async def one(request: web.Request) -> web.Response:
-    """GET a message, hidden ones too."""
+    """GET a message, including hidden ones."""
     return web.json_response(views.message(state_of(request), _message(request)))
 
 
@@ -264,7 +264,7 @@ async def delete(request: web.Request) -> web.Response:
 
 
 async def answers(request: web.Request) -> web.Response:
-    """GET the bot's messages that reference a message, oldest first, those that still exist."""
+    """GET the bot's existing messages that reference a message, oldest first."""
     state = state_of(request)
     ids = state.counts.ledger.get(int(request.match_info["id"]), [])
     found = [state.world.find_message(each) for each in ids if state.world.knows(each)]

@@ -1,1 +1,1 @@
-"""REST v10: one file a noun, and the middleware that every request passes."""
+"""REST v10: one file per resource, and the middleware that every request passes."""

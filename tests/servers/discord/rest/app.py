@@ -21,7 +21,7 @@ LARGEST_REQUEST = 26 << 20
 
 
 def build(state: ServerState, gateway: Gateway) -> web.Application:
-    """REST below /api/v10, the gateway at /gateway and /, the CDN below /attachments."""
+    """Build it: REST below /api/v10, the gateway at /gateway and /, the CDN below /attachments."""
     app = web.Application(middlewares=[discord], client_max_size=LARGEST_REQUEST)
     app[STATE] = state
     for noun in (messages, reactions, channels, people, application, interactions):

@@ -17,7 +17,7 @@ _NAME: Final = re.compile(r"^[-_'\w]{1,32}$")
 
 
 def routes() -> list[web.RouteDef]:
-    """The routes of these nouns."""
+    """Return the routes of this module."""
     commands = "/applications/{application_id}/commands"
     in_guild = "/applications/{application_id}/guilds/{guild_id}/commands"
     return [
@@ -33,12 +33,12 @@ def routes() -> list[web.RouteDef]:
 
 
 async def gateway(request: web.Request) -> web.Response:
-    """GET where the gateway is."""
+    """GET the gateway's URL."""
     return answer({"url": state_of(request).gateway_at(request.host)})
 
 
 async def gateway_bot(request: web.Request) -> web.Response:
-    """GET the same for a bot, with what is left of its identifies."""
+    """GET the same for a bot, with its remaining identifies."""
     state = state_of(request)
     limit = state.session_start_limit()
     return answer(

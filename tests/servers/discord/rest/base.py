@@ -1,4 +1,4 @@
-"""What the routes share: reading a request, and Discord's form of an answer."""
+"""What the routes share: reading a request, and Discord's response format."""
 
 import json
 from typing import Any, Final
@@ -15,12 +15,12 @@ PREFIX: Final = "/api/v10"
 
 
 def state_of(request: web.Request) -> ServerState:
-    """The state behind a request."""
+    """Return the state behind a request."""
     return request.app[STATE]
 
 
 def answer(data: Any = None, status: int = 200) -> web.Response:
-    """JSON with the content type that clients compare literally; 204 without data."""
+    """Return JSON with the content type that clients compare literally; 204 without data."""
     if data is None:
         return web.Response(status=204)
     text = json.dumps(data, separators=(",", ":")).encode()
@@ -28,12 +28,12 @@ def answer(data: Any = None, status: int = 200) -> web.Response:
 
 
 def snowflake(request: web.Request, name: str) -> int:
-    """An id from the path; 50035 when it is none."""
+    """Return an id from the path; 50035 if it is not an id."""
     return as_id(name, request.match_info[name])
 
 
 def as_id(field: str, value: Any) -> int:
-    """An id from outside."""
+    """Return an id from a request; 50035 if it is not an id."""
     try:
         return int(value)
     except (TypeError, ValueError):
@@ -42,7 +42,7 @@ def as_id(field: str, value: Any) -> int:
 
 
 def channel_of(request: web.Request, *permissions: str) -> Channel:
-    """The path's channel, if the bot may see it (50001) and has these permissions (50013)."""
+    """Return the path's channel; 50001 if the bot may not see it, 50013 without PERMISSIONS."""
     state = state_of(request)
     channel = state.world.channel(snowflake(request, "channel_id"))
     if not state.world.may(channel, "view_channel"):
@@ -54,7 +54,7 @@ def channel_of(request: web.Request, *permissions: str) -> Channel:
 
 
 def message_of(request: web.Request, *permissions: str) -> Message:
-    """The path's message in the path's channel; hidden ones are not found this way."""
+    """Return the path's message in the path's channel; hidden ones are not found."""
     channel = channel_of(request, *permissions)
     message = state_of(request).world.message(channel.id, snowflake(request, "message_id"))
     if message.hidden:
@@ -63,7 +63,7 @@ def message_of(request: web.Request, *permissions: str) -> Message:
 
 
 async def body_of(request: web.Request, known: frozenset[str], what: str) -> Json:
-    """The JSON object of a request; fields that this server does not know are refused, loudly."""
+    """Return the JSON object of a request; refuse and count unknown fields."""
     try:
         data = json.loads(await request.read() or b"{}")
     except ValueError:
@@ -75,10 +75,10 @@ async def body_of(request: web.Request, known: frozenset[str], what: str) -> Jso
 
 
 def check_fields(state: ServerState, data: Json, known: frozenset[str], what: str) -> None:
-    """50035, and a count, for fields that this server does not know."""
+    """Refuse fields that this server does not support with 50035, and count them."""
     for name in data:
         if name not in known:
             state.counts.not_known(f"field {name} of {what}")
             raise invalid_form(
-                name, "SKY_UNKNOWN_FIELD", "This test server does not know the field."
+                name, "SKY_UNKNOWN_FIELD", "This test server does not support the field."
             )

@@ -1,4 +1,4 @@
-"""The CDN: attachments by their address; every avatar is one grey dot."""
+"""The CDN: attachments by their URL; every avatar is one grey dot."""
 
 import base64
 from typing import Final
@@ -13,7 +13,7 @@ _DOT: Final = base64.b64decode(
 
 
 def routes() -> list[web.RouteDef]:
-    """Outside of /api: no token, no limits."""
+    """Return the routes of this module. They are outside /api: no token, no limits."""
     return [
         web.get("/attachments/{channel_id}/{attachment_id}/{filename}", attachment),
         web.get("/embed/avatars/{number}.png", avatar),
@@ -21,7 +21,7 @@ def routes() -> list[web.RouteDef]:
 
 
 async def attachment(request: web.Request) -> web.Response:
-    """GET a file; 404 when its address has expired, or it never was or has been pushed out."""
+    """GET a file; 404 if its URL has expired, or the file does not exist or has been dropped."""
     wanted, cdn = request.match_info["attachment_id"], state_of(request).cdn
     file = cdn.get(int(wanted)) if wanted.isdigit() else None
     if file is None or not cdn.accepts(request.raw_path.partition("?")[0], request.query):

@@ -16,7 +16,7 @@ _PUBLIC = (model.PUBLIC_THREAD, model.ANNOUNCEMENT_THREAD)
 
 
 def routes() -> list[web.RouteDef]:
-    """The routes of this noun."""
+    """Return the routes of this module."""
     return [
         web.get("/channels/{channel_id}", get),
         web.patch("/channels/{channel_id}", change_thread),
@@ -33,7 +33,7 @@ async def get(request: web.Request) -> web.Response:
 
 
 async def start_thread(request: web.Request) -> web.Response:
-    """POST a public thread that hangs on no message."""
+    """POST a public thread that is not started on a message."""
     return await _start(request, None)
 
 
@@ -53,7 +53,9 @@ async def _start(request: web.Request, message: Message | None) -> web.Response:
         raise ApiError(*errors.WRONG_CHANNEL_TYPE)
     if data.get("type", model.PUBLIC_THREAD) not in _PUBLIC:
         state.counts.not_known(f"thread of type {data.get('type')}")
-        raise invalid_form("type", "SKY_UNKNOWN_FIELD", "Only public threads here.")
+        raise invalid_form(
+            "type", "SKY_UNKNOWN_FIELD", "This test server supports only public threads."
+        )
     if any(word in name.casefold() for word in state.blocked_words):
         raise ApiError(*errors.TITLE_BLOCKED_BY_AUTOMOD)
     thread = actions.start_thread(state, parent, name, state.world.bot, message)
@@ -61,13 +63,15 @@ async def _start(request: web.Request, message: Message | None) -> web.Response:
 
 
 async def change_thread(request: web.Request) -> web.Response:
-    """PATCH a thread's name or put it into the archive. Other channels cannot be changed here."""
+    """PATCH a thread's name or archive it. Other channels cannot be changed here."""
     state = state_of(request)
     thread = channel_of(request)
     data = await body_of(request, CHANGES, "a thread's change")
     if not thread.parent_id:
-        state.counts.not_known("changing a channel that is no thread")
-        raise invalid_form("name", "SKY_UNKNOWN_FIELD", "Only threads can be changed here.")
+        state.counts.not_known("changing a channel that is not a thread")
+        raise invalid_form(
+            "name", "SKY_UNKNOWN_FIELD", "Only threads can be changed on this test server."
+        )
     if thread.owner_id != state.world.bot.id and not state.world.may(thread, "manage_threads"):
         raise ApiError(*errors.MISSING_PERMISSIONS)
     if ("locked" in data or thread.locked) and not state.world.may(thread, "manage_threads"):
@@ -82,7 +86,7 @@ async def change_thread(request: web.Request) -> web.Response:
 
 
 async def joined(request: web.Request) -> web.Response:
-    """PUT: the bot joins a thread; in this world it is in all of them."""
+    """PUT: the bot joins a thread; on this server it is in all of them."""
     channel_of(request)
     return answer()
 

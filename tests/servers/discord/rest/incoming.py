@@ -1,4 +1,4 @@
-"""Message bodies as they come in: JSON or multipart, checked as Discord checks them."""
+"""Incoming message bodies: JSON or multipart, validated as Discord does."""
 
 import json
 from dataclasses import dataclass, field
@@ -49,7 +49,7 @@ class Incoming:
 
     @property
     def text(self) -> str:
-        """All that AutoMod reads: the content and the words of embeds."""
+        """Return the text that AutoMod checks: the content and the text of embeds."""
         parts = [self.fields.get("content") or ""]
         for embed in self.fields.get("embeds") or ():
             parts += _embed_texts(embed)
@@ -57,7 +57,7 @@ class Incoming:
 
 
 async def read_message(request: web.Request, what: str) -> Incoming:
-    """The body of a message's route, with its files put into the CDN."""
+    """Read the body of a message's route, and put its files into the CDN."""
     data, files = await read_body(request, FIELDS, what)
     return accept(state_of(request), data, files)
 
@@ -65,7 +65,7 @@ async def read_message(request: web.Request, what: str) -> Incoming:
 async def read_body(
     request: web.Request, known: frozenset[str], what: str
 ) -> tuple[Json, dict[int, Attachment]]:
-    """JSON, and the uploaded files by their number n of `files[n]`."""
+    """Return the JSON, and the uploaded files by the number n of `files[n]`."""
     if request.content_type != "multipart/form-data":
         return await body_of(request, known, what), {}
     data: Json = {}
@@ -82,7 +82,7 @@ async def read_body(
         else:
             state_of(request).counts.not_known(f"part {name} of {what}")
             raise invalid_form(
-                name, "SKY_UNKNOWN_FIELD", "This test server does not know the part."
+                name, "SKY_UNKNOWN_FIELD", "This test server does not support the part."
             )
     return data, files
 
@@ -98,10 +98,12 @@ async def _store(state: ServerState, part: BodyPartReader) -> Attachment:
 
 
 def accept(state: ServerState, data: Json, files: dict[int, Attachment]) -> Incoming:
-    """Check a message's fields; `fields` holds those that were given, in the world's form."""
+    """Validate a message's fields; `fields` holds the given ones, as the model stores them."""
     if data.get("tts"):
         state.counts.not_known("tts")
-        raise invalid_form("tts", "SKY_UNKNOWN_FIELD", "This test server does not speak.")
+        raise invalid_form(
+            "tts", "SKY_UNKNOWN_FIELD", "This test server does not support text-to-speech."
+        )
     fields: Json = {}
     if "content" in data:
         fields["content"] = _content(data["content"])
@@ -125,7 +127,7 @@ def accept(state: ServerState, data: Json, files: dict[int, Attachment]) -> Inco
 
 
 def _content(value: Any) -> str:
-    """The text as Discord keeps it: without white space around it (believed, not documented)."""
+    """Return the text as Discord stores it: without surrounding white space (not documented)."""
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -157,7 +159,7 @@ def _embed_texts(embed: Json) -> list[str]:
 
 
 def _attachments(data: Json, files: dict[int, Attachment]) -> tuple[Attachment, ...] | None:
-    """The new files; None when neither a list nor a file was given."""
+    """Return the new files; None if neither a list nor a file was given."""
     if not files and "attachments" not in data:
         return None
     return tuple(files[number] for number in sorted(files))

@@ -1,4 +1,4 @@
-"""Callbacks of interactions, and the webhook through which they go on."""
+"""Callbacks of interactions, and the webhook for their further messages."""
 
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ _ORIGINAL: Final = "@original"
 
 
 def routes() -> list[web.RouteDef]:
-    """The routes of this noun."""
+    """Return the routes of this module."""
     hook = "/webhooks/{webhook_id}/{token}"
     return [
         web.post("/interactions/{interaction_id}/{token}/callback", callback),
@@ -154,7 +154,7 @@ def _message(request: web.Request, interaction: Interaction) -> Message:
 
 
 async def followup(request: web.Request) -> web.Response:
-    """POST another message; the first one after a deferral fills the deferred one."""
+    """POST another message; the first one after a deferral replaces the deferred one."""
     state = state_of(request)
     interaction = _interaction(request)
     incoming = await read_message(request, "a followup")
@@ -175,7 +175,7 @@ async def followup(request: web.Request) -> web.Response:
 def _fill(
     state: ServerState, interaction: Interaction, message: Message, incoming: Incoming
 ) -> None:
-    """Edit; a message that was loading is no longer so."""
+    """Edit a message; it is no longer loading."""
     changes = changes_of(message, incoming)
     changes["flags"] = changes.get("flags", message.flags) & ~model.LOADING
     interaction.deferred = False
@@ -183,13 +183,13 @@ def _fill(
 
 
 async def get(request: web.Request) -> web.Response:
-    """GET @original or a followup."""
+    """GET @original or a follow-up."""
     message = _message(request, _interaction(request))
     return answer(state_of(request).payloads.message(message))
 
 
 async def edit(request: web.Request) -> web.Response:
-    """PATCH @original or a followup."""
+    """PATCH @original or a follow-up."""
     state = state_of(request)
     interaction = _interaction(request)
     message = _message(request, interaction)
@@ -200,7 +200,7 @@ async def edit(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    """DELETE @original or a followup."""
+    """DELETE @original or a follow-up."""
     state = state_of(request)
     actions.delete(state, _message(request, _interaction(request)), state.world.bot)
     return answer()

@@ -26,7 +26,7 @@ PAGE, LARGEST_PAGE = 50, 100
 
 
 def routes() -> list[web.RouteDef]:
-    """The routes of this noun."""
+    """Return the routes of this module."""
     messages = "/channels/{channel_id}/messages"
     return [
         web.get(messages, history),
@@ -39,7 +39,7 @@ def routes() -> list[web.RouteDef]:
 
 
 def shown(state: ServerState, message: Message) -> Json:
-    """A message for the bot: REST too holds back content that the application may not read."""
+    """Render a message for the bot: REST, too, omits content that the application may not read."""
     body = state.payloads.message(
         message, content=bool(state.settings.privileged_intents & MESSAGE_CONTENT)
     )
@@ -47,7 +47,7 @@ def shown(state: ServerState, message: Message) -> Json:
 
 
 async def create(request: web.Request) -> web.Response:
-    """POST: a message, or the one that its enforced nonce already made."""
+    """POST a message; return the earlier one if its enforced nonce was used already."""
     state = state_of(request)
     incoming = await read_message(request, "a new message")
     channel = channel_of(request)
@@ -58,7 +58,7 @@ async def create(request: web.Request) -> web.Response:
     state.check_words(incoming.text)
     fields = dict(incoming.fields)
     if not state.world.may(channel, "embed_links"):
-        fields["embeds"] = []  # Discord drops them without a word
+        fields["embeds"] = []  # Discord drops them silently
     reply_to = _reply_to(state, channel, incoming.data.get("message_reference"))
     message = actions.post(
         state,
@@ -81,7 +81,7 @@ async def create(request: web.Request) -> web.Response:
 
 
 def check_may_write(state: ServerState, channel: Channel) -> None:
-    """Refuse a message where Discord does.
+    """Refuse a message if Discord would.
 
     50007 for a closed DM, 50008 for a category, 40058 for a forum, 50013 without the permission,
     160005 for a locked thread, and 50083 if that is archived as well.
@@ -103,13 +103,13 @@ _NOT_FOR_MESSAGES: Final = {
 
 
 def check_unlocked(state: ServerState, thread: Channel, user_id: int) -> None:
-    """Refuse a message in a locked thread; one in a thread that is only archived opens it again."""
+    """Refuse a message in a locked thread; one in a thread that is only archived reopens it."""
     if thread.locked and not state.world.may(thread, "manage_threads", user_id):
         raise ApiError(*(errors.ARCHIVED_THREAD if thread.archived else errors.LOCKED_THREAD))
 
 
 def check_not_empty(incoming: Incoming) -> None:
-    """50006 for a message with nothing in it."""
+    """Raise 50006 for an empty message."""
     fields = incoming.fields
     something = fields.get("content") or fields.get("embeds") or fields.get("components")
     if not something and not incoming.attachments:
@@ -121,7 +121,11 @@ def _reply_to(state: ServerState, channel: Channel, reference: Any) -> Message |
         return None
     if reference.get("type", 0) != 0:
         state.counts.not_known("forwarding a message")
-        raise invalid_form("message_reference", "SKY_UNKNOWN_FIELD", "No forwarding here.")
+        raise invalid_form(
+            "message_reference",
+            "SKY_UNKNOWN_FIELD",
+            "This test server does not support forwarding.",
+        )
     if not state.world.may(channel, "read_message_history"):
         raise ApiError(*errors.NO_HISTORY_FOR_REPLY)
     found = channel.messages.get(as_id("message_reference", reference.get("message_id")))
@@ -135,12 +139,12 @@ def _reply_to(state: ServerState, channel: Channel, reference: Any) -> Message |
 
 
 async def get(request: web.Request) -> web.Response:
-    """GET one."""
+    """GET a message."""
     return answer(shown(state_of(request), message_of(request, "read_message_history")))
 
 
 async def history(request: web.Request) -> web.Response:
-    """GET: newest first; empty where the bot may not read the history."""
+    """GET messages, newest first; empty if the bot may not read the history."""
     state, query = state_of(request), request.query
     channel = channel_of(request)
     try:
@@ -159,7 +163,7 @@ async def history(request: web.Request) -> web.Response:
 
 
 async def edit(request: web.Request) -> web.Response:
-    """PATCH: only what the bot wrote."""
+    """PATCH a message of the bot."""
     state = state_of(request)
     message = message_of(request)
     incoming = await read_message(request, "an edit")
@@ -173,7 +177,7 @@ async def edit(request: web.Request) -> web.Response:
 
 
 def check_may_edit(state: ServerState, message: Message, incoming: Incoming) -> None:
-    """50083 in an archived thread, 30046 for too many edits of old messages, 200000 by AutoMod."""
+    """Raise 50083 if archived, 30046 for too many edits of old messages, 200000 by AutoMod."""
     if state.world.channels[message.channel_id].archived:
         raise ApiError(*errors.ARCHIVED_THREAD)
     if state.world.clock() - made_at(message.id) > _OLD:
@@ -187,7 +191,7 @@ _OLD: Final = 3600.0
 
 
 def changes_of(message: Message, incoming: Incoming) -> Json:
-    """What an edit sets; 50006 when nothing would be left of the message."""
+    """Return what an edit sets; 50006 if it would leave the message empty."""
     changes = dict(incoming.fields)
     if incoming.attachments is not None:
         kept = {int(each["id"]) for each in incoming.data.get("attachments") or () if "id" in each}
@@ -203,7 +207,7 @@ def changes_of(message: Message, incoming: Incoming) -> Json:
 
 
 async def delete(request: web.Request) -> web.Response:
-    """DELETE: the bot's own, or others' with manage_messages."""
+    """DELETE the bot's own message, or another's with manage_messages."""
     state = state_of(request)
     message = message_of(request)
     channel = state.world.channel(snowflake(request, "channel_id"))

@@ -1,4 +1,4 @@
-"""What every REST request passes: counting, faults, the token, the limits, Discord's headers."""
+"""Middleware for every REST request: counters, faults, token, rate limits, Discord's headers."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-# discord.py takes a 429 without Via for a ban by the proxy in front, and raises at once.
+# discord.py takes a 429 without Via for a ban by Cloudflare, and raises at once.
 VIA: Final = {"Via": "1.1 google"}
 _EDGE: Final = {"Server": "cloudflare", "CF-RAY": "8f2b5c4d3e2a1b00-AMS"}
 _MAJOR: Final = ("channel_id", "guild_id", "webhook_id", "token")
@@ -37,7 +37,7 @@ _HTML: Final = """<!DOCTYPE html>
 
 
 def route_name(request: web.Request) -> str:
-    """`GET /channels/{channel_id}`, or the bare path where no route is known."""
+    """Return a name such as `GET /channels/{channel_id}`; without a route, the plain path."""
     resource = request.match_info.route.resource
     path = resource.canonical if resource is not None else request.path
     return f"{request.method} {path.removeprefix(PREFIX)}"
@@ -45,7 +45,7 @@ def route_name(request: web.Request) -> str:
 
 @web.middleware
 async def discord(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The whole way of a request to its route and back."""
+    """Process a request: everything before and after its route."""
     state = state_of(request)
     name = route_name(request)
     if not request.path.startswith("/api/"):
@@ -67,7 +67,7 @@ async def discord(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def _outside_api(
     state: ServerState, request: web.Request, handler: Handler, name: str
 ) -> web.StreamResponse:
-    """The gateway and the CDN, which have no token and no limits; or nothing that we know."""
+    """Serve the gateway and the CDN, which need no token and have no limits; else 404."""
     if request.match_info.http_exception is not None:
         state.counts.not_known(name)
         return answer(ApiError(*errors.NOT_FOUND).body(), 404)
@@ -106,7 +106,7 @@ async def _with_faults(
 async def _fault_response(
     state: ServerState, request: web.Request, fault: Fault
 ) -> web.StreamResponse:
-    """The answer that a fault gives instead."""
+    """Return the response that a fault causes."""
     match fault.kind:
         case "error":
             refusal = ApiError(fault.status, fault.code, fault.message, fault.errors)
@@ -122,13 +122,13 @@ async def _fault_response(
             return _from_edge(response, fault)
         case "status":
             return _from_edge(answer({"message": fault.message, "code": 0}, fault.status), fault)
-    if request.transport is not None:  # drop, and the end of a black hole
+    if request.transport is not None:  # drop, or the end of a black hole
         request.transport.abort()
     return web.Response(status=500)
 
 
 def _from_edge(response: web.Response, fault: Fault) -> web.Response:
-    """A response as Cloudflare gives it, if the fault is one of Cloudflare's."""
+    """Return a response in Cloudflare's form, if the fault is one of Cloudflare's."""
     if fault.edge or fault.html:
         for name in ("X-RateLimit-Scope", "X-RateLimit-Global"):
             response.headers.pop(name, None)
@@ -162,7 +162,7 @@ async def _limited(
             response.headers["Retry-After"] = str(math.ceil(refusal.retry_after))
             response.headers["X-RateLimit-Scope"] = "user"
     except (TypeError, ValueError, AttributeError, LookupError) as odd:
-        # A body of a shape that no route here has thought of: as loud as an unknown route.
+        # A body that no route here handles: count it like an unknown route.
         log.exception("%s", name)
         state.counts.not_known(f"body of {name}: {odd!r}"[:200])
         response = answer(ApiError(*errors.BAD_JSON).body(), 400)
@@ -179,7 +179,7 @@ def _authorize(state: ServerState, request: web.Request) -> None:
 
 
 def _headers(verdict: Verdict) -> dict[str, str]:
-    """Rounded up, so that who waits exactly as long is not too early."""
+    """Return the headers; times are rounded up, so that waiting exactly as long is enough."""
     after = math.ceil(verdict.reset_after * 1000) / 1000
     return {
         "X-RateLimit-Limit": str(verdict.rule.limit),

@@ -8,7 +8,7 @@ from tests.servers.discord.rest.base import answer, as_id, body_of, snowflake, s
 
 
 def routes() -> list[web.RouteDef]:
-    """The routes of these nouns."""
+    """Return the routes of this module."""
     return [
         web.get("/users/@me", me),
         web.get("/users/@me/guilds", my_guilds),
@@ -28,18 +28,18 @@ async def me(request: web.Request) -> web.Response:
 
 
 async def user(request: web.Request) -> web.Response:
-    """GET anybody."""
+    """GET any user."""
     return answer(payloads.user(state_of(request).world.user(snowflake(request, "user_id"))))
 
 
 async def my_guilds(request: web.Request) -> web.Response:
-    """GET the guilds that the bot is in, in short; up to 200, the whole of what is here."""
+    """GET a short form of the guilds that the bot is in; up to 200, without paging."""
     guilds = state_of(request).world.guilds.values()
     return answer([{"id": str(g.id), "name": g.name, "owner": False} for g in guilds])
 
 
 async def open_dm(request: web.Request) -> web.Response:
-    """POST: the DM channel with a user. It opens also where sending will be refused."""
+    """POST: open the DM channel with a user, even if sending will be refused."""
     state = state_of(request)
     data = await body_of(request, frozenset({"recipient_id"}), "a DM channel")
     who = state.world.user(as_id("recipient_id", data.get("recipient_id")))

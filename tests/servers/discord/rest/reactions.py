@@ -8,7 +8,7 @@ from tests.servers.discord.rest.base import answer, as_id, message_of, state_of
 
 
 def routes() -> list[web.RouteDef]:
-    """The routes of this noun."""
+    """Return the routes of this module."""
     reactions = "/channels/{channel_id}/messages/{message_id}/reactions/{emoji}"
     return [
         web.put(reactions + "/@me", add),
@@ -20,7 +20,7 @@ def routes() -> list[web.RouteDef]:
 def _emoji(request: web.Request) -> str:
     emoji = request.match_info["emoji"]
     if emoji.isascii():
-        # Custom emoji (name:id) and plain words: this world has no custom ones.
+        # Custom emoji (name:id) and plain words: this server has no custom ones.
         raise ApiError(*errors.UNKNOWN_EMOJI)
     return emoji
 
@@ -36,7 +36,7 @@ async def add(request: web.Request) -> web.Response:
 
 
 async def remove(request: web.Request) -> web.Response:
-    """DELETE the bot's reaction, or another's with manage_messages."""
+    """DELETE the bot's reaction, or another user's with manage_messages."""
     state = state_of(request)
     whose = request.match_info["user_id"]
     own = whose == "@me" or whose == str(state.world.bot.id)

@@ -21,12 +21,12 @@ _COLORS: Final = {"good": 0x2EB886, "warning": 0xDAA038, "danger": 0xA30100}
 
 
 def routes() -> list[web.RouteDef]:
-    """The address that Discord hands out has no version in it."""
+    """Return the routes of this module. The URL that Discord issues has no version in it."""
     return [web.post("/api/webhooks/{webhook_id}/{token}/slack", post)]
 
 
 async def post(request: web.Request) -> web.Response:
-    """POST a message as the webhook; `username` and the icons change how it looks, and stay out."""
+    """POST a message as the webhook; `username` and icons only change its look and are ignored."""
     state = state_of(request)
     webhook = state.world.webhooks.get(snowflake(request, "webhook_id"))
     if webhook is None:
