@@ -1,7 +1,7 @@
 """Ports for the programs that tests start, without a race for them.
 
-A port that the kernel chooses (port 0) may belong to an outgoing connection by the time that the
-program listens. These lie below the range of outgoing connections and of Kubernetes' NodePorts.
+A port that the kernel chooses (port 0) may be in use by an outgoing connection by the time the
+program listens. These are below the ranges of outgoing connections and of Kubernetes' NodePorts.
 """
 
 import itertools
@@ -11,12 +11,12 @@ from typing import Final
 
 _FIRST: Final = 20_000
 _COUNT: Final = 10_000
-_STRIDE: Final = 613  # processes that started one after the other begin far from each other
+_STRIDE: Final = 613  # keeps processes that start one after another far apart
 _numbers = itertools.count(os.getpid() * _STRIDE)
 
 
 def free_port() -> int:
-    """Give a port of the loopback address that nobody listens on, another one at each call."""
+    """Return a free port of the loopback address, a different one at each call."""
     for _ in range(_COUNT):
         port = _FIRST + next(_numbers) % _COUNT
         with socket.socket() as probe:

@@ -3,6 +3,6 @@
     python -m tests.servers.discord --listen 10.244.0.1:7101 --control 127.0.0.1:7111 \
         --token-file F --seed
 
-What it knows it does as Discord documents it; what it does not know it refuses and counts.
+It does what Discord documents; a request that it does not support is refused and counted.
 `control.py` is the client of its control API.
 """

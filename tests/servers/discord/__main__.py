@@ -11,7 +11,7 @@ from tests.servers.discord.tokens import Tokens
 
 
 def main() -> int:
-    """Run the server until it is told to stop."""
+    """Run the server until SIGTERM or Ctrl-C."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.servers.discord",
         description="A server that speaks Discord's REST and gateway, version 10.",
@@ -19,10 +19,10 @@ def main() -> int:
     parser.add_argument("--listen", type=Address.parse, default=Address("127.0.0.1", 7101))
     parser.add_argument("--control", type=Address.parse, default=Address("127.0.0.1", 7111))
     parser.add_argument("--token-file", type=Path, required=True, help="the bot token to accept")
-    parser.add_argument("--seed", action="store_true", help="begin with a guild and its people")
+    parser.add_argument("--seed", action="store_true", help="start with a guild and its members")
     options = parser.parse_args()
     if not options.token_file.is_file():
-        print(f"There is no file {options.token_file}: write the bot's token into it.")
+        print(f"File not found: {options.token_file}. Write the bot's token into it.")
         return 1
     try:
         asyncio.run(_serve(options))

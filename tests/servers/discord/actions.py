@@ -1,4 +1,4 @@
-"""What happens in the world, over either API: change the state, tell the sessions, count."""
+"""Actions from either API: change the state, dispatch events to the sessions, count."""
 
 import time
 from dataclasses import dataclass, field
@@ -15,13 +15,13 @@ NONCES: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A message to be."""
+    """A message that is about to be posted."""
 
     author: User
     channel: Channel
     content: str = ""
     kind: int = 0
-    message_id: int | None = None  # of a forum's post, which has the thread's
+    message_id: int | None = None  # only for a forum post, which has the thread's id
     reply_to: Message | None = None
     forwards: Json | None = None
     allowed_mentions: Json | None = None
@@ -40,7 +40,7 @@ class Draft:
 
 
 def post(state: ServerState, draft: Draft) -> Message:
-    """Create a message; with an enforced nonce, return the one that has it already."""
+    """Create a message; if its enforced nonce was used already, return the earlier message."""
     world = state.world
     earlier = _same_nonce(state, draft)
     if earlier is not None:
@@ -109,7 +109,7 @@ def edit(state: ServerState, message: Message, changes: Json, allowed: Json | No
 
 
 def add_embeds(state: ServerState, message: Message, embeds: list[Json]) -> None:
-    """Show previews of a message's links, as Discord does a moment later: not an edit."""
+    """Add previews of a message's links, as Discord does a moment later. This is not an edit."""
     message.embeds = embeds
     _tell(state, "MESSAGE_UPDATE", "embeds", message)
 
@@ -117,7 +117,7 @@ def add_embeds(state: ServerState, message: Message, embeds: list[Json]) -> None
 def start_thread(
     state: ServerState, parent: Channel, name: str, by: User, start: Message | None, **more: bool
 ) -> Channel:
-    """Start a thread; one on a message begins with a message of Discord's own that refers to it."""
+    """Start a thread; one on a message begins with a system message that refers to it."""
     thread = state.world.add_thread(parent, name, by.id, start, **more)
     channel_event(state, "THREAD_CREATE", thread)
     if start is not None:
@@ -146,7 +146,7 @@ def delete(state: ServerState, message: Message, by: User) -> None:
 def react(
     state: ServerState, message: Message, by: User, emoji: str, *, remove: bool = False
 ) -> None:
-    """Add or take back a reaction; doing so twice changes nothing."""
+    """Add or remove a reaction; doing so twice changes nothing."""
     users = message.reactions.setdefault(emoji, [])
     if (by.id in users) is not remove:
         return
@@ -173,7 +173,7 @@ def react(
 
 
 def typing(state: ServerState, channel: Channel, by: User) -> None:
-    """Somebody is typing."""
+    """Send a typing event."""
     body: Json = {
         "channel_id": str(channel.id),
         "user_id": str(by.id),
@@ -184,7 +184,7 @@ def typing(state: ServerState, channel: Channel, by: User) -> None:
 
 
 def channel_event(state: ServerState, name: str, channel: Channel) -> None:
-    """CHANNEL_* or THREAD_*."""
+    """Send a CHANNEL_* or THREAD_* event."""
     body = state.payloads.channel(channel)
     if not channel.parent_id or state.world.may(channel, "view_channel"):
         state.sessions.dispatch(name, body, guild_id=channel.guild_id)
@@ -214,7 +214,7 @@ def _kind_of(state: ServerState, user_id: int) -> str:
 
 
 def _roles_to_ping(state: ServerState, channel: Channel, author: User) -> frozenset[int]:
-    """The roles that an author may ping: those that everybody may, or all with the permission."""
+    """Return the roles that an author may ping: mentionable ones, or all with the permission."""
     if channel.guild_id is None:
         return frozenset()
     roles = state.world.guilds[channel.guild_id].roles
@@ -238,13 +238,13 @@ def _member(state: ServerState, channel: Channel, who: User) -> Json:
 
 
 def _same_nonce(state: ServerState, draft: Draft) -> Message | None:
-    """Discord's rule: same author, same nonce, in the past few minutes, wherever it was."""
+    """Apply Discord's rule: same author and nonce, within the past few minutes, in any channel."""
     if draft.nonce is None or not draft.enforce_nonce:
         return None
     found = state.nonces.get((draft.author.id, str(draft.nonce)))
     if found is None or state.clock() - found[0] > state.settings.nonce_seconds:
         return None
-    # A message that was deleted since cannot be returned; what Discord then does is not documented.
+    # A message that has been deleted cannot be returned; what Discord does then is undocumented.
     return state.world.find_message(found[1]) if state.world.knows(found[1]) else None
 
 

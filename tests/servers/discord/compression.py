@@ -1,4 +1,4 @@
-"""Transport compression of the gateway: one context a connection, one flush a payload."""
+"""Transport compression of the gateway: one context per connection, one flush per payload."""
 
 import zlib
 from typing import Final, Protocol
@@ -7,19 +7,19 @@ import zstandard
 
 
 class Encoder(Protocol):
-    """Turns a payload into one WebSocket message: text when str, binary when bytes."""
+    """Turns a payload into one WebSocket message: text if str, binary if bytes."""
 
     def __call__(self, text: str) -> str | bytes:
-        """The message for this payload."""
+        """Encode a payload."""
 
 
 def plain(text: str) -> str:
-    """No compression: JSON as text."""
+    """Return an encoder that does not compress: JSON as text."""
     return text
 
 
 def zlib_stream() -> Encoder:
-    """Each payload ends with Z_SYNC_FLUSH (00 00 ff ff), by which clients know its end."""
+    """Return an encoder that ends each payload with Z_SYNC_FLUSH (00 00 ff ff)."""
     context = zlib.compressobj(level=1)
 
     def encode(text: str) -> bytes:
@@ -29,7 +29,7 @@ def zlib_stream() -> Encoder:
 
 
 def zstd_stream() -> Encoder:
-    """One zstd frame for the connection; each message is one whole payload."""
+    """Return an encoder with one zstd frame per connection; each message is one whole payload."""
     context = zstandard.ZstdCompressor(level=1).compressobj()
 
     def encode(text: str) -> bytes:
@@ -42,7 +42,7 @@ NAMES: Final = (None, "zlib-stream", "zstd-stream")
 
 
 def encoder(name: str | None) -> Encoder:
-    """A fresh encoder for the `compress` of a gateway address; ValueError for an unknown one."""
+    """Return a new encoder for the `compress` of a gateway URL; ValueError if it is unknown."""
     if name is None:
         return plain
     if name == "zlib-stream":

@@ -1,4 +1,4 @@
-"""A seeded server on free ports for each test, and clients of it."""
+"""A seeded server on free ports for each test, and its clients."""
 
 from collections.abc import AsyncIterator
 
@@ -16,7 +16,7 @@ from tests.servers.discord.tokens import Tokens
 
 @pytest.fixture
 async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordServer]:
-    """The server, with discord.py pointed at it."""
+    """Run the server, with discord.py pointed at it."""
     anywhere = Address("127.0.0.1", 0)
     settings = Settings(identify_seconds=0.0)
     async with DiscordServer(anywhere, anywhere, Tokens(TOKEN), settings=settings) as running:
@@ -29,7 +29,7 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordServer
 
 @pytest.fixture
 async def people(server: DiscordServer) -> AsyncIterator[DiscordControl]:
-    """The control API's client. What the server did not know fails the test at its end."""
+    """Return a client of the control API. Unsupported requests fail the test at its end."""
     async with DiscordControl(server.control_url) as control:
         yield control
         assert not server.state.counts.unknown
@@ -37,12 +37,12 @@ async def people(server: DiscordServer) -> AsyncIterator[DiscordControl]:
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    """An HTTP client."""
+    """Return an HTTP client."""
     async with aiohttp.ClientSession() as session:
         yield session
 
 
 @pytest.fixture
 def rest(server: DiscordServer, http: aiohttp.ClientSession) -> Rest:
-    """Bare REST calls as the bot."""
+    """Return a client for plain REST calls as the bot."""
     return Rest(server, http)

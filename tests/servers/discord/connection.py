@@ -1,4 +1,4 @@
-"""One WebSocket of the gateway: reads commands, writes payloads, keeps the heartbeat honest."""
+"""One WebSocket of the gateway: reads commands, writes payloads, enforces the heartbeat."""
 
 import asyncio
 import contextlib
@@ -17,11 +17,11 @@ DISPATCH, HEARTBEAT, IDENTIFY, PRESENCE, RESUME, RECONNECT = 0, 1, 2, 3, 6, 7
 REQUEST_MEMBERS, INVALID_SESSION, HELLO, ACK = 8, 9, 10, 11
 LONGEST_COMMAND: Final = 4096
 UNSENT: Final = 4000
-GRACE: Final = 1.5  # of heartbeat intervals
+GRACE: Final = 1.5  # heartbeat intervals
 
 
 class Close(Exception):
-    """The connection has to be closed with this code."""
+    """The connection must be closed with this code."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"{code} {reason}")
@@ -29,7 +29,7 @@ class Close(Exception):
 
 
 class Connection:
-    """Speaks; what the commands mean is the gateway's business."""
+    """Sends and receives payloads; the gateway interprets them."""
 
     def __init__(
         self, ws: web.WebSocketResponse, request: web.Request, encode: Encoder, interval: float
@@ -39,9 +39,9 @@ class Connection:
         self.interval = interval
         self.slow = 0.0
         self.acknowledges = True
-        self.silent: Fault | None = None  # the black hole it has fallen into
-        self.closing: int | None = None  # the code that we close with
-        self.host = request.host  # the name or address that the client knows
+        self.silent: Fault | None = None  # the black_hole fault in force here
+        self.closing: int | None = None  # the code that the server closes with
+        self.host = request.host  # the name or address that the client used
         self._request = request
         self._encode = encode
         self._outbox: asyncio.Queue[tuple[str | bytes, Written | None] | Close] = asyncio.Queue()
@@ -50,14 +50,14 @@ class Connection:
         self._timeout: asyncio.Timeout | None = None
 
     def send(self, text: str, written: Written | None = None) -> None:
-        """Queue a payload; a client that reads too slowly is cut off."""
+        """Queue a payload; a client that reads too slowly is disconnected."""
         if self._outbox.qsize() < UNSENT:
             self._outbox.put_nowait((text, written))
         else:
             self.abort()
 
     def send_raw(self, data: bytes) -> None:
-        """Queue bytes that are sent as they are, as one frame."""
+        """Queue bytes to be sent unchanged, as one frame."""
         self._outbox.put_nowait((data, None))
 
     def send_op(self, op: int, data: Any = None) -> None:
@@ -74,18 +74,18 @@ class Connection:
             self._request.transport.abort()
 
     def stop_traffic(self, fault: Fault) -> None:
-        """From now on no byte leaves and none is read, and the connection stays open."""
+        """Send and read nothing from now on, but keep the connection open."""
         self.silent = fault
         if self._timeout is not None:
             self._timeout.reschedule(0)
 
     def report(self) -> Json:
-        """For the control API."""
+        """Return the report for the control API."""
         peer = self._request.remote or ""
         return {"peer": peer, "unsent": self._outbox.qsize(), "silent": self.silent is not None}
 
     async def write(self) -> None:
-        """Send what is queued; ends with the connection."""
+        """Send queued payloads until the connection ends."""
         while True:
             item = await self._outbox.get()
             if self.slow:
@@ -107,7 +107,7 @@ class Connection:
                     written()
 
     async def read(self, per_minute: int) -> Json | None:
-        """The next command; None at the end. Raises Close for what breaks the rules."""
+        """Return the next command; None at the end. Raises Close if a rule is broken."""
         loop = asyncio.get_running_loop()
         if not self._beat_by:
             self._beat_by = loop.time() + self.interval * GRACE

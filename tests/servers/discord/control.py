@@ -34,7 +34,7 @@ Predicate = Callable[[Message], bool]
 
 
 class ControlError(Exception):
-    """The control API refused; the text is its sentence."""
+    """The control API refused a request; the text is its reason."""
 
 
 class DiscordControl:
@@ -45,7 +45,7 @@ class DiscordControl:
         self._http: aiohttp.ClientSession | None = None
 
     def open(self) -> None:
-        """Make the HTTP client; what `async with` does."""
+        """Open the HTTP client, as `async with` does."""
         self._http = aiohttp.ClientSession()
 
     async def close(self) -> None:
@@ -70,7 +70,7 @@ class DiscordControl:
         return self._http
 
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        # As a file, because aiohttp warns of large bodies otherwise; files are in these.
+        # As a file, because aiohttp warns about large bodies otherwise; these contain files.
         data = None if body is None else io.BytesIO(json.dumps(body).encode())
         headers = {} if body is None else {"Content-Type": "application/json"}
         request = self._session.request(method, self._url + path, data=data, headers=headers)
@@ -97,7 +97,7 @@ class DiscordControl:
     ) -> Message:
         """Write a message as a user, bot or webhook; files are (name, content type, bytes).
 
-        `forward` is the id of a message that is forwarded with it. More: `embeds`, `components`,
+        `forward` is the id of a message to forward with it. Other keys: `embeds`, `components`,
         `stickers`, `poll`, `voice_seconds`, `command`, `kind`; see control_api/messages.py.
         """
         attachments = [
@@ -117,19 +117,19 @@ class DiscordControl:
         return Message.of(await self._ask("POST", "/messages", body))
 
     async def forget(self) -> None:
-        """Let nothing have been said, for a bot that has yet to come."""
+        """Delete every message without sending events, before a new bot connects."""
         await self._ask("DELETE", "/messages")
 
     async def lose_files(self) -> None:
-        """Let every file that was attached be gone, as addresses of Discord's end."""
+        """Drop the bytes of every attachment, as if Discord had deleted the files."""
         await self._ask("DELETE", "/files")
 
     async def expire_files(self) -> None:
-        """Let every address of an attachment that was handed out so far have expired."""
+        """Expire every attachment URL that was issued so far."""
         await self._ask("POST", "/files/expire", {})
 
     async def unfurl(self, message_id: str, *embeds: Mapping[str, Any]) -> Message:
-        """Show previews of a message's links, as Discord does a moment later."""
+        """Add previews of a message's links, as Discord does a moment later."""
         body = {"embeds": list(embeds)}
         return Message.of(await self._ask("POST", f"/messages/{message_id}/embeds", body))
 
@@ -145,7 +145,7 @@ class DiscordControl:
     async def react(
         self, message_id: str, emoji: str, author: str = "Ada", *, remove: bool = False
     ) -> None:
-        """Add or take back a reaction."""
+        """Add or remove a reaction."""
         body = {"message": message_id, "author": author, "emoji": emoji, "remove": remove}
         await self._ask("POST", "/reactions", body)
 
@@ -168,33 +168,33 @@ class DiscordControl:
         body = {"type": "component", "message": message_id, "custom_id": custom_id} | more
         return Interaction.of(await self._ask("POST", "/interactions", body | {"author": author}))
 
-    # What is there
+    # Reading the state
 
     async def message(self, message_id: str) -> Message:
-        """The message as it is now."""
+        """Return the message as it is now."""
         return Message.of(await self._ask("GET", f"/messages/{message_id}"))
 
     async def answers(self, message_id: str) -> tuple[Message, ...]:
-        """The bot's messages that reference this one and still exist, oldest first."""
+        """Return the bot's messages that reference this one and still exist, oldest first."""
         return tuple(map(Message.of, await self._ask("GET", f"/messages/{message_id}/answers")))
 
     async def ledger(self) -> Mapping[str, tuple[str, ...]]:
-        """For each user's message the ids of the bot's messages that reference it, deleted too."""
+        """Map each user's message to the bot's messages that reference it, deleted ones too."""
         found = await self._ask("GET", "/counts/answers")
         return {asked: tuple(by) for asked, by in found.items()}
 
     async def read(self, channel: str, limit: int = 50) -> tuple[Message, ...]:
-        """A channel's newest messages, oldest first."""
+        """Return a channel's newest messages, oldest first."""
         channel = channel.replace("#", "")
         found = await self._ask("GET", f"/channels/{channel}/messages?limit={limit}")
         return tuple(map(Message.of, found))
 
     async def interaction(self, interaction_id: str) -> Interaction:
-        """How an interaction is doing."""
+        """Return the state of an interaction."""
         return Interaction.of(await self._ask("GET", f"/interactions/{interaction_id}"))
 
     async def world(self) -> World:
-        """Guilds, channels, users and the bot's commands."""
+        """Return guilds, channels, users and the bot's commands."""
         data = await self._ask("GET", "/world")
         return World(
             User.of(data["bot"]),
@@ -206,14 +206,14 @@ class DiscordControl:
         )
 
     async def add_channel(self, name: str, **more: Any) -> Channel:
-        """A channel; `deny=["send_messages"]` for the bot, `parent=` makes a thread.
+        """Add a channel; `deny=["send_messages"]` applies to the bot, `parent=` makes it a thread.
 
         `kind=`, `overwrites=`, `post=` and so on: see control_api/guilds.py.
         """
         return Channel.of(await self._ask("POST", "/channels", {"name": name} | more))
 
     async def change_channel(self, channel: str, **changes: Any) -> Channel:
-        """`allow`, `deny` (both replace what was), `name`, `archived`, `locked`, `slowmode`."""
+        """Change `allow`, `deny` (both are replaced), `name`, `archived`, `locked`, `slowmode`."""
         return Channel.of(await self._ask("PATCH", f"/channels/{channel}", changes))
 
     async def remove_channel(self, channel: str) -> None:
@@ -221,49 +221,49 @@ class DiscordControl:
         await self._ask("DELETE", f"/channels/{channel}")
 
     async def add_user(self, name: str, *, bot: bool = False) -> User:
-        """A new member of the first guild."""
+        """Add a user to the first guild."""
         return User.of(await self._ask("POST", "/users", {"name": name, "bot": bot}))
 
     async def open_dms(self, user: str, *, to_bot: bool) -> User:
-        """Whether a user lets the bot write to them."""
+        """Set whether a user accepts DMs from the bot."""
         return User.of(await self._ask("PATCH", f"/users/{user}", {"dm_open": to_bot}))
 
     async def add_role(
         self, name: str, members: Sequence[str] = (), *, manages: bool = False, **more: Any
     ) -> str:
-        """A role of the first guild, and who has it; gives its id. `mentionable=`, `allow=`."""
+        """Add a role with members to the first guild; return its id. `mentionable=`, `allow=`."""
         body = {"name": name, "members": list(members), "manages": manages} | more
         return str((await self._ask("POST", "/roles", body))["id"])
 
     async def change_member(self, user: str, **changes: Any) -> None:
-        """`nick`, `timeout` (in seconds), `roles` (by name) of a member of the first guild."""
+        """Change `nick`, `timeout` (seconds), `roles` (by name) of a member of the first guild."""
         await self._ask("PATCH", f"/members/{user}", changes)
 
     async def add_webhook(self, name: str) -> User:
-        """A webhook; it writes by `say(author=name)`."""
+        """Add a webhook; it posts by `say(author=name)`."""
         return User.of(await self._ask("POST", "/webhooks", {"name": name}))
 
     async def open_webhook(self, name: str, channel: str) -> str:
-        """A webhook that posts into CHANNEL; return its address, which is a credential."""
+        """Add a webhook that posts into CHANNEL; return its URL, which is a credential."""
         opened = await self._ask("POST", "/webhooks", {"name": name, "channel": channel})
         base = (await self._ask("GET", "/world"))["base_url"]
         return f"{base}{opened['path']}"
 
     async def managed_role(self) -> str:
-        """The id of the bot's own role in the first guild."""
+        """Return the id of the bot's own role in the first guild."""
         roles = (await self.world()).guilds[0]["roles"]
         return str(next(each["id"] for each in roles if each["managed"]))
 
     async def block_words(self, *words: str) -> None:
-        """Let AutoMod block what the bot writes if it contains one of these; none: nothing."""
+        """Make AutoMod block bot messages that contain one of these words; none: no blocking."""
         await self._ask("PUT", "/automod", {"words": list(words)})
 
     async def add_guild(
         self, name: str, *, channels: int = 1, members: int = 0, **more: Any
     ) -> None:
-        """A guild with so many channels and new members (0: everyone there is); the bot is in it.
+        """Add a guild with so many channels and new members (0: every existing user), and the bot.
 
-        `roles=`, `emojis=` and `lived_in=True` make it one like those that people have.
+        `roles=`, `emojis=` and `lived_in=True` make it resemble a guild in real use.
         """
         body = {"name": name, "channels": channels, "members": members} | more
         await self._ask("POST", "/guilds", body)
@@ -271,7 +271,7 @@ class DiscordControl:
     # The server
 
     async def counts(self) -> Counts:
-        """All counters."""
+        """Return all counters."""
         return Counts.of(await self._ask("GET", "/counts"))
 
     async def reset_counts(self) -> None:
@@ -279,30 +279,30 @@ class DiscordControl:
         await self._ask("DELETE", "/counts")
 
     async def sessions(self) -> tuple[Session, ...]:
-        """Gateway sessions, live or waiting for a RESUME."""
+        """Return the gateway sessions, live or waiting for a RESUME."""
         return tuple(map(Session.of, await self._ask("GET", "/sessions")))
 
     async def revoke(self, code: int = 4004) -> int:
-        """Close all live sessions with a code; says how many."""
+        """Close all live sessions with a code; return how many."""
         return int((await self._ask("POST", "/sessions/revoke", {"code": code}))["closed"])
 
     async def ask_heartbeat(self) -> None:
-        """Make the server ask every client for a heartbeat (op 1)."""
+        """Make the server request a heartbeat (op 1) from every client."""
         await self._ask("POST", "/sessions/beat")
 
     async def reset(self) -> None:
-        """Go back to how the server began, for a bot that has yet to come; sessions are cut.
+        """Reset the server to its initial state, before a new bot connects; sessions are cut.
 
-        The world, what was said, token, faults, settings, counters, AutoMod: all of it.
+        This covers world, messages, token, faults, settings, counters and AutoMod.
         """
         await self._ask("POST", "/reset")
 
     async def accept_token(self, token: str) -> None:
-        """Accept this token and no other, as after a reset in the developer portal."""
+        """Accept only this token from now on, as after a reset in the developer portal."""
         await self._ask("PUT", "/token", {"token": token})
 
     async def fault(self, where: str, kind: str, **more: Any) -> Fault:
-        """Inject a fault; see faults.py for what there is."""
+        """Inject a fault; faults.py lists them."""
         return Fault.of(await self._ask("POST", "/faults", {"where": where, "kind": kind} | more))
 
     async def end_faults(self) -> None:
@@ -310,35 +310,35 @@ class DiscordControl:
         await self._ask("DELETE", "/faults")
 
     async def set(self, **changes: float) -> None:
-        """Change settings; see settings.py for what there is."""
+        """Change settings; settings.py lists them."""
         await self._ask("PATCH", "/settings", changes)
 
-    # What no client can read
+    # Input that clients cannot parse
 
     async def inject(self, *events: tuple[str, Any]) -> None:
-        """Send events, each a name and its data, as they are."""
+        """Send events, each a name and its data, unchanged."""
         await self._ask("POST", "/injection/events", {"events": list(events)})
 
     async def sent(self) -> list[tuple[str, Any]]:
-        """The events that the newest session was sent."""
+        """Return the events that were sent to the newest session."""
         return [(name, data) for name, data in await self._ask("GET", "/injection/events")]
 
     async def inject_frame(self, frame: str | bytes) -> None:
-        """Send a frame: a text as any other, bytes as they are."""
+        """Send a frame: text like any other payload, bytes unchanged."""
         body = {"text": frame}
         if isinstance(frame, bytes):
             body = {"base64": base64.b64encode(frame).decode()}
         await self._ask("POST", "/injection/frame", body)
 
     async def set_odd(self, messages: Mapping[str, Any]) -> None:
-        """Let REST tell something else of messages, by their ids; None for as they are."""
+        """Replace what REST returns for messages, by id; None restores the real ones."""
         await self._ask("PUT", "/injection/messages", {"messages": messages})
 
     # Waiting
 
     @asynccontextmanager
     async def events(self, since: int | None = None) -> AsyncIterator[Stream]:
-        """The stream of events from now on; whatever is done inside the block is in it."""
+        """Open the stream of events; everything done inside the block is in it."""
         query = "" if since is None else f"?since={since}"
         async with self._session.ws_connect(f"{self._url}/events{query}") as ws:
             Event.of(await ws.receive_json())
@@ -350,7 +350,7 @@ class DiscordControl:
         predicate: Predicate | None = None,
         timeout: float = TIMEOUT,  # noqa: ASYNC109  the tests' own clock
     ) -> Message:
-        """The first answer to a message that satisfies; TimeoutError shows what there was."""
+        """Wait for the first matching answer to a message; TimeoutError lists the others."""
         async with self.events() as stream:
             for each in await self.answers(message_id):
                 if predicate is None or predicate(each):
@@ -375,7 +375,7 @@ class DiscordControl:
         predicate: Callable[[Interaction], bool] | None = None,
         timeout: float = TIMEOUT,  # noqa: ASYNC109  the tests' own clock
     ) -> Interaction:
-        """An interaction once it satisfies; without a predicate, once acknowledged or failed."""
+        """Wait until an interaction matches; without a predicate, until acknowledged or failed."""
         enough = predicate or (lambda i: i.failed or i.response is not None)
         async with self.events() as stream:
             now = await self.interaction(interaction_id)
@@ -386,7 +386,7 @@ class DiscordControl:
             return now
 
     async def wait_live(self, sessions: int = 1, timeout: float = TIMEOUT) -> None:  # noqa: ASYNC109  the tests' own clock
-        """Until exactly so many sessions are live."""
+        """Wait until exactly so many sessions are live."""
         async with self.events() as stream:
             while (await self.counts()).live_sessions != sessions:
                 await stream.event(lambda e: e.kind in _COMINGS_AND_GOINGS, timeout)

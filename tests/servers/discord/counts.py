@@ -1,4 +1,4 @@
-"""What was asked and what was answered, counted. Bounded: kinds by the routes, ids by a ledger."""
+"""Counters of requests and answers. Bounded: kinds by the routes, ids by a ledger."""
 
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ UNKNOWN: Final = 1000
 class Counts:
     """Counters since the start or the last reset."""
 
-    connections: int = 0  # to the gateway, whatever became of them
+    connections: int = 0  # to the gateway, successful or not
     identifies: int = 0
     identifies_refused: Counter[str] = field(default_factory=Counter)
     resumes: int = 0
@@ -40,28 +40,28 @@ class Counts:
     ledger: OrderedDict[int, list[int]] = field(default_factory=OrderedDict)
 
     def asked(self, message_id: int) -> None:
-        """A user's message, to which answers will be entered."""
+        """Count a user's message, for which answers will be recorded."""
         self.messages_by_users += 1
         self.ledger[message_id] = []
         if len(self.ledger) > LEDGER:
             self.ledger.popitem(last=False)
 
     def quoted(self, message_id: int) -> None:
-        """The bot's visible response to a command, which it answers like a user's message."""
+        """Count the bot's visible response to a command, which it answers like a user's message."""
         self.ledger[message_id] = []
 
     def answered(self, message_id: int, by: int) -> None:
-        """A message of the bot that references a user's message."""
+        """Record a message of the bot that references a user's message."""
         if message_id in self.ledger:
             self.ledger[message_id].append(by)
 
     def not_known(self, what: str) -> None:
-        """Something that this server does not speak was asked of it."""
+        """Count a request that this server does not support."""
         if what in self.unknown or len(self.unknown) < UNKNOWN:
             self.unknown[what] += 1
 
     def report(self) -> Json:
-        """The counters as JSON; the ledger has a page of its own."""
+        """Return the counters as JSON; the ledger has its own route."""
         names = [name for name in self.__dataclass_fields__ if name != "ledger"]
         report: Json = {}
         for name in names:
@@ -70,5 +70,5 @@ class Counts:
         return report
 
     def answers(self) -> dict[str, list[str]]:
-        """For each user's message the bot's messages that reference it."""
+        """Return, for each user's message, the bot's messages that reference it."""
         return {str(asked): [str(by) for by in bys] for asked, bys in self.ledger.items()}

@@ -1,4 +1,4 @@
-"""What Discord answers when it refuses: a status, a number and a sentence.
+"""Discord's error responses: a status, an error code and a message.
 
 Numbers: https://discord.com/developers/docs/topics/opcodes-and-status-codes#json
 """
@@ -9,7 +9,7 @@ Json = dict[str, Any]
 
 
 class ApiError(Exception):
-    """A refusal; becomes the JSON body of the answer. `retry_after` belongs to a 429."""
+    """An error; becomes the JSON body of the response. `retry_after` is for a 429."""
 
     def __init__(
         self,
@@ -24,7 +24,7 @@ class ApiError(Exception):
         self.retry_after = retry_after
 
     def body(self) -> Json:
-        """The answer's JSON."""
+        """Return the response's JSON."""
         body: Json = {"message": self.message, "code": self.code}
         if self.retry_after is not None:
             body |= {"retry_after": self.retry_after, "global": False}
@@ -32,13 +32,13 @@ class ApiError(Exception):
 
 
 def invalid_form(field: str, code: str, message: str) -> ApiError:
-    """50035, Discord's answer to a body that breaks a rule, naming the field."""
+    """Return 50035, Discord's error for an invalid body, naming the field."""
     errors = {"_errors": [{"code": code, "message": message}]}
     return ApiError(400, 50035, "Invalid Form Body", {field: errors})
 
 
 def too_long(field: str, most: int) -> ApiError:
-    """50035 for a text that is longer than `most` characters."""
+    """Return 50035 for a text longer than `most` characters."""
     return invalid_form(field, "BASE_TYPE_MAX_LENGTH", f"Must be {most} or fewer in length.")
 
 

@@ -1,4 +1,4 @@
-"""The stream of what happens, for tests that wait; bounded for those who do not read."""
+"""The stream of events, for tests that wait; bounded, in case a reader stops reading."""
 
 import asyncio
 from collections import deque
@@ -13,7 +13,7 @@ UNREAD: Final = 10_000
 
 
 class EventLog:
-    """Numbered events. A reader that is too slow gets None and has to start again."""
+    """Numbered events. A reader that is too slow gets None and must start again."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -21,7 +21,7 @@ class EventLog:
         self._readers: set[asyncio.Queue[Json | None]] = set()
 
     def put(self, kind: str, data: Json) -> None:
-        """Tell every reader."""
+        """Append an event and pass it to every reader."""
         self.number += 1
         event = {"n": self.number, "kind": kind, "data": data}
         self._kept.append(event)
@@ -34,7 +34,7 @@ class EventLog:
 
     @contextmanager
     def reader(self, since: int | None = None) -> Iterator["asyncio.Queue[Json | None]"]:
-        """A queue of events after number `since`; from now on without it."""
+        """Return a queue of the events after number `since`; without it, of new events only."""
         queue: asyncio.Queue[Json | None] = asyncio.Queue()
         if since is not None:
             for event in self._kept:

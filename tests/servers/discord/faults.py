@@ -1,4 +1,4 @@
-"""Faults to play: what goes wrong, where, and for how many times or seconds; pure but for `hold`.
+"""Injected faults: what goes wrong, where, and for how many times or seconds; pure except `hold`.
 
 where      kinds
 rest       status, error, rate_limit, slow, black_hole, drop, unreadable (the request is carried
@@ -8,7 +8,7 @@ gateway    status (of the handshake), reconnect, invalid_session, close (1006: t
            reset), black_hole, no_ack, slow; `on`: now (every connection), connect, identify,
            resume, or always (now and at every connect)
 dispatch   duplicate, reorder, lose
-listener   refuse: nobody listens, and what is open is reset
+listener   refuse: the port is closed, and open connections are reset
 """
 
 import asyncio
@@ -40,41 +40,41 @@ LONGEST: Final = 900.0
 
 @dataclass(slots=True)
 class Fault:
-    """One fault. `count` is what is left; without count and seconds it strikes once."""
+    """One fault. `count` is the number of times left; without count and seconds it applies once."""
 
     where: str
     kind: str
     id: int = 0
     route: str | None = None  # rest: "POST /channels/{channel_id}/messages", * allowed; None: all
     event: str | None = None  # dispatch: "MESSAGE_CREATE"; None: all
-    by: str | None = None  # dispatch: only of what a "user" or the "bot" did
-    on: str = "now"  # gateway: the moment
+    by: str | None = None  # dispatch: only events caused by a "user" or the "bot"
+    on: str = "now"  # gateway: when it applies
     count: int | None = None
     seconds: float | None = None
     status: int = 503
-    code: int = 0  # error and rate_limit: Discord's number; gateway close: the close code
-    errors: Json | None = None  # error: what is wrong with which field, as with 50035
+    code: int = 0  # error and rate_limit: Discord's code; gateway close: the close code
+    errors: Json | None = None  # error: errors by field, as in 50035
     message: str = "Service Unavailable"
     retry_after: float = 1.0
     scope: str = "user"  # rate_limit: user, global or shared
-    edge: bool = False  # without Discord's own headers; no Via, which is how clients know it
-    grows: bool = False  # rate_limit: each request before its end makes it longer, see `pause`
+    edge: bool = False  # without Discord's own headers; clients recognize it by the missing Via
+    grows: bool = False  # rate_limit: each request before its end extends it, see `pause`
     delay: float = 1.0
-    after: bool = False  # rest: the request is carried out first, then its answer is spoilt
+    after: bool = False  # rest: the request is carried out first, then its response is replaced
     resumable: bool = False  # invalid_session
     html: bool = False  # status: an HTML page, which implies edge; unreadable: no JSON
-    body: str = "{}"  # unreadable: the whole answer
+    body: str = "{}"  # unreadable: the whole response
     hits: int = 0
     until: float = 0.0
     over: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
     def shown(self) -> Json:
-        """As the control API reports it."""
+        """Return the fault as the control API reports it."""
         return {k: v for k, v in asdict(self).items() if k not in ("over", "until")}
 
 
 class Faults:
-    """The faults that are in force."""
+    """The active faults."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -83,7 +83,7 @@ class Faults:
         self._holding: dict[int, Fault] = {}
 
     def add(self, spec: dict[str, Any]) -> Fault:
-        """Put a fault in force; ValueError says what is wrong with it."""
+        """Activate a fault; ValueError says what is wrong with it."""
         known = {each.name for each in fields(Fault)} - {"id", "hits", "until", "over"}
         if unknown := set(spec) - known:
             msg = (
@@ -105,7 +105,7 @@ class Faults:
         return fault
 
     def match(self, where: str, subject: str, on: str = "now", by: str = "") -> Fault | None:
-        """The first fault that applies, counted; `subject` is the route or the event's name."""
+        """Return and count the first fault that applies; `subject` is the route or event name."""
         moments = (on, "always") if on == "connect" else (on,)
         mine = [f for f in self.active.values() if f.where == where and f.on in moments]
         for fault in [f for f in mine if f.by in (None, by)]:
@@ -117,14 +117,14 @@ class Faults:
         return None
 
     def left(self, fault: Fault) -> float:
-        """Seconds until the fault is over by itself."""
+        """Return the seconds until the fault expires."""
         return max(0.0, fault.until - self._clock())
 
     def pause(self, fault: Fault) -> float:
-        """The seconds that a rate limit tells a request to wait.
+        """Return the seconds that a rate limit tells a request to wait.
 
-        One that grows ends when the pause that it told first is over; each request before that
-        adds another one.
+        A growing one ends when the pause that it announced first is over; each request before
+        that adds another pause.
         """
         if not fault.grows:
             return fault.retry_after
@@ -133,22 +133,22 @@ class Faults:
         return fault.until - self._clock()
 
     def end(self, fault: Fault) -> None:
-        """Take a fault out of force and let go whom it holds."""
+        """End a fault and release the requests that it holds."""
         self.active.pop(fault.id, None)
         self._holding.pop(fault.id, None)
         fault.over.set()
 
     def end_all(self) -> None:
-        """End every fault, those that only hold on to victims too."""
+        """End every fault, including spent ones that still hold requests."""
         for fault in [*self.active.values(), *self._holding.values()]:
             self.end(fault)
 
     def find(self, fault_id: int) -> Fault | None:
-        """The fault of that number, unless it is over."""
+        """Return the fault with that number, unless it has ended."""
         return self.active.get(fault_id) or self._holding.get(fault_id)
 
     async def hold(self, fault: Fault) -> None:
-        """Wait until the fault is over: what a black hole does to its victims."""
+        """Wait until the fault is over: a black hole holds its requests this way."""
         self._holding[fault.id] = fault
         try:
             await asyncio.wait_for(fault.over.wait(), self.left(fault))
@@ -160,5 +160,5 @@ class Faults:
         if fault.count is not None:
             fault.count -= 1
             if fault.count <= 0:
-                # Not `end`: a black hole holds on to its last victim until its time is up.
+                # Not `end`: a black hole holds its last request until its time is up.
                 self.active.pop(fault.id, None)

@@ -1,4 +1,4 @@
-"""The gateway: IDENTIFY and RESUME, what their refusals are, and the commands of a session.
+"""The gateway: IDENTIFY and RESUME, how they are refused, and a session's commands.
 
 https://discord.com/developers/docs/events/gateway
 """
@@ -36,11 +36,11 @@ class Gateway:
         state.tokens.on_change = self._token_changed
 
     def forget_identifies(self) -> None:
-        """Let the next identify come at any time."""
+        """Clear the rate limit of identifies."""
         self._identified.clear()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """One connection, from its handshake to its end."""
+        """Serve one connection, from its handshake to its end."""
         state = self.state
         state.counts.connections += 1
         fault = self._matching_fault("connect")
@@ -62,7 +62,7 @@ class Gateway:
         try:
             await self._serve(conn, fault)
         finally:
-            if conn.closing is None:  # else it waits for the client's close frame
+            if conn.closing is None:  # otherwise the server waits for the client's close frame
                 writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await writer
@@ -148,7 +148,7 @@ class Gateway:
         state.events.put("identify", {"session": session.id, "shard": [number, of]})
 
     def _checked(self, data: Json) -> tuple[int, int]:
-        """The shard, when everything about an identify is right."""
+        """Check an identify; return its shard."""
         wanted, shard = data.get("intents"), data.get("shard", [0, 1])
         if not isinstance(data.get("token"), str) or not self.state.tokens.accepts(data["token"]):
             raise Close(4004, "Authentication failed.")
@@ -207,7 +207,7 @@ class Gateway:
         return fault
 
     def apply_fault(self, conn: Connection, fault: Fault) -> None:
-        """Play a fault on a connection."""
+        """Apply a fault to a connection."""
         match fault.kind:
             case "reconnect":
                 conn.send_op(connection.RECONNECT)
@@ -230,7 +230,7 @@ class Gateway:
         self.revoke(4004)
 
     def revoke(self, code: int, session_id: str | None = None) -> int:
-        """Close live sessions, all or one, with a code; says how many."""
+        """Close live sessions, all or one, with a code; return how many."""
         mine = [c for c in self.connections if c.session_id and session_id in (None, c.session_id)]
         for conn in mine:
             self._close(conn, code, "Authentication failed." if code == 4004 else "")  # noqa: PLR2004  Discord's code
@@ -245,8 +245,8 @@ class Gateway:
         conn.session_id, session.transport = session.id, conn
 
     def _detach(self, conn: Connection) -> None:
-        """The connection has ended; its session waits for a RESUME, if it may."""
-        # aiohttp's close_code says 1000 for what we closed ourselves.
+        """Detach the session from an ended connection; it waits for a RESUME, if allowed."""
+        # aiohttp's close_code is 1000 for connections that we closed ourselves.
         ours = conn.closing is not None
         code = conn.closing if ours else conn.ws.close_code
         self.state.counts.closes[f"{'server' if ours else 'client'} {code and int(code)}"] += 1

@@ -1,4 +1,4 @@
-"""For the tests: real discord.py clients and bare REST and gateway clients of the server."""
+"""Test clients of the server: real discord.py, plain REST, and plain gateway clients."""
 
 import asyncio
 import contextlib
@@ -15,13 +15,13 @@ from tests.servers.discord.errors import Json
 from tests.servers.discord.library import app_commands, discord
 from tests.servers.discord.server import DiscordServer
 
-TOKEN = "made.up.token"  # noqa: S105  it opens nothing
+TOKEN = "made.up.token"  # noqa: S105  not a real credential
 DEFAULT = 1 << 0 | 1 << 9 | 1 << 10 | 1 << 12 | 1 << 15
 PATIENCE = 10.0
 
 
 class Bot(discord.Client):
-    """Answers each message of a person: a reply, then an edit of it."""
+    """A bot that answers each person's message with a reply and then edits it."""
 
     def __init__(self, intents: discord.Intents | None = None, **options: Any) -> None:
         default = discord.Intents.default()
@@ -33,7 +33,7 @@ class Bot(discord.Client):
         self.edits = True
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
-        """Identify at once; discord.py would wait for 5 s."""
+        """Identify at once; discord.py would wait 5 s."""
 
     async def on_message(self, message: discord.Message) -> None:
         """Answer."""
@@ -46,7 +46,7 @@ class Bot(discord.Client):
 
     @asynccontextmanager
     async def running(self, token: str = TOKEN) -> AsyncIterator[Self]:
-        """Connected; closed at the end, however it went."""
+        """Run a connected client; close it at the end in any case."""
         self.ended = asyncio.create_task(self.start(token))
         try:
             await asyncio.wait(
@@ -62,7 +62,7 @@ class Bot(discord.Client):
 
 
 class ZlibContext:
-    """What discord.py uses where zstandard is not installed."""
+    """The decompression that discord.py uses if zstandard is not installed."""
 
     COMPRESSION_TYPE = "zlib-stream"
 
@@ -70,13 +70,13 @@ class ZlibContext:
         self._context = zlib.decompressobj()
 
     def decompress(self, data: bytes, /) -> str | None:
-        """One payload, which has to end with the flush."""
+        """Decompress one payload, which must end with the flush."""
         assert data.endswith(b"\x00\x00\xff\xff")
         return self._context.decompress(data).decode()
 
 
 class Rest:
-    """Bare REST calls as the bot: status, JSON, headers."""
+    """Plain REST calls as the bot: status, JSON, headers."""
 
     def __init__(self, server: DiscordServer, session: aiohttp.ClientSession) -> None:
         self.base = f"{server.base_url}/api/v10"
@@ -86,14 +86,14 @@ class Rest:
     async def __call__(
         self, method: str, path: str, body: Any = None, **options: Any
     ) -> tuple[int, Any]:
-        """Without the headers."""
+        """Send a request; return the response without headers."""
         status, data, _ = await self.full(method, path, body, **options)
         return status, data
 
     async def full(
         self, method: str, path: str, body: Any = None, **options: Any
     ) -> tuple[int, Any, dict[str, str]]:
-        """With the headers."""
+        """Send a request; return the response with headers."""
         call = self.session.request(
             method, self.base + path, json=body, headers=self.headers, **options
         )
@@ -103,50 +103,50 @@ class Rest:
 
 
 class Wire:
-    """A bare gateway connection without compression."""
+    """A plain gateway connection without compression."""
 
     def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:
         self.ws = ws
 
     async def get(self) -> Json:
-        """The next payload."""
+        """Return the next payload."""
         data: Json = await self.ws.receive_json(timeout=PATIENCE)
         return data
 
     async def until(self, name: str) -> Json:
-        """The next dispatch of that name."""
+        """Read until a dispatch of that name; return it."""
         while True:
             payload = await self.get()
             if payload["t"] == name:
                 return payload
 
     async def close_code(self) -> int | None:
-        """Read on until the server closes."""
+        """Read until the server closes the connection; return the code."""
         async with asyncio.timeout(PATIENCE):
             async for _ in self.ws:
                 pass
         return self.ws.close_code
 
     async def send(self, op: int, data: Any = None) -> None:
-        """A command."""
+        """Send a command."""
         await self.ws.send_json({"op": op, "d": data})
 
     async def identify(self, intents: Any = DEFAULT, **more: Any) -> None:
-        """IDENTIFY with the accepted token."""
+        """Send IDENTIFY with the accepted token."""
         await self.send(IDENTIFY, {"token": TOKEN, "intents": intents, "properties": {}} | more)
 
     async def resume(self, session: str, seq: int) -> None:
-        """RESUME."""
+        """Send RESUME."""
         await self.send(RESUME, {"token": TOKEN, "session_id": session, "seq": seq})
 
     async def beat(self) -> None:
-        """A heartbeat."""
+        """Send a heartbeat."""
         await self.send(HEARTBEAT, None)
 
 
 @asynccontextmanager
 async def wired(server: DiscordServer, session: aiohttp.ClientSession) -> AsyncIterator[Wire]:
-    """A gateway connection after HELLO."""
+    """Open a gateway connection and read HELLO."""
     url = f"{server.state.gateway_url}?v=10&encoding=json"
     async with session.ws_connect(url, timeout=aiohttp.ClientWSTimeout(ws_close=1)) as ws:
         wire = Wire(ws)

@@ -1,4 +1,4 @@
-"""Gateway intents: which events a session asked for.
+"""Gateway intents: which events a session requested.
 
 https://discord.com/developers/docs/events/gateway#list-of-intents
 """
@@ -17,7 +17,7 @@ DIRECT_MESSAGE_TYPING: Final = 1 << 14
 MESSAGE_CONTENT: Final = 1 << 15
 
 PRIVILEGED: Final = GUILD_MEMBERS | GUILD_PRESENCES | MESSAGE_CONTENT
-# 17..19, 22 and 23 were never given out.
+# 17..19, 22 and 23 were never assigned.
 KNOWN: Final = (1 << 17) - 1 | 1 << 20 | 1 << 21 | 1 << 24 | 1 << 25
 # As application flags, for bots in fewer than 100 guilds.
 FLAGS: Final = {GUILD_PRESENCES: 1 << 13, GUILD_MEMBERS: 1 << 15, MESSAGE_CONTENT: 1 << 19}
@@ -46,10 +46,10 @@ _IN_GUILD_OR_DM: Final = {
 
 
 def needed(event: str, *, in_guild: bool) -> int:
-    """The intent that an event needs; 0 for none. KeyError for an event this server never sends."""
+    """Return the intent that an event needs, or 0. KeyError for an event that is never sent."""
     return _IN_GUILD_OR_DM[event][0 if in_guild else 1]
 
 
 def application_flags(allowed: int) -> int:
-    """The application's flags for the privileged intents that it may use."""
+    """Return the application's flags for the privileged intents that it may use."""
     return sum(flag for intent, flag in FLAGS.items() if allowed & intent)

@@ -1,6 +1,6 @@
-"""Interactions that are under way: their tokens, deadlines and first responses.
+"""Interactions in progress: their tokens, deadlines and first responses.
 
-An interaction has to be acknowledged within 3 s; its token then lives for 15 minutes.
+An interaction must be acknowledged within 3 s; its token then lives for 15 minutes.
 https://discord.com/developers/docs/interactions/receiving-and-responding
 """
 
@@ -39,7 +39,7 @@ class Interaction:
     offered: Any = None  # autocomplete's choices or the modal
 
     def report(self) -> Json:
-        """For the control API."""
+        """Return the report for the control API."""
         return {
             "id": str(self.id),
             "user_id": str(self.user_id),
@@ -55,7 +55,7 @@ class Interaction:
 
 
 class InteractionStore:
-    """The newest interactions."""
+    """Stores the newest interactions."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -63,7 +63,7 @@ class InteractionStore:
         self._by_token: dict[str, Interaction] = {}
 
     def add(self, interaction: Interaction) -> None:
-        """Remember one, at the cost of the oldest."""
+        """Store one; drop the oldest if there is no room."""
         self._all[interaction.id] = interaction
         self._by_token[interaction.token] = interaction
         if len(self._all) > KEPT:
@@ -76,13 +76,13 @@ class InteractionStore:
         self._by_token.clear()
 
     def get(self, interaction_id: int) -> Interaction:
-        """For the control API: any, late ones too. 10062 when there is none."""
+        """Return any interaction, including late ones, for the control API; 10062 if unknown."""
         if interaction_id not in self._all:
             raise ApiError(*errors.UNKNOWN_INTERACTION)
         return self._all[interaction_id]
 
     def to_acknowledge(self, interaction_id: int, token: str, within: float) -> Interaction:
-        """The interaction whose callback this is; 10062 when late, 40060 when it has one."""
+        """Return the interaction to acknowledge; 10062 if late, 40060 if already acknowledged."""
         interaction = self._by_token.get(token)
         if interaction is None or interaction.id != interaction_id:
             raise ApiError(*errors.UNKNOWN_INTERACTION)
@@ -95,7 +95,7 @@ class InteractionStore:
         return interaction
 
     def of_token(self, token: str, within: float) -> Interaction:
-        """The interaction behind a webhook token; 10015 when unknown, too old or unacknowledged."""
+        """Return a webhook token's interaction; 10015 if unknown, expired or unacknowledged."""
         interaction = self._by_token.get(token)
         if interaction is None or self._clock() - interaction.born > within:
             raise ApiError(*errors.UNKNOWN_WEBHOOK)

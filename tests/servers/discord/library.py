@@ -1,6 +1,6 @@
-"""discord.py, imported where its one warning is expected.
+"""Imports discord.py and ignores its one expected warning.
 
-It imports audioop, which Python 3.11 and 3.12 announce as going; warnings are errors in the tests.
+It imports audioop, which is deprecated in Python 3.11 and 3.12; warnings are errors in the tests.
 """
 
 import warnings

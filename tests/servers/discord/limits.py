@@ -1,9 +1,9 @@
-"""Discord's request limits: a window per bucket and one for all; pure, the clock is handed in.
+"""Discord's rate limits: a window per bucket and a global one; pure, the clock is passed in.
 
-A window opens with its first request and holds `limit` of them until `per` seconds have passed.
+A window opens with its first request and admits `limit` requests until `per` seconds have passed.
 Discord publishes no table. 5 per 5 s for a channel's new messages, the same again for its edits,
-and 50 a second in all are the ones that shape a bot; the others are close to what is seen in
-headers. https://discord.com/developers/docs/topics/rate-limits
+and 50 a second in total are the ones that affect a bot most; the others are close to what
+Discord's headers show. https://discord.com/developers/docs/topics/rate-limits
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Scope = Literal["user", "global", "shared"]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """So many requests in so many seconds."""
+    """A number of requests per number of seconds."""
 
     bucket: str
     limit: int
@@ -40,14 +40,14 @@ RULES: Final[dict[str, Rule]] = {
     "PATCH /webhooks/{webhook_id}/{token}/messages/{message_id}": Rule("followup-edit", 5, 2.0),
     "POST /api/webhooks/{webhook_id}/{token}/slack": Rule("webhook", 5, 2.0),
 }
-# Interactions' routes carry their own token and do not count against the bot.
+# The routes of interactions carry their own token and do not count against the bot.
 EXEMPT_FROM_GLOBAL: Final = ("/interactions/", "/webhooks/", "/api/webhooks/")
 _SWEEP_ABOVE: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a request is told: whether it may pass, and the numbers for its headers."""
+    """The result for a request: whether it may pass, and the numbers for its headers."""
 
     allowed: bool
     rule: Rule
@@ -71,7 +71,7 @@ class Limits:
         self._windows: dict[tuple[str, str], _Window] = {}
 
     def take(self, rule: Rule | None, major: str, *, exempt: bool = False) -> Verdict | None:
-        """Count one request in; None when no limit of its own applies and all is well."""
+        """Count one request; None if it passes and no limit of its own applies."""
         if not exempt:
             verdict = self._count(self.overall, "", "global")
             if not verdict.allowed:
@@ -79,7 +79,7 @@ class Limits:
         return self._count(rule, major, "user") if rule else None
 
     def wait_for(self, rule: Rule) -> float:
-        """Count one of what `rule` limits in; the seconds to wait where it is too many, else 0."""
+        """Count one use of `rule`; return the seconds to wait if it exceeds the limit, else 0."""
         verdict = self._count(rule, "", "user")
         return 0.0 if verdict.allowed else verdict.reset_after
 

@@ -1,4 +1,4 @@
-"""Request Guild Members (op 8): the answer's chunks."""
+"""Request Guild Members (op 8): the chunks of the response."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ CHUNK = 1000
 
 
 def chunk(world: World, asked: Json) -> Iterator[Json]:
-    """The GUILD_MEMBERS_CHUNK events that answer a request, by ids or by the name's beginning."""
+    """Return the GUILD_MEMBERS_CHUNK events for a request, by ids or by name prefix."""
     guild = world.guild(int(asked.get("guild_id", 0)))
     members = list(guild.members.values())
     not_found: list[str] = []

@@ -1,4 +1,4 @@
-"""Whom a message pings, from its content and what its author allowed; pure.
+"""Whom a message pings, given its content and its allowed mentions; pure.
 
 https://discord.com/developers/docs/resources/message#allowed-mentions-object
 """
@@ -32,7 +32,7 @@ def resolve(
     replied_to: int | None,
     roles: Container[int] = (),
 ) -> Pings:
-    """The pings of a message; `replied_to` is the author of the message it replies to.
+    """Return the pings of a message; `replied_to` is the author of the message it replies to.
 
     `known` are the users, `roles` the roles that its author may ping.
     """

@@ -1,4 +1,4 @@
-"""What the world is made of. Plain values; `world.py` changes them, `payloads.py` draws them."""
+"""The state as plain values; `world.py` changes them, `payloads.py` renders them."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ PUBLIC_THREAD: Final = 11
 PRIVATE_THREAD: Final = 12
 STAGE: Final = 13
 FORUM: Final = 15
-# What a channel of the control API may be called.
+# The channel kinds of the control API.
 CHANNEL_KINDS: Final = {
     "text": TEXT,
     "voice": VOICE,
@@ -30,7 +30,7 @@ REPLY: Final = 19
 CHAT_INPUT_COMMAND: Final = 20
 THREAD_STARTER_MESSAGE: Final = 21
 CONTEXT_MENU_COMMAND: Final = 23
-# Messages that people or bots wrote; all others are Discord's own and cannot be replied to.
+# Messages that people or bots wrote; all others are system messages and cannot be replied to.
 WRITTEN: Final = frozenset({DEFAULT, REPLY, CHAT_INPUT_COMMAND, CONTEXT_MENU_COMMAND})
 
 SUPPRESS_EMBEDS: Final = 1 << 2
@@ -52,7 +52,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """The address through which programs that are no bots post into a channel."""
+    """A URL through which programs that are not bots post into a channel."""
 
     author: User
     channel: int
@@ -60,7 +60,7 @@ class Webhook:
 
     @property
     def path(self) -> str:
-        """The path of the address, which is a credential."""
+        """Return the path of the URL, which is a credential."""
         return f"/api/webhooks/{self.author.id}/{self.token}"
 
 
@@ -72,12 +72,12 @@ class Role:
     name: str
     permissions: int
     mentionable: bool = False
-    bot_id: int | None = None  # of a managed role: the bot that it belongs to
+    bot_id: int | None = None  # for a managed role: the bot that it belongs to
 
 
 @dataclass(slots=True)
 class Overwrite:
-    """A channel's exception for a role (0) or a member (1)."""
+    """A channel's permission overwrite for a role (0) or a member (1)."""
 
     id: int
     kind: int
@@ -98,14 +98,14 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file; its bytes lie in the CDN."""
+    """A file; its bytes are in the CDN."""
 
     id: int
     filename: str
     size: int
     content_type: str
     description: str | None = None
-    duration: float | None = None  # seconds of a voice message
+    duration: float | None = None  # seconds, for a voice message
 
 
 @dataclass(slots=True)
@@ -135,20 +135,20 @@ class Message:
     interaction: Json | None = None  # Discord's interaction_metadata
     command: str | None = None  # the name that Discord's deprecated `interaction` still carries
     thread_id: int | None = None
-    snapshot: Json | None = None  # of the message that was forwarded with this one
+    snapshot: Json | None = None  # the message that was forwarded with this one
     revision: int = 0
-    written: float | None = None  # when it first went out to a session
-    peer: str = ""  # the address that a bot's came from
+    written: float | None = None  # when it was first sent to a session
+    peer: str = ""  # the address that a bot sent it from
 
     @property
     def hidden(self) -> bool:
-        """Seen by one person only, and by nobody through history or gateway."""
+        """Whether only one person sees it, and nobody through history or gateway."""
         return bool(self.flags & EPHEMERAL)
 
 
 @dataclass(slots=True)
 class Channel:
-    """A channel of any kind, a category of those, a thread or a DM."""
+    """A channel of any kind, a category, a thread or a DM."""
 
     id: int
     kind: int
@@ -157,12 +157,12 @@ class Channel:
     recipient: int | None = None
     position: int = 0
     topic: str | None = None
-    parent_id: int | None = None  # of a thread
+    parent_id: int | None = None  # for a thread
     category_id: int | None = None
     owner_id: int | None = None
     archived: bool = False
     locked: bool = False
-    members: set[int] = field(default_factory=set)  # of a private thread
+    members: set[int] = field(default_factory=set)  # for a private thread
     slowmode: int = 0  # seconds between two messages of one person
     overwrites: list[Overwrite] = field(default_factory=list)
     messages: OrderedDict[int, Message] = field(default_factory=OrderedDict)
@@ -171,7 +171,7 @@ class Channel:
 
 @dataclass(slots=True)
 class Guild:
-    """A server, as people call it."""
+    """A guild, which people call a server."""
 
     id: int
     name: str

@@ -1,4 +1,4 @@
-"""The world as Discord's JSON."""
+"""Renders the state as Discord's JSON."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -12,12 +12,12 @@ from tests.servers.discord.world import World
 
 
 def iso(seconds: float) -> str:
-    """Discord's form of a time."""
+    """Return a time in Discord's format."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")
 
 
 def user(who: User) -> Json:
-    """A user as others see them. A webhook has the discriminator that only webhooks have."""
+    """Render a user as others see them. A webhook has the discriminator that only webhooks have."""
     if who.webhook:
         return {
             "id": str(who.id),
@@ -40,7 +40,7 @@ def user(who: User) -> Json:
 
 
 def member(who: Member) -> Json:
-    """A member without the user in it."""
+    """Render a member without its user."""
     return {
         "roles": [str(role) for role in who.roles],
         "joined_at": iso(who.joined),
@@ -55,19 +55,19 @@ def member(who: Member) -> Json:
 
 
 def full_member(world: World, who: Member) -> Json:
-    """A member with the user."""
+    """Render a member with its user."""
     return member(who) | {"user": user(world.users[who.user_id])}
 
 
 class Payloads:
-    """Draws what needs more than one part of the world, or an address."""
+    """Renders objects that need more than one part of the state, or a URL."""
 
     def __init__(self, world: World, url_of: Callable[[int, Attachment], str]) -> None:
         self.world = world
         self._url_of = url_of
 
     def channel(self, channel: Channel) -> Json:
-        """A channel, DM or thread."""
+        """Render a channel, DM or thread."""
         last = str(channel.last_message_id) if channel.last_message_id else None
         body: Json = {"id": str(channel.id), "type": channel.kind, "last_message_id": last}
         if channel.recipient is not None:
@@ -96,7 +96,7 @@ class Payloads:
         )
 
     def guild(self, guild: Guild) -> Json:
-        """A guild as REST answers it."""
+        """Render a guild as REST returns it."""
         return {
             "id": str(guild.id),
             "name": guild.name,
@@ -124,7 +124,7 @@ class Payloads:
         }
 
     def guild_create(self, guild: Guild, shown: Iterable[Member]) -> Json:
-        """GUILD_CREATE: the guild with its channels, threads and the members that are shown."""
+        """Render GUILD_CREATE: the guild with its channels, threads and visible members."""
         mine = [c for c in self.world.channels.values() if c.guild_id == guild.id]
         seen = [c for c in mine if self.world.may(c, "view_channel")]
         return self.guild(guild) | {
@@ -143,7 +143,7 @@ class Payloads:
         }
 
     def attachment(self, channel_id: int, file: Attachment) -> Json:
-        """A file with a fresh address on our own CDN."""
+        """Render a file with a fresh URL on our own CDN."""
         url = self._url_of(channel_id, file)
         body: Json = {
             "id": str(file.id),
@@ -160,7 +160,7 @@ class Payloads:
         return body
 
     def message(self, message: Message, *, content: bool = True, nested: bool = False) -> Json:
-        """A message as REST answers it; without `content` as one without the intent sees it."""
+        """Render a message for REST; without CONTENT, as a bot without the intent sees it."""
         world = self.world
         content = content or self.open_to_all(message)
         body: Json = {
@@ -204,7 +204,7 @@ class Payloads:
         return body | ({} if nested else self._reference(message, content=content))
 
     def snapshot(self, message: Message) -> Json:
-        """What is forwarded of a message: not who wrote it, and nothing that changes later."""
+        """Render the snapshot of a forwarded message: without its author, and not updated later."""
         kept = "type", "content", "timestamp", "edited_timestamp", "attachments", "embeds"
         body = self.message(message, nested=True)
         also = "flags", "mentions", "mention_roles", "components", "sticker_items"
@@ -234,7 +234,7 @@ class Payloads:
         return {"message_reference": reference, "referenced_message": nested}
 
     def _started_on(self, message: Message, *, content: bool) -> Json:
-        """What the first message of a thread refers to: the one that it was started on."""
+        """Return what the first message of a thread refers to: the one that it was started on."""
         thread = self.world.channels[message.channel_id]
         parent = self.world.channels[thread.parent_id or 0]
         found = parent.messages.get(thread.id)
@@ -248,7 +248,7 @@ class Payloads:
         return {"message_reference": reference, "referenced_message": nested}
 
     def dispatched(self, message: Message, *, content: bool) -> Json:
-        """A message as the gateway sends it: with nonce, guild and members."""
+        """Render a message as the gateway sends it: with nonce, guild and members."""
         channel = self.world.channels[message.channel_id]
         body = self.message(message, content=content) | {"channel_type": channel.kind}
         if message.nonce is not None:
@@ -265,7 +265,7 @@ class Payloads:
         return body
 
     def open_to_all(self, message: Message) -> bool:
-        """Content comes without the intent in DMs, from the bot itself and where it is mentioned.
+        """Whether content needs no intent: in DMs, from the bot itself, and if it is mentioned.
 
         https://discord.com/developers/docs/events/gateway#message-content-intent
         """
@@ -275,7 +275,7 @@ class Payloads:
 
 
 _VOICE: Json = {"bitrate": 64_000, "user_limit": 0, "rtc_region": None}
-# What channels of a kind have beside what all have.
+# The fields of a channel kind in addition to the common ones.
 _BY_KIND: Final = {
     model.VOICE: _VOICE,
     model.STAGE: _VOICE,
@@ -289,7 +289,7 @@ _BY_KIND: Final = {
 
 
 def _parent(channel: Channel) -> str | None:
-    """Discord's one field for two things: a thread's channel, and a channel's category."""
+    """Return parent_id, which means two things: a thread's channel, or a channel's category."""
     above = channel.parent_id or channel.category_id
     return str(above) if above else None
 
@@ -312,7 +312,7 @@ def _thread(channel: Channel) -> Json:
 
 
 def role(role: Role, *, everyone: bool = False) -> Json:
-    """A role; a bot's own says whose it is."""
+    """Render a role; a bot's own role names the bot."""
     body: Json = {
         "id": str(role.id),
         "name": role.name,

@@ -1,4 +1,4 @@
-"""What a member may do in a channel, by Discord's own arithmetic over roles and overwrites.
+"""What a member may do in a channel, computed from roles and overwrites as Discord does.
 
 https://discord.com/developers/docs/topics/permissions#permission-overwrites
 """
@@ -28,17 +28,17 @@ MANAGE_GUILD: Final = 1 << 5
 EVERYTHING: Final = (1 << 50) - 1
 _MODERATORS: Final = ("manage_messages", "manage_threads")
 EVERYONE: Final = sum(bit for name, bit in BITS.items() if name not in _MODERATORS)
-# What is left to a member who is in a timeout.
+# The permissions that a member keeps during a timeout.
 TIMED_OUT: Final = BITS["view_channel"] | BITS["read_message_history"]
 
 
 def bits(names: list[str]) -> int:
-    """The bit field of these names; KeyError names one that is not known here."""
+    """Return the bit field of these names; KeyError names an unknown one."""
     return sum(BITS[name] for name in set(names))
 
 
 def effective(guild: Guild, channel: Channel, user_id: int, now: float = 0.0) -> int:
-    """The permissions of a member in a channel (of a thread: pass its parent) at a time."""
+    """Return the permissions of a member in a channel (for a thread, pass its parent) at a time."""
     member = guild.members.get(user_id)
     if member is None:
         return 0

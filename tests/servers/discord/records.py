@@ -1,4 +1,4 @@
-"""What the control client hands out: frozen values made from the control API's JSON."""
+"""What the control client returns: frozen values made from the control API's JSON."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -6,7 +6,7 @@ from typing import Any, Self
 
 
 class _FromJson:
-    """Takes the fields it has from a JSON object; lists become tuples, one level down too."""
+    """Takes its fields from a JSON object; lists become tuples, also one level down."""
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Self:
@@ -45,7 +45,7 @@ class Channel(_FromJson):
 
 @dataclass(frozen=True, slots=True)
 class World(_FromJson):
-    """All there is."""
+    """The whole state."""
 
     bot: User
     channels: tuple[Channel, ...]
@@ -57,10 +57,10 @@ class World(_FromJson):
 
 @dataclass(frozen=True, slots=True)
 class Message(_FromJson):
-    """A message as it was when it was asked for; times in seconds since 1970.
+    """A message as it was when it was requested; times in seconds since 1970.
 
-    `written` is when it first went out to a session of the gateway; `peer` is the address that a
-    message of the bot's came from.
+    `written` is when it was first sent to a gateway session; `peer` is the address from which
+    the bot sent a message.
     """
 
     id: str
@@ -109,7 +109,7 @@ class Session(_FromJson):
 
 @dataclass(frozen=True, slots=True)
 class Interaction(_FromJson):
-    """How an interaction is doing; `failed` means no answer within 3 s."""
+    """The state of an interaction; `failed` means no response within 3 s."""
 
     id: str
     user_id: str
@@ -125,7 +125,7 @@ class Interaction(_FromJson):
 
 @dataclass(frozen=True, slots=True)
 class Fault(_FromJson):
-    """A fault; `hits` counts how often it struck until it was asked for."""
+    """A fault; `hits` counts how often it had applied when it was requested."""
 
     id: int
     where: str
@@ -137,7 +137,7 @@ class Fault(_FromJson):
 
 @dataclass(frozen=True, slots=True)
 class Counts(_FromJson):
-    """Counters since the start or the last reset; mappings count by name."""
+    """Counters since the start or the last reset; mappings are counts by name."""
 
     connections: int
     identifies: int
@@ -168,7 +168,7 @@ class Counts(_FromJson):
 
 @dataclass(frozen=True, slots=True)
 class Event(_FromJson):
-    """Something that happened: kind and what the control API says of it."""
+    """An event: its kind, and its data as the control API reports it."""
 
     n: int
     kind: str

@@ -1,4 +1,4 @@
-"""A text that grows and changes, shown on a terminal."""
+"""Shows a growing, changing text on a terminal."""
 
 import shutil
 import unicodedata
@@ -8,14 +8,14 @@ from typing import TextIO
 
 @dataclass
 class Screen:
-    """Shows a text that grows or changes; on a terminal as it does, elsewhere at its end."""
+    """Shows a changing text: on a terminal as it changes, elsewhere once it is complete."""
 
     out: TextIO
     live: bool
     shown: str = ""
 
     def show(self, text: str) -> None:
-        """Bring the terminal up to this text."""
+        """Update the terminal to this text."""
         if not self.live or text == self.shown:
             self.shown = text
             return
@@ -27,13 +27,13 @@ class Screen:
             if above < lines:
                 up = f"\x1b[{above}A" if above else ""
                 self.out.write(f"\r{up}\x1b[J{text}")
-            else:  # its beginning has left the screen and cannot be changed there any more
+            else:  # its beginning has scrolled off the screen and cannot be changed any more
                 self.out.write(f"\n… (edited)\n{text}")
         self.out.flush()
         self.shown = text
 
     def end(self) -> None:
-        """The text is complete."""
+        """Complete the text."""
         if not self.live:
             self.out.write(self.shown)
         self.out.write("\n" if self.shown else "")
@@ -42,11 +42,11 @@ class Screen:
 
 
 def rows(text: str, columns: int) -> int:
-    """Terminal rows that a text takes."""
+    """Return the terminal rows that a text takes."""
     return sum(max(1, -(-width(line) // columns)) for line in text.split("\n"))
 
 
 def width(line: str) -> int:
-    """Terminal columns that a line takes."""
+    """Return the terminal columns that a line takes."""
     wide = sum(1 + (unicodedata.east_asian_width(each) in "WF") for each in line)
     return wide - sum(1 for each in line if unicodedata.combining(each))

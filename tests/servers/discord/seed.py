@@ -1,4 +1,4 @@
-"""The world that a loop starts with: the same names and ids every time."""
+"""The initial state of a loop: the same names and ids every time."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -40,7 +40,7 @@ BOT_ID: Final = at(_BORN)
 
 
 def populate(world: World) -> None:
-    """Fill an empty world. Fixed ids, so that a restarted server is the same place."""
+    """Fill an empty world. Ids are fixed, so that a restarted server has the same ones."""
     users = [
         world.add_user(name, user_id=at(_BORN, 100 + number)) for number, name in enumerate(USERS)
     ]

@@ -25,17 +25,17 @@ LOOK = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Host and port; port 0 takes any that is free."""
+    """Host and port; port 0 means any free port."""
 
     host: str
     port: int
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From `host:port`; ValueError otherwise."""
+        """Parse `host:port`; ValueError otherwise."""
         host, colon, port = text.rpartition(":")
         if not colon or not port.isdigit() or not host:
-            msg = f"an address is host:port, not {text!r}"
+            msg = f"expected an address host:port, not {text!r}"
             raise ValueError(msg)
         return cls(host.strip("[]"), int(port))
 
@@ -93,16 +93,16 @@ class DiscordServer:
         await self._control.cleanup()
 
     def cut(self) -> None:
-        """Reset every open connection of Discord's listener."""
+        """Reset every open connection of the Discord listener."""
         if self._runner.server is not None:
             for each in list(self._runner.server.connections):
                 if each.transport is not None:
                     each.transport.abort()
 
     async def reset(self) -> None:
-        """Go back to how the server began: cut what is open, forget what happened and was set.
+        """Return to the initial state: cut connections, forget what happened and what was set.
 
-        Ids and the numbers of events go on, so that nothing new is taken for something old.
+        Ids and event numbers keep increasing, so that nothing new is mistaken for something old.
         """
         self.state.faults.end_all()
         if self._refusing is not None:
@@ -113,12 +113,12 @@ class DiscordServer:
         if self._seed:
             populate(self.state.world)
         self.cut()
-        while before & self.gateway.connections:  # noqa: ASYNC110 - each takes leave by itself
+        while before & self.gateway.connections:  # noqa: ASYNC110 - each connection removes itself
             await asyncio.sleep(LOOK)
         self.state.forget_counts()
 
     async def refuse(self, fault: Fault) -> None:
-        """Stop listening, cut what is open, and listen again when the fault is over."""
+        """Stop listening, cut connections, and listen again when the fault is over."""
         if self._refusing is not None and not self._refusing.done():
             msg = "connections are being refused already"
             raise ValueError(msg)

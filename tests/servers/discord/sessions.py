@@ -1,4 +1,4 @@
-"""Gateway sessions: what outlives a connection, and the dispatch of events to all of them."""
+"""Gateway sessions, which outlive connections, and the dispatch of events to all of them."""
 
 import asyncio
 import json
@@ -20,9 +20,9 @@ REORDER_SECONDS: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something to dispatch; `bare` is what a session without message content gets.
+    """An event to dispatch; `bare` is what a session without message content receives.
 
-    `written` is called each time that it was written to a connection.
+    `written` is called each time it has been written to a connection.
     """
 
     name: str
@@ -34,16 +34,16 @@ class Event:
 
 
 class Transport(Protocol):
-    """Where a session's payloads go while it is connected."""
+    """Sends a session's payloads while it is connected."""
 
     def send(self, text: str, written: Written | None = None) -> None:
-        """Queue one payload; `written` is called once it has gone out."""
+        """Queue one payload; `written` is called once it has been sent."""
 
     def shut(self, code: int, reason: str = "") -> None:
         """Close the connection."""
 
     def report(self) -> Json:
-        """What the control API shows of it."""
+        """Return the report for the control API."""
 
 
 @dataclass(slots=True)
@@ -60,16 +60,16 @@ class Session:
     log: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=REPLAY_LIMIT))
 
     def serves(self, guild_id: int | None) -> bool:
-        """Whether a guild is on this session's shard; DMs are on shard 0."""
+        """Return whether a guild is on this session's shard; DMs are on shard 0."""
         number, of = self.shard
         return number == (0 if guild_id is None else (guild_id >> 22) % of)
 
     def wants(self, event: Event) -> bool:
-        """Whether it asked for such an event, of such a place."""
+        """Return whether it serves the event's guild and requested its intent."""
         return self.serves(event.guild_id) and event.intent & self.intents == event.intent
 
     def push(self, name: str, data: str, written: Written | None = None) -> None:
-        """Number a dispatch, remember it, and send it if somebody is there."""
+        """Number a dispatch, store it, and send it if there is a connection."""
         self.seq += 1
         text = f'{{"t":"{name}","s":{self.seq},"op":0,"d":{data}}}'
         self.log.append((self.seq, text))
@@ -77,19 +77,19 @@ class Session:
             self.transport.send(text, written)
 
     def missed(self, seq: int) -> list[str] | None:
-        """What came after `seq`, or None when some of it has been forgotten."""
+        """Return the payloads after `seq`, or None if some of them have been dropped."""
         if seq < self.seq and (not self.log or self.log[0][0] > seq + 1):
             return None
         return [text for number, text in self.log if number > seq]
 
 
 def compact(data: Json) -> str:
-    """JSON as it goes over the wire."""
+    """Return compact JSON, as it is sent."""
     return json.dumps(data, separators=(",", ":"))
 
 
 class SessionManager:
-    """All sessions, connected or to be resumed."""
+    """All sessions, connected or resumable."""
 
     def __init__(self, counts: Counts, faults: Faults, clock: Callable[[], float]) -> None:
         self.by_id: dict[str, Session] = {}
@@ -99,16 +99,16 @@ class SessionManager:
 
     @property
     def live(self) -> list[Session]:
-        """Those with a connection."""
+        """Return the sessions with a connection."""
         return [each for each in self.by_id.values() if each.transport is not None]
 
     def add(self, session: Session, resume_seconds: float) -> None:
-        """A new session; those that nobody came back for in time are forgotten."""
+        """Add a session; drop those that were not resumed in time."""
         self.forget(resume_seconds)
         self.by_id[session.id] = session
 
     def forget(self, resume_seconds: float) -> None:
-        """Drop sessions that can no longer be resumed, and the oldest beyond what is bearable."""
+        """Drop sessions that can no longer be resumed, and the oldest beyond the limit."""
         gone = [each for each in self.by_id.values() if each.transport is None]
         gone.sort(key=lambda each: each.left_at)
         spare = len(self.by_id) - MAX_SESSIONS
@@ -117,7 +117,7 @@ class SessionManager:
                 del self.by_id[each.id]
 
     def forget_all(self) -> None:
-        """Drop every session, and what is held back for them."""
+        """Drop every session, and events held back for them."""
         self._let_go()
         self.by_id.clear()
 
@@ -131,7 +131,7 @@ class SessionManager:
         by: str = "user",
         written: Written | None = None,
     ) -> None:
-        """Send an event to every session that wants it; `by` whom it came about."""
+        """Send an event to every session that wants it; `by` is who caused it."""
         whole = compact(full)
         intent = intents.needed(name, in_guild=guild_id is not None)
         event = Event(name, whole, compact(bare) if bare else whole, intent, guild_id, written)
@@ -155,7 +155,7 @@ class SessionManager:
                 session.push(event.name, event.full if sees else event.bare, event.written)
 
     def _hold(self, event: Event) -> None:
-        """Keep an event back until the next one has passed it, or for a little while."""
+        """Hold an event back until the next one has overtaken it, or for a short time."""
         self._held.append(event)
         self._release = asyncio.get_running_loop().call_later(REORDER_SECONDS, self._flush)
 

@@ -1,4 +1,4 @@
-"""Everything the server is made of, in one place, for the routes and the gateway."""
+"""The whole state of the server, in one place, for the routes and the gateway."""
 
 import time
 from collections import OrderedDict
@@ -26,7 +26,7 @@ DAY = 86_400.0
 
 @dataclass(slots=True)
 class ServerState:
-    """The parts, and the few answers that need several of them."""
+    """The parts of the state, and the few results that need several of them."""
 
     world: World
     tokens: Tokens
@@ -45,9 +45,9 @@ class ServerState:
     interactions: InteractionStore = field(init=False)
     started: float = field(init=False)
     first_settings: Settings = field(init=False)
-    blocked_words: tuple[str, ...] = ()  # by AutoMod
-    odd_messages: dict[str, Json] = field(default_factory=dict)  # by id, what REST tells instead
-    spent: int = 0  # identifies of earlier counts, so that a reset does not give new ones
+    blocked_words: tuple[str, ...] = ()  # blocked by AutoMod
+    odd_messages: dict[str, Json] = field(default_factory=dict)  # by id, what REST returns instead
+    spent: int = 0  # identifies before the counters were reset, which still count
 
     def __post_init__(self) -> None:
         self.faults = Faults(self.clock)
@@ -59,7 +59,7 @@ class ServerState:
         self.apply(self.settings)
 
     def reset(self) -> None:
-        """Forget all that happened and was set; the world is empty then, ids go on growing."""
+        """Forget what happened and what was set; the world is then empty, ids keep increasing."""
         self.apply(self.first_settings)
         self.tokens.reset()
         self.faults.end_all()
@@ -83,25 +83,25 @@ class ServerState:
         return f"{self.base_url}{path}?{self.cdn.sign(path, self.settings.attachment_seconds)}"
 
     def check_words(self, text: str) -> None:
-        """200000 for a text that AutoMod blocks."""
+        """Raise 200000 for a text that AutoMod blocks."""
         if any(word in text.casefold() for word in self.blocked_words):
             raise ApiError(*errors.BLOCKED_BY_AUTOMOD)
 
     @property
     def gateway_url(self) -> str:
-        """Where the gateway is."""
+        """Return the gateway's URL."""
         return self.gateway_at(self.base_url.partition("://")[2])
 
     def gateway_at(self, host: str) -> str:
-        """Where it is for a client that knows this server by a name of its own."""
+        """Return the gateway's URL for a client that knows this server by another name."""
         return f"ws://{host}/gateway"
 
     def identifies_left(self) -> int:
-        """What remains of the day's identifies."""
+        """Return how many identifies remain today."""
         return max(0, self.settings.identifies_per_day - self.spent - self.counts.identifies)
 
     def session_start_limit(self) -> Json:
-        """As GET /gateway/bot reports it."""
+        """Return the session start limit as GET /gateway/bot reports it."""
         age = (self.clock() - self.started) % DAY
         return {
             "total": self.settings.identifies_per_day,
@@ -111,7 +111,7 @@ class ServerState:
         }
 
     def ready(self, session: Session, guilds: Iterable[Guild], host: str) -> Json:
-        """READY of a session; a RESUME goes to the HOST that the identify came to."""
+        """Return READY of a session; a RESUME goes to the HOST that the identify came to."""
         bot = self.world.bot
         flags = intents.application_flags(self.settings.privileged_intents)
         return {
@@ -130,7 +130,7 @@ class ServerState:
         }
 
     def application(self) -> Json:
-        """The bot's application."""
+        """Return the bot's application."""
         world = self.world
         owner = next((u for u in world.users.values() if not u.bot), world.bot)
         return {
@@ -151,7 +151,7 @@ class ServerState:
         }
 
     def forget_counts(self) -> None:
-        """Reset the counters, and what was used up of the day's identifies."""
+        """Reset the counters, and today's used identifies."""
         self.reset_counts()
         self.spent = 0
 

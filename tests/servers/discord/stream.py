@@ -1,4 +1,4 @@
-"""The event stream's reading end."""
+"""The reading end of the event stream."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -21,15 +21,15 @@ class Stream:
         raise ConnectionError(msg)
 
     async def event(self, predicate: Callable[[Event], bool], timeout: float) -> Event:  # noqa: ASYNC109  the tests' own clock
-        """The next event that satisfies; TimeoutError when none comes in time."""
+        """Return the next matching event; TimeoutError if none arrives in time."""
         async with asyncio.timeout(timeout):
             async for event in self:
                 if predicate(event):
                     return event
-        raise ConnectionError  # not reached: the iteration ends by raising
+        raise ConnectionError  # unreachable: the iteration ends by raising
 
     async def message(self, predicate: Callable[[Message], bool], timeout: float) -> Message:  # noqa: ASYNC109  the tests' own clock
-        """The next new or edited message that satisfies."""
+        """Return the next matching new or edited message."""
         found = await self.event(
             lambda e: e.kind in ("message", "edit") and predicate(Message.of(e.data)), timeout
         )

@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 
 class Streaming(Bot):
-    """Answers word by word, by edits, and has seen what is replied to."""
+    """A bot that answers word by word, by edits, and knows the message that it replies to."""
 
     async def on_message(self, message: discord.Message) -> None:
         """Answer."""
@@ -96,7 +96,7 @@ async def test_a_server_that_is_down_is_said_with_the_remedy(server: DiscordServ
 
 
 async def _until(terminal: int, end: str) -> str:
-    """Read what the terminal shows until it shows that."""
+    """Read the terminal's output until it contains a text."""
     seen = ""
     async with asyncio.timeout(10):
         while not seen.endswith(end):

@@ -40,7 +40,7 @@ async def test_a_proxy_s_page_is_html(server: DiscordServer, people: DiscordCont
 
 async def test_a_black_hole_swallows_until_it_is_ended(rest: Rest, people: DiscordControl) -> None:
     await people.fault("rest", "black_hole")
-    # Not a GET: aiohttp's client repeats those by itself.
+    # Not a GET: aiohttp's client retries those by itself.
     asking = asyncio.create_task(rest("POST", "/users/@me/channels", {"recipient_id": "1"}))
     done, _ = await asyncio.wait({asking}, timeout=0.2)
     assert not done

@@ -199,7 +199,7 @@ async def test_a_command_is_offered_where_and_to_whom_its_definition_says(
         await people.invoke("manage", "dm", author="Ada")
 
     await people.add_role("Keepers", ["Bram"], manages=True)
-    for name in ("Ada", "Bram"):  # who owns the server, and who has the role now
+    for name in ("Ada", "Bram"):  # the server's owner, and the role's new member
         await people.wait_interaction((await people.invoke("manage", author=name)).id)
     assert bot.is_ready()
 

@@ -10,7 +10,7 @@ from tests.servers.discord.server import DiscordServer
 async def test_a_guild_comes_with_the_bot_as_its_only_member_and_the_number_of_all(
     server: DiscordServer, people: DiscordControl, http: aiohttp.ClientSession
 ) -> None:
-    """Without the intents for members and presences a bot is told of no one else."""
+    """Without the member and presence intents, Discord sends a bot no other members."""
     await people.add_guild("Old Town", channels=3, members=48, roles=2, emojis=2, lived_in=True)
 
     async with wired(server, http) as wire:
@@ -37,4 +37,4 @@ async def test_when_a_message_went_out_to_the_gateway_is_known(
     assert (await people.message(unheard.id)).written is None
     written = (await people.message(heard.id)).written
     assert written is not None
-    assert heard.created - 0.001 <= written <= time.time()  # an id tells milliseconds
+    assert heard.created - 0.001 <= written <= time.time()  # an id encodes milliseconds

@@ -52,7 +52,7 @@ async def test_a_missing_token_and_a_taken_port_are_sentences(tmp_path: Path) ->
     missing = await _start("--token-file", str(tmp_path / "none"))
     out, _ = await missing.communicate()
     assert missing.returncode == 1
-    assert b"write the bot's token into it" in out
+    assert b"Write the bot's token into it" in out
 
     (tmp_path / "token").write_text("t")
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -1,4 +1,4 @@
-"""What people, other bots and webhooks post, as a discord.py client and bare REST see it."""
+"""What people, other bots and webhooks post, as a discord.py client and plain REST see it."""
 
 import aiohttp
 import pytest
@@ -12,7 +12,7 @@ PICTURE = ("map.png", "image/png", b"\x89PNG")
 
 
 async def fetched(bot: Bot, people: DiscordControl, message_id: str) -> discord.Message:
-    """The message as REST gives it to a discord.py client."""
+    """Return the message as REST returns it to a discord.py client."""
     said = await people.message(message_id)
     channel = bot.get_channel(int(said.channel_id))
     assert isinstance(channel, discord.abc.Messageable)

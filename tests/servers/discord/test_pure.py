@@ -24,13 +24,13 @@ ADA, BOT = 111111111111111111, 222222222222222222
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """A clock that stands still until it is moved."""
 
     def __init__(self) -> None:
         self.now = 1000.0
 
     def __call__(self) -> float:
-        """The time."""
+        """Return the time."""
         return self.now
 
 
@@ -210,7 +210,7 @@ def test_settings_refuse_what_they_do_not_know() -> None:
     assert Settings().changed({"ack_seconds": 1.5}).ack_seconds == 1.5
     with pytest.raises(ValueError, match="no setting 'speed'"):
         Settings().changed({"speed": 1})
-    with pytest.raises(ValueError, match="not negative"):
+    with pytest.raises(ValueError, match="non-negative"):
         Settings().changed({"ack_seconds": True})
 
 

@@ -1,4 +1,4 @@
-"""What Discord and Cloudflare in front of it refuse, with their own codes."""
+"""Requests that Discord, or Cloudflare in front of it, refuses, with the original codes."""
 
 import asyncio
 

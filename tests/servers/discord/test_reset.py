@@ -1,4 +1,4 @@
-"""A server that many bots use one after the other goes back to its beginning as a whole."""
+"""A server that several bots use one after another returns to its initial state completely."""
 
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +10,7 @@ from tests.servers.discord.server import DiscordServer
 
 
 def first_state(server: DiscordServer) -> dict[str, Any]:
-    """Everything but when somebody joined and how far ids and events have come."""
+    """Return the whole state except join times and the counters of ids and events."""
     state = server.state
     guilds = [asdict(each) for each in state.world.guilds.values()]
     for guild in guilds:
@@ -35,7 +35,7 @@ def first_state(server: DiscordServer) -> dict[str, Any]:
 
 
 async def change_everything(people: DiscordControl) -> str:
-    """Do what stories do to a server; return the id of the last message."""
+    """Change a server as scenarios do; return the id of the last message."""
     said = await people.say("general", "before the bot came", files=[("a.txt", "text/plain", b"a")])
     await people.say("dm", "and privately")
     await people.change_member("Bram", nick="Captain", timeout=600)
@@ -76,7 +76,7 @@ async def test_whatever_was_done_to_it_a_reset_server_is_a_new_one(
     await people.reset()
 
     assert first_state(server) == beginning
-    status, me = await rest("GET", "/users/@me")  # with the token of the beginning
+    status, me = await rest("GET", "/users/@me")  # with the initial token
     assert (status, me["username"]) == (200, "Sky")
     assert int((await people.say("kites", "after")).id) > int(said)
 

@@ -96,7 +96,7 @@ async def test_discord_py_obeys_a_429_that_it_is_given(people: DiscordControl) -
     assert answer.created - asked.created > 0.45
     counts = await people.counts()
     assert counts.faults == {"rest rate_limit": 2}
-    assert counts.rate_limited == {}  # only what the bot brought upon itself
+    assert counts.rate_limited == {}  # only 429s that the bot caused itself
 
 
 async def test_an_enforced_nonce_returns_the_message_that_has_it(
@@ -159,7 +159,7 @@ async def test_a_request_whose_answer_is_lost_was_carried_out(
 async def test_a_message_is_checked_as_discord_checks_it(
     rest: Rest, channel: str, body: dict[str, Any], code: int, field: str
 ) -> None:
-    """A character is a code point: a boat is one, though it is two in UTF-16."""
+    """A character is a code point: a boat emoji is one, although it is two units in UTF-16."""
     status, answer = await rest("POST", f"/channels/{channel}/messages", body)
 
     assert (status == 200) is (code == 0)

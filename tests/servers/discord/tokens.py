@@ -1,4 +1,4 @@
-"""Which bot token is accepted: the file's, until the control API says another."""
+"""Which bot token is accepted: the file's, until the control API sets another."""
 
 import hmac
 from collections.abc import Callable
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 class Tokens:
-    """Holds the accepted token and sees when its file changes.
+    """Holds the accepted token and notices when its file changes.
 
-    A Discord token has no overlap: with a new one the old one is refused at once, and
+    Discord tokens do not overlap: once there is a new one, the old one is refused, and
     `on_change` is called, so that sessions of the old one can be closed.
     """
 
@@ -21,7 +21,7 @@ class Tokens:
         self._first = self._token
 
     def look(self) -> None:
-        """Read the file again when it has changed."""
+        """Read the file again if it has changed."""
         if self._file is None:
             return
         try:
@@ -34,17 +34,17 @@ class Tokens:
             return
 
     def accept(self, token: str) -> None:
-        """From now on only this one."""
+        """Accept only this one from now on."""
         changed = token != self._token
         self._token = token
         if changed:
             self.on_change()
 
     def reset(self) -> None:
-        """Accept the one of the beginning, and no other."""
+        """Accept only the initial token again."""
         self.accept(self._first)
 
     def accepts(self, token: str) -> bool:
-        """Whether this is the token."""
+        """Return whether this is the accepted token."""
         self.look()
         return bool(self._token) and hmac.compare_digest(self._token.encode(), token.encode())

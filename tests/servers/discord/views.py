@@ -1,4 +1,4 @@
-"""The world as the control API shows it: names beside ids, times in seconds."""
+"""The state as the control API shows it: names along with ids, times in seconds."""
 
 from tests.servers.discord.errors import Json
 from tests.servers.discord.model import Channel, Guild, Message, User
@@ -7,12 +7,12 @@ from tests.servers.discord.state import ServerState
 
 
 def user(who: User) -> Json:
-    """A user."""
+    """Render a user."""
     return {"id": str(who.id), "name": who.name, "bot": who.bot, "dm_open": who.dm_open}
 
 
 def guild(which: Guild) -> Json:
-    """A guild with its roles."""
+    """Render a guild with its roles."""
     return {
         "id": str(which.id),
         "name": which.name,
@@ -25,7 +25,7 @@ def guild(which: Guild) -> Json:
 
 
 def channel(state: ServerState, where: Channel) -> Json:
-    """A channel; a DM is called after its person, with an @."""
+    """Render a channel; a DM is named after its person, with an @."""
     name = where.name
     if where.recipient is not None:
         name = f"@{state.world.users[where.recipient].name}"
@@ -41,7 +41,7 @@ def channel(state: ServerState, where: Channel) -> Json:
 
 
 def message(state: ServerState, what: Message) -> Json:
-    """A message."""
+    """Render a message."""
     world = state.world
     where = channel(state, world.channels[what.channel_id])
     return {

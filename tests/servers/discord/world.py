@@ -1,6 +1,6 @@
-"""Guilds, channels, users and messages: the state, and nothing that talks.
+"""Guilds, channels, users and messages: pure state, without any I/O.
 
-Bounded: a channel keeps its newest messages only, and of the DMs those used last.
+Bounded: only a channel's newest messages and the most recently used DMs are kept.
 """
 
 import secrets
@@ -16,7 +16,7 @@ from tests.servers.discord.permissions import BITS, EVERYONE, EVERYTHING, effect
 from tests.servers.discord.snowflake import Snowflakes
 
 MESSAGES_PER_CHANNEL: Final = 1000
-# The channels that have threads, and of which kind.
+# The channels that can have threads, and of which kind.
 _WITH_THREADS: Final = {
     model.TEXT: model.PUBLIC_THREAD,
     model.ANNOUNCEMENT: model.ANNOUNCEMENT_THREAD,
@@ -25,7 +25,7 @@ _WITH_THREADS: Final = {
 
 
 class World:
-    """Everything that Discord would remember."""
+    """Everything that Discord would store."""
 
     def __init__(self, clock: Callable[[], float] = time.time, bot_id: int | None = None) -> None:
         self.clock = clock
@@ -34,7 +34,7 @@ class World:
         self.empty()
 
     def empty(self) -> None:
-        """Let there be nothing and nobody but the bot. Ids go on growing."""
+        """Remove everything except the bot. Ids keep increasing."""
         self.users: dict[int, User] = {}
         self.guilds: dict[int, Guild] = {}
         self.channels: dict[int, Channel] = {}
@@ -44,7 +44,7 @@ class World:
         self.bot = self.add_user("Sky", bot=True, user_id=self._bot_id)
 
     def add_user(self, name: str, *, bot: bool = False, user_id: int | None = None) -> User:
-        """A new user; ValueError when the name is taken."""
+        """Add a user; ValueError if the name is taken."""
         if name.casefold() in self._names:
             msg = f"there is a user called {name!r} already"
             raise ValueError(msg)
@@ -56,7 +56,7 @@ class World:
     def add_guild(
         self, name: str, owner: User, members: Iterable[User] = (), guild_id: int | None = None
     ) -> Guild:
-        """A guild with its owner, these members, and the bot with a managed role of its own."""
+        """Add a guild with its owner, these members, and the bot with its own managed role."""
         guild = Guild(guild_id or self.ids.next(), name, owner.id)
         guild.roles[guild.id] = Role(guild.id, "@everyone", EVERYONE)
         own = self.add_role(guild, self.bot.name, role_id=guild_id + 1 if guild_id else None)
@@ -68,13 +68,13 @@ class World:
         return guild
 
     def add_webhook(self, name: str) -> User:
-        """A webhook: it writes under its name and is a member of nothing."""
+        """Add a webhook: it posts under its name and is not a member of any guild."""
         webhook = self.add_user(name, bot=True)
         webhook.webhook = True
         return webhook
 
     def open_webhook(self, webhook: User, channel: Channel) -> Webhook:
-        """Give WEBHOOK an address that posts into CHANNEL."""
+        """Give WEBHOOK a URL that posts into CHANNEL."""
         opened = Webhook(webhook, channel.id, secrets.token_urlsafe(51))
         self.webhooks[webhook.id] = opened
         return opened
@@ -82,20 +82,20 @@ class World:
     def add_role(
         self, guild: Guild, name: str, permissions: int = 0, role_id: int | None = None
     ) -> Role:
-        """A role that nobody has yet."""
+        """Add a role that nobody has yet."""
         role = Role(role_id or self.ids.next(), name, permissions)
         guild.roles[role.id] = role
         return role
 
     def join(self, guild: Guild, user: User) -> Member:
-        """Make a user a member."""
+        """Make a user a member of a guild."""
         member = guild.members[user.id] = Member(user.id, self.clock())
         return member
 
     def add_channel(
         self, guild: Guild, name: str, channel_id: int | None = None, kind: int = model.TEXT
     ) -> Channel:
-        """A channel at the end of the guild's list."""
+        """Add a channel at the end of the guild's list."""
         channel = Channel(channel_id or self.ids.next(), kind, name, guild.id)
         channel.position = len(guild.channels)
         self.channels[channel.id] = channel
@@ -103,7 +103,7 @@ class World:
         return channel
 
     def add_category(self, guild: Guild, name: str) -> Channel:
-        """A category, for channels to be put into."""
+        """Add a category for channels."""
         return self.add_channel(guild, name, kind=model.CATEGORY)
 
     def add_thread(
@@ -115,7 +115,7 @@ class World:
         *,
         private: bool = False,
     ) -> Channel:
-        """A thread, or a forum's post; one started on a message has the message's id."""
+        """Add a thread or a forum post; one started on a message has the message's id."""
         if parent.kind not in _WITH_THREADS or (private and parent.kind != model.TEXT):
             raise ApiError(*errors.WRONG_CHANNEL_TYPE)
         if start is not None and start.thread_id:
@@ -130,7 +130,7 @@ class World:
         return thread
 
     def dm(self, user: User) -> tuple[Channel, bool]:
-        """The bot's DM channel with a user, and whether it is new."""
+        """Return the bot's DM channel with a user, and whether it is new."""
         for channel in self.channels.values():
             if channel.recipient == user.id:
                 return channel, False
@@ -139,7 +139,7 @@ class World:
         return channel, True
 
     def remove_channel(self, channel: Channel) -> None:
-        """Forget a channel, its threads and all that was said there."""
+        """Remove a channel, its threads and all their messages."""
         for each in [c for c in self.channels.values() if c.parent_id == channel.id]:
             self.remove_channel(each)
         del self.channels[channel.id]
@@ -149,42 +149,42 @@ class World:
             self._where.pop(message_id, None)
 
     def channel(self, channel_id: int) -> Channel:
-        """The channel, or 10003."""
+        """Return the channel, or raise 10003."""
         if channel_id not in self.channels:
             raise ApiError(*errors.UNKNOWN_CHANNEL)
         return self.channels[channel_id]
 
     def guild(self, guild_id: int) -> Guild:
-        """The guild, or 10004."""
+        """Return the guild, or raise 10004."""
         if guild_id not in self.guilds:
             raise ApiError(*errors.UNKNOWN_GUILD)
         return self.guilds[guild_id]
 
     def user(self, user_id: int) -> User:
-        """The user, or 10013."""
+        """Return the user, or raise 10013."""
         if user_id not in self.users:
             raise ApiError(*errors.UNKNOWN_USER)
         return self.users[user_id]
 
     def message(self, channel_id: int, message_id: int) -> Message:
-        """The message in that channel, hidden ones too, or 10008."""
+        """Return the message in that channel, even if hidden, or raise 10008."""
         message = self.channel(channel_id).messages.get(message_id)
         if message is None:
             raise ApiError(*errors.UNKNOWN_MESSAGE)
         return message
 
     def find_message(self, message_id: int) -> Message:
-        """The message, wherever it is, or 10008."""
+        """Return the message from any channel, or raise 10008."""
         if message_id not in self._where:
             raise ApiError(*errors.UNKNOWN_MESSAGE)
         return self.channels[self._where[message_id]].messages[message_id]
 
     def knows(self, message_id: int) -> bool:
-        """Whether the message is still there."""
+        """Return whether the message still exists."""
         return message_id in self._where
 
     def add(self, message: Message) -> None:
-        """Put a message into its channel; the oldest falls out of a full one."""
+        """Add a message to its channel; drop the oldest if the channel is full."""
         channel = self.channels[message.channel_id]
         message.created = self.clock()
         channel.messages[message.id] = message
@@ -195,12 +195,12 @@ class World:
             self._where.pop(channel.messages.popitem(last=False)[0], None)
 
     def remove(self, message: Message) -> None:
-        """Forget a message. The channel's last_message_id stays, as on Discord."""
+        """Remove a message. The channel's last_message_id stays, as on Discord."""
         self.channels[message.channel_id].messages.pop(message.id, None)
         self._where.pop(message.id, None)
 
     def forget_messages(self) -> None:
-        """Forget all that was said, as if every channel were new. Nobody is told."""
+        """Remove all messages, as if every channel were new. No event is sent."""
         for channel in self.channels.values():
             channel.messages.clear()
             channel.last_message_id = None
@@ -214,7 +214,7 @@ class World:
         after: int | None = None,
         around: int | None = None,
     ) -> list[Message]:
-        """Visible messages, newest first."""
+        """Return visible messages, newest first."""
         shown = [m for m in reversed(_by_id(channel.messages).values()) if not m.hidden]
         if before is not None:
             return [m for m in shown if m.id < before][:limit]
@@ -227,7 +227,7 @@ class World:
         return shown[:limit]
 
     def allowed(self, channel: Channel, user_id: int | None = None) -> int:
-        """Permission bits of a user (the bot by default) in a channel."""
+        """Return the permission bits of a user (by default the bot) in a channel."""
         user_id = user_id or self.bot.id
         if channel.guild_id is None:
             return EVERYTHING
@@ -237,10 +237,10 @@ class World:
         return 0 if closed and not granted & BITS["manage_threads"] else granted
 
     def may(self, channel: Channel, permission: str, user_id: int | None = None) -> bool:
-        """Whether a user (the bot by default) has the named permission there."""
+        """Return whether a user (by default the bot) has the named permission there."""
         return bool(self.allowed(channel, user_id) & BITS[permission])
 
 
 def _by_id(messages: OrderedDict[int, Message]) -> OrderedDict[int, Message]:
-    # Ids only grow and messages are added as their ids are made, so the order is by id already.
+    # Ids only increase, and messages are added as ids are created, so they are already in order.
     return messages
