@@ -1,1 +1,1 @@
-"""A server that speaks the calls of GitHub's REST API that Flux makes: statuses and dispatches."""
+"""A server for the calls that Flux makes to GitHub's REST API: statuses and dispatches."""

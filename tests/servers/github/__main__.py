@@ -9,10 +9,10 @@ from tests.servers.github.server import GitHubServer
 
 
 def main() -> None:
-    """Run the server until it is told to stop."""
+    """Run the server until SIGTERM."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.servers.github",
-        description="A server that keeps commit statuses and takes dispatches as GitHub does.",
+        description="A server that stores commit statuses and accepts dispatches as GitHub does.",
     )
     parser.add_argument("--listen", default="127.0.0.1:7104", help="address and port")
     parser.add_argument("--repository", required=True, help="owner/name")
@@ -27,7 +27,7 @@ def main() -> None:
         "--events",
         type=Path,
         required=True,
-        help="the folder into which each event is written, as a workflow's runner finds it",
+        help="the folder to write each event to, in the form a workflow's runner gets",
     )
     options = parser.parse_args()
     host, _, port = options.listen.rpartition(":")

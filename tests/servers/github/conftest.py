@@ -12,7 +12,7 @@ from tests.servers.github.server import GitHubServer
 
 @pytest.fixture
 async def github(tmp_path: Path) -> AsyncIterator[TestClient[Any, Any]]:
-    """A client of the server; its events are in `events`."""
+    """Return a client of the server, which writes events to `events`."""
     (tmp_path / "token").write_text("right\n")
     (tmp_path / "dispatch-token").write_text("contents\n")
     server = GitHubServer(

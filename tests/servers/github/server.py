@@ -1,8 +1,8 @@
-"""Commit statuses as GitHub keeps them, and dispatches as it takes them, for one Git repository.
+"""Commit statuses and repository dispatches, as GitHub handles them, for one Git repository.
 
 https://docs.github.com/en/rest/commits/statuses
 https://docs.github.com/en/rest/repos/repos#create-a-repository-dispatch-event
-Below /api/v3, where clients look on a host that is not github.com.
+The routes are below /api/v3, as clients expect on any host but github.com.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ from aiohttp import web
 
 STATES: Final = ("error", "failure", "pending", "success")
 LONGEST_DESCRIPTION: Final = 140
-MOST_STATUSES: Final = 1000  # of one context on one commit
+MOST_STATUSES: Final = 1000  # for one context on one commit
 LONGEST_EVENT_TYPE: Final = 100
-MOST_PROPERTIES: Final = 10  # of a client_payload
+MOST_PROPERTIES: Final = 10  # in a client_payload
 LARGEST_PAYLOAD: Final = 64 * 1024  # bytes
 _PAGE: Final = 30
 
@@ -26,7 +26,7 @@ Json = dict[str, Any]
 
 
 class Refused(Exception):
-    """GitHub's answer where it does not do what was asked."""
+    """An error response of GitHub."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -36,8 +36,8 @@ class Refused(Exception):
 class GitHubServer:
     """One repository, and two fine-grained tokens: for its commit statuses, and for its contents.
 
-    Every event that was dispatched is a file in `events`, in the order of their names, with what a
-    runner has in $GITHUB_EVENT_PATH.
+    Every dispatched event is a file in `events`, sorted by name, with the content that a runner
+    finds in $GITHUB_EVENT_PATH.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class GitHubServer:
         return app
 
     def _authorize(self, request: web.Request, wanted: Path) -> None:
-        """Check that the request is of this repository, and that its token is the one in WANTED."""
+        """Check that the request is for this repository and has the token in WANTED."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         known = [
             file
@@ -138,7 +138,7 @@ class GitHubServer:
         file = self._events / f"{len(list(self._events.glob('*.json'))) + 1:06}.json"
         part = file.with_suffix(".part")
         part.write_text(json.dumps(event, indent=1) + "\n")
-        part.rename(file)  # so that a file that is there is whole
+        part.rename(file)  # so that a file is never visible half-written
         return web.Response(status=204)
 
 

@@ -1,4 +1,4 @@
-"""Dispatches, asked for as Flux's client asks: taken and refused as GitHub does."""
+"""Dispatches, requested as Flux's client does: accepted and refused as GitHub does."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Commit statuses, asked for as Flux's client asks: refused where GitHub refuses."""
+"""Commit statuses, requested as Flux's client does: refused where GitHub refuses them."""
 
 import subprocess
 from pathlib import Path
