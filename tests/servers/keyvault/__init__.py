@@ -1,1 +1,1 @@
-"""Azure Key Vault and Entra's token endpoint, stood in for; README.md says what they do."""
+"""A test server for Azure Key Vault and Entra's token endpoint; README.md describes it."""

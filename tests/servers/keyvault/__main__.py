@@ -1,7 +1,8 @@
 """The command line: listen, and wait for SIGTERM or Ctrl-C.
 
-What the tenant is lies in a file, because it holds a client secret and command lines are seen by
-everyone on a machine: {"tenant": ..., "vault": ..., "identities": [...], "secrets": {name: file}}.
+The tenant is described in a file, because it includes a client secret and every user of a
+machine can see command lines:
+{"tenant": ..., "vault": ..., "identities": [...], "secrets": {name: file}}.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from .server import Settings, VaultServer
 
 
 class Tenant(BaseModel):
-    """The file of --tenant. Secrets are seeded from files, and only into an empty vault."""
+    """The file of --tenant. Secrets are seeded from files, unless the vault has them already."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,17 +46,17 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--listen", type=_address, default=("127.0.0.1", 7103), help="the proxy")
     parser.add_argument("--control", type=_address, default=("127.0.0.1", 7113))
-    parser.add_argument("--tenant", type=Path, required=True, help="who is who; JSON, see above")
-    parser.add_argument("--folder", type=Path, required=True, help="where the vault's content lies")
+    parser.add_argument("--tenant", type=Path, required=True, help="identities; JSON, see above")
+    parser.add_argument("--folder", type=Path, required=True, help="the vault's storage")
     parser.add_argument("--certificate", type=Path, required=True)
     parser.add_argument("--key", type=Path, required=True)
     parser.add_argument("--issuer-keys", required=True, help="URL of the cluster's key set")
-    parser.add_argument("--authority", type=Path, required=True, help="who signed its certificate")
+    parser.add_argument("--authority", type=Path, required=True, help="the CA of its certificate")
     return parser.parse_args()
 
 
 def _fetcher(url: str, authority: Path) -> FetchKeys:
-    """Return a function that asks the cluster for its keys, whatever it calls itself."""
+    """Return a function that fetches the cluster's keys, whatever the issuer is called."""
     context = ssl.create_default_context(cafile=authority)
 
     async def fetch(_issuer: str) -> dict[str, Any]:
@@ -108,7 +109,7 @@ async def _log(server: VaultServer) -> None:
 
 
 def main() -> int:
-    """Run until told to stop; gives the exit code."""
+    """Run until SIGTERM or Ctrl-C; return the exit code."""
     options = _arguments()
     try:
         tenant = Tenant.model_validate_json(options.tenant.read_bytes())

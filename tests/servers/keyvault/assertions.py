@@ -1,4 +1,4 @@
-"""A ServiceAccount's token in the place of a secret: checked against its cluster's keys."""
+"""A ServiceAccount's token instead of a secret: verified with its cluster's keys."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -13,11 +13,11 @@ from .records import Identity
 
 # Given an issuer, fetch its key set (RFC 7517).
 FetchKeys = Callable[[str], Awaitable[dict[str, Any]]]
-_AGAIN = 1.0  # an unknown key is looked for at most once in so many seconds
+_AGAIN = 1.0  # seconds between two fetches for an unknown key
 
 
 class Assertions:
-    """Verifies tokens of federated issuers; their keys are fetched when one is not known yet."""
+    """Verifies tokens of federated issuers; fetches their keys when one is unknown."""
 
     def __init__(self, fetch: FetchKeys, clock: Clock) -> None:
         self._fetch = fetch
@@ -26,7 +26,7 @@ class Assertions:
         self._fetched = float("-inf")
 
     async def check(self, identity: Identity, assertion: str) -> None:
-        """Check that ASSERTION is by one whom IDENTITY trusts. Raises Refused."""
+        """Check that IDENTITY trusts the issuer and subject of ASSERTION. Raises Refused."""
         try:
             header = jwt.get_unverified_header(assertion)
             claims = jwt.decode(assertion, options={"verify_signature": False})
@@ -41,8 +41,8 @@ class Assertions:
                 key.key,
                 ["RS256"],
                 options={
-                    "verify_aud": False,  # was matched above
-                    "verify_exp": False,  # by our own clock, below
+                    "verify_aud": False,  # matched above
+                    "verify_exp": False,  # checked below, with our own clock
                     "verify_nbf": False,
                     "verify_iat": False,
                     "require": ["exp", "iat", "iss", "sub", "aud"],
@@ -62,7 +62,7 @@ class Assertions:
             )
 
     def _match(self, identity: Identity, issuer: str, subject: str, audience: object) -> None:
-        """Find the federated credential for these three. Raises Refused, naming the first wrong."""
+        """Find the federated credential for these three. Raises Refused with the first mismatch."""
         audiences = audience if isinstance(audience, list) else [audience]
         trusted = [one for one in identity.federations if one.issuer == issuer]
         if not trusted:

@@ -1,4 +1,4 @@
-"""What was asked and how it was answered: never a value, never a token."""
+"""The log of requests and their results, without values and tokens."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ class Book:
         code: str = "",
         client: str = "",
     ) -> Record:
-        """Write one request down."""
+        """Record one request."""
         self._number += 1
         record = Record(
             number=self._number,
@@ -46,11 +46,11 @@ class Book:
         return record
 
     def records(self) -> list[Record]:
-        """Return them, oldest first."""
+        """Return the records, oldest first."""
         return list(self._records)
 
     def counts(self) -> list[Count]:
-        """Return how many were alike."""
+        """Count the requests that are alike."""
         alike = Counter((r.identity, r.operation, r.secret, r.status) for r in self._records)
         return [
             Count(identity=identity, operation=operation, secret=secret, status=status, count=many)
@@ -58,11 +58,11 @@ class Book:
         ]
 
     def forget(self) -> None:
-        """Drop all."""
+        """Drop all records."""
         self._records.clear()
 
     async def watch(self) -> AsyncIterator[Record]:
-        """Give every record there is, then each new one."""
+        """Yield every existing record, then each new one."""
         last = 0
         while True:
             changed = self._changed

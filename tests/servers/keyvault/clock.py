@@ -1,4 +1,4 @@
-"""The time that the servers go by, which a test may set wrong."""
+"""The servers' clock, which a test may set wrong."""
 
 import time
 
@@ -10,5 +10,5 @@ class Clock:
         self.offset = 0.0
 
     def now(self) -> float:
-        """Return what the servers believe the time is."""
+        """Return the servers' time."""
         return time.time() + self.offset

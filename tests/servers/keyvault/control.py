@@ -1,4 +1,4 @@
-"""The control API's client: what a test tells the stand-ins for Key Vault and Entra.
+"""The control API's client: how a test controls the servers for Key Vault and Entra.
 
 async with VaultControl("http://127.0.0.1:7113") as vault:
     await vault.begin(Fault(kind=FaultKind.UNREACHABLE, seconds=120))
@@ -40,7 +40,7 @@ __all__ = [
 
 
 class ControlRefused(Exception):
-    """The control API did not accept a request; its words say why."""
+    """The control API refused a request; the text says why."""
 
 
 class VaultControl:
@@ -72,7 +72,7 @@ class VaultControl:
         return ActiveFault.model_validate(await self._call("POST", "/faults", fault))
 
     async def faults(self) -> list[ActiveFault]:
-        """List faults, with how often each struck."""
+        """List faults, with how often each applied."""
         return TypeAdapter(list[ActiveFault]).validate_python(await self._call("GET", "/faults"))
 
     async def clear(self) -> None:
@@ -80,11 +80,11 @@ class VaultControl:
         await self._call("DELETE", "/faults")
 
     async def clock(self, offset: float) -> None:
-        """Set the servers' clock so many seconds ahead of the machine's."""
+        """Set the servers' clock OFFSET seconds ahead of the machine's."""
         await self._call("PUT", "/clock", Clock(offset=offset))
 
     async def token_lifetime(self, seconds: int) -> None:
-        """Set how long access tokens are valid that are issued from now on."""
+        """Set the lifetime of access tokens issued from now on."""
         await self._call("PUT", "/token-lifetime", Lifetime(seconds=seconds))
 
     async def identities(self) -> list[Identity]:
@@ -92,11 +92,11 @@ class VaultControl:
         return TypeAdapter(list[Identity]).validate_python(await self._call("GET", "/identities"))
 
     async def put(self, identity: Identity) -> None:
-        """Add an identity or replace the one with its client id, its roles too."""
+        """Add an identity, or replace the one with its client id, including its roles."""
         await self._call("PUT", "/identities", identity)
 
     async def requests(self) -> list[Record]:
-        """List what was asked, oldest first."""
+        """List requests, oldest first."""
         return TypeAdapter(list[Record]).validate_python(await self._call("GET", "/requests"))
 
     async def forget(self) -> None:
@@ -108,13 +108,13 @@ class VaultControl:
         return TypeAdapter(list[Count]).validate_python(await self._call("GET", "/counts"))
 
     async def events(self) -> AsyncIterator[Record]:
-        """Give every record there is, then each new one, without end."""
+        """Yield every existing record, then each new one, forever."""
         async with self._open().get(self._url + "/events") as response:
             async for line in response.content:
                 yield Record.model_validate_json(line)
 
     async def first(self, wanted: Callable[[Record], bool], seconds: float = 10) -> Record:
-        """Wait for the first record (of the past as well) that is wanted; raises TimeoutError."""
+        """Wait for the first matching record, past ones included; raises TimeoutError."""
         async with asyncio.timeout(seconds):
             async for record in self.events():
                 if wanted(record):

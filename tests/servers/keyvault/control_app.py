@@ -1,4 +1,4 @@
-"""The control listener: loopback only, no credential. It never shows a value or a token."""
+"""The control listener: loopback only, no authentication. It never shows a value or a token."""
 
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class ControlApp:
-    """Tells the servers what to do, and tests what happened."""
+    """Controls the servers, and reports what happened."""
 
     def __init__(self, clock: Now, faults: Faults, book: Book, directory: Directory) -> None:
         self._clock = clock
@@ -74,7 +74,7 @@ class ControlApp:
         return _write(shown)
 
     async def _put_identity(self, request: web.Request) -> web.Response:
-        """Add or replace an identity; an empty client secret keeps the one that it has."""
+        """Add or replace an identity; an empty client secret keeps the existing one."""
         wanted = await _read(request, TypeAdapter(Identity))
         known = self._directory.identities.get(wanted.client_id)
         if known is not None and not wanted.client_secret:
@@ -93,7 +93,7 @@ class ControlApp:
         return _write(self._book.counts())
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        """Send every record there is, then each new one, one JSON object a line."""
+        """Send every existing record, then each new one, one JSON object per line."""
         response = web.StreamResponse()
         response.content_type = "application/x-ndjson"
         await response.prepare(request)

@@ -1,4 +1,4 @@
-"""The tenant: who is in it, what they may do in the vault, and the access tokens they hold."""
+"""The tenant: its identities, their roles in the vault, and their access tokens."""
 
 import hashlib
 import hmac
@@ -17,15 +17,15 @@ from .records import Identity, Role
 
 LOGIN = "https://login.microsoftonline.com"
 VAULT_AUDIENCE = "https://vault.azure.net"
-# What a token may be asked for: Key Vault, and Azure OpenAI by its two names.
+# The audiences of tokens: Key Vault, and Azure OpenAI by its two names.
 AUDIENCES = (
     VAULT_AUDIENCE,
     "https://cognitiveservices.azure.com",
     "https://ai.azure.com",
 )
-SKEW = 300  # seconds that Entra and Key Vault forgive a clock
+SKEW = 300  # seconds of clock skew that Entra and Key Vault tolerate
 
-# The data actions of Azure's built-in roles, as far as they concern secrets.
+# The data actions of Azure's built-in roles that concern secrets.
 _ACTIONS = "Microsoft.KeyVault/vaults/secrets"
 _READ = frozenset({"getSecret", "readMetadata"})
 _WRITE = frozenset({"setSecret", "update", "delete", "recover", "purge", "backup", "restore"})
@@ -34,7 +34,7 @@ ALLOWED = {Role.USER: _READ, Role.OFFICER: _READ | _WRITE}
 
 @dataclass
 class Directory:
-    """The tenant and its identities; signs access tokens and reads them back."""
+    """The tenant and its identities; signs access tokens and verifies them."""
 
     tenant: str
     clock: Clock
@@ -44,12 +44,12 @@ class Directory:
 
     @property
     def issuer(self) -> str:
-        """Who signs access tokens, in the form of version 1."""
+        """The issuer of access tokens, in the version 1 format."""
         return f"https://sts.windows.net/{self.tenant}/"
 
     @property
     def key_id(self) -> str:
-        """The name of the signing key."""
+        """The id of the signing key."""
         numbers = self.key.public_key().public_numbers()
         return hashlib.sha256(str(numbers.n).encode()).hexdigest()[:27]
 
@@ -59,7 +59,7 @@ class Directory:
         return {"keys": [{**key, "kid": self.key_id, "use": "sig"}]}
 
     def named(self, name: str) -> Identity | None:
-        """Return the identity of a name of ours."""
+        """Return the identity with that name of ours."""
         return next((one for one in self.identities.values() if one.name == name), None)
 
     def put(self, identity: Identity) -> None:
@@ -67,7 +67,7 @@ class Directory:
         self.identities[identity.client_id] = identity
 
     def object_id(self, client_id: str) -> str:
-        """Return the id of the identity's service principal: another than the client's."""
+        """Return the id of the identity's service principal, which is not its client id."""
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.tenant}/{client_id}"))
 
     def issue(self, identity: Identity, audience: str) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class Directory:
         }
 
     def bearer(self, header: str | None) -> Identity:
-        """Return who holds the token of an Authorization header. Raises Refused (the challenge)."""
+        """Return the identity of an Authorization header. Raises Refused (the challenge)."""
         scheme, _, token = (header or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             message = "AKV10000: Request is missing a Bearer or PoP token."
@@ -152,7 +152,7 @@ class Directory:
 
 
 def signing_key(file: Path) -> rsa.RSAPrivateKey:
-    """Return the tenant's signing key; made once, so that a restart ends no token."""
+    """Return the tenant's signing key; created once, so that tokens survive a restart."""
     if file.exists():
         found = serialization.load_pem_private_key(file.read_bytes(), None)
         assert isinstance(found, rsa.RSAPrivateKey)

@@ -1,4 +1,4 @@
-"""login.microsoftonline.com, as far as a credential of azure-identity asks it."""
+"""login.microsoftonline.com, as far as the credentials of azure-identity use it."""
 
 from aiohttp import web
 
@@ -11,7 +11,7 @@ from .faults import Faults
 from .records import Identity
 
 _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-# What msal and the Go library send; another field is an error, so that a new one is noticed.
+# The fields that msal and the Go library send; any other is an error, so that we notice new ones.
 _FIELDS = {
     "client_id",
     "client_assertion",
@@ -49,7 +49,7 @@ class Entra:
                 return await self._token(request, tenant)
         code = f"{request.method} {request.path}"
         self._book.add("token", "unknown", 404, code=code, client=_client(request))
-        raise web.HTTPNotFound(text=f"The stand-in for Entra does not know {code}.")
+        raise web.HTTPNotFound(text=f"The test server for Entra does not support {code}.")
 
     def _instance(self, request: web.Request) -> web.Response:
         self._book.add("token", "discovery", 200, client=_client(request))
@@ -126,13 +126,13 @@ class Entra:
 
 
 def _audience(form: dict[str, str]) -> str:
-    """Return what the token is for. Raises Refused."""
+    """Return the audience of the token. Raises Refused."""
     if unknown := set(form) - _FIELDS:
         raise _invalid(", ".join(sorted(unknown)))
     if form.get("grant_type") != "client_credentials":
         message = f"The grant type '{form.get('grant_type')}' is not supported."
         raise errors.entra(70003, message, error="unsupported_grant_type", status=400)
-    # Clients may add scopes that say nothing here (openid profile offline_access).
+    # Clients may add scopes that have no effect here (openid profile offline_access).
     wanted = [scope for scope in form.get("scope", "").split() if scope.endswith("/.default")]
     for scope in wanted:
         if (audience := scope.removesuffix("/.default")) in AUDIENCES:

@@ -1,4 +1,4 @@
-"""Errors in the words that Azure answers with, as far as a client or a person reads them."""
+"""Errors with Azure's own texts, as far as a client or a person reads them."""
 
 import uuid
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ from aiohttp import web
 
 
 class Refused(Exception):
-    """An answer that is no success: its status, its body, and the code that a client looks at."""
+    """An error response: its status, its body, and the code that clients evaluate."""
 
     def __init__(
         self, status: int, code: str, body: dict[str, object], headers: dict[str, str] | None = None
@@ -19,18 +19,18 @@ class Refused(Exception):
         self._headers = headers or {}
 
     def response(self) -> web.Response:
-        """Return it as HTTP."""
+        """Return the HTTP response."""
         return web.json_response(self._body, status=self.status, headers=self._headers)
 
 
 class Unanswered(Exception):
-    """The connection is to be cut without a word."""
+    """The connection is to be closed without a response."""
 
 
 def vault(
     status: int, code: str, message: str, inner: str = "", headers: dict[str, str] | None = None
 ) -> Refused:
-    """Return an error of Key Vault's."""
+    """Return an error of Key Vault."""
     error: dict[str, object] = {"code": code, "message": message}
     if inner:
         error["innererror"] = {"code": inner}
@@ -38,12 +38,12 @@ def vault(
 
 
 def bad_parameter(message: str) -> Refused:
-    """Return what Key Vault says to a request that it does not understand."""
+    """Return Key Vault's error for an invalid request."""
     return vault(400, "BadParameter", message)
 
 
 def not_found(name: str, version: str = "") -> Refused:
-    """Return what Key Vault says of a secret that is not there, or was deleted."""
+    """Return Key Vault's error for a secret that does not exist or was deleted."""
     which = f"{name}/{version}" if version else name
     return vault(
         404,
@@ -54,13 +54,13 @@ def not_found(name: str, version: str = "") -> Refused:
 
 
 def disabled(operation: str) -> Refused:
-    """Return what Key Vault says of a disabled version."""
+    """Return Key Vault's error for a disabled version."""
     message = f"Operation {operation} is not allowed on a disabled secret."
     return vault(403, "Forbidden", message, "SecretDisabled")
 
 
 def deleted(name: str) -> Refused:
-    """Return what Key Vault says to a new version of a deleted secret."""
+    """Return Key Vault's error for a new version of a deleted secret."""
     return vault(
         409,
         "Conflict",
@@ -71,7 +71,7 @@ def deleted(name: str) -> Refused:
 
 
 def forbidden(caller: str, action: str, vault_name: str, name: str) -> Refused:
-    """Return what Key Vault says to a caller whose roles do not allow ACTION."""
+    """Return Key Vault's error for a caller whose roles do not allow ACTION."""
     resource = f"vaults/{vault_name}" + (f"/secrets/{name}" if name else "")
     return vault(
         403,

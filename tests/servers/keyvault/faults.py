@@ -1,4 +1,4 @@
-"""Faults that a test began, and what they do to a request."""
+"""Faults that a test started, and how they affect a request."""
 
 import asyncio
 import itertools
@@ -31,38 +31,38 @@ class _Active:
 
 @dataclass
 class Faults:
-    """Those that are active, oldest first."""
+    """The active faults, oldest first."""
 
     _active: dict[str, _Active] = field(default_factory=dict)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def begin(self, fault: Fault) -> ActiveFault:
-        """Begin one."""
+        """Start a fault."""
         name = f"fault-{next(self._numbers)}"
         ends = time.monotonic() + fault.seconds if fault.seconds else float("inf")
         self._active[name] = _Active(fault, ends)
         return ActiveFault(id=name, fault=fault, struck=0)
 
     def list(self) -> list[ActiveFault]:
-        """Return all that were begun and not cleared, the spent ones too."""
+        """Return all faults that were started and not cleared, including spent ones."""
         return [
             ActiveFault(id=name, fault=one.fault, struck=one.struck)
             for name, one in self._active.items()
         ]
 
     def clear(self) -> None:
-        """End all."""
+        """End all faults."""
         self._active.clear()
 
     def unreachable(self, where: Where) -> bool:
-        """Say whether new connections to WHERE are refused now."""
+        """Return whether new connections to WHERE are refused now."""
         return any(
             not one.over and one.fault.kind is FaultKind.UNREACHABLE and one.fault.where == where
             for one in self._active.values()
         )
 
     async def strike(self, where: Where, identity: str, secret: str = "") -> None:
-        """Let the first fault that fits have its way. Raises Refused, Unanswered."""
+        """Apply the first matching fault. Raises Refused, Unanswered."""
         for one in self._active.values():
             fault = one.fault
             if (

@@ -1,7 +1,7 @@
-"""The servers on free ports of the loopback address, with an authority and a cluster of their own.
+"""The servers on free loopback ports, with their own CA and their own cluster.
 
-For tests that need no loop. What a client in the test's own process or in another has to be told
-is in `environment`; `token(...)` signs what a cluster's API server would.
+For tests that need no loop. `environment` has the variables that a client needs, in the test's
+own process or in another; `token(...)` signs tokens as a cluster's API server would.
 """
 
 import datetime
@@ -57,7 +57,7 @@ class Harness:
 
     @property
     def environment(self) -> dict[str, str]:
-        """How any client finds the servers and trusts them."""
+        """The variables by which a client finds and trusts the servers."""
         return {
             "HTTPS_PROXY": f"http://{self.server.proxy}",
             "NO_PROXY": "localhost,127.0.0.1",
@@ -67,15 +67,15 @@ class Harness:
 
     @property
     def trust(self) -> dict[str, str]:
-        """What an aio client needs in a process that imported aiohttp before `environment` was set.
+        """The options of an aio client if aiohttp was imported before `environment` was set.
 
-        aiohttp makes its TLS context when it is imported.
+        aiohttp creates its TLS context when it is imported.
         """
         return {"connection_verify": str(self.authority)}
 
     @property
     def workload(self) -> dict[str, str]:
-        """The bot's identity as its pod has it, with a token that was signed just now."""
+        """The variables of the bot's identity as in its pod, with a freshly signed token."""
         file = self.folder / "azure-identity-token"
         file.write_text(self.token())
         return {
@@ -95,7 +95,7 @@ class Harness:
         seconds: float = 3600,
         key: rsa.RSAPrivateKey | None = None,
     ) -> str:
-        """Sign a ServiceAccount's token that is `age` seconds old and lasts `seconds`."""
+        """Sign a ServiceAccount's token that is `age` seconds old and valid for `seconds`."""
         now = time.time() - age
         claims = {
             "aud": [audience],
@@ -108,7 +108,7 @@ class Harness:
         return jwt.encode(claims, key or self.cluster_key, "RS256", headers={"kid": "cluster"})
 
     def cluster_keys(self) -> dict[str, Any]:
-        """Return what the cluster's /openid/v1/jwks would answer."""
+        """Return what the cluster's /openid/v1/jwks would return."""
         key = jwt.algorithms.RSAAlgorithm.to_jwk(self.cluster_key.public_key(), as_dict=True)
         return {"keys": [{**key, "kid": "cluster", "use": "sig", "alg": "RS256"}]}
 
@@ -131,7 +131,7 @@ async def running(folder: Path, secrets: dict[str, str] | None = None) -> AsyncI
 
 
 def _certificates(folder: Path) -> tuple[Path, Path, Path]:
-    """Write an authority, and a certificate for Azure's names with its key."""
+    """Write a CA, and a certificate for Azure's names with its key."""
     now = datetime.datetime.now(datetime.UTC)
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
@@ -145,7 +145,7 @@ def _certificates(folder: Path) -> tuple[Path, Path, Path]:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(hours=1))
             .not_valid_after(now + datetime.timedelta(days=1))
-            # Python 3.13 refuses a chain whose parts do not name their keys.
+            # Python 3.13 refuses a chain without key identifiers.
             .add_extension(
                 x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
             )

@@ -1,4 +1,4 @@
-"""What a request to the vault says, checked: its version, its parameters, its body."""
+"""Validation of requests to the vault: api-version, parameters, body."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from aiohttp import web
 
 from . import errors
 
-# The versions that the parts of this repository speak: the provider's and azure-keyvault-secrets'.
+# The versions in use in this repository: the CSI provider's and azure-keyvault-secrets'.
 API_VERSIONS = ("7.4", "2026-04-01")
 _NAME = re.compile(r"[0-9a-zA-Z-]{1,127}")
 _MAX_VALUE = 25 * 1024
@@ -29,11 +29,13 @@ def check_query(request: web.Request, *known: str) -> None:
             f"supported version ({API_VERSIONS[-1]})."
         )
     if unknown := set(request.query) - {"api-version", *known}:
-        raise errors.bad_parameter(f"The stand-in does not know {', '.join(sorted(unknown))}.")
+        raise errors.bad_parameter(
+            f"The test server does not support {', '.join(sorted(unknown))}."
+        )
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that no secret can have. Raises Refused."""
+    """Refuse an invalid secret name. Raises Refused."""
     if not _NAME.fullmatch(name):
         raise errors.bad_parameter(
             f"The request URI contains an invalid name: {name}. Names are 1-127 characters of "
@@ -42,7 +44,7 @@ def check_name(name: str) -> None:
 
 
 async def body(request: web.Request, *known: str) -> Json:
-    """Return the JSON object that was sent. Raises Refused on what the stand-in does not know."""
+    """Return the JSON object that was sent. Raises Refused for unsupported fields."""
     try:
         sent = json.loads(await request.read() or b"{}")
     except ValueError:
@@ -50,7 +52,9 @@ async def body(request: web.Request, *known: str) -> Json:
     if not isinstance(sent, dict):
         raise errors.bad_parameter("Bad JSON content found in the request.")
     if unknown := set(sent) - set(known):
-        raise errors.bad_parameter(f"The stand-in does not know {', '.join(sorted(unknown))}.")
+        raise errors.bad_parameter(
+            f"The test server does not support {', '.join(sorted(unknown))}."
+        )
     return sent
 
 
@@ -65,10 +69,10 @@ def value_of(sent: Json) -> str:
 
 
 def details_of(sent: Json) -> Json:
-    """Return what else a version has, by the store's names. Raises Refused."""
+    """Return the other properties of a version, by the store's names. Raises Refused."""
     attributes = sent.get("attributes") or {}
     if not isinstance(attributes, dict) or (set(attributes) - {"enabled", "nbf", "exp"}):
-        raise errors.bad_parameter("Attributes are enabled, nbf and exp.")
+        raise errors.bad_parameter("The supported attributes are enabled, nbf and exp.")
     details: Json = {}
     for theirs, ours, kind in (
         ("enabled", "enabled", bool),
@@ -91,12 +95,12 @@ def details_of(sent: Json) -> Json:
 
 
 def page(request: web.Request, items: list[Json], url: str) -> web.Response:
-    """Answer with one page of ITEMS and the address of the next. Raises Refused."""
+    """Return one page of ITEMS and the URL of the next. Raises Refused."""
     try:
         size = int(request.query.get("maxresults", _PAGE))
         skip = int(request.query.get("$skiptoken", "0"))
     except ValueError:
-        raise errors.bad_parameter("maxresults and $skiptoken are numbers.") from None
+        raise errors.bad_parameter("maxresults and $skiptoken must be numbers.") from None
     if not 1 <= size <= _PAGE:
         raise errors.bad_parameter(f"maxresults must be between 1 and {_PAGE}.")
     left = items[skip + size :]

@@ -1,7 +1,7 @@
-"""A CONNECT proxy that leads Azure's host names to servers in this process, and nowhere else.
+"""A CONNECT proxy that forwards Azure's host names to servers in this process, and nothing else.
 
-So clients use production addresses and check names and certificates as they do in production; all
-they are told is HTTPS_PROXY and which authority to trust.
+So clients use production addresses and check names and certificates as they do in production; they
+only need HTTPS_PROXY and a CA to trust.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ from aiohttp import web
 
 _HEAD_LIMIT = 16 * 1024
 _CHUNK = 64 * 1024
-# Given a host name, say whether it is served now: None for a host that is nobody's.
+# Given a host name, return whether it is served now; None for an unknown host.
 Reach = Callable[[str], bool | None]
 
 
 class Proxy:
-    """Answers CONNECT on one address; what comes through the tunnel is TLS for RUNNER's server."""
+    """Answers CONNECT on one address; each tunnel carries TLS to RUNNER's server."""
 
     def __init__(self, runner: web.AppRunner, context: ssl.SSLContext, reach: Reach) -> None:
         self._runner = runner
@@ -29,7 +29,7 @@ class Proxy:
         self._tunnels: set[asyncio.Task[None]] = set()
 
     async def start(self, host: str, port: int) -> str:
-        """Listen; return the address, for port 0 too."""
+        """Listen; return the address, with the actual port."""
         self._server = await asyncio.start_server(self._accept, host, port, limit=_HEAD_LIMIT)
         name, number, *_ = self._server.sockets[0].getsockname()
         return f"{name}:{number}"
@@ -76,10 +76,10 @@ class Proxy:
             asyncio.create_task(_pump(inward, writer)),
         ]
         try:
-            # When either side has said its last, the other has nothing more to hear here.
+            # When either side is done, close both: neither has anything more to receive.
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            outward.close()  # first: what follows may itself be cut short
+            outward.close()  # first, because what follows may be cancelled
             for task in (accepted, *pumps):
                 task.cancel()
             await asyncio.gather(accepted, *pumps, return_exceptions=True)

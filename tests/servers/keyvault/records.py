@@ -1,4 +1,4 @@
-"""What both sides of the control API speak: identities, faults, and what was asked.
+"""The types of the control API: identities, faults and records of requests.
 
 The server writes these values as JSON and `control.py` reads them back, so a test sees the same
 types that the server uses. Unknown fields are errors on both sides.
@@ -13,20 +13,20 @@ Where = Literal["token", "vault"]
 
 
 class Value(BaseModel):
-    """A frozen value that refuses fields it does not know."""
+    """A frozen value that refuses unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Role(StrEnum):
-    """The roles of Key Vault's data plane that the stand-in knows, by Azure's names."""
+    """The supported roles of Key Vault's data plane, by Azure's names."""
 
     USER = "Key Vault Secrets User"
     OFFICER = "Key Vault Secrets Officer"
 
 
 class Federation(Value):
-    """Whose tokens an identity accepts in the place of a secret; all three match exactly."""
+    """The tokens that an identity accepts instead of a secret; all three fields match exactly."""
 
     issuer: str
     subject: str
@@ -36,7 +36,7 @@ class Federation(Value):
 class Identity(Value):
     """An application or a managed identity of the tenant."""
 
-    name: str  # ours, for counts; Azure knows ids only
+    name: str  # our own name, for counts; Azure has ids only
     client_id: str
     roles: tuple[Role, ...] = ()
     federations: tuple[Federation, ...] = ()
@@ -61,16 +61,16 @@ class Fault(Value):
 
     kind: FaultKind
     where: Where = "vault"
-    secret: str | None = None  # only requests about this one
+    secret: str | None = None  # only requests for this one
     identity: str | None = None  # only requests by this one
     count: int | None = Field(default=None, ge=1)
     seconds: float | None = Field(default=None, gt=0)
-    delay: float = Field(default=0, ge=0)  # of SLOW
-    retry_after: int | None = Field(default=None, ge=0)  # of THROTTLED and UNAVAILABLE
+    delay: float = Field(default=0, ge=0)  # for SLOW
+    retry_after: int | None = Field(default=None, ge=0)  # for THROTTLED and UNAVAILABLE
 
 
 class ActiveFault(Value):
-    """A fault that was begun, and how often it struck."""
+    """A started fault, and how often it applied."""
 
     id: str
     fault: Fault
@@ -78,12 +78,12 @@ class ActiveFault(Value):
 
 
 class Record(Value):
-    """One request as it was answered. Status 0: not answered."""
+    """One request and its result. Status 0: no response."""
 
     number: int
     time: float  # Unix, by the machine's own clock
     where: Where
-    identity: str  # empty where the caller showed nothing that is known
+    identity: str  # empty if the caller showed no known credential
     operation: str  # get, set, list, versions, update, delete, recover, purge, token, challenge …
     secret: str = ""
     status: int
@@ -92,7 +92,7 @@ class Record(Value):
 
 
 class Count(Value):
-    """How many requests were alike."""
+    """The number of requests that are alike."""
 
     identity: str
     operation: str
@@ -102,12 +102,12 @@ class Count(Value):
 
 
 class Clock(Value):
-    """What the servers believe about time: `offset` seconds ahead of the machine's clock."""
+    """The servers' clock: `offset` seconds ahead of the machine's."""
 
     offset: float = 0
 
 
 class Lifetime(Value):
-    """How long access tokens are valid that are issued from now on."""
+    """The lifetime of access tokens issued from now on."""
 
     seconds: int = Field(ge=1, le=86_400)

@@ -1,4 +1,4 @@
-"""The servers together: proxy, Entra, the vault, control."""
+"""All servers together: proxy, Entra, the vault, control."""
 
 import ssl
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _GRACE = 0.5
 
 @dataclass(frozen=True)
 class Settings:
-    """What the servers are: `folder` keeps their state, the certificate is for both hosts."""
+    """The servers' settings: `folder` stores their state, the certificate is for both hosts."""
 
     tenant: str
     vault: str
@@ -38,7 +38,7 @@ class Settings:
 
 
 class VaultServer:
-    """Everything; use it as an async context manager. `proxy` and `control` are addresses."""
+    """All servers; use it as an async context manager. `proxy` and `control` are addresses."""
 
     def __init__(self, settings: Settings, fetch: FetchKeys) -> None:
         self._settings = settings
@@ -58,7 +58,7 @@ class VaultServer:
         self.control = ""
 
     def seed(self, identities: list[Identity], secrets: dict[str, str]) -> None:
-        """Begin with these; a secret that is there already is left as it is."""
+        """Add these identities and secrets; existing secrets keep their value."""
         for identity in identities:
             self.directory.put(identity)
         there = {secret.name for secret in (*self.store.live(), *self.store.gone())}
@@ -111,8 +111,8 @@ class VaultServer:
         except Unanswered:
             if request.transport is not None:
                 request.transport.abort()
-            raise ConnectionResetError("as the fault asks") from None
-        raise web.HTTPMisdirectedRequest(text=f"Nobody here is called {host}.")
+            raise ConnectionResetError("closed by the fault") from None
+        raise web.HTTPMisdirectedRequest(text=f"There is no host {host} here.")
 
     def _reach(self, host: str) -> bool | None:
         where: Where

@@ -1,4 +1,4 @@
-"""The vault's content: secrets with versions, in a file, so that a restart loses nothing."""
+"""The vault's secrets and their versions, in a file, so that a restart loses nothing."""
 
 import json
 import os
@@ -29,7 +29,7 @@ class Version:
 
 @dataclass
 class Secret:
-    """A name and its versions, oldest first. `deleted`: when, if it is."""
+    """A name and its versions, oldest first. `deleted` is the time of deletion, if any."""
 
     name: str
     versions: list[Version] = field(default_factory=list)
@@ -37,11 +37,11 @@ class Secret:
 
     @property
     def newest(self) -> Version:
-        """The current version: the last that was set, enabled or not."""
+        """The current version: the one set last, enabled or not."""
         return self.versions[-1]
 
     def version(self, wanted: str) -> Version:
-        """Return that version, or the newest for an empty name. Raises Refused."""
+        """Return that version, or for an empty name the newest. Raises Refused."""
         if not wanted:
             return self.newest
         for version in self.versions:
@@ -51,7 +51,7 @@ class Secret:
 
 
 class Store:
-    """Names are compared without regard to case, as Azure does."""
+    """All secrets. Names are case-insensitive, as in Azure."""
 
     def __init__(self, file: Path, clock: Clock) -> None:
         self._file = file
@@ -63,11 +63,11 @@ class Store:
                 self._secrets[item["name"].lower()] = Secret(**item, versions=versions)
 
     def live(self) -> list[Secret]:
-        """Return those that are not deleted, by name."""
+        """Return the secrets that are not deleted, by name."""
         return [one for _, one in sorted(self._secrets.items()) if one.deleted is None]
 
     def gone(self) -> list[Secret]:
-        """Return the deleted, by name."""
+        """Return the deleted secrets, by name."""
         return [one for _, one in sorted(self._secrets.items()) if one.deleted is not None]
 
     def get(self, name: str) -> Secret:
@@ -95,7 +95,7 @@ class Store:
         expires: int | None = None,
         tags: dict[str, str] | None = None,
     ) -> tuple[Secret, Version]:
-        """Add a version. Raises Refused while the name is that of a deleted secret."""
+        """Add a version. Raises Refused if a deleted secret has the name."""
         secret = self._secrets.get(name.lower())
         if secret is not None and secret.deleted is not None:
             raise errors.deleted(name)
@@ -132,17 +132,17 @@ class Store:
         return secret
 
     def purge(self, name: str) -> None:
-        """Forget a deleted secret for good. Raises Refused."""
+        """Delete a deleted secret permanently. Raises Refused."""
         del self._secrets[self.get_deleted(name).name.lower()]
         self.save()
 
     def touch(self, version: Version) -> None:
-        """Note that a version's attributes were changed."""
+        """Record that a version's attributes were changed."""
         version.updated = int(self._clock.now())
         self.save()
 
     def save(self) -> None:
-        """Replace the file in one step; it is root's alone."""
+        """Replace the file atomically; only root can read it."""
         draft = self._file.with_suffix(".draft")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:

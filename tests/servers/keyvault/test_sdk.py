@@ -1,4 +1,4 @@
-"""Azure's own libraries against the stand-ins, with production addresses and all checks on."""
+"""Azure's own libraries against the test servers, with production addresses and all checks on."""
 
 import asyncio
 import datetime
@@ -24,7 +24,7 @@ from .records import Fault, FaultKind
 
 @pytest.fixture
 async def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Harness]:
-    """Run the servers, and point this process's clients at them."""
+    """Run the servers, and direct this process's clients to them."""
     async with harness.running(tmp_path, {"discord-token": "first"}) as started:
         for name, value in started.environment.items():
             monkeypatch.setenv(name, value)
@@ -33,7 +33,7 @@ async def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 @pytest.fixture
 async def bot(azure: Harness, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SecretClient]:
-    """The vault as the bot's pod reaches it."""
+    """Return a client of the vault as in the bot's pod."""
     for name, value in azure.workload.items():
         monkeypatch.setenv(name, value)
     async with (
@@ -49,7 +49,7 @@ def _officer(azure: Harness) -> ClientSecretCredential:
 
 @pytest.fixture
 async def operator(azure: Harness) -> AsyncIterator[SecretClient]:
-    """The vault as a person with the officer's role reaches it."""
+    """Return a client of the vault for a person with the officer role."""
     async with (
         _officer(azure) as credential,
         SecretClient(VAULT_URL, credential, retry_total=0, **azure.trust) as client,
@@ -145,7 +145,7 @@ async def test_deleted_is_not_found_cannot_be_set_and_can_be_recovered(
 
 
 async def test_a_restart_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither versions nor, for those who hold one, access tokens."""
+    """Versions and issued access tokens survive."""
     seen: list[str] = []
     for _ in range(2):
         async with harness.running(tmp_path, {"discord-token": "first"}) as azure:
@@ -251,7 +251,7 @@ async def test_a_vault_that_hangs_says_nothing_until_it_is_cleared(
 async def test_an_access_token_that_has_expired_is_refused(
     azure: Harness, operator: SecretClient
 ) -> None:
-    """The library holds on to it: by its own clock it is still good."""
+    """The library keeps using it, because by its own clock it is still valid."""
     await operator.get_secret("discord-token")
 
     await azure.control.clock(2 * 3600)
@@ -274,7 +274,7 @@ async def test_only_the_versions_of_the_api_that_are_used_are_known(azure: Harne
 
 
 async def test_what_the_stand_in_does_not_know_is_an_error(operator: SecretClient) -> None:
-    with pytest.raises(HttpResponseError, match="does not know POST"):
+    with pytest.raises(HttpResponseError, match="does not support POST"):
         await operator.backup_secret("discord-token")
 
 

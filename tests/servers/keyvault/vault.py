@@ -20,7 +20,7 @@ Handler = Callable[[web.Request, str, str], Awaitable[web.Response]]
 
 
 class Vault:
-    """One vault. Each operation has the name that the book and Azure's documentation give it."""
+    """One vault. Each operation has the name used in `Book` and in Azure's documentation."""
 
     def __init__(
         self, name: str, store: Store, directory: Directory, faults: Faults, book: Book
@@ -30,7 +30,7 @@ class Vault:
         self._directory = directory
         self._faults = faults
         self._book = book
-        # Method and form of the path: operation, the data action it needs, what does it.
+        # Method and form of the path: operation, required data action, handler.
         self._routes: dict[tuple[str, str], tuple[str, str, Handler]] = {
             ("GET", "secrets"): ("list", "readMetadata", self._list),
             ("PUT", "secrets/N"): ("set", "setSecret", self._set),
@@ -54,7 +54,7 @@ class Vault:
         )
         who, status, code = "", 0, "hung up"
         try:
-            # As in Azure: without a token everyone hears where to get one, and nothing else.
+            # As in Azure: a request without a token only learns where to get one.
             if "Authorization" not in request.headers:
                 operation = "challenge"
             identity = self._directory.bearer(request.headers.get("Authorization"))
@@ -82,7 +82,7 @@ class Vault:
         raise errors.vault(
             501,
             "NotImplemented",
-            f"The stand-in for Key Vault does not know {request.method} {request.path}.",
+            f"The test server for Key Vault does not support {request.method} {request.path}.",
         )
 
     async def _set(self, request: web.Request, name: str, _version: str) -> web.Response:
@@ -94,7 +94,7 @@ class Vault:
         return self._bundle(secret, version)
 
     async def _get(self, request: web.Request, name: str, wanted: str) -> web.Response:
-        """Expired and not yet valid versions are answered as any other; disabled ones are not."""
+        """Return a version, even an expired or not yet valid one, but not a disabled one."""
         parameters.check_query(request)
         secret = self._store.get(name)
         version = secret.version(wanted)
