@@ -1,1 +1,1 @@
-"""Speaks OpenAI's protocol for tests and the loop; README.md says what it can do."""
+"""A test server for OpenAI's protocol, for tests and the loop; README.md describes it."""

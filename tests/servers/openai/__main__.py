@@ -1,6 +1,6 @@
 """Runs the OpenAI test server: `python -m tests.servers.openai --key-file F`.
 
-Prints one line when both listeners are open, logs one line a request (ids and numbers only),
+Prints one line when both listeners are open, logs one line per request (ids and numbers only),
 and stops at SIGTERM or SIGINT.
 """
 
@@ -33,15 +33,15 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.servers.openai")
     parser.add_argument("--listen", type=_address, default=("127.0.0.1", 7102))
     parser.add_argument("--control", type=_address, default=("127.0.0.1", 7112))
-    parser.add_argument("--key-file", type=Path, required=True, help="one accepted key a line")
-    parser.add_argument("--first", type=float, default=0, help="seconds before the first words")
+    parser.add_argument("--key-file", type=Path, required=True, help="one accepted key per line")
+    parser.add_argument("--first", type=float, default=0, help="seconds before the first text")
     parser.add_argument("--delay", type=float, default=0, help="seconds between chunks")
     parser.add_argument("--dialect", choices=dialect.names(), default="openai")
     return parser.parse_args()
 
 
 async def serve(server: Server, listen: tuple[str, int], control: tuple[str, int]) -> None:
-    """Serve both listeners until a signal; port 0 takes a free one, and the line says which."""
+    """Serve both listeners until a signal; port 0 takes a free port, and the line shows it."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -76,7 +76,7 @@ async def _log(log: RequestLog) -> None:
 
 
 def main() -> int:
-    """Run until told to stop; gives the exit code."""
+    """Run until SIGTERM or SIGINT; return the exit code."""
     arguments = _arguments()
     keys = Keys(arguments.key_file)
     behavior = Behavior(Pace(first=arguments.first, delay=arguments.delay))

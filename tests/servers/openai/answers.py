@@ -1,7 +1,7 @@
-"""Decides what is answered: scripted text, a directive's, or a sentence or two of its own.
+"""Composes the answers: scripted text, a directive's text, or a default text.
 
-Deterministic: the same question as the same numbered request is answered the same. An answer
-of its own carries the request's number, so no two answers of a run are alike.
+Deterministic: the same question in a request with the same number gets the same answer. A default
+text includes the request's number, so no two answers of a run are alike.
 """
 
 import itertools
@@ -37,14 +37,14 @@ class Answer(Value):
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The whole text."""
         return "".join(self.pieces)
 
 
 def compose(
     asked: Asked, number: int, directives: Directives, script: ScriptedAnswer | None, pace: Pace
 ) -> Answer:
-    """Make the answer to one request."""
+    """Compose the answer to one request."""
     text = script.text if script else _text(asked, number, directives)
     kept = text[: asked.max_tokens * CHARACTERS_PER_TOKEN] if asked.max_tokens else text
     return Answer(
@@ -76,13 +76,13 @@ def _text(asked: Asked, number: int, directives: Directives) -> str:
 
 
 def first_sentence(text: str) -> str:
-    """Give the first sentence; a text without one whole, an empty one owned up to."""
+    """Return the first sentence, or all of a text without one; for no text, say so."""
     found = SENTENCE.match(text.strip())
     return found[0] if found else text.strip() or "I was given no instructions."
 
 
 def _long(head: str, length: int, fences: int) -> str:
-    """Fill up to a length with numbered lines, a share of them in fenced blocks of code."""
+    """Fill up to a length with numbered lines, some of them in fenced code blocks."""
     blocks = 2 * fences + 1
     share = max(length - len(head), 0) // blocks
     lines = _lines()
@@ -113,7 +113,7 @@ def _fill(lines: Iterator[str], budget: int, prefix: str) -> str:
 
 
 def pieces(text: str, count: int | None) -> list[str]:
-    """Cut a text into chunks that joined are the text: at words, or into so many even ones."""
+    """Cut a text into chunks, whose concatenation is the text: at words, or of equal length."""
     if count is not None:
         count = min(count, len(text)) or 1
         edges = [len(text) * i // count for i in range(count + 1)]
@@ -124,5 +124,5 @@ def pieces(text: str, count: int | None) -> list[str]:
 
 
 def tokens(text: str) -> int:
-    """Estimate tokens, for the usage that an answer reports."""
+    """Estimate tokens, for the reported usage."""
     return -(-len(text) // CHARACTERS_PER_TOKEN)

@@ -1,4 +1,4 @@
-"""An answer as Chat Completions writes it: one object, or the chunks that build it."""
+"""An answer in the form of Chat Completions: one object, or a stream of chunks."""
 
 import time
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from .records import Asked, FaultKind
 from .stream import Event
 
 THOUGHT = "The person asks something. I consider it with care before I answer."
-_TAGGED_PIECE = 5  # characters: so short that a tag is cut in two
+_TAGGED_PIECE = 5  # characters: short enough to cut a tag in two
 _FINISH = {
     "completed": "stop",
     "incomplete": "length",
@@ -51,7 +51,7 @@ class ChatWriter:
             self._thought = ""
 
     def begin(self) -> Iterator[Event]:
-        """Give the chunk that names the role, and the reasoning."""
+        """Return the chunk with the role, and the reasoning."""
         if self._dialect.streams.opening:
             yield self._dialect.streams.opening
         yield self._chunk({"role": "assistant", "content": "", "refusal": None})
@@ -71,14 +71,14 @@ class ChatWriter:
                 yield self._chunk({"content": "", form: f"{word} "})
 
     def piece(self, text: str) -> Event:
-        """Give the chunk for a piece of text."""
+        """Return the chunk for a piece of text."""
         self._text += text
         if self._thought and self._dialect.reasoning == "thinking_parts":
             return self._chunk({self._field: [{"type": "text", "text": text}]})
         return self._chunk({self._field: text})
 
     def end(self, reason: str) -> Iterator[Event]:
-        """Give the finish reason, the usage where it is sent, and [DONE]."""
+        """Return the finish reason, the usage if it is sent, and [DONE]."""
         streams = self._dialect.streams
         told = usages.told(self._usage_kind, self._usage())
         usage = told if self._usage_is_sent else {}
@@ -91,7 +91,7 @@ class ChatWriter:
             yield "[DONE]"
 
     def whole(self, text: str, reason: str) -> dict[str, Any]:
-        """Give the completion at once, for a request without `stream`."""
+        """Return the whole completion, for a request without `stream`."""
         self._text = text
         message: dict[str, Any] = {
             "role": "assistant",

@@ -1,4 +1,4 @@
-"""The control API's client: what a test or the demo tells the OpenAI test server.
+"""The control API's client: how a test or the demo controls the OpenAI test server.
 
 async with OpenAIControl("http://127.0.0.1:7112") as openai:
     await openai.inject(Fault(kind=FaultKind.RATE_LIMIT, match="weather", count=1))
@@ -42,7 +42,7 @@ LINE_LIMIT = 8 * 2**20
 
 
 class ControlRefused(Exception):
-    """The control API did not accept a request; its words say why."""
+    """The control API refused a request; the text says why."""
 
 
 class OpenAIControl:
@@ -95,40 +95,40 @@ class OpenAIControl:
                     return
 
     async def reset(self) -> None:
-        """Go back to how the server began: dialect, keys, pace, faults, script, records."""
+        """Reset the server to its initial state: dialect, keys, pace, faults, script, records."""
         await self._call("POST", "/reset")
 
     async def keys(self) -> list[str]:
-        """Give the accepted keys."""
+        """Return the accepted keys."""
         return list(await self._call("GET", "/keys"))
 
     async def accept(self, *keys: str) -> None:
-        """Accept these keys from now on, and no others: what is left out is revoked at once."""
+        """Accept only these keys from now on: all others are revoked at once."""
         await self._call("PUT", "/keys", list(keys))
 
     async def models(self, *names: str) -> None:
-        """Replace the models that there are."""
+        """Replace the list of models."""
         await self._call("PUT", "/models", list(names))
 
     async def speak(self, choice: DialectChoice) -> None:
-        """Speak this dialect from now on; the models are its models then."""
+        """Use this dialect, and its models, from now on."""
         await self._call("PUT", "/dialect", choice.model_dump())
 
     async def pace(self, pace: Pace) -> None:
-        """Set how fast answers come where nothing else is said."""
+        """Set the default pace of answers."""
         await self._call("PUT", "/pace", pace.model_dump())
 
     async def script(self, *answers: ScriptedAnswer) -> None:
-        """Replace the scripted answers; with none, all are the server's own again."""
+        """Replace the scripted answers; with none, all answers are the default ones again."""
         await self._call("PUT", "/script", [answer.model_dump() for answer in answers])
 
     async def inject(self, fault: Fault) -> ActiveFault:
-        """Begin a fault; clear it with its id."""
+        """Start a fault; return it, so that its id can be used to clear it."""
         begun = await self._call("POST", "/faults", fault.model_dump(mode="json"))
         return ActiveFault.model_validate(begun)
 
     async def faults(self) -> list[ActiveFault]:
-        """List faults, with how often each struck."""
+        """List faults, with how often each applied."""
         return [ActiveFault.model_validate(each) for each in await self._call("GET", "/faults")]
 
     async def clear(self, fault_id: str | None = None) -> None:
@@ -140,7 +140,7 @@ class OpenAIControl:
         return Counts.model_validate(await self._call("GET", "/counts"))
 
     async def requests(self, match: str | None = None) -> list[Record]:
-        """List requests, oldest first; `match` must be in the newest user text."""
+        """List requests, oldest first, whose newest user text contains `match`."""
         found = await self._call("GET", "/requests")
         return [r for r in map(Record.model_validate, found) if about(match)(r)]
 
@@ -149,14 +149,14 @@ class OpenAIControl:
         await self._call("DELETE", "/requests")
 
     async def events(self) -> AsyncIterator[Record]:
-        """Give every record there is, then each change as it happens, without end."""
+        """Yield every existing record, then each change as it happens, forever."""
         async with self._open().get(self._url + "/events") as response:
             async for line in response.content:
                 if line.startswith(b"data: "):
                     yield Record.model_validate(json.loads(line[6:]))
 
     async def first(self, wanted: Callable[[Record], bool], seconds: float = 10) -> Record:
-        """Wait for the first record (of the past as well) that is wanted; raises TimeoutError."""
+        """Wait for the first matching record, past ones included; raises TimeoutError."""
         async with asyncio.timeout(seconds):
             async for record in self.events():
                 if wanted(record):
@@ -164,17 +164,17 @@ class OpenAIControl:
         raise ControlRefused("The server closed the stream of events.")
 
     async def asked(self, match: str, seconds: float = 10) -> Record:
-        """Wait until something with `match` in the newest user text was asked."""
+        """Wait for a request whose newest user text contains `match`."""
         return await self.first(about(match), seconds)
 
     async def ended(self, match: str, seconds: float = 10) -> Record:
-        """Wait until the answer to something with `match` in it has ended."""
+        """Wait until the answer to a request with `match` has ended."""
         this = about(match)
         return await self.first(lambda r: this(r) and r.ending != "open", seconds)
 
 
 def about(match: str | None) -> Callable[[Record], bool]:
-    """Make the test whether a record's newest user text contains `match`."""
+    """Return a predicate: whether a record's newest user text contains `match`."""
     return lambda record: (
         match is None or (record.asked is not None and match in record.asked.last_user_text)
     )

@@ -1,4 +1,4 @@
-"""The control listener: loopback only, no credential; README.md has its table."""
+"""The control listener: loopback only, no authentication; README.md has its table."""
 
 import asyncio
 import json
@@ -14,13 +14,13 @@ T = TypeVar("T")
 
 
 class ControlApp:
-    """Tells the server what to do, and tests what happened."""
+    """Controls the server, and reports what happened."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
 
     def app(self) -> web.Application:
-        """Make the application."""
+        """Build the application."""
         app = web.Application()
         app.add_routes(
             [

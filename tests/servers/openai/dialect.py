@@ -1,8 +1,8 @@
-"""How one provider deviates from the others: data, one file each in dialects/ (see its README).
+"""How one provider differs from the others: data, one file each in dialects/ (see the README).
 
-A dialect says which models and APIs there are, what a request may hold, how a stream looks, and the
-form of every refusal. `records.DialectChoice` says which one is spoken and how this installation
-of it is set up.
+A dialect describes the models and APIs, what a request may contain, the format of a stream, and the
+form of every refusal. `records.DialectChoice` selects one and describes how this installation is
+configured.
 """
 
 import json
@@ -20,7 +20,7 @@ from .records import Value
 
 DIRECTORY = Path(__file__).parent / "dialects"
 
-# The statuses of a gateway in front of a server that has no form of its own for a refusal.
+# The statuses of a gateway in front of a server, for refusals that the dialect does not define.
 _GATEWAY = {
     "no_key": (401, "Unauthorized"),
     "bad_key": (401, "Unauthorized"),
@@ -46,17 +46,17 @@ class ModelGroup(Value):
     """Models with the same abilities."""
 
     names: tuple[str, ...]
-    context: int = 128_000  # tokens of the conversation
+    context: int = 128_000  # tokens, for the conversation
     pictures: bool = True
     reasons: bool = False
-    refuses: tuple[str, ...] = ()  # parameters, beside the dialect's
-    hosted_tools: bool = False  # web_search and image_generation, over the Responses API
+    refuses: tuple[str, ...] = ()  # parameters, in addition to the dialect's
+    hosted_tools: bool = False  # web_search and image_generation, with the Responses API
 
 
 class Refusal(Value):
-    """The form of a refusal. In `body` and `headers`, `$name` stands for a value.
+    """The form of a refusal. In `body` and `headers`, `$name` is a placeholder for a value.
 
-    `in_stream`: told as an event inside a response with status 200.
+    `in_stream`: sent as an event inside a response with status 200.
     """
 
     status: int = 400
@@ -66,7 +66,7 @@ class Refusal(Value):
     in_stream: bool = False
 
     def rendered(self, values: Mapping[str, Any]) -> str:
-        """Give the body with the values in their places."""
+        """Return the body with the values filled in."""
         try:
             body = json.loads(self.body)
         except ValueError:
@@ -82,26 +82,26 @@ def _filled(node: Any, values: Mapping[str, Any]) -> Any:
     if not isinstance(node, str):
         return node
     if node.startswith("$") and node[1:] in values:
-        return values[node[1:]]  # a number, or null, is not made a string
+        return values[node[1:]]  # a number or null stays what it is
     return Template(node).safe_substitute(values)
 
 
 class Requests(Value):
-    """What a request may hold."""
+    """What a request may contain."""
 
-    refuses: tuple[str, ...] = ()  # parameters, by their name at the top of the body
-    ignores: bool = False  # parameters that it does not know, instead of refusing them
+    refuses: tuple[str, ...] = ()  # parameters, by their top-level name in the body
+    ignores: bool = False  # whether unknown parameters are ignored instead of refused
     alternate: bool = False  # user and assistant must take turns
     last_user: bool = False  # the conversation must end with a user's message
-    counts_output: bool = False  # the context has to hold the answer's limit as well
+    counts_output: bool = False  # the context must have room for the answer's limit too
 
 
 class Streams(Value):
-    """How an answer is streamed (Chat Completions)."""
+    """How an answer is streamed (with Chat Completions)."""
 
     usage: Literal["asked", "always", "never"] = "asked"
-    usage_with_finish: bool = False  # instead of a chunk of its own without choices
-    reasoning_apart: bool = False  # its tokens are in the total and not in those of the answer
+    usage_with_finish: bool = False  # instead of in a separate chunk without choices
+    reasoning_apart: bool = False  # its tokens count in the total but not as the answer's
     done: bool = True  # `data: [DONE]` at the end
     finish: bool = True  # whether there is a finish reason
     comment: str = ""  # sent before the first chunk
@@ -111,11 +111,11 @@ class Streams(Value):
 
 
 class Dialect(Value):
-    """A provider's way of speaking."""
+    """A provider's variant of the protocol."""
 
     title: str
     sources: tuple[str, ...] = Field(min_length=1)  # documentation pages, public threads
-    notes: tuple[str, ...] = ()  # what no source was found for
+    notes: tuple[str, ...] = ()  # behaviour without a known source
     apis: tuple[Literal["chat", "responses", "images", "models", "moderations"], ...]
     models: tuple[ModelGroup, ...] = Field(min_length=1)
     requests: Requests = Requests()
@@ -125,20 +125,20 @@ class Dialect(Value):
     ] = "hidden"
     finish: Mapping[str, str] = Field(
         default_factory=dict
-    )  # reasons that have another name than OpenAI's
+    )  # reasons whose name differs from OpenAI's
     refusals: Mapping[str, Refusal] = Field(default_factory=dict)
 
     def group(self, model: str) -> ModelGroup:
-        """Give a model's abilities; a model of another name is like the first."""
+        """Return a model's abilities; an unknown model is like the first."""
         return next((group for group in self.models if model in group.names), self.models[0])
 
     @property
     def model_names(self) -> list[str]:
-        """Every model."""
+        """The names of all models."""
         return [name for group in self.models for name in group.names]
 
     def refusal(self, kind: str) -> Refusal:
-        """Give the form of a refusal: the dialect's, or the page of a gateway in front of it."""
+        """Return the form of a refusal: the dialect's, or the page of a gateway in front of it."""
         if kind in self.refusals:
             return self.refusals[kind]
         if kind == "unknown_parameter" and "parameter" in self.refusals:
@@ -152,11 +152,11 @@ class Dialect(Value):
         return Refusal(status=status, body=page, content_type="text/html")
 
     def has(self, kind: str) -> bool:
-        """Whether the provider itself refuses so."""
+        """Return whether the dialect defines this refusal."""
         return kind in self.refusals
 
     def tells(self, error: ApiError) -> tuple[Refusal, str, dict[str, str]]:
-        """Give an error's form, body and headers."""
+        """Return an error's form, body and headers."""
         form = self.refusal(error.kind)
         headers = {
             name: Template(value).safe_substitute(error.values)
@@ -168,10 +168,10 @@ class Dialect(Value):
 
 @cache
 def load(name: str) -> Dialect:
-    """Read a dialect; raises FileNotFoundError for one that there is not."""
+    """Read a dialect; raises FileNotFoundError if it does not exist."""
     return Dialect.model_validate(tomllib.loads((DIRECTORY / f"{name}.toml").read_text()))
 
 
 def names() -> list[str]:
-    """Every dialect, by the name of its file."""
+    """List all dialects by file name."""
     return sorted(path.stem for path in DIRECTORY.glob("*.toml"))

@@ -1,10 +1,10 @@
-r"""Directives: what a test writes into a user's message to say how it is to be answered.
+r"""Directives: what a test writes into a user's message to control the answer.
 
     tell me about owls [[chunks=20 delay=0.1 length=5000 fence=1]]
 
-The newest user text counts, and only its last `[[…]]`. Values with spaces are quoted; in quotes,
-\n is a new line and \" a quote. README.md has the table. A name that is not known, or a value
-of the wrong type, is refused with 400, so a mistake in a test does not pass for an answer.
+Only the last `[[…]]` of the newest user text counts. Values with spaces are quoted; in quotes,
+\n is a new line and \" a quote. README.md has the table. An unknown name, or a value of
+the wrong type, is refused with 400, so that a mistake in a test does not go unnoticed.
 """
 
 import re
@@ -21,7 +21,7 @@ ESCAPES = {r"\n": "\n", r"\t": "\t", r"\"": '"', r"\\": "\\"}
 
 
 class Directives(Value):
-    """What the newest user text asks of its answer; everything is optional."""
+    """What the newest user text demands of its answer; everything is optional."""
 
     text: str | None = None
     length: Annotated[int, Field(ge=1, le=200_000)] | None = None
@@ -39,7 +39,7 @@ class Directives(Value):
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """Read the last directive in a text; raises ApiError 400 where it makes no sense."""
+        """Read the last directive in a text; raises ApiError 400 if it is invalid."""
         found = DIRECTIVE.findall(text)
         if not found:
             return cls()
@@ -59,5 +59,5 @@ def _unescaped(match: re.Match[str]) -> str:
 
 
 def without(text: str) -> str:
-    """Give a text without its directives, its white space as single spaces."""
+    """Return a text without directives, with white space collapsed to single spaces."""
     return " ".join(DIRECTIVE.sub(" ", text).split())

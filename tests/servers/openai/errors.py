@@ -1,4 +1,4 @@
-"""A refusal, before a dialect gives it its form."""
+"""A refusal, before it gets the form of a dialect."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ MASK_HEAD, MASK_TAIL, MASK_LEAST = 7, 4, 12
 
 
 class ApiError(Exception):
-    """Refuses a request; `kind` names the form in the dialect, `values` fill it in."""
+    """Refuses a request; `kind` selects the dialect's form, `values` fill it in."""
 
     def __init__(self, kind: str, message: str = "", **values: Any) -> None:
         super().__init__(message or kind)
@@ -15,7 +15,7 @@ class ApiError(Exception):
 
 
 def masked(key: str) -> str:
-    """Show a key as OpenAI does in its 401: both ends and stars (so never log that message)."""
+    """Mask a key as OpenAI does in its 401: both ends and stars (so never log that message)."""
     if len(key) < MASK_LEAST:
         return "*" * len(key)
     hidden = "*" * (len(key) - MASK_HEAD - MASK_TAIL)

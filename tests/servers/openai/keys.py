@@ -1,4 +1,4 @@
-"""The keys that are accepted: the lines of a file, read again whenever it changed."""
+"""The accepted keys: the lines of a file, which is read again when it changes."""
 
 import hashlib
 import secrets
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class Keys:
-    """The file is the truth; the control API writes it, and so may anybody else."""
+    """The accepted keys. The file is authoritative; the control API, or anybody, may write it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -15,17 +15,17 @@ class Keys:
         self._first: frozenset[str] = frozenset()
 
     def ensure(self) -> None:
-        """Make a file with a new key where there is none."""
+        """Create the file with a new key if it does not exist."""
         if not self._path.exists():
             self.replace([f"sk-loop-{secrets.token_hex(20)}"])
         self._first = self.accepted()
 
     def reset(self) -> None:
-        """Accept the keys of the beginning again, and no others."""
+        """Accept only the initial keys again."""
         self.replace(sorted(self._first))
 
     def accepted(self) -> frozenset[str]:
-        """Give the keys that are accepted now; none where the file is missing."""
+        """Return the accepted keys; none if the file is missing."""
         try:
             stat = self._path.stat()
         except FileNotFoundError:
@@ -38,7 +38,7 @@ class Keys:
         return self._keys
 
     def replace(self, keys: list[str]) -> None:
-        """Accept these keys from now on and no others."""
+        """Accept only these keys from now on."""
         fresh = self._path.with_name(f".{self._path.name}.new")
         fresh.touch(mode=0o600)
         fresh.write_text("".join(f"{key}\n" for key in keys))
@@ -46,5 +46,5 @@ class Keys:
 
 
 def digest(key: str) -> str:
-    """Name a key without giving it away."""
+    """Return a digest that identifies a key without revealing it."""
     return hashlib.sha256(key.encode()).hexdigest()[:8]

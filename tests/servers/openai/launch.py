@@ -1,4 +1,4 @@
-"""Starts the server as a process of its own on free ports, for tests of the server and the bot."""
+"""Starts the server as a process on free ports, for tests of the server and the bot."""
 
 import os
 import re
@@ -12,18 +12,18 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[3]
 LINE = re.compile(r"listening on (\S+), control on (\S+)")
-START_SECONDS = 30  # on a busy machine; a server that ends is noticed at once
+START_SECONDS = 30  # for a busy machine; a server that exits is noticed at once
 STOP_SECONDS = 10
 
 
 def environment() -> dict[str, str]:
-    """Return a test server's environment: `make coverage` measures the bot alone."""
+    """Return a test server's environment: `make coverage` measures only the bot."""
     return {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE_")}
 
 
 @dataclass(frozen=True)
 class Running:
-    """Where a running server is."""
+    """The addresses of a running server."""
 
     url: str  # ends in /v1
     control_url: str
@@ -33,7 +33,7 @@ class Running:
 
 @contextmanager
 def running(directory: Path) -> Iterator[Running]:
-    """Run a server with its files in `directory`; stops it at the end."""
+    """Run a server with its files in `directory`; stop it at the end."""
     log = directory / "openai.log"
     key_file = directory / "openai-keys"
     command = [sys.executable, "-m", "tests.servers.openai", "--key-file", str(key_file)]

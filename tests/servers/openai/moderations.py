@@ -1,4 +1,4 @@
-"""POST /v1/moderations, small: text that says `[[flag=violence]]` is flagged for violence."""
+"""POST /v1/moderations, simplified: text with `[[flag=violence]]` is flagged for violence."""
 
 import re
 from typing import Any
@@ -15,11 +15,11 @@ CATEGORIES = NAMES.split()
 
 
 def moderate(body: Any) -> dict[str, Any]:
-    """Give a verdict for each text; raises ApiError 400."""
+    """Return a verdict for each text; raises ApiError 400."""
     given = schema.check("moderations", body)["input"]
     texts = [given] if isinstance(given, str) else given
     if not all(isinstance(text, str) for text in texts):
-        raise ApiError("invalid", "Pictures are not served here.", param="input")
+        raise ApiError("invalid", "This test server does not moderate pictures.", param="input")
     return {
         "id": "modr-000000000000",
         "model": body.get("model", "omni-moderation-latest"),

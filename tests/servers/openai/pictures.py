@@ -1,4 +1,4 @@
-"""Pictures: those shown to the model are looked at, those that it makes are one grey dot."""
+"""Pictures: those in a request are validated, generated ones are one grey dot."""
 
 import base64
 import binascii
@@ -18,9 +18,9 @@ MAX_BYTES = 20 * 2**20
 
 
 def look(url: str, param: str) -> None:
-    """Refuse a data URL that is not a whole picture of the kind it says; raises ApiError 400."""
+    """Refuse a data URL without a valid picture of its declared type; raises ApiError 400."""
     if not url.startswith("data:"):
-        return  # a real provider fetches it; nothing here asks for that
+        return  # a real provider fetches it; no test needs that
     head, _, encoded = url.partition(",")
     kind = head.removeprefix("data:image/").removesuffix(";base64")
     if kind not in BEGINNINGS:
@@ -40,7 +40,7 @@ def _refused(code: str, what: str, param: str) -> ApiError:
 
 
 def drawn() -> dict[str, Any]:
-    """Give the whole answer of POST /v1/images/generations."""
+    """Return the whole response of POST /v1/images/generations."""
     return {
         "created": 1735689600,
         "data": [{"b64_json": DOT}],

@@ -1,4 +1,4 @@
-"""What both sides of the control API speak: faults, scripted answers, and what was asked and sent.
+"""The types of the control API: faults, scripted answers, and records of requests and answers.
 
 The server writes these values as JSON and `control.py` reads them back, so a test sees the same
 types that the server uses. Unknown fields are errors on both sides.
@@ -13,15 +13,15 @@ Endpoint = Literal["responses", "chat", "images", "models", "moderations", "unkn
 
 
 class Value(BaseModel):
-    """A frozen value that refuses fields it does not know."""
+    """A frozen value that refuses unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class FaultKind(StrEnum):
-    """Every way in which the server can fail; README.md says what a client sees of each."""
+    """All faults of the server; README.md describes what a client sees."""
 
-    # Instead of an answer.
+    # Faults instead of an answer.
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
     MODEL_NOT_FOUND = "model_not_found"
@@ -33,7 +33,7 @@ class FaultKind(StrEnum):
     BAD_GATEWAY = "bad_gateway"
     TIMEOUT = "timeout"
     DROP = "drop"
-    # In an answer, after `after` chunks of text.
+    # Faults during an answer, after `after` chunks of text.
     STALL = "stall"
     CUT = "cut"
     RESET = "reset"
@@ -43,19 +43,19 @@ class FaultKind(StrEnum):
     FAILED = "failed"
     INCOMPLETE = "incomplete"
     CONTENT_FILTER = "content_filter"
-    # An answer that ends in an unusual way (Chat Completions).
+    # Answers that end in an unusual way (Chat Completions).
     EMPTY = "empty"
     HTML = "html"
     NO_FINISH = "no_finish"
     FINISH_ERROR = "finish_error"
     FINISH_UNKNOWN = "finish_unknown"
     ONLY_REASONING = "only_reasoning"
-    # An answer of its own kind.
+    # A special kind of answer.
     REFUSAL = "refusal"
 
 
 class UsageKind(StrEnum):
-    """What a provider may tell of what an answer used up; README.md says what each is."""
+    """What a provider may report as usage; README.md describes each."""
 
     NONE = "none"
     NULL = "null"
@@ -69,7 +69,7 @@ class Fault(Value):
     """One fault to inject; it ends after `count` requests or `seconds`, whichever is first."""
 
     kind: FaultKind
-    match: str | None = None  # only where the last user text contains this; None: every request
+    match: str | None = None  # only if the last user text contains this; None: every request
     endpoint: Endpoint | None = None
     count: int | None = Field(default=None, ge=1)
     seconds: float | None = Field(default=None, gt=0)
@@ -78,7 +78,7 @@ class Fault(Value):
 
 
 class ActiveFault(Value):
-    """A fault as the server holds it."""
+    """A fault in the server's state."""
 
     id: str
     fault: Fault
@@ -87,17 +87,17 @@ class ActiveFault(Value):
 
 
 class Pace(Value):
-    """How fast an answer comes, unless a directive or a scripted answer says otherwise."""
+    """The pace of an answer, unless a directive or a scripted answer sets another."""
 
     first: float = Field(default=0, ge=0)  # seconds before the first text
     delay: float = Field(default=0, ge=0)  # seconds between chunks
-    chunks: int | None = Field(default=None, ge=1)  # None: a chunk for each word, 40 at most
+    chunks: int | None = Field(default=None, ge=1)  # None: one chunk per word, at most 40
 
 
 class ScriptedAnswer(Value):
-    """What to answer where the last user text contains `match`; the newest that matches wins.
+    """The answer if the last user text contains `match`; the newest match wins.
 
-    With `status`, `text` is the response's body to the letter, of the type `content_type`.
+    With `status`, `text` is the exact body of the response, with the type `content_type`.
     """
 
     match: str
@@ -111,10 +111,10 @@ class ScriptedAnswer(Value):
 
 
 class DialectChoice(Value):
-    """Which dialect is spoken (a file of dialects/), and what differs in this installation.
+    """The dialect (a file in dialects/), and what differs in this installation.
 
-    `context` is the models' context in tokens, `refuses` names further parameters that are refused,
-    `alternate` demands that roles take turns, `usage` says whether streams carry it.
+    `context` is the models' context in tokens, `refuses` lists more parameters to refuse,
+    `alternate` requires roles to alternate, `usage` is whether streams include it.
     """
 
     name: str
@@ -125,11 +125,11 @@ class DialectChoice(Value):
 
 
 class Turn(Value):
-    """One turn of the conversation, as it was asked."""
+    """One turn of the conversation, as requested."""
 
     role: Literal["system", "developer", "user", "assistant"]
     text: str
-    images: tuple[str, ...] = ()  # addresses; of a data URL only its media type
+    images: tuple[str, ...] = ()  # URLs; for a data URL only its media type
     name: str | None = None
 
 
@@ -145,25 +145,25 @@ class Asked(Value):
     temperature: float | None = None
     effort: str | None = None
     tools: tuple[str, ...] = ()
-    chosen: str = ""  # the tool that has to be used
+    chosen: str = ""  # the tool that must be used
     max_tool_calls: int | None = None
 
     @property
     def instructions(self) -> str:
-        """The first system or developer text, empty where there is none."""
+        """The first system or developer text, or an empty string."""
         return next((t.text for t in self.turns if t.role in {"system", "developer"}), "")
 
     @property
     def last_user_text(self) -> str:
-        """The newest user text, empty where there is none."""
+        """The newest user text, or an empty string."""
         return next((t.text for t in reversed(self.turns) if t.role == "user"), "")
 
 
 class Record(Value):
-    """One request and what became of it.
+    """One request and its result.
 
-    `ending` is "open" while the server works on it; then "completed", "gone" (the client left
-    first), "refused" (an HTTP error: see `status`), or the kind of the fault that ended it.
+    `ending` is "open" while the request is in progress; then "completed", "gone" (the client left
+    early), "refused" (an HTTP error: see `status`), or the kind of the fault that ended it.
     Times are seconds since the epoch by this machine's clock.
     """
 
@@ -173,12 +173,12 @@ class Record(Value):
     path: str
     key: str | None = None  # eight hex digits of the key's SHA-256
     received_at: float
-    read_at: float | None = None  # when all of the request was here
+    read_at: float | None = None  # when the whole request had arrived
     asked: Asked | None = None
     status: int | None = None
-    error: str | None = None  # the message of the error that was sent
+    error: str | None = None  # the message of the sent error
     fault: FaultKind | None = None
-    text: str = ""  # all text that was sent, also when the stream then broke
+    text: str = ""  # all text that was sent, even if the stream then broke
     chunks: int = 0
     first_text_at: float | None = None
     ended_at: float | None = None
@@ -186,7 +186,7 @@ class Record(Value):
 
 
 class Counts(Value):
-    """How many requests there were, each way of counting on its own."""
+    """The number of requests, counted in several ways."""
 
     total: int
     open: int

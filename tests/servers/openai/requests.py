@@ -1,4 +1,4 @@
-"""From a request's body to what was asked, and the refusals that depend on dialect and model."""
+"""Turns a request's body into what was asked, and refuses it as dialect and model demand."""
 
 import itertools
 from typing import Any
@@ -16,7 +16,7 @@ _REASONING = {"chat": "reasoning_effort", "responses": "reasoning.effort"}
 
 
 class RequestReader:
-    """Reads requests as one installation of a dialect does."""
+    """Reads requests as one installation of a dialect."""
 
     def __init__(self, dialect: Dialect, choice: DialectChoice, models: list[str]) -> None:
         self._dialect = dialect
@@ -24,7 +24,7 @@ class RequestReader:
         self._models = models
 
     def read(self, endpoint: str, body: Any) -> Asked:
-        """Give what was asked; raises ApiError where the schema or the model refuses it."""
+        """Return what was asked; raises ApiError if the schema or the model refuses it."""
         if isinstance(body, dict) and self._dialect.requests.ignores:
             body = {name: value for name, value in body.items() if schema.knows(endpoint, name)}
         schema.check(endpoint, body)
@@ -44,7 +44,7 @@ class RequestReader:
         always = {*dialect.requests.refuses, *self._choice.refuses}
         for name in sorted({*always, *group.refuses}):
             value = _value(body, name, endpoint)
-            # OpenAI takes the default of a sampling parameter from a model that has no other
+            # OpenAI accepts a sampling parameter's default even if the model refuses other values
             neutral = name in {"temperature", "top_p"} and value == 1 and name not in always
             if value is None or value is False or neutral:
                 continue
@@ -76,7 +76,7 @@ class RequestReader:
             raise ApiError("last_user", "Expected last role User but got assistant")
 
     def _fitted(self, endpoint: str, asked: Asked, group: ModelGroup) -> Asked:
-        """Refuse a conversation that the context cannot hold, or shorten it where that is usual."""
+        """Refuse a conversation that exceeds the context, or shorten it if the dialect does."""
         limit = self._choice.context or group.context
         size = sum(tokens(turn.text) + _PER_TURN for turn in asked.turns)
         output = (asked.max_tokens or 0) if self._dialect.requests.counts_output else 0
@@ -114,7 +114,7 @@ def _check_tools(asked: Asked, group: ModelGroup) -> None:
 
 
 def _check_pictures(endpoint: str, body: Body, group: ModelGroup) -> None:
-    """Refuse pictures where the model sees none, and those that cannot be read."""
+    """Refuse pictures if the model has no vision, and pictures that cannot be read."""
     field = "messages" if endpoint == "chat" else "input"
     messages = body[field] if isinstance(body[field], list) else []
     for index, message in enumerate(messages):
@@ -124,7 +124,7 @@ def _check_pictures(endpoint: str, body: Body, group: ModelGroup) -> None:
                 continue
             where = f"{field}[{index}].content[{place}]"
             if not group.pictures:
-                # Chat Completions writes its places in another way than the Responses API
+                # Chat Completions writes paths differently from the Responses API
                 param = f"messages.[{index}].content.[{place}].type" if field != "input" else where
                 raise ApiError("picture", param=param, index=index, model=body["model"])
             pictures.look(address, f"{where}.image_url")
@@ -195,6 +195,6 @@ def _turn(message: Body) -> Turn:
 
 
 def _address(part: Body) -> str | None:
-    """Give the address of a part that is a picture."""
+    """Return the URL of a part that is a picture."""
     found = part.get("image_url")
     return found.get("url") if isinstance(found, dict) else found

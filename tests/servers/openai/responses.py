@@ -1,4 +1,4 @@
-"""An answer as the Responses API writes it: one object, or the events that build it."""
+"""An answer in the form of the Responses API: one object, or a stream of events."""
 
 import secrets
 import time
@@ -49,7 +49,7 @@ class ResponsesWriter:
 
     @staticmethod
     def silent(asked: Asked) -> bool:
-        """Whether the answer is a picture and no words."""
+        """Whether the answer is a picture without text."""
         return asked.chosen == "image_generation"
 
     @property
@@ -57,7 +57,7 @@ class ResponsesWriter:
         return int(self._thinks) + len(self._calls.items)
 
     def begin(self) -> Iterator[Event]:
-        """Give what comes before any text; a reasoning model's first item is its reasoning."""
+        """Return the events before any text; a reasoning model's first item is its reasoning."""
         yield self._event("response.created", response=self._response("in_progress"))
         yield self._event("response.in_progress", response=self._response("in_progress"))
         if self._thinks:
@@ -72,7 +72,7 @@ class ResponsesWriter:
         yield self._part_event("response.content_part.added", part=self._part(""))
 
     def piece(self, text: str) -> Event:
-        """Give the event for a piece of text."""
+        """Return the event for a piece of text."""
         self._text += text
         extra: dict[str, Any] = {} if self._refusal else {"logprobs": []}
         if self._asked.obfuscation and not self._refusal:
@@ -81,8 +81,8 @@ class ResponsesWriter:
         return self._part_event(f"response.{kind}.delta", delta=text, **extra)
 
     def end(self, reason: str) -> Iterator[Event]:
-        """Give the closing events and the final response."""
-        if reason == "no_finish":  # the stream is over, and nothing says so
+        """Return the closing events and the final response."""
+        if reason == "no_finish":  # the stream ends without any marker
             return
         if reason == "error_event":
             error = server_error_object()
@@ -109,7 +109,7 @@ class ResponsesWriter:
         yield self._event(f"response.{status}", response=self._response(status, reason))
 
     def whole(self, text: str, reason: str) -> dict[str, Any]:
-        """Give the response at once, for a request without `stream`."""
+        """Return the whole response, for a request without `stream`."""
         self._text = text
         status = {"completed": "completed", "failed": "failed"}.get(reason, "incomplete")
         return self._response(status, reason)
@@ -206,7 +206,7 @@ def _default(value: float | None, otherwise: float) -> float:
 
 
 def _pages(number: int) -> list[dict[str, Any]]:
-    """Give so many pages that an answer rests on."""
+    """Return a number of pages that an answer cites."""
     return [
         {
             "type": "url_citation",
@@ -223,10 +223,10 @@ _SEARCH = {"type": "search", "query": "gulls", "queries": ["gulls"]}
 
 
 class _ToolCalls:
-    """What the hosted tools do for one answer: their items, and the events that build them.
+    """The hosted tool calls of one answer: their items, and the events that build them.
 
-    A model here uses a tool where a directive (`search=N`, `draw=1`) or `tool_choice` says so, and
-    only if the request offers it. Beyond `max_tool_calls` it does not search, but goes on reporting
+    A model uses a tool here if a directive (`search=N`, `draw=1`) or `tool_choice` says so, and
+    only if the request offers it. Beyond `max_tool_calls` it does not search, but still reports
     calls, as OpenAI does.
     """
 
@@ -243,7 +243,7 @@ class _ToolCalls:
             self.items.append({**call, **form})
 
     def events(self, event: Callable[..., Event], at: int) -> Iterator[Event]:
-        """Give the events of all of them; `at` is the index of the first."""
+        """Return the events of all calls; `at` is the index of the first."""
         for index, item in enumerate(self.items, at):
             kind = item["type"]
             between = "searching" if kind == "web_search_call" else "generating"

@@ -1,7 +1,7 @@
-"""Checks a request's body against the types of the `openai` library, in OpenAI's words.
+"""Checks a request's body against the types of the `openai` library, with OpenAI's messages.
 
-The library's TypedDicts say what the API takes. What is checked beside them: the fields that this
-server serves, the ranges that the API reference documents, and the parts that each role may have.
+The library's TypedDicts define what the API accepts. Also checked: the fields that this server
+supports, the ranges that the API reference documents, and the parts that each role may have.
 """
 
 import re
@@ -30,7 +30,7 @@ from .errors import ApiError
 
 Body = dict[str, Any]
 
-# What each endpoint serves: anything else is refused as an unknown parameter.
+# What each endpoint supports; anything else is refused as an unknown parameter.
 _SHARED = {
     *("model", "stream", "stream_options", "temperature", "top_p", "store", "metadata", "user"),
     *("safety_identifier", "prompt_cache_key", "service_tier"),
@@ -43,7 +43,7 @@ _RESPONSES = {
     *("input", "instructions", "max_output_tokens", "reasoning", "text", "truncation", "tools"),
     *("tool_choice", "prompt_cache_retention", "max_tool_calls", *_SHARED),
 }
-_SCHEMAS: dict[str, tuple[Any, set[str], set[str]]] = {  # type, served fields, required fields
+_SCHEMAS: dict[str, tuple[Any, set[str], set[str]]] = {  # type, supported fields, required fields
     "chat": (completion_create_params.CompletionCreateParamsBase, _CHAT, {"model", "messages"}),
     "responses": (response_create_params.ResponseCreateParamsBase, _RESPONSES, {"model", "input"}),
     "images": (
@@ -53,7 +53,7 @@ _SCHEMAS: dict[str, tuple[Any, set[str], set[str]]] = {  # type, served fields, 
     ),
     "moderations": (ModerationCreateParams, {"model", "input"}, {"input"}),
 }
-# What is served of a union: the library's types name everything that OpenAI has.
+# The supported members of a union: the library's types include everything that OpenAI has.
 _ITEM = EasyInputMessageParam | Message
 _INPUT = ResponseInputTextParam | ResponseInputImageParam | ResponseInputFileParam
 _OUTPUT = ResponseOutputTextParam | ResponseOutputRefusalParam
@@ -65,7 +65,7 @@ _NARROWED: dict[str, Any] = {
     "response_format": ResponseFormatText | None,
     "n": Literal[1] | None,
 }
-_DEFAULTED = {"detail", "annotations", "summary"}  # the API has defaults, the types say required
+_DEFAULTED = {"detail", "annotations", "summary"}  # optional in the API, required in the types
 _RANGES: dict[str, tuple[float, float]] = {
     "temperature": (0, 2),
     "top_p": (0, 1),
@@ -76,7 +76,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "max_output_tokens": (16, float("inf")),
     "max_tool_calls": (1, float("inf")),
 }
-_LENGTHS = {  # of a text, a list or an object
+_LENGTHS = {  # for a text, a list or an object
     "messages": (1, 4096),
     "input": (1, 10_000_000),
     "prompt": (1, 32_000),
@@ -91,7 +91,7 @@ _SCALARS = {str: "string", int: "integer", float: "decimal", bool: "boolean"}
 
 
 def check(endpoint: str, body: Any) -> Body:
-    """Give the body, checked; raises ApiError 400 about the first thing that is wrong with it."""
+    """Check the body and return it; raises ApiError 400 for the first error in it."""
     if not isinstance(body, dict):
         raise ApiError("invalid", "We expected the body of your request to be a JSON object.")
     kind, served, required = _SCHEMAS[endpoint]
@@ -113,7 +113,7 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 
 def _check(value: Any, *kinds: Any, where: str) -> None:
-    """Check that a value is of one of the types; `where` is its place in the body."""
+    """Check that a value has one of the types; `where` is its path in the body."""
     choices = [choice for kind in kinds for choice in _choices(kind)]
     if value is None and type(None) in choices:
         return
@@ -139,7 +139,7 @@ def _check_form(value: Any, choices: list[Any], where: str) -> None:
 
 
 def _is_scalar(value: Any, kind: Any) -> bool:
-    """Whether a value that needs no further look is of that type."""
+    """Return whether a value without nested values has that type."""
     if kind is object or get_origin(kind) is dict:
         return kind is object or isinstance(value, dict)
     if isinstance(value, bool) or kind not in _SCALARS:
@@ -148,7 +148,7 @@ def _is_scalar(value: Any, kind: Any) -> bool:
 
 
 def _check_object(value: Body, choices: list[Any], where: str) -> None:
-    """Check an object against the one type that its `role` or `type` names."""
+    """Check an object against the type that its `role` or `type` selects."""
     fitting = [each for each in choices if _tagged(value, _hints(each))]
     if not fitting:
         given = value.get("role", value.get("type"))
@@ -214,7 +214,7 @@ def _check_bounds(value: Any, name: str, where: str) -> None:
 
 
 def _choices(kind: Any) -> list[Any]:
-    """Give what a value may be, without what wraps and joins it."""
+    """Return the possible types of a value, with unions and wrappers resolved."""
     origin = get_origin(kind)
     if origin in {Required, NotRequired, Annotated}:
         return _choices(get_args(kind)[0])
@@ -225,7 +225,7 @@ def _choices(kind: Any) -> list[Any]:
 
 def _is_list(kind: Any) -> bool:
     origin = get_origin(kind)
-    if getattr(origin, "__name__", "") == "SequenceNotStr":  # the library's own
+    if getattr(origin, "__name__", "") == "SequenceNotStr":  # the library's own type
         return True
     return isinstance(origin, type) and origin is not dict and issubclass(list, origin)
 
@@ -255,5 +255,5 @@ def _wrong_type(value: Any, choices: list[Any], where: str) -> ApiError:
 
 
 def knows(endpoint: str, name: str) -> bool:
-    """Whether a field of this name is served."""
+    """Return whether a field of this name is supported."""
     return name in _SCHEMAS[endpoint][1]

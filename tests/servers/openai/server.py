@@ -1,4 +1,4 @@
-"""The public listener: /v1 as the chosen dialect serves it, for the accepted keys."""
+"""The public listener: /v1 in the chosen dialect, for the accepted keys."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ ROUTES: dict[tuple[str, str], Endpoint] = {
     ("GET", "/v1/models"): "models",
     ("POST", "/v1/moderations"): "moderations",
 }
-# The faults that are a refusal, with its kind in the dialect.
+# The faults that are refusals, with their kind in the dialect.
 REFUSALS = {
     FaultKind.UNAUTHORIZED: "bad_key",
     FaultKind.FORBIDDEN: "forbidden",
@@ -48,7 +48,7 @@ PAGE = "<!doctype html><html><body><h1>Service under maintenance</h1></body></ht
 
 
 class Server:
-    """What all requests share: keys, models, the dialect, what to do, and what happened."""
+    """What all requests share: keys, models, the dialect, behaviour, and the log of requests."""
 
     def __init__(self, keys: Keys, behavior: Behavior, log: RequestLog, name: str) -> None:
         self.keys = keys
@@ -58,9 +58,9 @@ class Server:
         self.speak(self._first_choice)
 
     def reset(self) -> None:
-        """Go back to how the server began: dialect, keys, pace, no faults, no script, no records.
+        """Return to the initial state: dialect, keys, pace, no faults, no script, no records.
 
-        The numbers of requests and faults go on.
+        The numbers of requests and faults continue.
         """
         self.speak(self._first_choice)
         self.keys.reset()
@@ -68,13 +68,13 @@ class Server:
         self.log.forget()
 
     def speak(self, choice: DialectChoice) -> None:
-        """Speak a dialect from now on; raises FileNotFoundError for one that there is not."""
+        """Use a dialect from now on; raises FileNotFoundError if it does not exist."""
         self.dialect: Dialect = dialect.load(choice.name)
         self.choice = choice
         self.models = self.dialect.model_names
 
     def app(self) -> web.Application:
-        """Make the application."""
+        """Build the application."""
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_route("*", "/{path:.*}", self._handle)
         return app
@@ -88,7 +88,7 @@ class Server:
             return await handler.serve(endpoint)
         except ApiError as error:
             return await handler.refuse(error)
-        except ConnectionResetError:  # by the client, or by a fault: there is nobody to write to
+        except ConnectionResetError:  # by the client or a fault: nobody is left to write to
             handler.gone()
             return web.Response()
         except asyncio.CancelledError:
@@ -97,14 +97,14 @@ class Server:
 
 
 class RequestHandler:
-    """One request and its response; its record is kept up to date at each step."""
+    """One request and its response; its record is updated at each step."""
 
     def __init__(self, server: Server, request: web.Request, record: Record) -> None:
         self._server = server
         self._dialect = server.dialect
         self._request = request
         self._record = record
-        self._streams = False  # whether a stream was asked for
+        self._streams = False  # whether a stream was requested
 
     def _update(self, **changes: Any) -> None:
         self._record = self._server.log.update(self._record, **changes)
@@ -136,7 +136,7 @@ class RequestHandler:
         )
 
     def gone(self) -> None:
-        """Write down that the connection broke, unless the response was over by then."""
+        """Record that the connection broke, unless the response had ended by then."""
         if self._record.ending == "open":
             ours = self._record.fault is FaultKind.DROP
             ending = FaultKind.DROP.value if ours else "gone"
@@ -232,7 +232,7 @@ class RequestHandler:
         return self._whole(writer.whole(answer.text, reason), answer.text, reason)
 
     def _fault(self, endpoint: Endpoint, text: str, directives: Directives) -> Fault | None:
-        """Take the fault that applies to a request, if any: injected, or by directive."""
+        """Return the fault that applies to a request, if any: injected, or from a directive."""
         injected = self._server.behavior.fault_for(endpoint, text)
         if injected is not None or directives.fault is None:
             return injected
@@ -241,7 +241,7 @@ class RequestHandler:
         )
 
     async def _fail(self, fault: Fault | None, model: str) -> None:
-        """Fail instead of answering; returns where the fault belongs into the answer."""
+        """Fail instead of answering; return if the fault happens during the answer."""
         if fault is None:
             return
         self._update(fault=fault.kind)
@@ -251,7 +251,7 @@ class RequestHandler:
             await forever()
         if fault.kind is FaultKind.DROP:
             reset(self._request)
-            raise ConnectionResetError("as the fault asks")
+            raise ConnectionResetError("closed by the fault")
 
     def _refusal(self, fault: Fault, model: str) -> ApiError:
         given = self._request.headers["Authorization"].partition(" ")[2].strip()
@@ -269,7 +269,7 @@ class RequestHandler:
         )
 
     async def _fail_whole(self, fault: Fault | None, answer: Answer) -> str:
-        """Say how an answer without a stream ends; faults of streams become their like."""
+        """Apply a fault to an answer without a stream; stream faults become similar ones."""
         await asyncio.sleep(answer.first + answer.delay * max(len(answer.pieces) - 1, 0))
         usual = "incomplete" if answer.truncated else "completed"
         if fault is None or fault.kind not in BREAKS:
@@ -280,7 +280,7 @@ class RequestHandler:
             await forever()
         if fault.kind in {FaultKind.CUT, FaultKind.RESET}:
             reset(self._request)
-            raise ConnectionResetError("as the fault asks")
+            raise ConnectionResetError("closed by the fault")
         if fault.kind is FaultKind.FAILED and self._record.endpoint == "responses":
             return "failed"
         raise ApiError("server_error")

@@ -1,4 +1,4 @@
-"""What the server was told to do (faults, scripted answers, pace) and the log of requests."""
+"""How the server behaves (faults, scripted answers, pace), and the log of requests."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ KEPT = 20_000
 
 
 class Behavior:
-    """What to do: injected faults, scripted answers, the pace. Changed by the control API."""
+    """Injected faults, scripted answers and the pace. Changed by the control API."""
 
     def __init__(self, pace: Pace | None = None) -> None:
         self._first_pace = pace or Pace()
@@ -28,7 +28,7 @@ class Behavior:
         self.reset()
 
     def reset(self) -> None:
-        """Go back to the beginning; the numbers of faults go on."""
+        """Return to the initial state; the numbers of faults continue."""
         self.pace = self._first_pace
         self._faults: dict[str, tuple[Fault, float]] = {}
         self._hits: Counter[str] = Counter()
@@ -36,25 +36,25 @@ class Behavior:
         self._served: Counter[int] = Counter()
 
     def inject(self, fault: Fault) -> ActiveFault:
-        """Begin a fault."""
+        """Start a fault."""
         self._next += 1
         name = f"fault-{self._next}"
         self._faults[name] = (fault, time.monotonic())
         return self._active(name)
 
     def faults(self) -> list[ActiveFault]:
-        """List every fault since the last clearing, the spent ones too."""
+        """List every fault since they were last cleared, including spent ones."""
         return [self._active(name) for name in self._faults]
 
     def clear(self, name: str | None = None) -> bool:
-        """End one fault or all; says whether there was one."""
+        """End one fault or all; return whether there was one."""
         names = list(self._faults) if name is None else [name] if name in self._faults else []
         for each in names:
             del self._faults[each]
         return bool(names)
 
     def fault_for(self, endpoint: Endpoint, text: str) -> Fault | None:
-        """Take the newest fault that applies, and count it."""
+        """Return the newest fault that applies, and count it."""
         for name in reversed(self._faults):
             fault, _ = self._faults[name]
             here = fault.endpoint in {None, endpoint}
@@ -79,7 +79,7 @@ class Behavior:
         self._served.clear()
 
     def scripted(self, text: str) -> ScriptedAnswer | None:
-        """Take the newest scripted answer for a text."""
+        """Return the newest scripted answer for a text."""
         for index in reversed(range(len(self._script))):
             answer = self._script[index]
             spent = answer.count is not None and self._served[index] >= answer.count
@@ -90,7 +90,7 @@ class Behavior:
 
 
 class RequestLog:
-    """What happened: one record for each request, the newest 20,000 of them."""
+    """One record per request; only the newest 20,000 are kept."""
 
     def __init__(self) -> None:
         self._records: OrderedDict[int, Record] = OrderedDict()
@@ -98,7 +98,7 @@ class RequestLog:
         self._changes: set[asyncio.Queue[Record]] = set()
 
     def open(self, endpoint: Endpoint, path: str) -> Record:
-        """Begin a record."""
+        """Open a record."""
         self._number += 1
         record = Record(
             id=f"req_{self._number:06d}",
@@ -111,7 +111,7 @@ class RequestLog:
         return record
 
     def update(self, record: Record, **changes: object) -> Record:
-        """Change a record and tell those who watch; gives the new one."""
+        """Change a record and notify the watchers; return the new one."""
         changed = record.model_copy(update=changes)
         self._put(changed)
         return changed
@@ -124,11 +124,11 @@ class RequestLog:
             queue.put_nowait(record)
 
     def records(self, match: str | None = None) -> list[Record]:
-        """List records, oldest first, where the newest user text contains `match`."""
+        """List records, oldest first, whose newest user text contains `match`."""
         return [r for r in self._records.values() if match is None or _is_about(r.asked, match)]
 
     async def watch(self) -> AsyncIterator[Record]:
-        """Give every record there is, then each change, without end."""
+        """Yield every existing record, then each change, forever."""
         queue: asyncio.Queue[Record] = asyncio.Queue()
         self._changes.add(queue)
         try:
@@ -140,7 +140,7 @@ class RequestLog:
             self._changes.discard(queue)
 
     def counts(self) -> Counts:
-        """Count the records that are kept."""
+        """Count the kept records."""
         records = self._records.values()
         return Counts(
             total=len(records),
@@ -152,7 +152,7 @@ class RequestLog:
         )
 
     def forget(self) -> None:
-        """Drop all records; numbers go on."""
+        """Drop all records; their numbers continue."""
         self._records.clear()
 
 

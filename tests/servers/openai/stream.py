@@ -1,7 +1,7 @@
-"""Sends an answer piece by piece, and breaks it where a fault says so.
+"""Sends an answer piece by piece, and breaks it off if a fault says so.
 
-What the events look like is the business of a `Writer` (Responses or Chat Completions); when they
-are sent, and how a stream ends, is the same for both and lies here.
+A `Writer` (Responses or Chat Completions) formats the events; when they are sent, and how a stream
+ends, is the same for both and is implemented here.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from .dialect import Dialect
 from .errors import ApiError
 from .records import Fault, FaultKind
 
-Event = dict[str, Any] | str  # a string is sent as it is
+Event = dict[str, Any] | str  # a string is sent unchanged
 
 # Faults that break a stream in the middle.
 BREAKS = {
@@ -33,23 +33,23 @@ BREAKS = {
     FaultKind.INCOMPLETE,
     FaultKind.CONTENT_FILTER,
 }
-# Faults that end a whole answer in another way than with its end.
+# Faults that replace the end of a whole answer.
 ENDS = {FaultKind.NO_FINISH, FaultKind.FINISH_ERROR, FaultKind.FINISH_UNKNOWN}
 
 
 class Writer(Protocol):
-    """How one API writes an answer as events."""
+    """How one API formats an answer as events."""
 
-    named: bool  # whether events carry a name beside their data
+    named: bool  # whether events have a name in addition to their data
 
     def begin(self) -> Iterable[Event]:
-        """Give the events before any text."""
+        """Return the events before any text."""
 
     def piece(self, text: str) -> Event:
-        """Give the event for a piece of text."""
+        """Return the event for a piece of text."""
 
     def end(self, reason: str) -> Iterable[Event]:
-        """Give the events after the text.
+        """Return the events after the text.
 
         `reason` is "completed", "incomplete", or a kind of fault.
         """
@@ -74,7 +74,7 @@ class StreamSender:
         self._sent: list[str] = []
 
     async def send(self, answer: Answer, fault: Fault | None) -> str:
-        """Send all of it, or what the fault lets through; gives the record's ending."""
+        """Send the whole answer, or as much as the fault permits; return the record's ending."""
         await self._response.prepare(self._request)
         if fault and fault.kind is FaultKind.EMPTY:
             await self._response.write_eof()
@@ -101,7 +101,7 @@ class StreamSender:
     async def refuse(
         request: web.Request, response: web.StreamResponse, dialect: Dialect, body: str
     ) -> None:
-        """Tell an error as the one event of a stream, where the dialect does so."""
+        """Send an error as the only event of a stream, for dialects that do so."""
         await response.prepare(request)
         await response.write(_error_event(dialect, body).encode())
         await response.write_eof()
@@ -117,7 +117,7 @@ class StreamSender:
         if kind is FaultKind.STALL:
             await forever()
         if kind is FaultKind.RESET:
-            await asyncio.sleep(0)  # lets what was written reach the socket
+            await asyncio.sleep(0)  # lets the written data reach the socket
             reset(self._request)
         elif kind is FaultKind.CUT:
             await self._response.write_eof()
@@ -133,8 +133,8 @@ class StreamSender:
         return kind.value
 
     async def _end(self, reason: str) -> str:
-        # What counts for the record is what was sent, so it is noted before the last event: a
-        # client that sees the answer's end finds the record complete.
+        # The record is completed before the last event is sent, so that a client that sees the
+        # end of the answer finds it complete.
         self._update(ending=reason, ended_at=time.time())
         if reason in {"error_event", "failed"} and not self._writer.named:
             _, body, _ = self._dialect.tells(ApiError("stream_error"))
@@ -163,7 +163,7 @@ def _error_event(dialect: Dialect, body: str) -> str:
 
 
 def server_error_object() -> dict[str, Any]:
-    """Give the error that ends a stream in the middle."""
+    """Return the error that ends a stream in the middle."""
     return {
         "type": "server_error",
         "code": "server_error",
@@ -173,7 +173,7 @@ def server_error_object() -> dict[str, Any]:
 
 
 def reset(request: web.Request) -> None:
-    """Close the connection with a TCP reset, as a dying proxy does."""
+    """Close the connection with a TCP reset, as a crashing proxy does."""
     transport = request.transport
     if transport is None:
         return
@@ -184,6 +184,6 @@ def reset(request: web.Request) -> None:
 
 
 async def forever() -> NoReturn:
-    """Wait until the client gives up; the handler is cancelled then."""
+    """Wait until the client gives up; the handler is then cancelled."""
     await asyncio.Event().wait()
     raise AssertionError("unreachable")

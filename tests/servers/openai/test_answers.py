@@ -1,4 +1,4 @@
-"""What is answered, without a socket."""
+"""How answers are composed, without a socket."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions, as the real client reads it."""
+"""POST /v1/chat/completions, as parsed by the real client."""
 
 import pytest
 from openai import APIError, AsyncOpenAI

@@ -1,4 +1,4 @@
-"""Every file of dialects/, through the same questions: a new file needs no new test."""
+"""Runs the same questions with every file in dialects/, so that a new file needs no new test."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -24,7 +24,7 @@ PICTURE = [
 
 @pytest.fixture(autouse=True)
 async def _openai_again(server: Running) -> AsyncIterator[None]:
-    """Leave the server as the other tests expect it."""
+    """Restore the server's state for the other tests."""
     yield
     async with OpenAIControl(server.control_url) as control:
         await control.speak(DialectChoice(name="openai"))
@@ -42,7 +42,7 @@ def thinker(spoken: Dialect) -> ModelGroup:
 
 
 def walk(node: Any) -> Iterator[str]:
-    """Give every text in a JSON value."""
+    """Yield every text in a JSON value."""
     if isinstance(node, dict | list):
         for each in node.values() if isinstance(node, dict) else node:
             yield from walk(each)
@@ -56,7 +56,7 @@ async def post(openai: AsyncOpenAI, model: str, content: Any, **more: Any) -> An
 
 
 async def events(openai: AsyncOpenAI, model: str, content: str, **more: Any) -> list[str]:
-    """Give the data of each event of a stream, as it was sent."""
+    """Return the data of each event of a stream, as sent."""
     body = {"model": model, "messages": [{"role": "user", "content": content}], "stream": True}
     key = {"Authorization": f"Bearer {openai.api_key}"}
     address = f"{openai.base_url}chat/completions"

@@ -1,4 +1,4 @@
-"""Each fault, as the real client sees it on the Responses API."""
+"""Each fault, as the real client sees it with the Responses API."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Searches and pictures, as the real client reads them."""
+"""Searches and pictures, as parsed by the real client."""
 
 from base64 import b64decode
 

@@ -1,4 +1,4 @@
-"""What the server does not serve is refused in OpenAI's form, never guessed."""
+"""Unsupported requests are refused in OpenAI's form, never answered with a guess."""
 
 from typing import Any
 

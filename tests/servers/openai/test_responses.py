@@ -1,4 +1,4 @@
-"""POST /v1/responses, as the real client reads it."""
+"""POST /v1/responses, as parsed by the real client."""
 
 from openai import AsyncOpenAI
 

@@ -1,4 +1,4 @@
-"""What the server tells of what an answer used up: the truth, or what others have been seen to."""
+"""The usage that the server reports: the true one, or what some providers are known to report."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ _OUTPUT = ("output_tokens", "completion_tokens")
 
 
 def told(kind: UsageKind | None, truth: dict[str, Any]) -> dict[str, Any]:
-    """Give the field `usage` of an answer, or no field."""
+    """Return the field `usage` of an answer, or no field."""
     counts = {name: value for name, value in truth.items() if isinstance(value, int)}
     if kind is UsageKind.NONE:
         return {}
