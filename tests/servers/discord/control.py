@@ -1,4 +1,4 @@
-"""The client of the control API: acts as people do, injects faults, waits, counts.
+"""The client of the control API: acts as people do, injects faults, waits, and counts.
 
 async with DiscordControl("http://127.0.0.1:7111") as discord:
 asked = await discord.say("general", "hello", author="Ada")

@@ -2,7 +2,7 @@
 
 where      kinds
 rest       status, error, rate_limit, slow, black_hole, drop, unreadable (the request is carried
-           out, the answer is 200 and `body`); with `edge` as Cloudflare answers
+           out, the response is 200 with `body`); with `edge`, responses are Cloudflare's
 cdn        status, slow, black_hole, drop
 gateway    status (of the handshake), reconnect, invalid_session, close (1006: the TCP connection is
            reset), black_hole, no_ack, slow; `on`: now (every connection), connect, identify,

@@ -1,4 +1,4 @@
-"""`python -m tests.loop.people.chat` as a person uses it, against a bot that streams its answer."""
+"""`python -m tests.loop.people.chat` as a person uses it, with a bot that streams its answer."""
 
 import asyncio
 import io

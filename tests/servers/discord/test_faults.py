@@ -107,7 +107,7 @@ async def test_dispatches_can_be_doubled_lost_and_out_of_order(people: DiscordCo
         await people.wait_answer((await people.say("maps", "e")).id)
 
     assert [each[-1] for each in bot.heard] == ["b", "a", "d", "d", "e"]
-    assert (await people.counts()).nonce_repeats == 1  # the bot answered d twice, Discord did not
+    assert (await people.counts()).nonce_repeats == 1  # the bot posted d twice, Discord only once
 
 
 async def test_a_connection_can_be_disturbed_at_identify(

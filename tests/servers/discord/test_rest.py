@@ -74,7 +74,7 @@ async def test_discord_py_stays_within_the_limits(people: DiscordControl) -> Non
             await sent[4].add_reaction(each)
         took = asyncio.get_running_loop().time() - start
 
-    assert took > 0.5  # three reactions are 0.25 s apart
+    assert took > 0.5  # three reactions, 0.25 s apart
     counts = await people.counts()
     assert counts.rate_limited == {}
     assert counts.deletes_by_bot == 4

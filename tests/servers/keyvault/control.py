@@ -68,7 +68,7 @@ class VaultControl:
             self._session = None
 
     async def begin(self, fault: Fault) -> ActiveFault:
-        """Begin a fault."""
+        """Start a fault."""
         return ActiveFault.model_validate(await self._call("POST", "/faults", fault))
 
     async def faults(self) -> list[ActiveFault]:

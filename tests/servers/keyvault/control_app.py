@@ -24,7 +24,7 @@ class ControlApp:
         self._directory = directory
 
     def app(self) -> web.Application:
-        """Make the application."""
+        """Build the application."""
         app = web.Application()
         app.add_routes(
             [

@@ -71,7 +71,7 @@ class Directory:
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.tenant}/{client_id}"))
 
     def issue(self, identity: Identity, audience: str) -> dict[str, Any]:
-        """Return the token endpoint's answer for an identity that was verified."""
+        """Return the token endpoint's answer for a verified identity."""
         now = int(self.clock.now())
         claims = {
             "aud": audience,

@@ -84,7 +84,7 @@ class OpenAIControl:
         return self._session
 
     async def ready(self, seconds: float = 10) -> None:
-        """Wait until the server listens; raises TimeoutError."""
+        """Wait until the server is listening; raises TimeoutError."""
         async with asyncio.timeout(seconds):
             while True:
                 try:

@@ -66,7 +66,7 @@ async def list_commands(request: web.Request) -> web.Response:
 
 
 async def overwrite_commands(request: web.Request) -> web.Response:
-    """PUT them all; a command keeps its id while its name and type stay."""
+    """PUT all commands; a command with the same name and type keeps its id."""
     state = state_of(request)
     place = _place(request, state)
     try:

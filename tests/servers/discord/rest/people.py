@@ -22,7 +22,7 @@ def routes() -> list[web.RouteDef]:
 
 
 async def me(request: web.Request) -> web.Response:
-    """GET the bot itself."""
+    """GET the bot's own user."""
     bot = state_of(request).world.bot
     return answer(payloads.user(bot) | {"mfa_enabled": True, "verified": True, "email": None})
 
