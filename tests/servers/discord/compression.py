@@ -49,5 +49,5 @@ def encoder(name: str | None) -> Encoder:
         return zlib_stream()
     if name == "zstd-stream":
         return zstd_stream()
-    msg = f"no such transport compression: {name!r}; one of {NAMES}"
+    msg = f"unknown transport compression: {name!r}; known: {NAMES}"
     raise ValueError(msg)

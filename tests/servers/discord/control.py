@@ -366,7 +366,7 @@ class DiscordControl:
                 )
             except TimeoutError:
                 there = [each.content for each in await self.answers(message_id)]
-                msg = f"no such answer to {message_id} in {timeout} s; there are {there!r}"
+                msg = f"no matching answer to {message_id} within {timeout} s; found: {there!r}"
                 raise TimeoutError(msg) from None
 
     async def wait_interaction(

@@ -86,15 +86,13 @@ class Faults:
         """Activate a fault; ValueError says what is wrong with it."""
         known = {each.name for each in fields(Fault)} - {"id", "hits", "until", "over"}
         if unknown := set(spec) - known:
-            msg = (
-                f"no such field of a fault: {', '.join(sorted(unknown))}; there are {sorted(known)}"
-            )
+            msg = f"unknown field of a fault: {', '.join(sorted(unknown))}; known: {sorted(known)}"
             raise ValueError(msg)
         if spec.get("kind") not in KINDS.get(spec.get("where", ""), ()):
-            msg = f"no such fault: {spec.get('where')!r} {spec.get('kind')!r}; there are {KINDS}"
+            msg = f"unknown fault: {spec.get('where')!r} {spec.get('kind')!r}; known: {KINDS}"
             raise ValueError(msg)
         if spec.get("on", "now") not in MOMENTS:
-            msg = f"no such moment: {spec['on']!r}; there are {MOMENTS}"
+            msg = f"unknown moment: {spec['on']!r}; known: {MOMENTS}"
             raise ValueError(msg)
         fault = Fault(**spec, id=self._next)
         if fault.count is None and fault.seconds is None:

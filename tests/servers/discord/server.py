@@ -35,7 +35,7 @@ class Address:
         """Parse `host:port`; ValueError otherwise."""
         host, colon, port = text.rpartition(":")
         if not colon or not port.isdigit() or not host:
-            msg = f"expected an address host:port, not {text!r}"
+            msg = f"expected host:port, not {text!r}"
             raise ValueError(msg)
         return cls(host.strip("[]"), int(port))
 

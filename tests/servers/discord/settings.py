@@ -29,7 +29,7 @@ class Settings:
         known = {each.name: each.type for each in fields(self)}
         for name, value in changes.items():
             if name not in known:
-                msg = f"no setting {name!r}; there are {', '.join(known)}"
+                msg = f"unknown setting {name!r}; known: {', '.join(known)}"
                 raise ValueError(msg)
             if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
                 msg = f"{name} must be a non-negative number, not {value!r}"

@@ -178,7 +178,7 @@ async def test_a_subcommand_is_used_by_both_names(bot: Bot, people: DiscordContr
         ("bird hide", {}, "no subcommand 'hide'"),
         ("bird show", {}, "'name' is required"),
         ("bird show", {"name": "x" * 11}, "'name' takes 10 characters"),
-        ("bird show", {"nme": "x"}, "there are no options {'nme'}"),
+        ("bird show", {"nme": "x"}, "unknown options {'nme'}"),
         ("bird show", {"name": 5}, "'name' is of another type than 5"),
     ],
 )

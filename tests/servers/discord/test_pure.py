@@ -208,7 +208,7 @@ def test_faults_strike_in_order_and_run_out() -> None:
 
 def test_settings_refuse_what_they_do_not_know() -> None:
     assert Settings().changed({"ack_seconds": 1.5}).ack_seconds == 1.5
-    with pytest.raises(ValueError, match="no setting 'speed'"):
+    with pytest.raises(ValueError, match="unknown setting 'speed'"):
         Settings().changed({"speed": 1})
     with pytest.raises(ValueError, match="non-negative"):
         Settings().changed({"ack_seconds": True})

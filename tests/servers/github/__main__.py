@@ -27,7 +27,7 @@ def main() -> None:
         "--events",
         type=Path,
         required=True,
-        help="the folder to write each event to, in the form a workflow's runner gets",
+        help="the folder for events, in the form that a workflow's runner gets",
     )
     options = parser.parse_args()
     host, _, port = options.listen.rpartition(":")

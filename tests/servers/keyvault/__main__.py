@@ -46,8 +46,10 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--listen", type=_address, default=("127.0.0.1", 7103), help="the proxy")
     parser.add_argument("--control", type=_address, default=("127.0.0.1", 7113))
-    parser.add_argument("--tenant", type=Path, required=True, help="identities; JSON, see above")
-    parser.add_argument("--folder", type=Path, required=True, help="the vault's storage")
+    parser.add_argument(
+        "--tenant", type=Path, required=True, help="JSON: tenant, identities, secrets"
+    )
+    parser.add_argument("--folder", type=Path, required=True, help="folder for the vault's data")
     parser.add_argument("--certificate", type=Path, required=True)
     parser.add_argument("--key", type=Path, required=True)
     parser.add_argument("--issuer-keys", required=True, help="URL of the cluster's key set")

@@ -53,7 +53,7 @@ def user_of(state: ServerState, ref: Any) -> User:
     for user in state.world.users.values():
         if user.name.casefold() == str(ref).casefold():
             return user
-    msg = f"there is no user {ref!r}; there are {', '.join(_names(state))}"
+    msg = f"unknown user {ref!r}; known: {', '.join(_names(state))}"
     raise ValueError(msg)
 
 
@@ -75,7 +75,7 @@ def role_of(guild: Guild, ref: Any) -> Role:
     for role in guild.roles.values():
         if str(ref) in (role.name, str(role.id)):
             return role
-    msg = f"there is no role {ref!r}; there are {[each.name for each in guild.roles.values()]}"
+    msg = f"unknown role {ref!r}; known: {[each.name for each in guild.roles.values()]}"
     raise ValueError(msg)
 
 

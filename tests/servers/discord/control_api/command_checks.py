@@ -18,7 +18,7 @@ def find(state: ServerState, name: str) -> Json:
     for each in known:
         if each["name"] == name:
             return each
-    msg = f"there is no command {name!r}; there are {[each['name'] for each in known]}"
+    msg = f"unknown command {name!r}; known: {[each['name'] for each in known]}"
     raise ValueError(msg)
 
 
@@ -60,7 +60,7 @@ def options(
 def _filled(defined: list[Json], given: dict[str, Any], focused: str | None) -> list[Json]:
     known = {option["name"]: option for option in defined}
     if strays := set(given) - set(known):
-        msg = f"there are no options {strays}; there are {list(known)}"
+        msg = f"unknown options {strays}; known: {list(known)}"
         raise ValueError(msg)
     filled = []
     for name, option in known.items():
