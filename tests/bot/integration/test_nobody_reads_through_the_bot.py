@@ -136,6 +136,7 @@ class Played:
         self.number = next(_numbers)
         self.places: list[Place] = []
         self.hall = Place(Room("text", (), frozenset()), "", "")
+        self.asked_in: dict[str, Place] = {}  # by the id of what was asked
 
     def name(self, target: str) -> str:
         """Name a role or a person of this plan."""
@@ -223,7 +224,13 @@ class Played:
                 question = (await scene.responded(used.id)).id
             case _:
                 return None
+        self.asked_in[question] = place
         return question
+
+    async def note_answer(self, question: str) -> None:
+        """Let what an answer shows be read by everybody there from now on."""
+        seen = await self.scene.seen(question)
+        self.asked_in[question].secrets += SECRET.findall(seen.text)
 
     @property
     def _guild(self) -> str:
@@ -256,6 +263,7 @@ async def play(scene: Scene, plan: Plan) -> int:
             continue
         await scene.until(question, lambda seen: bool(seen.parts))
         rightly += judge(played, person, await told(scene) - before, way)
+        await played.note_answer(question)
         if plan.later == "again":
             rightly += await again(played, person, question)
     if plan.later != "again":
@@ -290,7 +298,9 @@ async def again(played: Played, person: int, question: str) -> int:
             break
         await asyncio.sleep(0.05)
     await scene.until(question, lambda seen: "Again" in buttons(seen.parts[-1]))
-    return judge(played, person, await told(scene) - before, "again")
+    rightly = judge(played, person, await told(scene) - before, "again")
+    await played.note_answer(question)
+    return rightly
 
 
 async def away(played: Played) -> int:
@@ -315,6 +325,7 @@ async def away(played: Played) -> int:
     for person, question in asked:
         await scene.until(question, lambda seen: bool(seen.parts))
         rightly += judge(played, person, await told(scene) - before, played.plan.later)
+        await played.note_answer(question)
     return rightly
 
 
