@@ -77,7 +77,8 @@ def build_missing(names: Sequence[str]) -> None:
         )
         with build.lock():
             missing = build.missing(families, toolchain)  # another run may have built some
-            missing = prebuilt.take_all(missing, toolchain, prebuilt.Registry(repository))
+            registry = prebuilt.Registry(repository, deadline=time.monotonic() + prebuilt.IN_ALL)
+            missing = prebuilt.take_all(missing, toolchain, registry)
     if not missing:
         print(f"tools: all {len(families)} families are cached")
         return
@@ -130,9 +131,10 @@ def digests() -> None:
 
 
 def put(repository: str) -> None:
-    """Put what is built into a registry, unless it is there."""
+    """Put what is built into a registry, unless it is there; then name what nobody would take."""
     toolchain, registry = cache.toolchain(), prebuilt.Registry(repository)
     known = prebuilt.read_digests()
+    lacking: list[str] = []
     for family in FAMILIES:
         entry = cache.entry(family, toolchain)
         if not entry.is_dir():
@@ -140,8 +142,19 @@ def put(repository: str) -> None:
         if registry.has(entry.name):
             print(f"tools: {family.name}: there", flush=True)
             continue
-        registry.put(family, toolchain, known)
-        print(f"tools: {family.name}: put", flush=True)
+        try:
+            registry.put(family, toolchain, known)
+        except prebuilt.NotNamed as error:
+            lacking.append(error.line)
+            print(f"tools: {family.name}: not put", flush=True)
+        else:
+            print(f"tools: {family.name}: put", flush=True)
+    if lacking:
+        lines = "\n".join(lacking)
+        raise prebuilt.NotPut(
+            f"{prebuilt.DIGESTS.name} does not name what was not put, so nobody would take it. "
+            f"Lines to merge:\n{lines}\n`python -m tests.tools digests` writes them"
+        )
 
 
 def debian_packages(*, install: bool) -> None:

@@ -13,17 +13,20 @@ import hashlib
 import http.client
 import io
 import json
+import math
 import re
+import shutil
 import subprocess
 import tarfile
 import tempfile
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from tests.tools import cache
@@ -32,6 +35,9 @@ from tests.tools.families import HERE, Family
 
 DIGESTS = HERE / "digests.txt"
 _SECONDS = 30  # without a byte
+IN_ALL = 900  # seconds for everything that is taken: building takes hardly longer
+_LARGEST = 1 << 31  # bytes of a family's tar; the largest has a quarter of it
+_LARGEST_ANSWER = 1 << 22  # bytes of a manifest or a token, as registries limit them
 _PIECE = 1 << 20
 _MANIFEST_TYPES = (
     "application/vnd.oci.image.manifest.v1+json",
@@ -49,8 +55,20 @@ class NotTaken(Exception):
     """A family is not in the registry, or is not what it should be; the message says which."""
 
 
+class OutOfReach(NotTaken):
+    """The registry did not answer, so there is no point in asking it for the next family."""
+
+
 class NotPut(RuntimeError):
     """A family cannot be put into the registry; the message has the remedy."""
+
+
+class NotNamed(NotPut):
+    """A build is not what digests.txt names; `line` is the one that would name it."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__(f"digests.txt lacks the line {line}")
+        self.line = line
 
 
 def read_digests() -> dict[str, str]:
@@ -115,12 +133,64 @@ def digest_of(folder: Path) -> str:
     return f"sha256:{target.sha256.hexdigest()}"
 
 
+def _unpack(tar: Path, target: Path) -> None:
+    """Unpack what pack() wrote into the new folder TARGET. Raises NotTaken for anything else.
+
+    Not extractall(): its safe form came with Python 3.11.4, and Debian 12 has 3.11.2.
+    """
+    target.mkdir()
+    with tarfile.open(tar) as content:
+        for info in content:
+            name = PurePosixPath(info.name)
+            if not (info.isdir() or info.isreg()) or name.is_absolute() or ".." in name.parts:
+                raise NotTaken(f"it holds {info.name!r}, which is no file or folder of its own")
+            path = target / name
+            if info.isdir():
+                path.mkdir(parents=True, exist_ok=True)
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            source = content.extractfile(info)
+            assert source is not None  # it is a file
+            with source, path.open("xb") as file:
+                shutil.copyfileobj(source, file, _PIECE)
+            path.chmod(0o755 if info.mode & 0o100 else 0o644)
+
+
+class _Answer(io.RawIOBase):
+    """What a registry sends, up to so many bytes and until a time.
+
+    Raises NotTaken for more, and OutOfReach afterwards. Each read takes what has come, so that a
+    registry that sends a byte now and then cannot hold us up.
+    """
+
+    def __init__(self, source: Any, largest: int, deadline: float) -> None:
+        super().__init__()
+        self._source, self._left, self._deadline = source, largest, deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if time.monotonic() > self._deadline:
+            raise OutOfReach("the registry is too slow")
+        data: bytes = self._source.read1(len(buffer))
+        self._left -= len(data)
+        if self._left < 0:
+            raise NotTaken("what is there is too large")
+        buffer[: len(data)] = data
+        return len(data)
+
+
 @dataclass
 class Registry:
-    """One repository of a registry: `host[:port]/path`, readable without a login."""
+    """One repository of a registry: `host[:port]/path`, readable without a login.
+
+    From `deadline` on, by time.monotonic(), nothing more is read.
+    """
 
     repository: str
     _token: dict[str, str] = field(default_factory=dict)
+    deadline: float = math.inf
 
     @property
     def _base(self) -> str:
@@ -141,20 +211,16 @@ class Registry:
             found = self._download(target.name, tar)
             if found != wanted:
                 raise NotTaken(f"what is there is not what digests.txt names ({found})")
-            with tarfile.open(tar) as content:
-                content.extractall(made, filter="data")
+            _unpack(tar, made)
             made.rename(target)
 
     def put(self, family: Family, toolchain: Toolchain, digests: Mapping[str, str]) -> None:
-        """Put FAMILY, which is built, here with crane. Raises NotPut."""
+        """Put FAMILY, which is built, here with crane. Raises NotNamed and NotPut."""
         folder = cache.entry(family, toolchain)
         digest = digest_of(folder)
         if digest != digests.get(folder.name):
-            raise NotPut(
-                f"{family.name}: digests.txt does not name this build, so nobody would take it; "
-                f"`python -m tests.tools digests` writes the line that is to be merged:\n"
-                f"{toolchain.version} {toolchain.os}/{toolchain.arch} {folder.name} {digest}"
-            )
+            platform = f"{toolchain.os}/{toolchain.arch}"
+            raise NotNamed(f"{toolchain.version} {platform} {folder.name} {digest}")
         with tempfile.TemporaryDirectory() as temporary:
             layer = Path(temporary, "layer.tar.gz")
             with gzip.GzipFile(layer, "wb", compresslevel=6, mtime=0) as packed:
@@ -181,10 +247,14 @@ class Registry:
 
     def _manifest(self, entry: str) -> Any:
         headers = {"Accept": ", ".join(_MANIFEST_TYPES)}
-        with self._open(f"/manifests/{entry}", headers) as answer:
+        with self._open(f"/manifests/{entry}", _LARGEST_ANSWER, headers) as answer:
             try:
                 return json.load(answer)
-            except ValueError as error:
+            except TimeoutError as error:
+                raise OutOfReach(f"the registry is out of reach ({error})") from error
+            except (OSError, http.client.HTTPException) as error:
+                raise NotTaken(f"the registry's answer broke off ({error})") from error
+            except (ValueError, RecursionError) as error:
                 raise NotTaken("the registry's answer is no manifest") from error
 
     def _download(self, entry: str, target: Path) -> str:
@@ -196,19 +266,27 @@ class Registry:
         except (TypeError, KeyError, ValueError) as error:
             raise NotTaken("what is there is no image with one layer") from error
         digest = hashlib.sha256()
-        with self._open(f"/blobs/{blob}") as answer, target.open("wb") as file:
+        with self._open(f"/blobs/{blob}", _LARGEST) as answer, target.open("wb") as file:
             try:
                 source = gzip.GzipFile(fileobj=answer) if gzipped else answer
                 while piece := source.read(_PIECE):
                     digest.update(piece)
+                    if file.tell() + len(piece) > _LARGEST:
+                        raise NotTaken("what is there is too large")
                     file.write(piece)
+            except TimeoutError as error:
+                raise OutOfReach(f"the download stood still ({error})") from error
             except (OSError, EOFError, http.client.HTTPException, zlib.error) as error:
                 raise NotTaken(f"the download broke off ({error})") from error
         return f"sha256:{digest.hexdigest()}"
 
     @contextlib.contextmanager
-    def _open(self, path: str, headers: Mapping[str, str] | None = None) -> Iterator[IO[bytes]]:
+    def _open(
+        self, path: str, largest: int, headers: Mapping[str, str] | None = None
+    ) -> Iterator[IO[bytes]]:
         """Open PATH, with the token that the registry gives to everybody where it wants one."""
+        if time.monotonic() > self.deadline:
+            raise OutOfReach("the registry is too slow")
         request = urllib.request.Request(self._base + path, headers=dict(headers or {}))  # noqa: S310
         try:
             try:
@@ -223,10 +301,10 @@ class Registry:
             if error.code == 404:  # noqa: PLR2004  # HTTP
                 raise NotTaken("it is not there") from error
             raise NotTaken(f"the registry answers with {error.code}") from error
-        except (OSError, http.client.HTTPException, KeyError, ValueError) as error:
-            raise NotTaken(f"the registry is out of reach ({error})") from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise OutOfReach(f"the registry is out of reach ({error})") from error
         with answer:
-            yield answer
+            yield io.BufferedReader(_Answer(answer, largest, self.deadline))
 
     def _get(self, request: urllib.request.Request) -> Any:
         for name, value in self._token.items():
@@ -235,6 +313,7 @@ class Registry:
         return urllib.request.urlopen(request, timeout=_SECONDS)  # noqa: S310  # _base names it
 
     def _ask_token(self, challenge: str) -> dict[str, str]:
+        """Ask for the token that CHALLENGE names. Raises ValueError for an answer without one."""
         said = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
         if not said["realm"].startswith("https://"):
             raise ValueError("it sends us for a token to a place without TLS")
@@ -242,17 +321,36 @@ class Registry:
             {name: said[name] for name in ("service", "scope") if name in said}
         )
         with urllib.request.urlopen(f"{said['realm']}?{query}", timeout=_SECONDS) as answer:  # noqa: S310
-            found = json.load(answer)
-        return {"Authorization": f"Bearer {found.get('token') or found['access_token']}"}
+            found = _token_in(answer.read(_LARGEST_ANSWER))
+        return {"Authorization": f"Bearer {found}"}
+
+
+def _token_in(answer: bytes) -> str:
+    """Return the token in a token service's answer. Raises ValueError where there is none."""
+    try:
+        found = json.loads(answer)
+        token = found.get("token") or found["access_token"]
+    except (AttributeError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError("its token service gives no token") from error
+    if not isinstance(token, str):
+        raise ValueError("its token service gives no token")  # noqa: TRY004  # an answer, no argument
+    return token
 
 
 def take_all(families: Sequence[Family], toolchain: Toolchain, registry: Registry) -> list[Family]:
     """Take what the registry has of FAMILIES, say what came of each, and return the rest."""
     digests = read_digests()
-    left = []
-    for family in families:
+    left: list[Family] = []
+    for place, family in enumerate(families):
         try:
             registry.take(family, toolchain, digests)
+        except OutOfReach as error:
+            rest = families[place:]
+            print(
+                f"tools: {', '.join(one.name for one in rest)}: to build, because {error}",
+                flush=True,
+            )
+            return [*left, *rest]
         except NotTaken as error:
             left.append(family)
             print(f"tools: {family.name}: to build, because {error}", flush=True)

@@ -1,19 +1,24 @@
 """Built families from a real registry: verified, never silently, built where that fails."""
 
 import contextlib
+import dataclasses
 import gzip
 import http.server
 import io
+import json
 import os
 import shutil
 import subprocess
 import tarfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import tests.tools.__main__ as tools_command
 from tests.tools import build, cache, prebuilt, registry_process, tool
 from tests.tools.__main__ import main
 from tests.tools.families import FAMILIES
@@ -139,6 +144,17 @@ def test_without_a_registry_it_is_built(
 
 
 @pytest.mark.usefixtures("filled")
+def test_a_registry_that_has_no_time_left_is_not_asked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prebuilt, "IN_ALL", -1)
+
+    assert main(["build", FAMILY.name]) == 0
+
+    assert "tools: pause: to build, because the registry is too slow\n" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("filled")
 def test_what_the_tree_does_not_name_is_not_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     prebuilt.DIGESTS.write_text("")
 
@@ -147,14 +163,82 @@ def test_what_the_tree_does_not_name_is_not_asked_for(capsys: pytest.CaptureFixt
     assert "digests.txt names no build with go1." in capsys.readouterr().out
 
 
-def test_what_the_tree_does_not_name_is_not_put(
-    filled: str, made: Path, monkeypatch: pytest.MonkeyPatch
+def test_all_that_the_tree_does_not_name_is_said_at_once_and_the_rest_is_put(
+    filled: str, made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """A bump of Go changes every line, and a run of the workflow for each would take a day."""
+    crane = tool_of_this_machine()
     monkeypatch.setenv("SKY_CACHE", str(made))
-    registry = prebuilt.Registry(filled)
+    monkeypatch.setattr(cache, "tool", lambda _name: crane)
+    others = [dataclasses.replace(FAMILY, name=name) for name in ("one", "two", "three")]
+    for other in others:
+        with contextlib.suppress(FileExistsError):
+            shutil.copytree(_entry(), cache.entry(other, cache.toolchain()))
+    monkeypatch.setattr(tools_command, "FAMILIES", (*others, FAMILY))
+    named = cache.entry(others[2], cache.toolchain()).name
+    digest = prebuilt.digest_of(_entry())
+    prebuilt.DIGESTS.write_text(f"go1 linux/amd64 {named} {digest}\n")
 
-    with pytest.raises(prebuilt.NotPut, match=r"digests` writes the line .*\n.* pause-"):
-        registry.put(FAMILY, cache.toolchain(), {})
+    assert main(["put", f"{filled}-new"]) == 2
+
+    said = capsys.readouterr()
+    assert "tools: three: put\n" in said.out
+    toolchain = cache.toolchain()
+    for lacking in (*others[:2], FAMILY):
+        entry = cache.entry(lacking, toolchain).name
+        line = f"{toolchain.version} {toolchain.os}/{toolchain.arch} {entry} {digest}\n"
+        assert line in said.err
+    assert named not in said.err
+
+
+def test_digests_txt_names_a_build_of_every_family_with_one_go() -> None:
+    """Otherwise TOOLS_CACHE builds what it could take, and only the workflow would tell."""
+    lines = [line.split() for line in prebuilt.DIGESTS.read_text().splitlines() if line[0] != "#"]
+    ours = [line for line in lines if line[1] == "linux/amd64"]
+    (go,) = {version for version, *_ in ours}
+    builder = cache.Toolchain(go, "linux", "amd64", Path(), Path())
+
+    assert cache.numbers(go) >= cache.numbers(cache.needed_go())
+    assert {entry for _, _, entry, _ in ours} == {
+        cache.entry(family, builder).name for family in FAMILIES
+    }, "run `make tools` and `python -m tests.tools digests`"
+
+
+def test_it_is_unpacked_by_the_python_of_debian_12(
+    filled: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """3.11.2: tarfile knows no filter there."""
+    extract = tarfile.TarFile.extractall
+
+    def as_in_debian(self: tarfile.TarFile, path: Any = ".", members: Any = None) -> None:
+        extract(self, path, members)
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", as_in_debian)
+
+    assert main(["build", FAMILY.name]) == 0
+
+    assert "tools: pause: taken, its digest is right\n" in capsys.readouterr().out
+    assert prebuilt.digest_of(_entry()) == _digest(_entry())
+    assert filled
+
+
+def _link(name: str) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = tarfile.SYMTYPE, "/etc"
+    return info
+
+
+@pytest.mark.parametrize(
+    "info",
+    [_link("bin"), tarfile.TarInfo("../outside"), tarfile.TarInfo("/outside")],
+    ids=["a link", "above", "absolute"],
+)
+def test_only_files_and_folders_inside_are_unpacked(info: tarfile.TarInfo, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "tar", "w") as tar:
+        tar.addfile(info)
+
+    with pytest.raises(prebuilt.NotTaken, match="no file or folder of its own"):
+        prebuilt._unpack(tmp_path / "tar", tmp_path / "made")
 
 
 def test_two_builds_in_two_places_are_the_same_bytes(
@@ -239,3 +323,166 @@ def test_digests_of_other_platforms_are_kept(
         "pause-0123456789abcdef": "sha256:00",
         _entry().name: prebuilt.digest_of(_entry()),
     }
+
+
+Answers = dict[str, Callable[[http.server.BaseHTTPRequestHandler], None]]
+
+
+def _say(body: bytes, length: int | None = None) -> Callable[[Any], None]:
+    """Answer with BODY; say that it has LENGTH bytes."""
+
+    def answer(asked: http.server.BaseHTTPRequestHandler) -> None:
+        asked.send_response(200)
+        asked.send_header("Content-Length", str(len(body) if length is None else length))
+        asked.end_headers()
+        asked.wfile.write(body)
+
+    return answer
+
+
+@contextlib.contextmanager
+def _registry(answers: Answers, seen: list[str]) -> Iterator[str]:
+    """A registry that answers by the last but one part of the path; it notes what it is asked."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            kind = self.path.split("/")[-2]
+            seen.append(kind)
+            answers[kind](self)
+
+        def log_message(self, *_: object) -> None:
+            """Be quiet."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}/x"
+        server.shutdown()
+
+
+def _take(
+    repository: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seconds: float = 60
+) -> int:
+    """Try to take two families; return how many are left to build."""
+    monkeypatch.setenv("SKY_CACHE", str(tmp_path / "cache"))
+    toolchain = cache.Toolchain("go1", "linux", "amd64", Path(), Path())
+    families = FAMILIES[:2]
+    digests = {cache.entry(family, toolchain).name: "sha256:0" for family in families}
+    monkeypatch.setattr(prebuilt, "read_digests", lambda: digests)
+    registry = prebuilt.Registry(repository, deadline=time.monotonic() + seconds)
+    return len(prebuilt.take_all(families, toolchain, registry))
+
+
+_MANIFEST = json.dumps({"layers": [{"digest": "sha256:1", "mediaType": "tar"}]}).encode()
+
+
+def _stand_still(asked: http.server.BaseHTTPRequestHandler) -> None:
+    """Begin an answer, and wait until it is no longer awaited."""
+    asked.send_response(200)
+    asked.send_header("Content-Length", "1000")
+    asked.end_headers()
+    with contextlib.suppress(OSError):
+        asked.rfile.read(1)
+
+
+def _drip(asked: http.server.BaseHTTPRequestHandler) -> None:
+    """Send a byte now and then, for longer than anyone would wait."""
+    asked.send_response(200)
+    asked.send_header("Content-Length", "1000")
+    asked.end_headers()
+    with contextlib.suppress(OSError):
+        for _ in range(1000):
+            asked.wfile.write(b"x")
+            time.sleep(0.05)
+
+
+BROKEN: dict[str, tuple[Answers, str, int]] = {
+    "an answer that breaks off": ({"manifests": _say(b"{", length=9)}, "the registry's answer", 2),
+    "a list": ({"manifests": _say(b"[]")}, "no image with one layer", 2),
+    "too many brackets": ({"manifests": _say(b"[" * 100_000)}, "is no manifest", 2),
+    "an answer without an end": ({"manifests": _say(b" " * ((1 << 22) + 1))}, "too large", 2),
+    "a download that breaks off": (
+        {"manifests": _say(_MANIFEST), "blobs": _say(b"x", length=9)},
+        "to build, because",
+        4,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_registry_that_is_broken_stops_no_build(
+    case: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answers, said, requests = BROKEN[case]
+    seen: list[str] = []
+    with _registry(answers, seen) as repository:
+        assert _take(repository, monkeypatch, tmp_path) == 2
+
+    assert said in capsys.readouterr().out
+    assert len(seen) == requests
+
+
+STILL: dict[str, tuple[Answers, str, int]] = {
+    "an answer": ({"manifests": _stand_still}, "the registry is out of reach (timed out)", 1),
+    "a download": (
+        {"manifests": _say(_MANIFEST), "blobs": _stand_still},
+        "the download stood still (timed out)",
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", STILL)
+def test_a_registry_that_stands_still_is_not_asked_for_the_next_family(
+    case: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Seventeen times half a minute would be lost."""
+    answers, said, requests = STILL[case]
+    monkeypatch.setattr(prebuilt, "_SECONDS", 3)
+    seen: list[str] = []
+    with _registry(answers, seen) as repository:
+        assert _take(repository, monkeypatch, tmp_path) == 2
+
+    first, second = FAMILIES[:2]
+    out = capsys.readouterr().out
+    assert out == f"tools: {first.name}, {second.name}: to build, because {said}\n"
+    assert len(seen) == requests
+
+
+@pytest.mark.parametrize(
+    "answer", [b"[]", b"null", b"{}", b'{"token": 7}', b"[" * 100_000, b"\xff"]
+)
+def test_a_token_service_that_gives_none_stops_no_build(answer: bytes) -> None:
+    """What _open() takes for a registry that is out of reach."""
+    with pytest.raises(ValueError, match=r"gives no token|decode"):
+        prebuilt._token_in(answer)
+
+
+def test_a_registry_that_is_too_slow_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[str] = []
+    with _registry({"manifests": _say(_MANIFEST), "blobs": _drip}, seen) as repository:
+        began = time.monotonic()
+        assert _take(repository, monkeypatch, tmp_path, seconds=3) == 2
+
+    assert time.monotonic() - began < 30
+    assert "to build, because the registry is too slow" in capsys.readouterr().out
+    assert seen == ["manifests", "blobs"]
+
+
+def test_what_is_larger_than_any_family_is_not_taken(
+    filled: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A few bytes can unpack to as many as the disk has."""
+    monkeypatch.setattr(prebuilt, "_LARGEST", 1 << 20)
+
+    assert main(["build", FAMILY.name]) == 0
+
+    assert "tools: pause: to build, because what is there is too large\n" in capsys.readouterr().out
+    assert filled
