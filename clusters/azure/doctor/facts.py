@@ -124,6 +124,7 @@ class GitHub(Value):
     obstacles: dict[str, str] = {}  # rulesets that let no deploy key pass: name and address
     runs_main: bool | None = None  # whether the running image was built from what main has now
     build: Build | None = None
+    rollback_off: bool | None = None  # whether the variable ROLLBACK_ON_FAILURE is "off"
 
 
 class Facts(Value):
@@ -162,6 +163,10 @@ class Facts(Value):
     def object(self, kind: str, name: str) -> FluxObject | None:
         """Return one of Flux's objects."""
         return next((o for o in self.flux if (o.kind, o.name) == (kind, name)), None)
+
+    def could_not_be_read(self, kind: str) -> bool:
+        """Whether kubectl could not list Flux's objects of KIND, in lower case and the plural."""
+        return any(line.startswith(f"{kind} in {FLUX}: ") for line in self.not_checked)
 
     def setting(self, name: str) -> str:
         """Return a cluster setting, or its name in angle brackets if it is not set."""

@@ -1,6 +1,7 @@
 """The chain of links from the cluster to an answer, each of which needs the ones before it.
 
-facts ─▶ diagnose ─▶ one CheckResult for each link; after the first broken one, none is reached
+facts ─▶ diagnose ─▶ one CheckResult for each link; after the first broken one, none is reached but
+those that are broken whatever else is: whether people are told, and whether Git goes back by itself
 """
 
 from __future__ import annotations
@@ -554,6 +555,11 @@ CHAIN: tuple[tuple[str, str, Check], ...] = (
 )
 
 
+# Needed most while a version fails, and needing no more of the chain than these links.
+INDEPENDENT = ("rollback", "alerts")
+_NEEDED = ("cluster", "settings", "flux")
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """One link and its result."""
@@ -566,10 +572,15 @@ class Link:
 def diagnose(facts: Facts) -> tuple[Link, ...]:
     """Check every link from FACTS."""
     links: list[Link] = []
-    reached = True
+    first = ""
     for name, title, check in CHAIN:
-        result = check(facts) if reached else CheckResult(Status.NOT_REACHED)
-        reached = reached and result.status is not Status.BROKEN
+        result = CheckResult(Status.NOT_REACHED)
+        if not first or (name in INDEPENDENT and first not in _NEEDED):
+            found = check(facts)
+            if not first or found.status is Status.BROKEN:
+                result = found
+        if not first and result.status is Status.BROKEN:
+            first = name
         links.append(Link(name, title, result))
     return tuple(links)
 

@@ -45,7 +45,7 @@ from clusters.azure.doctor.facts import (
     WorkloadIdentity,
 )
 from clusters.azure.steps.alerts import SECRETS as ALERT_SECRETS
-from clusters.azure.steps.github import BLOCKING_RULES, IMAGE_WORKFLOW
+from clusters.azure.steps.github import BLOCKING_RULES, FAILURE_SWITCH, IMAGE_WORKFLOW
 
 _KUBECTL_SECONDS = 20
 _FORWARD_SECONDS = 10.0
@@ -391,10 +391,21 @@ def probe_github(repository: str, image: str, not_checked: list[str]) -> GitHub 
             obstacles=_obstacles(repository, rules or ()),
             runs_main=runs_main,
             build=_build(repository, main) if runs_main is False else None,
+            rollback_off=_rollback_off(repository, not_checked),
         )
     except GhUnavailable as error:
         not_checked.append(f"workflows, rules and commits, as GitHub has them: {error}")
         return None
+
+
+def _rollback_off(repository: str, not_checked: list[str]) -> bool | None:
+    """Return whether the rollback on failure is switched off, as its workflow compares it."""
+    try:
+        found = _gh(f"repos/{repository}/actions/variables/{FAILURE_SWITCH}")
+    except GhUnavailable as error:  # only those who may push see variables
+        not_checked.append(f"the variable {FAILURE_SWITCH}, as GitHub has it: {error}")
+        return None
+    return str((found or {}).get("value", "")).lower() == "off"
 
 
 def _obstacles(repository: str, rules: Iterable[Json]) -> dict[str, str]:
@@ -614,6 +625,7 @@ _OPTIONAL_KINDS = (
     "fluxinstances.fluxcd.controlplane.io",
     "alerts.notification.toolkit.fluxcd.io",
 )
+_NOT_DEFINED = re.compile(r"doesn't have a resource type|could not find the requested resource")
 _DISPATCH_FAILED = "NotificationDispatchFailed"  # the notification controller's reason
 _LOGIN = "login.microsoftonline.com"
 
@@ -687,7 +699,7 @@ class Collector:
             try:
                 found += self.kubectl.items(kind, FLUX)
             except KubectlError as error:
-                if kind not in _OPTIONAL_KINDS:
+                if kind not in _OPTIONAL_KINDS or not _NOT_DEFINED.search(str(error)):
                     self.not_checked.append(f"{kind.partition('.')[0]} in {FLUX}: {error}")
         return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from clusters.azure import images
-from clusters.azure.doctor.facts import BOT, FLUX, Facts, FailedAlert, GitHub
+from clusters.azure.doctor.facts import BOT, FLUX, Facts, FailedAlert, FluxObject, GitHub
 from clusters.azure.doctor.known_errors import AGAIN, again, problem_with
 from clusters.azure.doctor.result import CheckResult, Status, broken, condition_problem, ok, unknown
 from clusters.azure.steps.alerts import SECRETS
@@ -36,18 +36,44 @@ def guard(facts: Facts) -> CheckResult:
 
 def rollback(facts: Facts) -> CheckResult:
     """Whether Git goes back by itself from a version that fails, where that was asked for."""
+    alert = facts.object("Alert", "rollback")
+    # Only set-up creates it: a line in clusters/production does without (clusters/README.md).
     found = facts.object("Kustomization", "alerts-rollback")
-    if found is None:
+    if found is None and alert is None:
+        if facts.could_not_be_read("alerts"):
+            return unknown("whether it was requested cannot be read with this login")
         return ok(
             "not requested: when a version fails, go back with make rollback TO=--last; "
             'make azure ARGS="--dispatch-token FILE" turns it on'
         )
-    return condition_problem(
-        found,
-        "Flux does not tell GitHub of a version that fails",
-        "Fix what it names.",
-        f"flux reconcile kustomization alerts-rollback --namespace {FLUX}",
-    ) or _workflows(facts, FAILURE_WORKFLOW)
+    if found and (problem := _not_applied(found, alert, facts)):
+        return problem
+    if alert and alert.suspended:
+        return unknown("its Alert is suspended")  # the link of the alerts is broken
+    return _answered(facts)
+
+
+def _not_applied(found: FluxObject, alert: FluxObject | None, facts: Facts) -> CheckResult | None:
+    reconcile = f"flux reconcile kustomization {found.name} --namespace {FLUX}"
+    summary = "Flux does not tell GitHub of a version that fails"
+    if problem := condition_problem(found, summary, "Fix what it names.", reconcile):
+        return problem
+    if alert is None and not facts.could_not_be_read("alerts"):
+        return broken(f"{summary}: there is no Alert rollback.", "Flux restores it.", reconcile)
+    return None
+
+
+def _answered(facts: Facts) -> CheckResult:
+    """Return whether GitHub acts on what Flux tells it."""
+    result = _workflows(facts, FAILURE_WORKFLOW)
+    if result.status is not Status.OK or facts.github is None:
+        return result
+    if facts.github.rollback_off:
+        return ok(
+            "switched off by the variable ROLLBACK_ON_FAILURE: go back with make rollback TO=--last"
+        )
+    # Only a version that fails uses the token, and a delivery leaves no trace.
+    return unknown(f"{result.summary}; whether GitHub takes the token shows when a version fails")
 
 
 def _workflows(facts: Facts, *names: str) -> CheckResult:
@@ -304,6 +330,8 @@ def alerts(facts: Facts) -> CheckResult:
     which Kubernetes keeps for an hour.
     """
     turned_on = [one for one in facts.flux if one.kind == "Alert"]
+    if facts.could_not_be_read("alerts"):
+        return unknown("alerts cannot be read with this login")
     if not turned_on:
         return ok("alerts are off")
     suspended = next((one for one in turned_on if one.suspended), None)
@@ -313,7 +341,11 @@ def alerts(facts: Facts) -> CheckResult:
             "Find out who and why, then resume it.",
             f"flux resume alert {suspended.name}",
         )
-    names = {one.name for one in turned_on}
+    return _delivered({one.name for one in turned_on}, facts)
+
+
+def _delivered(names: set[str], facts: Facts) -> CheckResult:
+    """Return whether what was told in the last hour arrived where the Alerts NAMES tell it."""
     failed = [one for one in facts.failed_alerts if one.alert in names]
     results = [_undelivered(one, facts) for one in failed if not one.credential_changed]
     if results:
@@ -323,6 +355,8 @@ def alerts(facts: Facts) -> CheckResult:
             f"alerts to {failed[0].alert} failed, and its Secret was changed after that: the next "
             "deploy shows whether they arrive"
         )
+    if facts.could_not_be_read("events of alerts"):
+        return unknown("whether alerts arrive cannot be read with this login")
     return ok(f"{' and '.join(sorted(names))}: none failed in the last hour")
 
 

@@ -15,13 +15,18 @@ _WIDTH = 37  # of the longest title
 
 
 def as_text(links: tuple[Link, ...], facts: Facts) -> str:
-    """Return a line for each link, then what to do about the first broken one."""
+    """Return a line for each link, then what to do about the broken ones, the first one first."""
     lines = [_line(link, facts) for link in links]
     found = first_broken(links)
     if found:
         lines += ["", f"Broken: {found.title}.", *_folded(found.result.summary)]
         lines += ["", *_folded(found.result.remedy)]
         lines += [f"  {command}" for command in found.result.commands]
+        for link in links:
+            if link.result.status is Status.BROKEN and link is not found:
+                lines += ["", f"Broken as well: {link.title}.", *_folded(link.result.summary)]
+                lines += ["", *_folded(link.result.remedy)]
+                lines += [f"  {command}" for command in link.result.commands]
     else:
         lines += ["", "No link is broken, as far as could be checked."]
         for link in links:

@@ -205,6 +205,7 @@ IMAGE_WORKFLOW = "image.yaml"
 IMAGE_WORKFLOWS = (IMAGE_WORKFLOW, "image-schedule.yaml")
 GUARD_WORKFLOWS = ("rollback-guard.yaml", "rollback-guard-schedule.yaml")
 FAILURE_WORKFLOW = "rollback-on-failure.yaml"
+FAILURE_SWITCH = "ROLLBACK_ON_FAILURE"  # the variable that switches it off: "off" in any case
 WORKFLOWS = (*IMAGE_WORKFLOWS, *GUARD_WORKFLOWS, FAILURE_WORKFLOW)
 
 

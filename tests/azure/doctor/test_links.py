@@ -9,6 +9,7 @@ import pytest
 
 from clusters.azure.doctor.facts import Build, Facts, FailedAlert, FluxObject, ManagedIdentity
 from clusters.azure.doctor.links import CHAIN, Link, diagnose, first_broken
+from clusters.azure.doctor.report import as_text
 from clusters.azure.doctor.result import CheckResult, Status
 from clusters.azure.steps.github import WORKFLOWS
 from tests.azure.doctor.healthy import (
@@ -424,7 +425,11 @@ FAULTS = {
     ),
     "a rollback on failure that GitHub disabled": (
         facts(
-            flux=(*flux(), FluxObject(kind="Kustomization", name="alerts-rollback", ready="True")),
+            flux=(
+                *flux(),
+                *alerts("rollback"),
+                FluxObject(kind="Kustomization", name="alerts-rollback", ready="True"),
+            ),
             on_github=True,
             github=github(
                 workflows=dict.fromkeys(WORKFLOWS, "active")
@@ -433,6 +438,33 @@ FAULTS = {
         ),
         "rollback",
         "gh workflow enable rollback-on-failure.yaml",
+    ),
+    "a rollback on failure without set-up that GitHub disabled": (
+        facts(
+            flux=(*flux(), *alerts("rollback")),
+            on_github=True,
+            github=github(
+                workflows=dict.fromkeys(WORKFLOWS, "active")
+                | {"rollback-on-failure.yaml": "disabled_fork"}
+            ),
+        ),
+        "rollback",
+        "gh workflow enable rollback-on-failure.yaml",
+    ),
+    "a rollback on failure whose Alert was deleted": (
+        facts(
+            flux=(
+                *flux(),
+                FluxObject(kind="Kustomization", name="alerts-rollback", ready="True"),
+            )
+        ),
+        "rollback",
+        "flux reconcile kustomization alerts-rollback",
+    ),
+    "a rollback on failure that is suspended": (
+        facts(flux=(*flux(), *alerts("rollback", suspended=True))),
+        "alerts",
+        "flux resume alert rollback",
     ),
     "a rollback on failure of which Flux cannot tell": (
         facts(
@@ -740,6 +772,77 @@ def test_a_vault_that_exists_is_not_called_wrong_when_it_does_not_answer(
 
 def _alerts_link(seen: Facts) -> CheckResult:
     return next(link.result for link in diagnose(seen) if link.name == "alerts")
+
+
+def _rollback_link(seen: Facts) -> CheckResult:
+    return next(link.result for link in diagnose(seen) if link.name == "rollback")
+
+
+def test_a_token_that_no_version_has_used_yet_is_unknown() -> None:
+    """A dispatch that succeeds leaves no Event, and without a failure there is none."""
+    seen = facts(flux=(*flux(), *alerts("rollback")), on_github=True, github=github())
+
+    assert _rollback_link(seen).status is Status.UNKNOWN
+    assert (
+        "whether GitHub takes the token shows when a version fails" in _rollback_link(seen).summary
+    )
+
+
+def test_a_rollback_on_failure_that_was_switched_off_is_named() -> None:
+    seen = facts(
+        flux=(*flux(), *alerts("rollback")), on_github=True, github=github(rollback_off=True)
+    )
+
+    assert _rollback_link(seen).status is Status.OK
+    assert _rollback_link(seen).summary.startswith(
+        "switched off by the variable ROLLBACK_ON_FAILURE"
+    )
+
+
+def test_what_is_requested_is_not_guessed_where_alerts_cannot_be_read() -> None:
+    seen = facts(not_checked=("alerts in flux-system: alerts is forbidden",))
+
+    assert _rollback_link(seen).status is Status.UNKNOWN
+    assert _alerts_link(seen).status is Status.UNKNOWN
+    assert _rollback_link(facts()).summary.startswith("not requested")
+    assert _alerts_link(facts()).summary == "alerts are off"
+
+
+def test_events_that_cannot_be_read_are_no_delivery() -> None:
+    seen = facts(
+        flux=(*flux(), *alerts()),
+        not_checked=("events of alerts in flux-system: events is forbidden",),
+    )
+
+    assert _alerts_link(seen).status is Status.UNKNOWN
+
+
+def test_a_token_that_expired_is_seen_while_a_version_fails() -> None:
+    """This is when it matters: nothing goes back, and an earlier link is broken as well."""
+    seen = undelivered("rollback", "POST …/dispatches: 401 Bad credentials []").model_copy(
+        update={"pods": (pod(ready=False, waiting="ErrImagePull", message="not found"),)}
+    )
+
+    links = diagnose(seen)
+    first = first_broken(links)
+    text = as_text(links, seen)
+
+    assert first is not None
+    assert first.name == "pull"
+    assert _alerts_link(seen).status is Status.BROKEN
+    assert text.index(f"\nBroken: {first.title}.") < text.index(
+        "\nBroken as well: alerts arrive.\nAlerts to rollback do not arrive"
+    )
+    assert '\n  make azure ARGS="--dispatch-token dispatch.txt"' in text
+    others = {one.result.status for one in links if one.name in {"ready", "guard", "current"}}
+    assert others == {Status.NOT_REACHED}
+
+
+def test_a_cluster_that_cannot_be_asked_says_nothing_about_alerts() -> None:
+    expired = undelivered("rollback", "401 Bad credentials")
+
+    for broken in ({"unreachable": "refused"}, {"settings": None}):
+        assert _alerts_link(expired.model_copy(update=broken)).status is Status.NOT_REACHED
 
 
 def test_alerts_that_were_delivered_are_named() -> None:

@@ -10,12 +10,14 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bot.observability.metrics import Metrics
 from clusters.azure.doctor.facts import Azure, Build, GitHub, ManagedIdentity, SecretState
 from clusters.azure.doctor.probes import (
+    Collector,
     Json,
     Kubectl,
     KubectlError,
@@ -384,6 +386,44 @@ def test_without_permission_to_create_tokens_it_says_so() -> None:
     assert not_checked == ["the vault, as the bot: cannot create resource serviceaccounts/token"]
 
 
+# --- Flux ---
+
+
+class Listing(Kubectl):
+    """A kubectl that lists nothing, and refuses to list one kind."""
+
+    def __init__(self, kind: str, problem: str) -> None:
+        super().__init__()
+        self._refused = (kind, problem)
+
+    def items(self, kind: str, namespace: str, *arguments: str) -> list[dict[str, Any]]:
+        """List nothing, or refuse."""
+        if kind.startswith(f"{self._refused[0]}."):
+            raise KubectlError(self._refused[1])
+        assert namespace == "flux-system"
+        assert arguments == ()
+        return []
+
+
+@pytest.mark.parametrize("kind", ["alerts", "fluxinstances"])
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        ('error: the server doesn\'t have a resource type "{kind}"', False),
+        ("Error from server (Forbidden): {kind} is forbidden: User cannot list resource", True),
+        ("Unable to connect to the server: net/http: TLS handshake timeout", True),
+    ],
+)
+def test_only_a_kind_that_the_cluster_does_not_define_is_passed_over(
+    kind: str, problem: str, *, said: bool
+) -> None:
+    problem = problem.format(kind=kind)
+    collector = Collector(Listing(kind, problem))
+
+    assert collector._flux() == []
+    assert collector.not_checked == ([f"{kind} in flux-system: {problem}"] if said else [])
+
+
 # --- GitHub ---
 
 _INPUTS = {"tree": [{"path": "bot", "sha": "1"}, {"path": "README.md", "sha": "2"}]}
@@ -440,8 +480,39 @@ def test_gh_shows_workflows_rules_and_what_main_has(
         obstacles={"main": "https://github.com/example/discord-sky/settings/rules/7"},
         runs_main=False,
         build=Build(status="in_progress", url="u", of_main=True),
+        rollback_off=False,
     )
     assert not_checked == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "off"),
+    [({"value": "off"}, True), ({"value": "OFF"}, True), ({"value": "on"}, False)],
+)
+def test_gh_shows_whether_the_rollback_on_failure_is_switched_off(
+    answer: object, off: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GitHub compares texts without regard to case."""
+    variable = {f"{_AT}/actions/variables/ROLLBACK_ON_FAILURE": answer}
+
+    seen, not_checked = ask_gh(tmp_path, monkeypatch, {**_GITHUB_ANSWERS, **variable})
+
+    assert seen is not None
+    assert (seen.rollback_off, not_checked) == (off, [])
+
+
+def test_a_variable_that_this_login_may_not_read_hides_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variable = {f"{_AT}/actions/variables/ROLLBACK_ON_FAILURE": 1}
+
+    seen, not_checked = ask_gh(tmp_path, monkeypatch, {**_GITHUB_ANSWERS, **variable})
+
+    assert seen is not None
+    assert (seen.rollback_off, seen.workflows) == (None, {"image.yaml": "active"})
+    assert not_checked == [
+        "the variable ROLLBACK_ON_FAILURE, as GitHub has it: gh ended with code 1"
+    ]
 
 
 def test_only_what_an_image_is_built_from_is_compared(
