@@ -31,16 +31,19 @@ def objects(renders: dict[str, list[Render]]) -> dict[str, KubeObject]:
 def test_the_old_pod_stays_for_the_trial_and_a_failure_is_reported_in_time(
     objects: dict[str, KubeObject], renders: dict[str, list[Render]]
 ) -> None:
+    """A failure that only a retry finds is told to nobody: it takes milliseconds to find."""
     (child,) = [
         item
         for item in renders["production"][0].objects
         if item["metadata"]["name"] == "discord-sky"
     ]
     spec = objects["Deployment/discord-sky-bot"]["spec"]
+    # Ready just in time, which begins the deadline again, and then the trial fails.
+    latest = 2 * spec["progressDeadlineSeconds"]
 
-    assert child["spec"]["timeout"] == "3m"
+    assert child["spec"]["timeout"] == "5m"
     assert 0 < spec["minReadySeconds"] < spec["progressDeadlineSeconds"]
-    assert spec["minReadySeconds"] + spec["progressDeadlineSeconds"] < 180
+    assert latest + 30 < 5 * 60  # and time to notice it
 
 
 def test_the_bot_takes_part_and_knows_its_revision(objects: dict[str, KubeObject]) -> None:
