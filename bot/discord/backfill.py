@@ -214,8 +214,7 @@ class Backfill:
         """
         if message.id < self._oldest():
             return
-        _, mark = self._alone.get(message.channel_id, (None, message.id))
-        self._alone[message.channel_id] = message.guild_id, min(mark, message.id)
+        self._check_alone(message.channel_id, message.guild_id, message.id)
         asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._due.set)
 
     def pause(self) -> None:
@@ -275,6 +274,7 @@ class Backfill:
             return True
         since = max(0, min(marks) - _OVERLAP) if marks else None
         alone, self._alone = self._alone, {}
+        overheard = dict(self._overheard)
         missed = self._places(client, since, alone)
         self._gap, self._owed = None, None
         self._reading = min([*marks, *(mark for _, mark in alone.values())])
@@ -294,7 +294,9 @@ class Backfill:
         finally:
             self._reading = None
             if not whole:  # not even a bug may lose calls: all of it is checked again
-                self._alone = alone | self._alone
+                self._overheard = overheard | self._overheard
+                for where, (guild, mark) in alone.items():
+                    self._check_alone(where, guild, mark)
                 for mark in marks:
                     self.check_from(mark)
                 self._due.clear()
@@ -319,6 +321,11 @@ class Backfill:
             (client.get_partial_messageable(where, guild_id=guild), mark)
             for where, (guild, mark) in found.items()
         ]
+
+    def _check_alone(self, channel_id: int, guild_id: int | None, mark: int) -> None:
+        """Note that one channel has to be read from `mark` on, or from an older mark of its own."""
+        _, other = self._alone.get(channel_id, (guild_id, mark))
+        self._alone[channel_id] = guild_id, min(mark, other)
 
     def _oldest(self) -> int:
         """The id from which on calls are still answered."""

@@ -538,6 +538,49 @@ async def test_where_it_cannot_be_looked_for_it_is_looked_for_again() -> None:
     assert world.dispatcher.taken == [at(110)]
 
 
+async def test_a_newer_answer_that_was_not_taken_does_not_hide_an_older_one() -> None:
+    """The second fails while the channel is read for the first, and the reading fails as well."""
+
+    class Failing(Channel):
+        async def history(
+            self, limit: int, after: discord.Object, *, oldest_first: bool
+        ) -> AsyncIterator[Said]:
+            if self.troubles:
+                world.backfill.look_at(message_of(self.messages[1]))
+            async for each in Channel.history(self, limit, after, oldest_first=oldest_first):
+                yield each
+
+    there = Failing(10, troubles=[OSError()] * 3)
+    world = World([there])
+    await world.first()
+    there.say(at(110))
+    there.say(at(120))
+    world.backfill.heard(at(120), None)
+
+    world.backfill.look_at(message_of(there.messages[0]))
+    await world.backfill.run(world)  # type: ignore[arg-type]  # as much of a client as is used
+    owed = json.loads(world.backfill.dump(0))["owed"]
+    await world.backfill.run(world)  # type: ignore[arg-type]
+
+    assert owed == at(110)
+    assert world.dispatcher.taken == [at(110), at(120)]
+
+
+async def test_a_channel_that_only_its_predecessor_knew_is_read_again_after_a_failure() -> None:
+    """A thread, for example, that this session was not told of."""
+    there = Channel(10, troubles=[OSError()] * 3)
+    world = World([], [there])
+    there.say(at(110))
+    world.backfill.opened()
+    world.backfill.known(world)  # type: ignore[arg-type]  # as much of a client as is used
+    world.backfill.succeed((), [message_of(there.messages[0])])
+
+    await world.backfill.run(world)  # type: ignore[arg-type]
+    await world.backfill.run(world)  # type: ignore[arg-type]
+
+    assert world.dispatcher.taken == [at(110)]
+
+
 async def test_nothing_is_read_for_an_old_answer_that_was_asked_for_again_in_vain() -> None:
     """Its question may be a year old, and everything said since would be read."""
     there = Channel(10)
