@@ -1,1 +1,1 @@
-"""The commands of `python -m bot`: check-config, chat, secrets."""
+"""The commands of `python -m bot`: run, check-config, check-provider, chat, secrets."""
