@@ -1,7 +1,8 @@
 """Map a provider's refusals and failures to errors; the provider's own text is not kept.
 
 Providers use forms of their own (JSON of any shape, a list, a string, an HTML page), so the whole
-body is examined: first its codes, then its wording, with the tables in provider_dialects.py.
+body is examined: first its codes, then its wording, with the tables in provider_dialects.py. A
+status that says more than the wording outweighs it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bot.domain.errors import (
@@ -153,10 +155,13 @@ _EDGE_STATUSES = frozenset({400, 403})
 
 
 def _meaning(facts: _Facts, status: int | None, payload: Payload | None) -> Refusal:
-    code, words = facts.by_code, facts.by_words
+    code, words = facts.by_code, facts.by_words(status)
+    if code is Refusal.DOWN and status in provider_dialects.NEVER_DOWN:
+        code = None
     if code is not None and code not in {Refusal.RATE, Refusal.DOWN}:
         return code
-    if words in _CERTAIN:
+    named = payload is not None and _names_parameter(facts, status, payload, words)
+    if words in _CERTAIN and not named:
         assert words is not None
         return words
     feature = _feature(facts, status, payload) if payload is not None else None
@@ -169,9 +174,28 @@ def _meaning(facts: _Facts, status: int | None, payload: Payload | None) -> Refu
     return Refusal.UNKNOWN if refused else Refusal.DOWN
 
 
+def _names_parameter(
+    facts: _Facts, status: int | None, payload: Payload, words: Refusal | None
+) -> bool:
+    """Whether it is about a parameter, although it has certain words, such as "context window".
+
+    It is if a field of the refusal names the parameter, or a refusal of a length names the one that
+    bounds the answer; but not if it speaks of the conversation's length.
+    """
+    if status not in provider_dialects.ABOUT_THE_REQUEST:
+        return False
+    if words is not Refusal.TOO_LONG:
+        return bool(payload.named(facts.parameters, ""))
+    if provider_dialects.ABOUT_THE_INPUT.search(facts.words):
+        return False
+    bounds = replace(payload, optional=tuple(each for each in payload.optional if each.bounds))
+    return bool(payload.named(facts.parameters, "") or bounds.named(set(), facts.words))
+
+
 def _feature(facts: _Facts, status: int | None, payload: Payload) -> Refusal | None:
     """Return which part of the request a refusal is about."""
-    if payload.pictures and (status == _TOO_LARGE or facts.about_pictures):
+    about_pictures = facts.about_pictures and status not in provider_dialects.NEVER_ABOUT_PICTURES
+    if payload.pictures and (status == _TOO_LARGE or about_pictures):
         bad = status != _TOO_LARGE and not facts.no_pictures
         return Refusal.BAD_PICTURE if bad else Refusal.PICTURES
     if payload.streamed and "stream" in facts.parameters:
@@ -211,11 +235,10 @@ class _Facts:
             None,
         )
 
-    @property
-    def by_words(self) -> Refusal | None:
-        """The meaning of its wording."""
-        for pattern, meaning in provider_dialects.WORDINGS:
-            if pattern.search(self.words):
+    def by_words(self, status: int | None) -> Refusal | None:
+        """The meaning of its wording, as far as the status does not say more."""
+        for pattern, outweighed, meaning in provider_dialects.WORDINGS:
+            if status not in outweighed and pattern.search(self.words):
                 waits = meaning is Refusal.CREDIT and provider_dialects.WAIT.search(self.words)
                 return Refusal.RATE if waits else meaning
         return None

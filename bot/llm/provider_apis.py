@@ -104,7 +104,7 @@ class ResponsesApi:
             OptionalParameter(
                 "max_output_tokens",
                 {"max_output_tokens": output},
-                ("max_tokens", "maxoutputtokens"),
+                ("max_tokens", "maxoutputtokens", "max_new_tokens"),
                 bounds=True,
             ),
             # the provider must not store conversations
@@ -190,9 +190,14 @@ class ChatCompletionsApi:
         turns = [_message(turn) for turn in _turns(request, learned)]
         # Most providers know the first name; OpenAI's reasoning models only the second.
         second = OptionalParameter(
-            "max_completion_tokens", {"max_completion_tokens": output}, bounds=True
+            "max_completion_tokens",
+            {"max_completion_tokens": output},
+            ("max_tokens", "max_new_tokens"),
+            bounds=True,
         )
-        first = OptionalParameter("max_tokens", {"max_tokens": output}, (), second, bounds=True)
+        first = OptionalParameter(
+            "max_tokens", {"max_tokens": output}, ("max_new_tokens",), second, bounds=True
+        )
         effort = {"reasoning_effort": request.effort}
         optional = [first, *_sampling(request, "reasoning_effort", effort)]
         if not learned.streaming:

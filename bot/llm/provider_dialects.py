@@ -99,10 +99,29 @@ CODES: dict[str, Refusal] = {
     **dict.fromkeys(("server_error", "overloaded_error", "tool_use_failed"), Refusal.DOWN),
 }
 
-# Wordings in a refusal's lower-case text; the first that fits counts.
-_WORDINGS: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
+# Statuses that say more than words such as "temporarily".
+NEVER_DOWN = frozenset({401, 402, 403, 410, 413, 429})
+_NONE: frozenset[int] = frozenset()
+_ACCESS = frozenset({401, 403})
+_PACE = frozenset({429})
+_KEY_OR_PACE = frozenset({401, 429})
+_ACCESS_OR_PACE = _ACCESS | _PACE
+_LIMIT_REACHED = (  # of money, not of the pace
+    r"(?:reached|exceeded) (?:its|your) (?:(?!rate|request|token)\w+ )?"
+    r"(?:spending|usage|limit|quota)"
+)
+_ACCOUNT_CLOSED = (
+    r"\b(?:account|access|organi[sz]ation|project|key|token)(?: to (?:the|this) \w+)?"
+    r"(?: (?:was|is|has been|have been)(?: \w+)?)?"
+    r" (?:terminated|suspended|deactivated|disabled|banned|blocked|revoked)"
+)
+# Wordings in a refusal's lower-case text; the first that fits counts. Each has the statuses with
+# which it does not count, because they say more: a refused key is exchanged, whatever is said of
+# it, and with 403 or 429 most words tell why access or the pace is limited.
+_WORDINGS: tuple[tuple[Refusal, frozenset[int], tuple[str, ...]], ...] = (
     (
         Refusal.KEY,
+        _PACE,
         (
             r"\b(?:incorrect|invalid|malformed|wrong|missing) (?:\w+ ){0,3}api[ _]?(?:key|token)",
             r"api[ _]?key (?:not valid|is invalid|is missing)",
@@ -115,14 +134,19 @@ _WORDINGS: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
     ),
     (
         Refusal.TOO_LONG,
+        _ACCESS,
+        (r"request too large",),
+    ),
+    (
+        Refusal.TOO_LONG,
+        _ACCESS_OR_PACE,
         (
-            r"request too large",
             r"reduce (?:the length|your message|your prompt|the prompt)",
             r"context (?:length|window|size|limit)",
             r"(?:maximum|max) (?:prompt|context|model|sequence) len",
             r"input token count",
             r"too many (?:input )?tokens(?!,? please wait)",
-            r"tokens\b.{0,40} must be <=",
+            r"\binputs?\W{0,3}tokens.{0,5}\+.{0,40} must be <=",  # not the answer's alone
             r"(?:prompt|input|conversation) is too long",
             r"too large for model",
             r"exceeds? (?:the )?(?:maximum )?(?:number of )?tokens",
@@ -131,20 +155,24 @@ _WORDINGS: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
     ),
     (
         Refusal.CREDIT,
+        _NONE,
         (
             r"insufficient (?:credit|balance|fund|quota)",
             r"out of credit",
             r"credits? (?:are|is) depleted",
             r"all available credits",
             r"(?:spending|usage|key|credit) limit (?:exceeded|reached)",
-            r"(?:reached|exceeded) (?:its|your) (?:\w+ )?(?:spending|usage|limit|quota)",
-            r"payment (?:required|method)",
-            r"billing",
-            r"purchase (?:more )?credits",
+            _LIMIT_REACHED,
         ),
     ),
     (
+        Refusal.MODEL,  # the account, not what was asked
+        NEVER_DOWN - {403},
+        (_ACCOUNT_CLOSED,),
+    ),
+    (
         Refusal.FILTERED,
+        _KEY_OR_PACE,
         (
             r"content management policy",
             r"content (?:filter|policy)",
@@ -158,6 +186,7 @@ _WORDINGS: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
     ),
     (
         Refusal.SUCCESSIVE_TURNS,
+        _ACCESS_OR_PACE,
         (
             r"\balternat(?:e|es|ing)\b.{0,60}(?:user|assistant)",
             r"roles must alternate",
@@ -169,6 +198,7 @@ _WORDINGS: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
     ),
     (
         Refusal.LAST_TURN,
+        _ACCESS_OR_PACE,
         (
             r"expected last role",
             r"(?:last|final) message (?:of \S+ )?(?:must|should|has to|to) (?:be|have)",
@@ -179,6 +209,7 @@ _WORDINGS: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
     ),
     (
         Refusal.SYSTEM_ROLE,
+        _ACCESS_OR_PACE,
         (
             r"system['`]? (?:role|messages?|prompts?|instructions?) (?:is |are )?not supported",
             r"(?:does not|doesn't|don't) support (?:a |the )?['`]?system",
@@ -189,6 +220,7 @@ _WORDINGS: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
     ),
     (
         Refusal.STREAMING,
+        _KEY_OR_PACE,
         (
             r"verified to stream",
             r"streaming (?:is )?(?:not supported|not allowed|disabled|unsupported)",
@@ -197,6 +229,7 @@ _WORDINGS: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
     ),
     (
         Refusal.RATE,
+        frozenset({401, 402}),
         (
             r"too many (?:requests|concurrent)",
             r"rate.?limit",
@@ -206,7 +239,13 @@ _WORDINGS: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
         ),
     ),
     (
+        Refusal.CREDIT,  # a mention of money, as a limit of the pace may have one too
+        frozenset({401}),
+        (r"payment (?:required|method)", r"billing", r"purchase (?:more )?credits"),
+    ),
+    (
         Refusal.MODEL,
+        _KEY_OR_PACE,
         (
             r"model\b.{0,120}\b(?:not found|does not exist|not exist|not available|not a valid)",
             r"decommissioned",
@@ -220,6 +259,7 @@ _WORDINGS: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
     ),
     (
         Refusal.DOWN,
+        NEVER_DOWN,
         (
             r"overloaded",
             r"degraded",
@@ -229,11 +269,19 @@ _WORDINGS: tuple[tuple[Refusal, tuple[str, ...]], ...] = (
         ),
     ),
 )
-WORDINGS = tuple((re.compile("|".join(words)), meaning) for meaning, words in _WORDINGS)
+WORDINGS = tuple(
+    (re.compile("|".join(words)), outweighed, meaning) for meaning, outweighed, words in _WORDINGS
+)
+# A length that a refusal speaks of is the conversation's, and not that of the answer, with these.
+ABOUT_THE_INPUT = re.compile(
+    r"\binputs?\b(?! validation| should)|\b(?:prompts?|messages|conversation|history)\b"
+    r"|your message|request too large"
+)
 # Where a request carries pictures, a refusal that speaks of them is about them: about this picture,
 # unless it says that the model takes none.
 PICTURES = re.compile(
-    r"imag|picture|vision|multi-?modal|modalit|mmproj|(?:content|value).{0,30} must be a string"
+    r"imag|picture|(?<![a-z])vision|multi-?modal|modalit|mmproj"
+    r"|(?:content|value).{0,30} must be a string"
 )
 NO_PICTURES = re.compile(
     r"not support|only supported by|not enabled|unknown variant|must be a string|no endpoints"
@@ -246,6 +294,8 @@ STREAM = re.compile(r"(?<![a-z0-9_])stream(?:ing)?(?![a-z0-9_])")
 WAIT = re.compile(
     r"per (?:minute|min|second|hour|day)|try again in|retry (?:in|after|shortly)|retrydelay"
 )
+# Words about pictures do not count with these.
+NEVER_ABOUT_PICTURES = frozenset({401, 402, 429})
 # A refusal with one of these is about the request, so a smaller request may be taken.
 ABOUT_THE_REQUEST = frozenset({400, 404, 405, 406, 415, 417, 422, 501})
 

@@ -348,6 +348,7 @@ def test_a_connection_that_broke_is_not_called_slow(
             429,
             TooMuchText,
         ),
+        ({"error": {"message": "Temporarily limited to 1 MB"}}, 413, TooMuchText),
         ({"error": {"message": "Insufficient credits. Add more"}}, 402, QuotaSpent),
         ("<html>402 Payment Required</html>", 402, QuotaSpent),
         (
@@ -441,6 +442,125 @@ def test_a_refusal_of_pictures_tells_all_of_them_from_this_one(
         assert error.what is meaning
     else:
         assert type(error) is meaning
+
+
+# With these statuses a provider may say anything: a word in it does not change what they mean.
+OUTWEIGHED = [
+    # a refused key is exchanged (P4, P10), whatever else is said of it
+    (401, "Your access was terminated due to violation of our policies", KeyRefused),
+    (401, "This token has been temporarily blocked", KeyRefused),
+    (401, "Access blocked by content policy", KeyRefused),
+    (401, "No credentials, and the context window is 4096", KeyRefused),
+    (401, "Log in to see the billing page", KeyRefused),
+    (401, "Rate limits are for known users", KeyRefused),
+    (401, "The model `x` does not exist, or not for you", KeyRefused),
+    (401, "This model's vision is not supported for unknown users", KeyRefused),
+    (401, "Streaming is not allowed without a login", KeyRefused),
+    (401, "This model does not support system messages for unknown users", KeyRefused),
+    (401, "Insufficient balance. Manage your billing here", QuotaSpent),
+    # who may not use the model reads that, and not that it is out of reach or the text too long
+    (403, "Your account has been temporarily suspended", ModelMissing),
+    (403, "Your account was suspended for violation of our terms of service", ModelMissing),
+    (403, "Your organization was disabled by our safety system", ModelMissing),
+    (403, "The model is at capacity for this plan", ModelMissing),
+    (403, "A context window of 1M is not part of your plan", ModelMissing),
+    (403, "Your plan ends with an assistant", ModelMissing),
+    (403, "Content violates usage guidelines.", Filtered),
+    (403, "Rate limit reached", ModelBusy),
+    (403, "Please enable billing", QuotaSpent),
+    (403, "Incorrect API key provided", KeyRefused),
+    # what is too fast is waited for
+    (429, "The model is temporarily unavailable", ModelBusy),
+    (429, "The model is overloaded", ModelBusy),
+    (429, "Model x is not available at this rate", ModelBusy),
+    (429, "Slowed down for violation of our terms", ModelBusy),
+    (429, "Too many tries with an invalid API key", ModelBusy),
+    (429, "Token limit exceeded", ModelBusy),
+    (429, "You have exceeded your rate limit", ModelBusy),
+    (429, "Please reduce the prompt length, or try again later", ModelBusy),
+    (429, "Rate limit reached. Raise it at https://api.example/billing", ModelBusy),
+    (429, "Your provisioned throughput is exceeded; more is not supported", ModelBusy),
+    (429, "Request too large for x on tokens per min (TPM): Limit 3, Requested 4", TooMuchText),
+    (429, "Your prepayment credits are depleted", QuotaSpent),
+    # and so on
+    (402, "Your account is temporarily limited", QuotaSpent),
+    (410, "Temporarily here, now gone", ModelMissing),
+]
+
+
+@pytest.mark.parametrize(("status", "message", "meaning"), OUTWEIGHED)
+@pytest.mark.parametrize("payload", [None, PAYLOAD, PICTURES], ids=["none", "plain", "pictures"])
+def test_a_status_weighs_more_than_words_beside_it(
+    status: int, message: str, meaning: type[SkyError], payload: Payload | None
+) -> None:
+    error = error_mapping.read({"error": {"message": message}}, status=status, payload=payload)
+
+    assert type(error) is meaning
+
+
+def test_a_code_for_overload_does_not_outweigh_429() -> None:
+    error = error_mapping.read({"error": {"type": "overloaded_error"}}, status=429)
+
+    assert type(error) is ModelBusy
+
+
+LENGTH = "max_tokens"
+LENGTHS = [
+    # the bound of the answer is refused: it is left out, and the conversation stays whole
+    (400, "`max_tokens` must be <= 2048", None, LENGTH),
+    (400, "`max_tokens` must be <= 2048", LENGTH, LENGTH),
+    (422, "`max_new_tokens` must be <= 1512", None, LENGTH),
+    (422, "Input validation error: `max_new_tokens` must be <= 1512. Given: 4096", None, LENGTH),
+    (400, "max_tokens exceeds the maximum number of tokens, 4096", None, LENGTH),
+    (400, "`max_tokens` must be less than the context window of this model", LENGTH, LENGTH),
+    (400, "too many tokens: max_tokens must be at most 4096", None, LENGTH),
+    (400, "max_tokens: the maximum model length is 4096", None, LENGTH),
+    (400, "max_tokens is too large for model x", None, LENGTH),
+    (400, "max_tokens: token limit exceeded", None, LENGTH),
+    (400, "max_tokens exceeded your usage limit", LENGTH, LENGTH),
+    (400, "Out of the context size", "temperature", "temperature"),
+    # the conversation is too long, whether or not the bound is mentioned
+    (422, "`inputs` tokens + `max_new_tokens` must be <= 8193. Given: 9000", None, None),
+    (400, "input length and `max_tokens` exceed context limit: 190000 + 20000", None, None),
+    (
+        400,
+        "'max_tokens' is too large: 9. Your context length is 8, with 7 input tokens",
+        None,
+        None,
+    ),
+    (400, "max_tokens: reduce the length of the messages; the context window is 8", LENGTH, None),
+    (400, "The prompt is too long: 9 tokens", None, None),
+    (400, "context length exceeded, at a temperature of 1", None, None),
+]
+
+
+@pytest.mark.parametrize(("status", "message", "param", "refused"), LENGTHS)
+def test_a_refused_length_of_the_answer_is_not_taken_for_a_long_conversation(
+    status: int, message: str, param: str | None, refused: str | None
+) -> None:
+    payload = ChatCompletionsApi(OpenAISettings()).payload(
+        replace(ASK, temperature=0.5), Knowledge().of("m"), 4096
+    )
+    body = {"error": {"message": message, "param": param}}
+
+    error = error_mapping.read(body, status=status, payload=payload)
+
+    if refused is None:
+        assert type(error) is TooMuchText
+    else:
+        assert isinstance(error, FeatureRefused)
+        assert error.parameters == (refused,)
+
+
+def test_a_refusal_of_the_lengths_second_name_may_call_it_by_the_first() -> None:
+    knowledge = Knowledge()
+    knowledge.refuses_parameter("m", "max_tokens")
+    payload = ChatCompletionsApi(OpenAISettings()).payload(ASK, knowledge.of("m"), 4096)
+
+    error = error_mapping.read("`max_tokens` must be <= 2048", status=400, payload=payload)
+
+    assert isinstance(error, FeatureRefused)
+    assert error.parameters == ("max_completion_tokens",)
 
 
 @pytest.mark.parametrize("name", dialect.names())
