@@ -53,11 +53,13 @@ if TYPE_CHECKING:
 _CLOSING = {opening.lower(): closing.lower() for opening, closing in REASONING_MARKS}
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _MOST_ENDS = 200  # characters at the end in which marks of the end are looked for
+_STRUCK = "<s>"
 _UNOPENED_END = "</think>"
 # How each turn of a person begins after the name (context/prompt.py), which a model may imitate.
 _STAMP = re.compile(r" \(\d{4}-\d{2}-\d{2} \d{2}:\d{2}\): ?")
 _SHAPE = " (0000-00-00 00:00): "
 _DELTAS = frozenset({"response.output_text.delta", "response.refusal.delta"})
+_SAID = {"output_text": "text", "refusal": "refusal"}  # a message's parts, and where their text is
 _ENDS = {
     "response.completed": Finish.COMPLETE,
     "response.incomplete": Finish.BROKEN,
@@ -161,9 +163,12 @@ class ResponsesApi:
         for item in _list(answer.get("output")):
             if whole:
                 yield from hosted.read("response.output_item.done", {"item": item})
-            for part in _list(get(item, "content")) if unsaid else ():
-                said = get(part, "text") or get(part, "refusal")
-                yield from _shown(text, _text(said))
+            said = get(item, "content") if unsaid and get(item, "type") == "message" else None
+            for part in _list(said):  # an item of reasoning has content too, which is private
+                name = _SAID.get(str(get(part, "type")))
+                if name is None:
+                    continue
+                yield from _shown(text, _text(get(part, name)))
                 for each in _list(get(part, "annotations")):
                     yield from cited(each)
         yield from _shown(text, None)
@@ -269,6 +274,7 @@ class AnswerText:
         self._marked = False  # whether there was reasoning between marks
         self._begun = False  # whether the answer itself has begun
         self._ends = END_MARKS
+        self._released = ""  # the last characters that were given
         self.reasoned = 0  # characters of reasoning
 
     def feed(self, piece: str) -> str:
@@ -344,8 +350,9 @@ class AnswerText:
         if at < 0:
             at = len(self._held)
         text, self._held = self._held[:at], self._held[at:]
-        if "<s>" in text:  # then it is HTML's word for what is struck out
+        if _STRUCK in self._released + text:  # then `</s>` ends what is struck out, as in HTML
             self._ends = tuple(mark for mark in self._ends if mark != "</s>")
+        self._released = (self._released + text)[1 - len(_STRUCK) :]
         return text
 
     def _after_marks(self, text: str) -> str:

@@ -76,6 +76,12 @@ def test_reasoning_that_was_opened_in_the_prompt_is_left_out(
     assert shown(text, sizes, unopened=True) == answer
 
 
+@pytest.mark.parametrize("text", ["It was <s>old</s>", "It was <s>old</s> and <s>new</s>"])
+@given(sizes=pieces)
+def test_what_is_struck_out_at_the_end_keeps_its_mark(text: str, sizes: list[int]) -> None:
+    assert shown(text, sizes) == text
+
+
 @given(text=st.text(), sizes=pieces)
 def test_any_other_text_is_shown_to_the_letter(text: str, sizes: list[int]) -> None:
     assert shown(f"A{text}", sizes) == f"A{text}"

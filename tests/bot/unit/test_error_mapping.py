@@ -26,6 +26,7 @@ from bot.domain.errors import (
     SkyError,
     TooMuchText,
 )
+from bot.domain.model_request import Text
 from bot.llm import error_mapping
 from bot.llm.circuit_breaker import Breaker
 from bot.llm.error_mapping import FeatureRefused, mapped
@@ -561,6 +562,27 @@ def test_a_refusal_of_the_lengths_second_name_may_call_it_by_the_first() -> None
 
     assert isinstance(error, FeatureRefused)
     assert error.parameters == ("max_completion_tokens",)
+
+
+@pytest.mark.parametrize("end", ["response.completed", "response.incomplete"])
+async def test_only_what_a_message_says_is_read_from_the_end_of_a_stream(end: str) -> None:
+    thought = [{"type": "reasoning_text", "text": "private"}]
+    said = [
+        {"type": "reasoning_text", "text": "private"},
+        {"type": "output_text", "text": "Well, "},
+        {"type": "refusal", "refusal": "no."},
+    ]
+    output = [
+        {"type": "reasoning", "content": thought, "summary": thought},
+        {"type": "message", "content": said},
+    ]
+    for whole, shown in ((output[:1], ""), (output, "Well, no.")):
+        event = {"type": end, "response": {"output": whole, "incomplete_details": {}}}
+        text = ""
+        api = ResponsesApi(OpenAISettings())
+        async for each in api.read(Canned(event), ASK, "m"):
+            text += each.text if isinstance(each, Text) else ""
+        assert text == shown
 
 
 @pytest.mark.parametrize("name", dialect.names())
