@@ -108,7 +108,8 @@ class Actions:
 
     def a_version_fails(self, _pick: int) -> None:
         """Let what main names fail: Flux will tell of it, now or later, once or more often."""
-        if self.model.tree.deployed in self.model.registry.values():
+        named = self.model.tree.deployed
+        if named in self.model.registry.values() or named not in self.model.ever:
             self.events.append(self.model.git.main)
 
     def flux_tells_of_it(self, pick: int) -> None:
@@ -116,10 +117,14 @@ class Actions:
         if not self.events:
             return
         before, tip = self.model.deployed, self.model.git.main
+        is_image = self.model.tree.deployed in self.model.ever
         self.model.go_back(choose(self.events, pick))
         if tip == self.model.git.main:
             return
         after = self.model.deployed
+        assert self.model.tree.deployed in self.model.ever
+        if not is_image and before == after:
+            return  # a mistyped tag is replaced by what main named before it
         assert after < before, "it goes back, or does nothing"
         assert after not in self.reverted, "never to what a person rolled back"
         self.reverted.add(before)

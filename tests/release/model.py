@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from release.exclusion import Exclusion
-from release.failure import GoBack, NotAFailure, Patience, remedy
+from release.failure import Beside, Clock, GoBack, NotAFailure, remedy
 from release.first_parent_line import turned_over
 from release.history import Commit, Deployed, History
 from release.manifests import DEFAULT
@@ -239,9 +239,8 @@ class Model:
         try:
             found = remedy(
                 self.history,
-                [],
-                self.git.now,
-                Patience(),
+                Beside(),
+                Clock(self.git.now, self.git.now),
                 lambda one: None if one.deployed in there else "gone",
             )
         except NotAFailure:

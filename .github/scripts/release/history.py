@@ -37,7 +37,7 @@ class Commit:
     deployed: Deployed | None
     automated: bool = False  # author and committer are the automation, or the guard
     author: str = ""
-    when: str = ""  # ISO 8601, the committer's clock: for people to read, never compared
+    when: str = ""  # ISO 8601, the committer's clock; failure.py alone decides by it
     subject: str = ""
     by_automation: bool = False  # the author is; a person may have picked or rebased it
     by_guard: bool = False  # the guard is the committer
@@ -103,12 +103,14 @@ class History:
     def __init__(self, commits: Iterable[Commit], tip: str) -> None:
         self.commits: dict[str, Commit] = {commit.id: commit for commit in commits}
         self.main = self._line(tip)
-        self._numbers: list[int] = []
+        self.numbers: list[int] = []  # what is deployed after each commit of main
+        self.known: list[bool] = []  # whether the commit names an image that can exist here
         images = _Images()
         for commit in self.main:
             number = images.number(commit)
-            before = self._numbers[-1] if self._numbers else 0
-            self._numbers.append(before if number is None else number)
+            before = self.numbers[-1] if self.numbers else 0
+            self.numbers.append(before if number is None else number)
+            self.known.append(number is not None)
 
     def _line(self, tip: str) -> list[Commit]:
         """Commits along first parents, oldest first."""
@@ -125,7 +127,7 @@ class History:
     @property
     def deployed(self) -> int:
         """The number that is deployed at the tip; 0 before the first."""
-        return self._numbers[-1]
+        return self.numbers[-1]
 
     @property
     def unknown(self) -> str | None:
@@ -133,6 +135,16 @@ class History:
         named = self.tip.deployed
         tag = Tag.parse(named.tag) if named else None
         return str(tag) if tag and tag.number not in (0, self.deployed) else None
+
+    @property
+    def names_no_image(self) -> bool:
+        """Whether the tip names an image that cannot exist here, by its tag and by its digest."""
+        named = self.tip.deployed
+        return named is not None and all(
+            one.deployed is None or one.deployed.digest != named.digest
+            for one, known in zip(self.main, self.known, strict=True)
+            if known
+        )
 
     def tag_of(self, number: int) -> str:
         """Name a number as Git had it deployed."""
@@ -145,7 +157,7 @@ class History:
         """Everything that people asked for, oldest first."""
         found = []
         before = 0
-        for at, (commit, now) in enumerate(zip(self.main, self._numbers, strict=True), 1):
+        for at, (commit, now) in enumerate(zip(self.main, self.numbers, strict=True), 1):
             if now != before and not commit.automated:
                 found.append(Decision(at, commit, before, now))
             before = now

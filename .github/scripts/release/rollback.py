@@ -161,7 +161,9 @@ def make(git: Git, now: History, to: Deployed, failed: Failed | None = None) -> 
     )
     if failed is None:
         return commit_on(git, tip, files, message)
-    message += f"To deploy it all the same: make rollback TO={was}\n\n{failed.trailers}"
+    if not now.names_no_image:
+        message += f"To deploy it all the same: make rollback TO={was}\n"
+    message += f"\n{failed.trailers}"
     return commit_on(git, tip, files, message, FAILURE)
 
 

@@ -2,39 +2,41 @@
 
 import argparse
 import os
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from release import inventory
+from release import applied, inventory
 from release.console import annotate
 from release.errors import ReleaseError
 from release.failure import (
     PROVEN,
+    SUBJECT,
+    Beside,
+    Clock,
     Failure,
     GoBack,
     NotAFailure,
-    Patience,
     Revert,
+    Unclear,
     remedy,
     sentence,
+    times,
 )
 from release.git import Git
 from release.git_history import FAILURE, history
 from release.guard import add_branch
 from release.history import Commit, Deployed, History
 from release.inventory import Inventory
-from release.manifests import KUSTOMIZATION, deployed, with_deployed
+from release.manifests import KUSTOMIZATION, deployed
 from release.publish import ATTEMPTS, Branch, read
 from release.rollback import Failed, make
 
 if TYPE_CHECKING:
     from release.images import Commands
 
-FOLDER = "apps/discord-sky"  # what Flux applies for the bot
 TRAILER = "Failed"
-SUBJECT = 60  # letters of a subject that is quoted
+MINUTES = PROVEN.total_seconds() / 60
 DESCRIPTION = f"""\
 Go back in Git from a version that was merged and failed.
 
@@ -43,11 +45,14 @@ the newest change of them is undone by one commit: an image by the earlier tag a
 `rollback` does it, and settings or personas by the revert of their merge. The commit says what
 failed and why.
 
-Nothing is done, and nothing fails, where main has moved on, where what failed is no rollout, where
-the version has run for an hour, or where what failed was gone back to: that ran before, so
-something else is wrong. So the same event may arrive as often as it likes. An image that was
-replaced within {PROVEN.total_seconds() / 60:.0f} minutes is not gone back to if there is another:
-nobody knows whether it works.
+Where it is not certain that this change is the cause, nothing is changed, and the command says what
+to look at: where another change came within {MINUTES:.0f} minutes before, where the newest one
+is of clusters/ or is older than an hour, and where what failed was itself gone back to, by
+whomever, or was named by main before. Nothing is done either, and nothing fails, where main has
+moved on or what failed is no rollout. So the same event may arrive as often as it likes.
+
+Of several images within {MINUTES:.0f} minutes all are left, if there is an earlier one. A tag that
+names no image is replaced by what main named before it.
 """
 
 
@@ -98,9 +103,11 @@ def run(git: Git, options: argparse.Namespace) -> int:
                 return 0
             print(f"{options.branch} has moved on: looking again")
     except NotAFailure as reason:
-        print(f"nothing to do: {reason}")
+        unclear = isinstance(reason, Unclear)
+        title = "nothing was undone" if unclear else "nothing to do"
+        print(f"{title}: {reason}")
         if os.environ.get("GITHUB_ACTIONS") == "true":
-            annotate("notice", "nothing to do", str(reason))
+            annotate("warning" if unclear else "notice", title, str(reason))
         return 0
     raise ReleaseError(f"{options.branch} moved at each of {ATTEMPTS} attempts: run it again")
 
@@ -119,28 +126,53 @@ def _failure(git: Git, options: argparse.Namespace) -> Failure:
 def undo(git: Git, tip: str, failure: Failure, options: argparse.Namespace) -> str:
     """Write the commit on `tip` that undoes what failed. Raises NotAFailure."""
     now = history(git, tip)
-    line = {commit.id for commit in now.main}
-    if failure.commit not in line:
+    places = {commit.id: place for place, commit in enumerate(now.main)}
+    if failure.commit not in places:
         raise NotAFailure(f"{failure.commit[:7]} is no commit of main any more")
+    clock = Clock(failure.when, clock_time(), proven=timedelta(seconds=options.proven))
+    others = beside(git, now, clock)
     # By commits and not by content: what people deploy again on purpose looks the same.
-    since = (f"{failure.commit}..{tip}", "--", f":(top){FOLDER}")
-    if later := git.text("rev-list", "--first-parent", *since).split():
+    if (newest := others.newest(now.main)) > places[failure.commit]:
         raise NotAFailure(
-            f"main has moved on since {failure.commit[:7]}, last in {later[0][:7]}: Flux tries that"
+            f"main has moved on since {failure.commit[:7]}, last in {now.main[newest].id[:7]}: "
+            "Flux tries that"
         )
-    images = Inventory.of(git, now, options)
-    found = remedy(
-        now,
-        _newest_settings(git, now),
-        failure.when,
-        replace(Patience(), proven=timedelta(seconds=options.proven)),
-        lambda one: images.lacks(one.deployed, one.commit.id),
-    )
+    registry = Inventory.of(git, now, options)
+    found = remedy(now, others, clock, lambda one: registry.lacks(one.deployed, one.commit.id))
     return (
         _go_back(git, now, found, failure)
         if isinstance(found, GoBack)
         else _revert(git, now, found, failure)
     )
+
+
+def clock_time() -> datetime:
+    """What time it is."""
+    return datetime.now(UTC)
+
+
+def beside(git: Git, now: History, clock: Clock) -> Beside:
+    """Find the newest changes beside the image: those that may be to blame, and one before."""
+    paths = (f":(top){applied.FOLDER}", f":(top){applied.CLUSTERS}")
+    listed = git.text("rev-list", "--first-parent", now.tip.id, "--", *paths)  # newest first
+    places = {commit.id: place for place, commit in enumerate(now.main)}
+    at = times(now.main)
+    oldest = clock.now - clock.within - clock.proven
+    settings: list[int] = []
+    elsewhere: list[int] = []
+    for name in listed.split():
+        place = places[name]
+        commit = now.main[place]
+        if not place or ((settings or elsewhere) and at[place] < oldest):
+            break
+        if commit.automated:
+            continue
+        change = applied.changed(git, commit)
+        if change.settings:
+            settings.append(place)
+        if change.elsewhere:
+            elsewhere.append(place)
+    return Beside(settings, elsewhere, lambda commit: applied.brought_back(git, commit))
 
 
 def _go_back(git: Git, now: History, found: GoBack, failure: Failure) -> str:
@@ -187,33 +219,6 @@ def _tree_without(git: Git, tip: str, undone: Commit) -> str:
 
 def _deployed(git: Git, tree: str) -> Deployed | None:
     return deployed(read(git, tree, KUSTOMIZATION))
-
-
-def _newest_settings(git: Git, now: History) -> list[int]:
-    """The place on main of the newest commit that changed more of the folder than the image."""
-    listed = git.text(
-        "rev-list", "--first-parent", now.tip.id, "--", f":(top){FOLDER}"
-    )  # newest first
-    places = {commit.id: place for place, commit in enumerate(now.main)}
-    for name in listed.split():
-        place = places[name]
-        if place and not now.main[place].automated and _changed(git, now.main[place]):
-            return [place]
-    return []
-
-
-def _changed(git: Git, commit: Commit) -> bool:
-    """Tell whether a commit changed more of the folder than the two lines of the image."""
-    before = commit.parents[0]
-    listed = git.text("diff-tree", "-r", "--name-only", before, commit.id, "--", f":(top){FOLDER}")
-    files = set(listed.split("\n")) - {""}
-    if files != {KUSTOMIZATION}:
-        return bool(files)
-    return len({_bare(read(git, one, KUSTOMIZATION)) for one in (before, commit.id)}) > 1
-
-
-def _bare(text: str) -> str:
-    return with_deployed(text, Deployed("none", "none")) if deployed(text) else text
 
 
 def failures(git: Git, now: History) -> dict[str, tuple[str, str]]:
