@@ -228,6 +228,20 @@ class Backfill:
         self._owed = min(mark, self._owed or mark)
         self._due.set()
 
+    def check_again(self, message_ids: Iterable[int]) -> None:
+        """Check messages, and all after them, unless they are too old to be answered.
+
+        Such as one whose answer was asked for again: all that was said since would be read.
+        """
+        oldest = self._oldest()
+        recent = [each for each in message_ids if each >= oldest]
+        if recent:
+            self.check_from(min(recent))
+
+    def wake(self) -> None:
+        """Check what became due while another process seemed to lead."""
+        self._due.set()
+
     def dump(self, shard: int) -> str:
         """See HandoverState."""
         del shard

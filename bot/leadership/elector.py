@@ -381,7 +381,10 @@ class LeaderElector:
         predecessor = predecessor_in(record)
         if not predecessor or predecessor == self._store.me:
             return True
-        return await self._store.presence(predecessor) is not HolderStatus.ALIVE
+        try:
+            return await self._store.presence(predecessor) is not HolderStatus.ALIVE
+        except LeaseUnreachable:  # it may be alive: the Lease is free when it expires
+            return False
 
     async def _keep(self) -> None:
         if self._certain and self._parting is not None:

@@ -66,8 +66,11 @@ class MissedMessages(Protocol):
     def look_at(self, message: Message) -> None:
         """Check later whether a message was answered."""
 
-    def check_from(self, mark: int) -> None:
-        """Check the messages from the id `mark` on."""
+    def check_again(self, message_ids: Iterable[int]) -> None:
+        """Check messages, and all after them, unless they are too old to be answered."""
+
+    def wake(self) -> None:
+        """Check what became due while another process seemed to lead."""
 
 
 class Session(Protocol):
@@ -148,7 +151,7 @@ class Handover:
         if self._unheard:
             for message_id in self._unheard:
                 self._dispatcher.taken.forget(shard, message_id)
-            backfill.check_from(min(self._unheard))
+            backfill.check_again(self._unheard)
             self._unheard = set()
 
     def end(self, shard: int, why: str) -> None:
@@ -196,6 +199,7 @@ class Handover:
         """See LeadershipListener."""
         self._trial.parted()
         self._dispatcher.begin(shard)
+        self._shards.line(shard).backfill.wake()
 
     def received(self, shard: int, calls: Calls) -> None:
         """Answer the calls that a leader on trial gives back, although that one leads."""
@@ -220,7 +224,7 @@ class Handover:
             for shard in self._leading:
                 due = self._dispatcher.taken.overdue(shard)
                 if due:
-                    self._shards.line(shard).backfill.check_from(min(due))
+                    self._shards.line(shard).backfill.check_again(due)
 
     def _changed(self, shard: int, change: str, *, is_leader: bool) -> None:
         self._metrics.lease_changes.labels(str(shard), change).inc()

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 class HandoverState(Protocol):
     """Something small that must outlive a pod: annotation `discord-sky/<name>` of a shard's Lease.
 
-    Both methods are quick, never wait, and are called from the event loop. A Lease is renewed with
-    what `dump` returns at most every 15 s, so a pod that is killed loses up to 30 s of it.
+    Both methods are quick, never wait, and are called from the event loop. Each renewal of a Lease
+    carries what `dump` returns, so a pod that is killed loses what changed since the last one: a
+    few seconds of it, and more if the API server did not answer (see LeaseTiming).
     """
 
     name: str
@@ -204,7 +205,8 @@ class ProcessedMessages:
         now = self._clock()
         passed = {each: now + seconds for each, seconds in left.passed.items()}
         if orderly:
-            passed = dict.fromkeys(left.unfinished, now + self._ending) | passed
+            ending = now + self._ending
+            passed |= {each: max(ending, passed.get(each, ending)) for each in left.unfinished}
             for message_id in left.taken:
                 self._note(shard, message_id)
         for message_id in passed:

@@ -93,14 +93,14 @@ class KubernetesLeaseStore:
         return HolderStatus.ENDED if _ended(pod, None) else HolderStatus.ALIVE
 
     async def version(self) -> str:
-        """See LeaseStore: the tag of the image in this pod's specification."""
+        """See LeaseStore: the tag of the bot's image in this pod's specification."""
         try:
             pod = await self._pod(self.me)
         except LookupError:
             return ""
-        images = [each.image or "" for each in pod.spec.containers] if pod.spec else []
-        tagged = images[0].partition("@")[0].rpartition("/")[2] if images else ""
-        return tagged.partition(":")[2]
+        containers = pod.spec.containers if pod.spec else []
+        image = next((each.image or "" for each in containers if each.name == _CONTAINER), "")
+        return image.partition("@")[0].rpartition("/")[2].partition(":")[2]
 
     async def _pod(self, name: str) -> Pod:
         """Read a pod; raises LookupError if there is none."""

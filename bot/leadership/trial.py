@@ -12,6 +12,7 @@ image. Without a predecessor there is no trial.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -38,6 +39,7 @@ from bot.domain.errors import (
     RequestRefused,
     ToolMissing,
     TooMuchText,
+    Unchecked,
     Unexpected,
 )
 from bot.leadership.lease_record import HolderStatus, LeaseUnreachable
@@ -60,6 +62,7 @@ _GIVEN_BACK = (
     *(Unexpected, RequestRefused, ModelMissing, ToolMissing, BadPicture, TooMuchText),
     *(QuotaSpent, KeyRefused, ModelBusy, ModelDown, ModelPaused, ModelSlow),
     *(NothingSaid, OnlyReasoning, CutShort, MayNotSpeak, ContentRefused, DiscordDown),
+    Unchecked,
 )
 _IN_A_ROW = 3
 _REMEMBERED_SECONDS = 600.0  # for how long a failure of the predecessor excuses the same one
@@ -337,22 +340,24 @@ class Trial:
     async def look(self) -> None:
         """See whether the predecessor still runs: without it the trial is over.
 
-        At first, see what this version is called.
+        At first, see what this version is called. Where that cannot be seen, the trial ends with
+        its time.
         """
-        try:
-            if not self._named:
+        if not self._named:
+            with contextlib.suppress(LeaseUnreachable, TimeoutError):
                 self._version, self._named = await self._store.version() or self._version, True
-            if not self._after or not (self.predecessor or self.failure):
-                return
+        if not self._after or not (self.predecessor or self.failure):
+            return
+        status = None
+        with contextlib.suppress(LeaseUnreachable, TimeoutError):
             status = await self._store.presence(self._after)
-        except (LeaseUnreachable, TimeoutError):
-            return
         if self.failure:
-            self.abandoned = status is HolderStatus.GONE
+            self.abandoned = self.abandoned if status is None else status is HolderStatus.GONE
             return
-        lasts = self._clock() - self._began
-        if self.predecessor and (status is not HolderStatus.ALIVE or lasts > _LONGEST_SECONDS):
-            log.info("trial passed", extra={"predecessor": self.predecessor, "is": status.value})
+        runs = status in {None, HolderStatus.ALIVE}
+        if self.predecessor and (not runs or self._clock() - self._began > _LONGEST_SECONDS):
+            seen = status.value if status else "unknown"
+            log.info("trial passed", extra={"predecessor": self.predecessor, "is": seen})
             self._count("passed")
             self.predecessor, self._returned = "", {}
             self.on_alone(status is not HolderStatus.ENDED)

@@ -594,5 +594,45 @@ async def test_nothing_is_read_for_an_old_answer_that_was_asked_for_again_in_vai
     assert there.asked == []
 
 
+async def test_only_what_is_not_too_old_is_checked_again() -> None:
+    now = discord.utils.time_snowflake(discord.utils.utcnow())
+    world = World([Channel(10)], window=600)
+    await world.first()
+
+    world.backfill.check_again([at(110)])
+    old = json.loads(world.backfill.dump(0))["owed"]
+    world.backfill.check_again([at(110), now])
+
+    assert old is None
+    assert json.loads(world.backfill.dump(0))["owed"] == now
+
+
+async def test_what_became_due_while_nobody_knew_who_leads_is_read_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran = asyncio.Event()
+
+    async def run(_: object) -> bool:
+        ran.set()
+        return True
+
+    leads = False
+    world = World([Channel(10)])
+    world.backfill.known(world)  # type: ignore[arg-type]  # as much of a client as is used
+    monkeypatch.setattr(world.backfill, "run", run)
+    keeping = asyncio.create_task(world.backfill.keep(lambda: leads))
+    world.backfill.check_from(at(110))
+    for _ in range(3):
+        await asyncio.wait([keeping], timeout=0.01)
+    meanwhile = ran.is_set()
+
+    leads = True
+    world.backfill.wake()
+    await asyncio.wait_for(ran.wait(), 5)
+    keeping.cancel()
+
+    assert not meanwhile
+
+
 def message_of(said: Said) -> Message:
     return converters.to_message(said)  # type: ignore[arg-type]  # as much of it as is read

@@ -131,6 +131,23 @@ def test_a_crash_after_a_hand_over_leaves_to_the_first_what_it_still_finishes(
     assert third.overdue(0) == [1]
 
 
+def test_a_call_has_the_longer_of_two_times(clock: Clock) -> None:
+    """Its first process has had its time, and the second has only just begun to answer it."""
+    first = ProcessedMessages(ENDING, clock)
+    first.take(0, 1)
+    second = succeeded(first, clock, orderly=True)
+    clock.now += ENDING - 2
+    second.retake(0, 1)
+    third = succeeded(second, clock, orderly=True)
+
+    clock.now += 3
+    before = third.overdue(0)
+    clock.now += ENDING
+
+    assert before == []
+    assert third.overdue(0) == [1]
+
+
 def test_shards_are_written_down_apart(clock: Clock) -> None:
     first = ProcessedMessages(ENDING, clock)
     first.take(0, 1)

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.domain.errors import BannedWord, ModelMissing, RequestRefused, Unexpected
+from bot.domain.errors import BannedWord, ModelMissing, RequestRefused, Unchecked, Unexpected
 from bot.domain.messages import Author, Message
 from bot.leadership.coordinator import Coordinator
-from bot.leadership.elector import LeaderElector, LeaseTiming
+from bot.leadership.elector import Acquisition, LeaderElector, LeaseTiming
 from bot.leadership.handover import Handover
 from bot.leadership.handover_state import ProcessedMessages, StandbyBuffer
 from bot.leadership.lease_record import HolderStatus, LeaseChanged, LeaseRecord, LeaseUnreachable
@@ -56,6 +56,7 @@ class Store:
     me: str
     world: World
     away: bool = False
+    may_read_pods: bool = True
     late: bool = False  # a write arrives, its answer does not
 
     async def read(self, shard: int) -> LeaseRecord:
@@ -85,6 +86,8 @@ class Store:
     async def presence(self, holder: str) -> HolderStatus:
         """See LeaseStore."""
         await self.read(0)
+        if not self.may_read_pods:
+            raise LeaseUnreachable("may not")
         return self.world.fates.get(holder, HolderStatus.ALIVE)
 
     async def version(self) -> str:
@@ -111,6 +114,8 @@ class Pod:
         self.on_undelivered: Callable[[Message], None] = lambda _: None
         self.writing: set[int] = set()
         self.owed: int | None = None
+        self.woken = 0
+        self.oldest = 0  # id that is still answered
         self.alive = True
         self.leaving = False
         states: list[HandoverState] = [self.taken, self.trial.verdict, self.trial]
@@ -216,6 +221,16 @@ class Pod:
     def check_from(self, mark: int) -> None:
         """See MissedMessages."""
         self.owed = mark if self.owed is None else min(mark, self.owed)
+
+    def check_again(self, message_ids: Iterable[int]) -> None:
+        """See MissedMessages."""
+        for each in message_ids:
+            if each >= self.oldest:
+                self.check_from(each)
+
+    def wake(self) -> None:
+        """See MissedMessages."""
+        self.woken += 1
 
     def read_history(self) -> None:
         """Run the backfill, if one is due."""
@@ -489,6 +504,78 @@ async def test_a_failure_that_the_predecessor_had_as_well_is_not_the_versions_fa
     assert new.trial.failure == ""
     assert new.trial.withholds(RequestRefused())
     assert not new.trial.withholds(BannedWord())
+
+
+async def test_three_questions_that_could_not_be_checked_are_the_versions_fault() -> None:
+    """Such as one that asks the wrong model for moderation, where answers need a check."""
+    _, _, new = await beside_each_other(lambda _: False)
+
+    assert new.trial.withholds(Unchecked())
+    for _ in range(3):
+        new.trial.answered(Unchecked())
+
+    assert "3 answers in a row failed: unchecked" in new.trial.failure
+
+
+async def test_a_trial_ends_with_its_time_where_no_pod_may_be_read() -> None:
+    world, _, new = await beside_each_other(lambda _: False)
+    new.store.may_read_pods = False
+
+    world.now += 590
+    await new.trial.look()
+    during = new.trial.predecessor
+    world.now += 20
+    await new.trial.look()
+
+    assert (during, new.trial.predecessor) == ("old", "")
+
+
+async def test_where_no_pod_may_be_read_a_restarted_container_waits_until_the_lease_expires() -> (
+    None
+):
+    world, _, new = await beside_each_other(lambda _: False)
+    new.alive = False
+    again = Pod(world, "new", lambda _: False)
+    again.store.may_read_pods = False
+
+    await again.step()
+    before = again.lease.is_leader
+    world.now += TIMING.lasts + 1
+    await again.step()
+
+    assert (before, again.lease.is_leader) == (False, True)
+
+
+async def test_of_what_was_given_back_and_not_heard_only_the_newer_is_looked_for() -> None:
+    """By the next leader: all that was said since the oldest would be read."""
+    world = World()
+    old = Pod(world, "old", lambda _: False)
+    old.oldest = 50
+    old.handover.received(0, {7: (), 60: (), 70: ()})
+
+    old.handover.begin(0, Acquisition.LET_GO, {})
+
+    assert old.owed == 60
+
+
+async def test_who_goes_on_leading_checks_what_became_due_meanwhile() -> None:
+    """A backfill that is due while nobody knows who leads is not run."""
+    world = World()
+    old = Pod(world, "old", lambda _: False)
+    for _ in range(3):
+        await old.step()
+    old.lease.part("new")
+    old.store.away = True
+    await old.lease.step()
+    led, woken = old.lease.is_leader, old.woken
+
+    old.store.away = False
+    for _ in range(3):
+        world.now += 0.5
+        await old.lease.step()
+
+    assert (led, woken) == (False, 0)
+    assert (old.lease.is_leader, old.woken) == (True, 1)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", '{"returned": 5}', '{"had": 1}'])
