@@ -29,8 +29,10 @@ class AnswerRequest:
 
     `persona` is who answers; `image` says that a picture is asked for, `ambient` that the bot joins
     in unprompted. `refused` is sent instead of an answer. `replaces` are the messages of an earlier
-    answer, in whose place this one comes; it needs a `nonce_base` of its own, because the nonces
-    from the question's id are used up. `late` is a call that was missed when it was posted.
+    answer, in whose place this one comes. `nonce_base` is the id of the button press that asks for
+    the answer again: the nonces from the question's id are used up then. An answer that another
+    process broke off has the question's nonces, so that a message that was under way is not
+    repeated. `late` is a call that was missed when it was posted.
     """
 
     message: Message

@@ -160,6 +160,11 @@ class Reservation:
         """Reserve no more than `most`, as soon as more is known about the answer."""
         self.left = min(self.left, most)
 
+    def forfeit(self) -> None:
+        """Count the rest as spent: what is still spent on the answer cannot be charged."""
+        self.ledger.forfeit(self.left, self.shard)
+        self.left = 0.0
+
     def end(self) -> None:
         """Release the rest."""
         self.ledger.reserved.discard(self)
@@ -199,6 +204,13 @@ class Budget:
             self._metrics.unpriced.labels(usage.model).inc()
         self._show()
         return money
+
+    def forfeit(self, money: float, shard: int) -> None:
+        """Count money as spent for `shard` although no usage of it was reported."""
+        sums = self._sums.setdefault(shard, {})
+        for period in self._periods().values():
+            sums[period] = sums.get(period, 0.0) + money
+        self._show()
 
     def reserve(self, most: float, shard: int = 0) -> Reservation:
         """Reserve `most` for an admitted answer until its reservation ends.

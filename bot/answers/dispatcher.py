@@ -22,7 +22,7 @@ from bot.triggers.ambient import AmbientPolicy
 from bot.triggers.match import Trigger, TriggerRules, called, match
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from bot.admission.admission_control import Booking
     from bot.admission.budget import Reservation
@@ -52,9 +52,13 @@ class Refusals:
         A person who used a command is always told: Discord waits for a response.
         """
         if len(self.under_way) < _AT_ONCE or request.message.asked is not None:
-            sorry = tasks.start(AnswerTask(request, self._services).refuse(error), "refusal")
-            self.under_way.add(sorry)
-            sorry.add_done_callback(self.under_way.discard)
+            self.start(AnswerTask(request, self._services).refuse(error))
+
+    def start(self, sending: Coroutine[None, None, None]) -> None:
+        """Start to send something that a drain waits for."""
+        sorry = tasks.start(sending, "refusal")
+        self.under_way.add(sorry)
+        sorry.add_done_callback(self.under_way.discard)
 
 
 _LAST_WORDS_SECONDS = 3.0  # of the drain, for telling people whose answer does not finish in time
@@ -83,7 +87,7 @@ class Dispatcher:
         self._work = services.settings.work
         self._slots = asyncio.Semaphore(self._work.in_flight)
         self._answer_tasks: dict[asyncio.Task[None], AnswerTask] = {}
-        self._aborted: dict[int, AnswerTask] = {}  # by the call, which is given back
+        self._aborted: dict[int, AnswerTask] = {}  # by the call, when a trial failed
         self._booked: dict[int, Booking] = {}  # by the question that will be answered again
         self._refusals = Refusals(services)
         self._open = True
@@ -202,23 +206,42 @@ class Dispatcher:
     def give_back(self, shard: int) -> Calls | None:
         """Abort every answer for a shard, and return its calls with the messages shown so far.
 
-        None means that some of them have not ended yet: nothing may be changed on Discord any more
-        when another process answers them. Call it again.
+        None means that some of them have not ended yet: no answer may change anything on Discord
+        any more when another process writes it. Call it again. A single request that was under way
+        may still be executed: during Discord's global rate limit none is cancelled.
+
+        An answer that a button asked for cannot be returned: it is ended with a sentence. What the
+        bot has said unprompted is deleted.
         """
+        waits = False
         for task, answer_task in self._answer_tasks.items():
             message = answer_task.request.message
-            here = self._coordinator.shard_of(message.guild_id) == shard
-            if here and message.id not in self._aborted and task.cancel():
-                self._aborted[message.id] = answer_task
-                self._services.metrics.answers.labels("given_back").inc()
-        if self.busy(shard):
+            if self._coordinator.shard_of(message.guild_id) != shard:
+                continue
+            waits = waits or answer_task.request.nonce_base is None
+            if message.id not in self._aborted:
+                self._abort(task, answer_task)
+        if waits:
             return None
         aborted, self._aborted = self._aborted, {}
-        return {
-            message_id: each.messages
-            for message_id, each in aborted.items()
-            if not each.request.ambient
-        }
+        calls = {}
+        for message_id, each in aborted.items():
+            if each.request.nonce_base is not None:
+                continue
+            if not each.request.ambient:
+                calls[message_id] = each.messages
+            elif each.messages:
+                self._refusals.start(each.delete())
+        return calls
+
+    def _abort(self, task: asyncio.Task[None], answer_task: AnswerTask) -> None:
+        if answer_task.request.nonce_base is not None:
+            answer_task.interrupt()
+        elif task.cancel():
+            self._services.metrics.answers.labels("given_back").inc()
+        else:  # it has just ended
+            return
+        self._aborted[answer_task.request.message.id] = answer_task
 
     def take_back(self, shard: int, calls: Calls) -> list[int]:
         """Answer calls that a pod on trial did not answer, in the place of what it has shown.
@@ -382,9 +405,16 @@ class Dispatcher:
         async with self._slots:
             try:
                 outcome = await answer_task.run(reservation)
+            except asyncio.CancelledError:
+                if answer_task.request.message.id in self._aborted:
+                    reservation.forfeit()
+                raise
             except Exception as error:
                 answer_task.failure = defect = Unexpected(type(error).__name__)
                 if self._trial is None or not self._trial.withholds(defect):
+                    raise
+                if not answer_task.withholds(defect):
+                    self._trial.answered(defect)
                     raise
                 tasks.report("answer", error)
                 self._services.metrics.answers.labels("given_back").inc()
@@ -395,6 +425,7 @@ class Dispatcher:
                 shard = self._coordinator.shard_of(message.guild_id)
                 self.taken.pass_on(shard, [message.id])
                 self._trial.give_back({message.id: answer_task.messages})
+                reservation.forfeit()  # a process that does not lead cannot report what it spends
             if answer_task.failure is not None or outcome is Outcome.COMPLETE:
                 self._trial.answered(answer_task.failure)
         if outcome is Outcome.UNDELIVERED and not answer_task.request.late:

@@ -302,6 +302,21 @@ class AnswerTask:
         """Stop the answer now, with a sentence that says why."""
         self._reply.interrupt(why)
 
+    async def delete(self) -> None:
+        """Delete the messages of an answer that was aborted."""
+        await self._reply.delete()
+
+    def withholds(self, error: SkyError) -> bool:
+        """Whether such a failure is not told, because a predecessor answers instead.
+
+        It cannot do so where a button was pressed, which only this process knows of, and it does
+        not join in again where this process has begun to.
+        """
+        request = self._request
+        if request.nonce_base is not None or (request.ambient and self._reply.sent):
+            return False
+        return self._services.withholds(error)
+
     async def run(self, reservation: Reservation) -> Outcome:
         """Answer the request, charged to `reservation`; return the outcome."""
         pipeline = AnswerPipeline(self._request, self._services, self._reply, reservation)
@@ -328,7 +343,7 @@ class AnswerTask:
                 writing.close()  # no request to the model for an answer that nobody could read
                 raise MayNotSpeak("the bot has no permission to write there")
             failed = await self._reply.deliver(
-                writing, self._services.withholds, ambient=self._request.ambient
+                writing, self.withholds, ambient=self._request.ambient
             )
         except Unsaid as error:
             if self._services.sink.may_write(self._request.message):
@@ -341,7 +356,7 @@ class AnswerTask:
             self.failure = failed
             self._remember()
             outcome, label = self._outcome(failed)
-        if self.failure is not None and self._services.withholds(self.failure):
+        if self.failure is not None and self.withholds(self.failure):
             outcome, label = Outcome.GIVEN_BACK, "given_back"
         self._services.metrics.answers.labels(label).inc()
         if label == MayNotSpeak.label:

@@ -113,6 +113,7 @@ class MessageSeries:
         on_first: Callable[[], None],
     ) -> None:
         self.sent: list[int] = []  # the ids of the answer's messages
+        self._channels: list[int] = []  # of each of them
         self._order = order
         self._sink = sink
         self._on_first = on_first
@@ -174,6 +175,12 @@ class MessageSeries:
             await self._put(Post(sentence, buttons), patient=True)
         await self._finish(buttons, ())
 
+    async def delete(self) -> None:
+        """Delete the messages that were sent. One that Discord does not delete stays."""
+        for channel_id, message_id in zip(self._channels, self.sent, strict=True):
+            with contextlib.suppress(Unsaid):
+                await self._sink.delete(channel_id, message_id)
+
     def _fold(self) -> bool:
         """Whether the rest of a text that goes on goes into a file."""
         begun = len(self.sent) + (not self._growing)
@@ -219,6 +226,7 @@ class MessageSeries:
             self._page = await self._open(post)
             self._growing = True
             self.sent.append(self._page.id)
+            self._channels.append(self._page.channel_id)
             if len(self.sent) == 1:
                 self._on_first()
         elif post != page.post:

@@ -101,6 +101,10 @@ class ReplyStream:
         if self._writing is not None:
             self._writing.cancel()
 
+    async def delete(self) -> None:
+        """Delete the messages of an answer that was aborted."""
+        await self._pages.delete()
+
     async def deliver(
         self,
         writing: Coroutine[None, None, None],

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bot.admission import budget
 from bot.admission.admission_control import AdmissionControl
+from bot.admission.hourly_limits import Caller
 from bot.answers.dispatcher import Dispatcher
 from bot.answers.pipeline import Services
 from bot.context.attachments import AttachmentReader
 from bot.context.message_cache import MessageCache
-from bot.domain.errors import DiscordDown, Interrupted, TooBusy, Unexpected
-from bot.domain.messages import Author, Message
+from bot.domain.errors import DiscordDown, Interrupted, ModelDown, TooBusy, Unexpected
+from bot.domain.messages import Author, Location, Message, Post
 from bot.leadership.coordinator import SingleProcess
+from bot.leadership.file_lease import FileLeaseStore
+from bot.leadership.trial import Trial
 from bot.observability.metrics import Metrics
 from bot.reply.edit_rates import EditRate
-from bot.settings.schema import FilesSettings, ReplySettings, Settings, WorkSettings
+from bot.settings.schema import (
+    AccessSettings,
+    AmbientSettings,
+    FilesSettings,
+    LeaseSettings,
+    ReplySettings,
+    Settings,
+    WorkSettings,
+)
+from bot.triggers.ambient import AmbientPolicy
 from tests.bot.unit.fakes import Archive, FakeFileSource, FakeModel, FakeSink, open_guard
 
 if TYPE_CHECKING:
     import pytest
+
+    from bot.leadership.trial import Calls
 
 ME = 7
 
@@ -46,6 +62,7 @@ class Bot:
     sink: FakeSink = field(default_factory=FakeSink)
     metrics: Metrics = field(default_factory=Metrics)
     coordinator: SingleProcess = field(default_factory=SingleProcess)
+    predecessor: str = ""  # while the process is on trial
 
     def __post_init__(self) -> None:
         settings = Settings(work=self.work, reply=ReplySettings(first_words_seconds=0.01))
@@ -62,7 +79,15 @@ class Bot:
             AttachmentReader(FakeFileSource(), FilesSettings()),
             open_guard(settings, self.metrics),
         )
-        self.dispatcher = Dispatcher(services, self.coordinator)
+        trial = None
+        if self.predecessor:
+            chosen = Settings(lease=LeaseSettings(revision="new", trial=True))
+            trial = Trial(FileLeaseStore(Path("unused"), "new"), chosen, self.metrics)
+            trial.predecessor = self.predecessor
+            services = replace(services, withholds=trial.withholds)
+        self.trial = trial
+        self.services = services
+        self.dispatcher = Dispatcher(services, self.coordinator, trial)
 
     def call(self, number: int, text: str = "hello", channel: int = 10) -> None:
         """Say something to the bot in a DM."""
@@ -70,6 +95,34 @@ class Bot:
         self.dispatcher.receive(
             Message(id=number, channel_id=channel, author=author, text=text), ME
         )
+
+    def call_again(self, number: int, answer: int) -> None:
+        """Press the button below an answer that a person has got before."""
+        self.sink.posts[answer], self.sink.places[answer] = Post("An old answer."), 10
+        assert self.dispatcher.book(number, Caller(1, 10, None)) is None
+        question = Message(number, 10, Author(1, "Ada"), "hello")
+        self.dispatcher.again(question, ME, nonce_base=number + 1, replaces=(answer,))
+
+    def join_in(self, number: int) -> None:
+        """Say something in a channel where the bot joins in."""
+        ambient = AmbientSettings(channels={"10": 1})
+        self.dispatcher._ambient_policy = AmbientPolicy(AccessSettings(), ambient, lambda: 0.0)
+        place = Location(channels=("10",))
+        author = Author(1, "Ada")
+        message = Message(number, 10, author, "what a day", guild_id=99, place=place)
+        self.dispatcher.receive(message, ME)
+
+    def spent_more_than_used(self) -> bool:
+        """Whether more counts as spent than the model has reported."""
+        used = budget.cost(self.model.usage, self.services.settings.budget)
+        return self.services.admission.ledger.spent("day") > used * 1.01
+
+    async def given_back(self) -> Calls:
+        """Return the answers to a predecessor, once they have ended."""
+        async with asyncio.timeout(5):
+            while (calls := self.dispatcher.give_back(0)) is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        return calls
 
     def count(self, series: str, **labels: str) -> float:
         """Read a metric."""
@@ -300,3 +353,72 @@ async def test_who_may_not_speak_any_more_stops_in_the_middle_of_a_word() -> Non
     assert bot.sink.labels == [["Stop"]]
     assert 1 not in bot.dispatcher.taken
     assert bot.count("answers_total", outcome="abandoned") == 1
+
+
+async def test_an_answer_that_fails_on_trial_is_left_to_the_predecessor_with_its_money() -> None:
+    """One that does not lead cannot report what it spends on the answer."""
+    bot = Bot(FakeModel(text="", failure=ModelDown()), predecessor="old")
+
+    bot.call(1)
+    await bot.dispatcher.drain()
+
+    assert bot.sink.messages == {}
+    assert bot.trial is not None
+    assert bot.trial._returned == {1: ()}
+    assert bot.spent_more_than_used()
+
+
+async def test_who_asks_for_an_answer_again_on_trial_is_told_of_a_failure() -> None:
+    """The predecessor knows nothing of the press, and the question may be a year old."""
+    bot = Bot(FakeModel(text="", failure=ModelDown()), predecessor="old")
+
+    bot.call_again(1, answer=5)
+    await bot.dispatcher.drain()
+
+    assert bot.sink.messages == {5: ModelDown.sentence}
+    assert bot.trial is not None
+    assert bot.trial._returned == {}
+    assert bot.trial._in_a_row == 1  # it counts all the same
+
+
+async def test_a_failed_trial_returns_calls_that_can_be_answered_and_leaves_no_half_answer() -> (
+    None
+):
+    bot = Bot(FakeModel(released=asyncio.Event()), predecessor="old")
+    bot.call(1)
+    await bot.sink.said.wait()
+    (first,) = bot.sink.posts
+    bot.call_again(2, answer=5)
+    bot.join_in(3)
+    async with asyncio.timeout(5):
+        while bot.sink.posts[5].text != "An answer." or len(bot.sink.posts) < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+    returned = await bot.given_back()
+    await bot.dispatcher.drain()
+
+    assert returned == {1: (first,)}
+    assert bot.sink.messages == {first: "An answer.", 5: f"An answer.\n-# {Interrupted.sentence}"}
+
+
+async def test_what_an_aborted_answer_may_still_cost_counts_as_spent() -> None:
+    bot = Bot(FakeModel(released=asyncio.Event()), predecessor="old")
+    bot.call(1)
+    await bot.sink.said.wait()
+
+    await bot.given_back()
+
+    assert bot.spent_more_than_used()
+
+
+async def test_an_answer_that_nobody_called_for_and_that_fails_on_trial_is_ended() -> None:
+    """The predecessor does not join in again, and half of it is read already."""
+    bot = Bot(FakeModel(released=asyncio.Event(), failure=ModelDown()), predecessor="old")
+
+    bot.join_in(1)
+    await bot.sink.said.wait()
+    assert bot.model.released
+    bot.model.released.set()
+    await bot.dispatcher.drain()
+
+    assert list(bot.sink.messages.values()) == [f"An answer.\n-# {ModelDown.sentence}"]

@@ -131,6 +131,16 @@ async def test_from_so_many_messages_on_a_long_answer_goes_on_in_a_thread() -> N
     assert "thread What is long?" in sink.log
 
 
+async def test_all_messages_of_an_aborted_answer_are_deleted_in_its_thread_too() -> None:
+    sink = FakeSink()
+    pages = await shown(sink, long(4), Settings(long="thread", long_from=3))
+    sink.failures = [DiscordDown("away")]
+
+    await pages.delete()
+
+    assert list(sink.messages) == pages.sent[:1]  # Discord did not take that, and took the others
+
+
 @pytest.mark.parametrize(("to", "refused"), [(CALL, {"threads"}), (WHISPER, set())])
 async def test_where_there_are_no_threads_a_long_answer_goes_on_in_messages(
     to: Message, refused: set[str]
