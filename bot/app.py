@@ -18,7 +18,7 @@ from bot.context.message_cache import MessageCache
 from bot.credentials import mounted_files
 from bot.credentials.store import CredentialStore
 from bot.discord import client as gateway
-from bot.discord import command_texts
+from bot.discord import command_replies
 from bot.discord.backfill import Backfill
 from bot.discord.buttons import ButtonHandler
 from bot.discord.commands import CommandContext, CommandHandler
@@ -154,7 +154,7 @@ class App:
         self.stopping = asyncio.Event()
 
     def _status(self) -> str:
-        return command_texts.status_text(
+        return command_replies.status_text(
             {
                 "version": self.settings.revision,
                 "running since": f"<t:{self._began}:R>",

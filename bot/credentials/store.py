@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bot.credentials.credential import Credential, not_discord, not_openai
 from bot.credentials.entra import EntraKey
 from bot.credentials.keyvault import AzureVault
-from bot.credentials.poller import VaultPoller
+from bot.credentials.vault_poller import VaultPoller
 from bot.domain.errors import BadSettings, CredentialMissing
 
 if TYPE_CHECKING:

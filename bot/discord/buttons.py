@@ -18,7 +18,7 @@ import discord
 
 from bot.admission.hourly_limits import Caller
 from bot.discord import converters
-from bot.discord.command_texts import denial_text
+from bot.discord.command_replies import denial_text
 from bot.domain.errors import DiscordDown, Stopped
 from bot.domain.messages import Location
 from bot.reply import button_ids

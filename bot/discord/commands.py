@@ -20,9 +20,9 @@ import aiohttp
 import discord
 
 from bot.admission.hourly_limits import Caller
-from bot.discord import command_texts as texts
+from bot.discord import command_replies as texts
 from bot.discord import converters
-from bot.discord.command_texts import QuotedQuestion, quote
+from bot.discord.command_replies import QuotedQuestion, quote
 from bot.domain.bounded import BoundedDict
 from bot.domain.errors import UnknownPersona
 from bot.domain.text import sanitize

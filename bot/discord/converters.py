@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import discord
 
 from bot.discord import compat
-from bot.discord.command_texts import unquote
+from bot.discord.command_replies import unquote
 from bot.domain.messages import Attachment, Author, CommandOrigin, Location, Message
 from bot.domain.text import sanitize
 from bot.reply import button_ids

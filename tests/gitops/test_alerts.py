@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from release.failure import FAILED, OBJECT
+from release.failed_rollout import FAILED, OBJECT
 
 from clusters.azure.steps import alerts
 from tests.gitops.apiserver import ApiServer

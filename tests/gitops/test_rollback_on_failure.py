@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from release.failure import FAILED
+from release.failed_rollout import FAILED
 
 from clusters.azure.steps.alerts import SECRETS
 from tests.gitops.apiserver import ApiServer

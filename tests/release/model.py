@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from release.exclusion import Exclusion
-from release.failure import Beside, Clock, GoBack, NotAFailure, remedy
+from release.failed_rollout import Beside, Clock, GoBack, NotAFailure, remedy
 from release.first_parent_line import turned_over
 from release.history import Commit, Deployed, History
 from release.manifests import DEFAULT

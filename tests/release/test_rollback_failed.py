@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from release import rollback_failed
-from release.failure import sentence
+from release.failed_rollout import sentence
 from release.git import Git
 from release.history import Deployed
 from release.manifests import IMAGE_REPOSITORY, KUSTOMIZATION, with_deployed

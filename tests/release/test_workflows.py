@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from release import cli
-from release.failure import OBJECT, REASON
+from release.failed_rollout import OBJECT, REASON
 from release.inputs import PATHS
 
 from tests.release.origin import Origin

@@ -37,7 +37,7 @@ class Commit:
     deployed: Deployed | None
     automated: bool = False  # author and committer are the automation, or the guard
     author: str = ""
-    when: str = ""  # ISO 8601, the committer's clock; failure.py alone decides by it
+    when: str = ""  # ISO 8601, the committer's clock; failed_rollout.py alone decides by it
     subject: str = ""
     by_automation: bool = False  # the author is; a person may have picked or rebased it
     by_guard: bool = False  # the guard is the committer

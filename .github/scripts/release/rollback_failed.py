@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from release import applied, inventory
 from release.console import annotate
 from release.errors import ReleaseError
-from release.failure import (
+from release.failed_rollout import (
     PROVEN,
     SUBJECT,
     Beside,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.discord.command_texts import QuotedQuestion, quote, unquote
+from bot.discord.command_replies import QuotedQuestion, quote, unquote
 
 NAMES = st.text(min_size=1, max_size=32)
 TOPICS = st.text(max_size=4000).map(str.strip)

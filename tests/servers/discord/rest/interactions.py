@@ -11,7 +11,7 @@ from tests.servers.discord.interaction_store import AUTOCOMPLETE, COMMAND, COMPO
 from tests.servers.discord.model import Attachment, Message
 from tests.servers.discord.rest.application import CHAT_INPUT
 from tests.servers.discord.rest.base import answer, as_id, check_fields, snowflake, state_of
-from tests.servers.discord.rest.incoming import FIELDS, Incoming, accept, read_body, read_message
+from tests.servers.discord.rest.body_checks import FIELDS, Incoming, accept, read_body, read_message
 from tests.servers.discord.rest.messages import changes_of, check_may_edit, check_not_empty
 from tests.servers.discord.state import ServerState
 

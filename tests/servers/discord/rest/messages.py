@@ -18,7 +18,7 @@ from tests.servers.discord.rest.base import (
     snowflake,
     state_of,
 )
-from tests.servers.discord.rest.incoming import Incoming, read_message
+from tests.servers.discord.rest.body_checks import Incoming, read_message
 from tests.servers.discord.snowflake import made_at
 from tests.servers.discord.state import ServerState
 

@@ -12,7 +12,7 @@ from tests.servers.discord import actions, errors
 from tests.servers.discord.actions import Draft
 from tests.servers.discord.errors import ApiError, Json
 from tests.servers.discord.rest.base import body_of, check_fields, snowflake, state_of
-from tests.servers.discord.rest.incoming import accept
+from tests.servers.discord.rest.body_checks import accept
 from tests.servers.discord.rest.messages import check_not_empty
 
 _BODY: Final = frozenset({"channel", "username", "icon_url", "icon_emoji", "text", "attachments"})

@@ -12,7 +12,7 @@ import pytest
 
 from bot.credentials.credential import Credential, digest
 from bot.credentials.keyvault import REMEDIES, Secret, VaultTrouble, Version
-from bot.credentials.poller import Pauses, VaultPoller
+from bot.credentials.vault_poller import Pauses, VaultPoller
 from bot.observability.metrics import Metrics
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.discord import command_texts
+from bot.discord import command_replies
 from bot.domain.messages import Location
 from bot.personas.persona import Persona, PersonaRegistry, only_sky
 from bot.settings.loading import load
@@ -21,7 +21,7 @@ def settings(**variables: str) -> Settings:
 
 
 def test_help_names_the_command_of_the_settings() -> None:
-    text = command_texts.help_text(settings(DISCORD__COMMAND="hey"))
+    text = command_replies.help_text(settings(DISCORD__COMMAND="hey"))
 
     assert "`hey topic`" in text
     assert "!sky" not in text
@@ -29,7 +29,7 @@ def test_help_names_the_command_of_the_settings() -> None:
 
 
 def test_privacy_names_the_provider_of_the_settings() -> None:
-    text = command_texts.privacy_text(
+    text = command_replies.privacy_text(
         settings(OPENAI__BASE_URL="https://llm.example.org/v1"), only_sky()
     )
 
@@ -39,7 +39,7 @@ def test_privacy_names_the_provider_of_the_settings() -> None:
 
 
 def test_privacy_tells_of_what_is_switched_on() -> None:
-    text = command_texts.privacy_text(
+    text = command_replies.privacy_text(
         settings(
             SAFETY__MODERATION="both", AMBIENT__CHANNELS="kites=0.1", CONVERSATION__HISTORY="9"
         ),
@@ -59,12 +59,12 @@ def test_privacy_names_who_searches_the_web_where_the_provider_can() -> None:
     personas = PersonaRegistry(searching, PersonasSettings())
     all_on = {"SAFETY__MODERATION": "both", "AMBIENT__CHANNELS": "kites=0.1"}
 
-    text = command_texts.privacy_text(settings(**all_on), personas)
+    text = command_replies.privacy_text(settings(**all_on), personas)
 
     assert f"**{'x' * 31}4** and 4 more answers, the model may search the web" in text
     assert len(text) <= LIMIT
-    assert "search" not in command_texts.privacy_text(settings(), only_sky())
-    assert "search" not in command_texts.privacy_text(settings(OPENAI__API="chat"), personas)
+    assert "search" not in command_replies.privacy_text(settings(), only_sky())
+    assert "search" not in command_replies.privacy_text(settings(OPENAI__API="chat"), personas)
 
 
 def test_the_cast_is_listed_with_who_answers_here() -> None:
@@ -72,7 +72,7 @@ def test_the_cast_is_listed_with_who_answers_here() -> None:
         {"pirate": Persona("Captain", "x")}, PersonasSettings(default="pirate")
     )
 
-    assert command_texts.persona_list_text(personas, Location()) == (
+    assert command_replies.persona_list_text(personas, Location()) == (
         "**Captain** answers here. Available personas:\n- `pirate`, Captain\n- `sky`"
     )
 
@@ -83,17 +83,17 @@ def test_however_many_and_long_they_are_it_is_one_message(number: int, prompt: s
         {f"persona-{n}": Persona("x" * 32, "y") for n in range(number)}, PersonasSettings()
     )
 
-    assert len(command_texts.persona_list_text(personas, Location())) <= LIMIT
-    assert len(command_texts.persona_text(Persona("x" * 32, prompt, model="m" * 100))) <= LIMIT
+    assert len(command_replies.persona_list_text(personas, Location())) <= LIMIT
+    assert len(command_replies.persona_text(Persona("x" * 32, prompt, model="m" * 100))) <= LIMIT
 
 
 @pytest.mark.parametrize("why", ["bot", "place", "person", "direct_messages"])
 def test_each_reason_of_the_lists_is_told(why: Denial) -> None:
-    assert command_texts.denial_text(why).startswith("I ")
+    assert command_replies.denial_text(why).startswith("I ")
 
 
 def test_what_is_lacking_is_told_with_who_can_give_it() -> None:
-    text = command_texts.lacking_text(("Send Messages", "Read Message History"))
+    text = command_replies.lacking_text(("Send Messages", "Read Message History"))
 
     assert "**Send Messages**, **Read Message History**" in text
     assert "Someone who manages this server" in text
@@ -102,5 +102,5 @@ def test_what_is_lacking_is_told_with_who_can_give_it() -> None:
 def test_sky_is_shown_with_nothing_that_differs() -> None:
     ((_, sky),) = only_sky()
 
-    assert command_texts.persona_text(sky).startswith("**Sky**\n>>> You are Sky")
-    assert "-#" not in command_texts.persona_text(sky)
+    assert command_replies.persona_text(sky).startswith("**Sky**\n>>> You are Sky")
+    assert "-#" not in command_replies.persona_text(sky)
