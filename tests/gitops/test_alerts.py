@@ -1,17 +1,23 @@
-"""Alerts are off, and one more line in production's kustomization turns them on."""
+"""Flux reports nothing until a line in Git enables it; each Prometheus alert has a runbook."""
 
 import re
 import shutil
+import subprocess
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from release.failed_rollout import FAILED, OBJECT
 
+from bot.observability.metrics import Metrics
 from clusters.azure.steps import alerts
 from tests.gitops.apiserver import ApiServer
 from tests.gitops.conform import conform
 from tests.gitops.findings import ROOT, KubeObject, Tree, identity
 from tests.gitops.render import Render, render_cluster
+from tests.wording.links import anchors
 
 
 def turned_on(folder: Path, line: str) -> list[KubeObject]:
@@ -97,3 +103,71 @@ def test_nobody_is_told_anything_until_then(renders: dict[str, list[Render]]) ->
     kinds = {item["kind"] for found in renders.values() for r in found for item in r.objects}
 
     assert not kinds & {"Alert", "Provider"}
+
+
+RULES_FILE = ROOT / "apps/discord-sky/alerts.rules"
+RUNBOOKS = ROOT / "apps/discord-sky/RUNBOOKS.md"
+RULES: list[dict[str, Any]] = [
+    rule for group in yaml.safe_load(RULES_FILE.read_text())["groups"] for rule in group["rules"]
+]
+PARTS = [
+    "What people notice.",
+    "What it means.",
+    "How to see it.",
+    "What to do.",
+    "How to undo.",
+]
+
+
+def runbooks() -> dict[str, str]:
+    """Return the section of each heading below the title, by the heading."""
+    text = RUNBOOKS.read_text()
+    found = [*re.finditer(r"^## (.+)$", text, re.MULTILINE)]
+    ends = [one.start() for one in found[1:]] + [len(text)]
+    return {one[1]: text[one.end() : end] for one, end in zip(found, ends, strict=True)}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_leads_to_the_runbook_of_its_name(rule: dict[str, Any]) -> None:
+    path, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+
+    assert ROOT / path == RUNBOOKS
+    assert anchor in anchors(RUNBOOKS)
+    assert anchor == rule["alert"].lower()
+
+
+def test_every_runbook_belongs_to_an_alert() -> None:
+    assert list(runbooks()) == [rule["alert"] for rule in RULES]
+
+
+@pytest.mark.parametrize(("name", "text"), runbooks().items(), ids=list(runbooks()))
+def test_a_runbook_says_what_somebody_on_call_asks(name: str, text: str) -> None:
+    places = [text.find(f"\n**{part}** ") for part in PARTS]
+
+    assert -1 not in places, name
+    assert all(first < second for first, second in pairwise(places))
+
+
+def test_runbooks_name_only_metrics_that_the_bot_has() -> None:
+    families = list(Metrics().registry.collect())
+    known = {f"{one.name}_total" if one.type == "counter" else one.name for one in families}
+    named = set(re.findall(r"\bdiscord_sky_\w+", RUNBOOKS.read_text()))
+
+    assert named
+    assert named - known == set()
+
+
+def test_one_command_makes_addresses_of_a_fork_from_the_paths() -> None:
+    """Run the README's own command."""
+    readme = (ROOT / "apps/discord-sky/README.md").read_text()
+    found = re.search(r"^(sed '\S+: \S+' apps/discord-sky/alerts\.rules) >", readme, re.MULTILINE)
+    assert found
+    made = subprocess.run(
+        ["bash", "-c", found[1]], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+
+    rules = [rule for group in yaml.safe_load(made)["groups"] for rule in group["rules"]]
+    assert [rule["annotations"]["runbook_url"] for rule in rules] == [
+        f"https://github.com/YOU/YOUR-FORK/blob/main/{rule['annotations']['runbook_url']}"
+        for rule in RULES
+    ]

@@ -33,7 +33,7 @@ def test_a_rule_is_about_series_that_there_are(rule: dict[str, Any]) -> None:
     assert named
     assert named <= known()
     assert rule["labels"]["severity"] in {"warning", "critical"}
-    assert rule["annotations"].keys() == {"summary", "description"}
+    assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
 
 
 def test_the_readme_lists_only_series_that_there_are() -> None:
