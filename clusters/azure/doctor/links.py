@@ -464,7 +464,7 @@ def key(facts: Facts) -> CheckResult:
             "Create a new key (https://platform.openai.com/api-keys), and set it.",
             _rotate(facts, "openai-api-key"),
         )
-    answered = bot.metrics.get('model_requests_total{outcome="ok"}', 0)
+    answered = bot.metrics.get('model_requests_total{outcome="complete"}', 0)
     if answered:
         return ok(f"{answered:.0f} requests were answered")
     check = (

@@ -89,7 +89,7 @@ def bot(metrics: dict[str, float] | None = None, **changes: Any) -> Bot:
         'credential_present{name="openai"}': 1.0,
         'credential_usable{name="openai"}': 1.0,
         "gateway_open": 1.0,
-        'model_requests_total{outcome="ok"}': 3.0,
+        'model_requests_total{outcome="complete"}': 3.0,
     }
     return Bot(
         **{

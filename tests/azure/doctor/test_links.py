@@ -619,7 +619,7 @@ def test_without_key_vault_nothing_of_it_is_missing() -> None:
 
 
 def test_a_key_that_nobody_tried_is_unknown() -> None:
-    idle = facts(bot=bot({'model_requests_total{outcome="ok"}': 0}))
+    idle = facts(bot=bot({'model_requests_total{outcome="complete"}': 0}))
 
     (key,) = (link for link in diagnose(idle) if link.name == "key")
 

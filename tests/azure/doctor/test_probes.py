@@ -267,7 +267,7 @@ def test_the_series_that_the_links_need_are_the_bots_own() -> None:
         metrics.credential.labels(name).set(1)
         metrics.credential_usable.labels(name).set(0)
     metrics.gateway_open.set(1)
-    metrics.model.labels("ok").inc(2)
+    metrics.model.labels("complete").inc(2)
     metrics.messages.labels("answer").inc()
 
     found = samples(metrics.render().decode())
@@ -278,7 +278,7 @@ def test_the_series_that_the_links_need_are_the_bots_own() -> None:
         'credential_usable{name="discord"}': 0,
         'credential_usable{name="openai"}': 0,
         "gateway_open": 1,
-        'model_requests_total{outcome="ok"}': 2,
+        'model_requests_total{outcome="complete"}': 2,
     }
 
 
