@@ -112,6 +112,8 @@ class Facts:
                 self._code(response.get("error"))
             case "error":
                 self._code(event)
+            case None if "code" in event:  # an error without its type
+                self._code(event)
         self._code(event.get("error"))
 
     @property
