@@ -28,8 +28,13 @@ async def nudge(api: AsyncClient, kind: Any, name: str = "discord-sky") -> None:
 
 
 async def scan(api: AsyncClient) -> None:
-    """Make the image repository be scanned."""
+    """Make the image repository be scanned, and the image policy select from what was found.
+
+    The policy hears of a scan by itself, but after the scan is done: an automation that is forced
+    in between still finds the image of before.
+    """
     await nudge(api, kube.ImageRepository)
+    await nudge(api, kube.ImagePolicy)
 
 
 async def automate(api: AsyncClient) -> None:

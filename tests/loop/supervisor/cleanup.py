@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -42,7 +43,19 @@ def clean(say: Say) -> leftovers.Leftovers:
         say(f"put back sysctls: {', '.join(changed)}")
     _keep_logs(say)
     _remove_files()
+    _remove_dead_shim_sockets()
     return leftovers.find()
+
+
+def _remove_dead_shim_sockets() -> None:
+    """Remove what a shim that was just being started when it was killed has left behind.
+
+    Its bundle does not yet name its socket then, so the socket is not known to be of this loop.
+    """
+    for path in leftovers.dead_shim_sockets():
+        path.unlink(missing_ok=True)
+    with suppress(OSError):  # not there, or others' are in it
+        leftovers.SHIM_SOCKETS.rmdir()
 
 
 def end(processes: Iterable[tuple[int, int]], patience: float = _TERM_PATIENCE) -> None:

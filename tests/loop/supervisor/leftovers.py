@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -156,6 +157,22 @@ def sockets() -> list[str]:
     if state.RUN.exists():
         found += [str(path) for path in state.RUN.rglob("*") if path.is_socket()]
     return sorted(set(found))
+
+
+def dead_shim_sockets() -> list[Path]:
+    """Sockets of shims, ours or not, at which nobody listens: a shim that was killed left them."""
+    return [path for path in SHIM_SOCKETS.glob("*") if path.is_socket() and not _answers(path)]
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+        except OSError:  # it is gone, or busy: not known to be dead
+            return True
+    return True
 
 
 def files() -> list[Path]:
