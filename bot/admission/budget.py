@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 _SEARCH, _DRAW = "web_search", "image_generation"
-_AROUND = 100  # tokens: what surrounds the turns, and what a model is told that goes on
+_AROUND = 100  # tokens: the request around the turns, and the instruction to continue
 # A check of an answer reads 400 characters before each 240 (moderation_pipeline.py), and the tokens
 # that are estimated here are up to 4 times the provider's (domain/text.py).
 _MODERATED_PER_TOKEN = 12

@@ -119,7 +119,7 @@ class VaultPoller:
             log.error("Key Vault poller failed", extra={"secret": self._secret}, exc_info=error)
             return
         what = {"error": trouble.label, "remedy": str(trouble)}
-        self._say("Key Vault does not help", what)
+        self._say("Key Vault request failed", what)
 
     def _say(self, message: str, what: dict[str, str]) -> None:
         """Log a problem once until it changes: there may be a request every 3 s."""

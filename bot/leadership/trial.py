@@ -57,7 +57,7 @@ log = logging.getLogger(__name__)
 Calls = dict[int, tuple[int, ...]]  # by the question's id: the messages of its answer so far
 
 # The predecessor may do better with these, so they are given back. What the question itself, its
-# author or a limit causes is told as usual.
+# author or a limit causes is reported to the person as usual.
 _GIVEN_BACK = (
     *(Unexpected, RequestRefused, ModelMissing, ToolMissing, BadPicture, TooMuchText),
     *(QuotaSpent, KeyRefused, ModelBusy, ModelDown, ModelPaused, ModelSlow),

@@ -234,7 +234,7 @@ def _digest(commit: Commit) -> str | None:
 
 
 def _went_back(now: History, place: int) -> bool:
-    """Tell whether a commit deploys a lower number than before it, be it a person's or a machine's.
+    """Tell whether a commit, of a person or a machine, deploys a lower number than before.
 
     A mistyped tag counts by what it says: somebody wanted to go back.
     """

@@ -134,7 +134,7 @@ async def test_what_is_wrong_is_named_and_the_answer_comes_when_it_is_fixed(
         await story.scene.openai.accept(GOOD)
         question = await story.scene.call("does this get through?")
 
-        line = await story.scene.bot.logged("Key Vault does not help", error=row.label)
+        line = await story.scene.bot.logged("Key Vault request failed", error=row.label)
         ready = await story.scene.bot.get("/readyz")
         await row.fix(story)
 
@@ -153,7 +153,7 @@ async def test_no_permission_names_who_lacks_what(azure: Harness, fresh: FreshSt
         await story.scene.openai.accept(GOOD)
         await story.scene.call("does this get through?")
 
-        line = await story.scene.bot.logged("Key Vault does not help", error="denied")
+        line = await story.scene.bot.logged("Key Vault request failed", error="denied")
 
         assert BOT.client_id in line["remedy"]
         assert "getSecret" in line["remedy"]
@@ -232,7 +232,7 @@ async def test_vault_down_at_first_start_is_waited_out(azure: Harness, fresh: Fr
     await azure.control.begin(Fault(kind=FaultKind.UNREACHABLE))
     async with vaulted(azure, fresh, token="-", key="-") as story:
         await story.scene.bot.probe("/livez", 200)
-        await story.scene.bot.logged("Key Vault does not help", error="unreachable")
+        await story.scene.bot.logged("Key Vault request failed", error="unreachable")
         not_ready = (await story.scene.bot.get("/readyz"))[0]
         await azure.control.clear()
         await story.scene.bot.ready()

@@ -169,7 +169,7 @@ async def test_vault_down_or_refusing_at_rotation_is_outlasted(
         dispatcher.credential.refuse("old")
 
         assert await dispatcher.credential.another("old", timeout=2)
-        told = [r for r in caplog.records if r.message == "Key Vault does not help"]
+        told = [r for r in caplog.records if r.message == "Key Vault request failed"]
         assert [getattr(record, "error", "") for record in told] == [trouble.label]  # said once
         asked = {"secret": "openai-api-key", "operation": "read", "outcome": trouble.label}
         assert dispatcher.value("keyvault_requests_total", **asked) == 3
