@@ -11,6 +11,8 @@ from tests.servers.discord.control import DiscordControl
 from tests.servers.keyvault.harness import Harness
 from tests.servers.keyvault.harness import running as running_vault
 from tests.servers.openai.control import OpenAIControl
+from tests.servers.openai.launch import Running
+from tests.servers.openai.launch import running as running_openai
 
 from .environment import Stage
 from .environment import stage as set_stage
@@ -148,3 +150,20 @@ async def chat_scene(chat_stage: Stage) -> AsyncIterator[Scene]:
     async with open_scene(chat_stage) as opened:
         yield opened
         await _end_faults(opened)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Run an OpenAI server alone for the tests of one file."""
+    with running_openai(tmp_path_factory.mktemp("openai")) as started:
+        yield started
+
+
+@pytest.fixture
+async def control(server: Running) -> AsyncIterator[OpenAIControl]:
+    """Give the server's control, with nothing left of the test before."""
+    async with OpenAIControl(server.control_url) as client:
+        await client.clear()
+        await client.script()
+        await client.forget()
+        yield client

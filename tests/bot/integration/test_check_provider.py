@@ -4,33 +4,16 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.servers.openai import dialect
 from tests.servers.openai.control import DialectChoice, Fault, FaultKind, OpenAIControl
-from tests.servers.openai.launch import Running, running
+from tests.servers.openai.launch import Running
 
 REPOSITORY = Path(__file__).parents[3]
 ESTIMATE = re.compile(r"5 questions: about (\d+) tokens sent, at most (\d+) written")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Run the server for all tests of this file."""
-    with running(tmp_path_factory.mktemp("check_provider")) as started:
-        yield started
-
-
-@pytest.fixture
-async def control(server: Running) -> AsyncIterator[OpenAIControl]:
-    """Give the server's control, with nothing left of the test before."""
-    async with OpenAIControl(server.control_url) as client:
-        await client.clear()
-        await client.forget()
-        yield client
 
 
 def check(server: Running, model: str, *line: str, **more: str) -> tuple[int, str]:

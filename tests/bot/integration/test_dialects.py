@@ -5,7 +5,7 @@ A file that is added to tests/servers/openai/dialects runs through all of them b
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -22,7 +22,7 @@ from bot.domain.errors import (
 from tests.servers.openai import dialect
 from tests.servers.openai.chat import THOUGHT
 from tests.servers.openai.control import Fault, FaultKind, OpenAIControl
-from tests.servers.openai.launch import Running, running
+from tests.servers.openai.launch import Running
 
 from .dialects import Page, Provider
 
@@ -32,23 +32,6 @@ SPOKEN = "The gulls went home. And the boats? They stayed."
 SAY = f'[[text="{SPOKEN}" chunks=6]]'
 
 Open = Callable[..., Provider]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Run one server for all dialects."""
-    with running(tmp_path_factory.mktemp("dialects")) as started:
-        yield started
-
-
-@pytest.fixture
-async def control(server: Running) -> AsyncIterator[OpenAIControl]:
-    """Give the server's control, with nothing left of the test before."""
-    async with OpenAIControl(server.control_url) as client:
-        await client.clear()
-        await client.script()
-        await client.forget()
-        yield client
 
 
 @pytest.fixture

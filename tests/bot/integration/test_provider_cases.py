@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -21,29 +21,12 @@ from bot.domain.errors import (
     SkyError,
 )
 from tests.servers.openai.control import Fault, FaultKind, OpenAIControl, ScriptedAnswer
-from tests.servers.openai.launch import Running, running
+from tests.servers.openai.launch import Running
 
 from .dialects import Key, Provider
 from .test_dialects import BLIND, HALF, SAY, SPOKEN, read_failure, read_whole
 
 SSE, JSON, PAGE = "text/event-stream", "application/json", "text/html"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Run the server for all tests of this file."""
-    with running(tmp_path_factory.mktemp("cases")) as started:
-        yield started
-
-
-@pytest.fixture
-async def control(server: Running) -> AsyncIterator[OpenAIControl]:
-    """Give the server's control, with nothing left of the test before."""
-    async with OpenAIControl(server.control_url) as client:
-        await client.clear()
-        await client.script()
-        await client.forget()
-        yield client
 
 
 @pytest.fixture
