@@ -146,6 +146,7 @@ class Backfill:
         self._suspect_from: int | None = None  # all calls newer than this may be as well
         self._direct: BoundedDict[int, None] = BoundedDict(_DIRECT_CHANNELS)
         self._overheard: dict[int, int | None] = {}  # channels to look into, with their servers
+        self._received: set[int] = set()  # while another process led: never too old
         # The same, each from a mark of its own on: an answer there may not have been accepted.
         self._alone: dict[int, tuple[int | None, int]] = {}
         self._client: GatewayClient | None = None
@@ -196,9 +197,14 @@ class Backfill:
         self._due.set()
 
     def succeed(self, unfinished: Sequence[int], buffered: Iterable[Message]) -> None:
-        """Take over from a leader that crashed; check its latest messages for missing answers."""
+        """Take over from a leader that crashed; check its latest messages for missing answers.
+
+        The calls that this process has buffered are answered whatever the window: they were not
+        missed.
+        """
         for message in buffered:
             self._overheard[message.channel_id] = message.guild_id
+            self._received.add(message.id)
             self.check_from(message.id)
         self._suspect, self._suspect_from = frozenset(unfinished), self._left
         for mark in (*unfinished, self._left, self._left_owed):
@@ -288,7 +294,7 @@ class Backfill:
             return True
         since = max(0, min(marks) - _OVERLAP) if marks else None
         alone, self._alone = self._alone, {}
-        overheard = dict(self._overheard)
+        overheard, received = dict(self._overheard), set(self._received)
         missed = self._places(client, since, alone)
         self._gap, self._owed = None, None
         self._reading = min([*marks, *(mark for _, mark in alone.values())])
@@ -305,6 +311,8 @@ class Backfill:
             found = await asyncio.gather(*(read(*each) for each in missed))
             await self._take(client, [message for each in found for message in each or []])
             whole = None not in found
+            if whole:
+                self._received -= received
         finally:
             self._reading = None
             if not whole:  # not even a bug may lose calls: all of it is checked again
@@ -382,7 +390,7 @@ class Backfill:
                 if parts and not self._broken_off(message, parts[-1]):
                     continue
                 read = converters.to_message(message)
-                if message.id < oldest:
+                if message.id < oldest and message.id not in self._received:
                     self._pass_over(read, me)
                     continue
                 if not read.readable:

@@ -87,6 +87,7 @@ def stage(
         "SKY_DISCORD__TOKEN_FILE": str(mounted.path),
         "SKY_OPENAI__BASE_URL": servers.openai.url,
         "SKY_OPENAI__API_KEY_FILE": str(api_key.path),
+        "SKY_LEASE__FILE": str(directory / "lease"),  # not one that an earlier run has left behind
         **QUICK,
         **settings,
     }

@@ -76,6 +76,21 @@ async def test_a_standby_takes_over_from_a_process_that_was_killed(
         assert (await scene.record(half)).text.strip() == ended.content  # as Discord shows it
 
 
+async def test_a_process_that_starts_after_a_kill_answers_what_is_said_before_it_leads(
+    fresh: FreshStage, tmp_path: Path
+) -> None:
+    """However little it is to catch up with: these calls were not missed."""
+    settings = {"SKY_WORK__CATCH_UP_SECONDS": "0"}
+    async with two(fresh, tmp_path, **settings) as scene, another(scene) as standby:
+        await scene.answer(await scene.call("before"))
+
+        scene.bot.kill()
+        call = await scene.call("said before the standby has noticed", where=scene.elsewhere(1)[0])
+        await standby.logged("lease acquired", how="its holder ended")
+
+        await answered_once(scene, [call])
+
+
 async def test_an_answer_that_is_being_given_again_is_ended_by_the_successor(
     fresh: FreshStage, tmp_path: Path
 ) -> None:

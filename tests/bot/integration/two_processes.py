@@ -13,7 +13,7 @@ from .scenario import scene as open_scene
 @asynccontextmanager
 async def two(fresh: FreshStage, tmp_path: Path, **settings: str) -> AsyncIterator[Scene]:
     """A speaker that is Ready; `another` starts the next one."""
-    stage = fresh(start="", SKY_LEASE__FILE=str(tmp_path / "lease"), **settings)
+    stage = fresh(start="", **settings)
     async with open_scene(stage) as scene:
         await scene.discord.set(max_concurrency=16)  # as Discord grants to a bot of many shards
         stage.bot.start()

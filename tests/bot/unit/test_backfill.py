@@ -396,6 +396,22 @@ async def test_what_is_too_old_is_left_and_counted() -> None:
     assert counted("discord_sky_caught_up_total", {"outcome": "too_old"}) == 1
 
 
+async def test_a_call_that_a_standby_received_is_never_too_old() -> None:
+    """With a window of 0, which is for what was said while the bot was away."""
+    there = Channel(10, troubles=[OSError()] * 3)
+    world = World([there], window=0)
+    there.say(at(109))
+    there.say(at(110))
+    world.backfill.opened()
+    world.backfill.known(world)  # type: ignore[arg-type]  # as much of a client as is used
+    world.backfill.succeed((), [message_of(there.messages[1])])
+
+    await world.backfill.run(world)  # type: ignore[arg-type]  # cannot read
+    await world.backfill.run(world)  # type: ignore[arg-type]
+
+    assert world.dispatcher.taken == [at(110)]
+
+
 async def test_a_successor_in_good_order_asks_for_nothing_that_it_heard_itself() -> None:
     world = World([Channel(1)])
     world.channels[0].say(at(100))
