@@ -134,7 +134,8 @@ class App:
         self.dispatcher = Dispatcher(services, self.coordinator, tried)
         button_handler = ButtonHandler(self.dispatcher, channels, metrics)
         handover_states: list[HandoverState] = [
-            *(self.dispatcher.taken, shards, admission.ledger, trial.verdict, trial)
+            *(self.dispatcher.taken, shards, admission.ledger, admission.usage),
+            *(trial.verdict, trial),
         ]
         self.handover = Handover(
             self.dispatcher, shards, handover_states, self._can_lead, metrics, trial=trial
@@ -149,6 +150,7 @@ class App:
                 leads=self.dispatcher.takes,
                 status=self._status,
                 refusal=self.dispatcher.refusal,
+                usage=admission.usage,
             )
         )
         self.stopping = asyncio.Event()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bot.admission import budget
 from bot.admission.budget import Budget
 from bot.admission.hourly_limits import Caller, HourlyLimits, LimitReached
+from bot.admission.usage import UsageLedger
 from bot.domain.messages import shard_of
 from bot.personas.persona import DEFAULT, Persona
 
@@ -76,7 +77,7 @@ class Booking:
 
 
 class AdmissionControl:
-    """The hourly limits and the budget of one process."""
+    """The hourly limits and the budget of one process, and who used what."""
 
     def __init__(
         self, settings: Settings, metrics: Metrics, clock: Callable[[], float] = time.time
@@ -85,6 +86,7 @@ class AdmissionControl:
         self._settings = settings
         self._limits = HourlyLimits(settings.limits, clock)
         self.ledger = Budget(settings.budget, metrics, clock)
+        self.usage = UsageLedger(settings, clock)
 
     def admit(self, caller: Caller) -> LimitReached | None:
         """Admit a request and count it, or say what prevents it."""
@@ -108,12 +110,18 @@ class AdmissionControl:
     def reserve(self, request: AnswerRequest) -> Reservation:
         """Reserve the most that the answer to a request can cost, until the reservation ends."""
         shard = shard_of(request.message.guild_id, self._settings.discord.shards)
-        return self.ledger.reserve(self._most(request), shard)
+        reservation = self.ledger.reserve(self._most(request), shard)
+        by = None if request.ambient else request.message.author.id
+        reservation.meter = self.usage.begin(request.message, by)
+        return reservation
 
     def take(self, booking: Booking, request: AnswerRequest) -> Reservation:
         """Turn a booking into the reservation of a request, now that its question was read."""
-        booking.reservation.lower(self._most(request))
-        return booking.reservation
+        reservation = booking.reservation
+        reservation.lower(self._most(request))
+        by = booking.caller.user_id  # also where the bot had joined in: now somebody asks for it
+        reservation.meter = self.usage.begin(request.message, by)
+        return reservation
 
     def know(self, reservation: Reservation, ask: ModelRequest) -> None:
         """Lower a reservation, now that it is known what the model will read."""

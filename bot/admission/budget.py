@@ -29,6 +29,7 @@ from bot.settings.schema import Price
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from bot.admission.usage import Meter
     from bot.domain.model_request import ModelRequest
     from bot.observability.metrics import Metrics
     from bot.personas.persona import Persona
@@ -139,14 +140,17 @@ def _moderation(settings: Settings) -> float:
 
 @dataclass(eq=False, slots=True)
 class Reservation:
-    """Money reserved for one answer, which its requests are charged to."""
+    """Money reserved for one answer, which its requests are charged to, and what measures them."""
 
     ledger: Budget
     shard: int
     left: float
+    meter: Meter | None = None
 
     def charge(self, usage: Usage) -> None:
         """Charge a request. What the reservation does not cover is counted too, and in a metric."""
+        if self.meter is not None:
+            self.meter.charge(usage)
         money = self.ledger.charge(usage, self.shard)
         if money > self.left + _PENNY:
             self.ledger.overrun(money - self.left)
@@ -164,10 +168,14 @@ class Reservation:
         """Count the rest as spent: what is still spent on the answer cannot be charged."""
         self.ledger.forfeit(self.left, self.shard)
         self.left = 0.0
+        if self.meter is not None:
+            self.meter.lose()
 
     def end(self) -> None:
         """Release the rest."""
         self.ledger.reserved.discard(self)
+        if self.meter is not None:
+            self.meter.end()
 
 
 class Budget:

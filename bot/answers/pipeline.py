@@ -320,7 +320,7 @@ class AnswerTask:
     async def run(self, reservation: Reservation) -> Outcome:
         """Answer the request, charged to `reservation`; return the outcome."""
         pipeline = AnswerPipeline(self._request, self._services, self._reply, reservation)
-        outcome, label = await self._deliver(pipeline.run())
+        outcome, label = await self._deliver(pipeline.run(), lambda: self._cost_line(reservation))
         seconds = time.monotonic() - self._request.taken
         self._services.metrics.answered.observe(seconds)
         facts = {"outcome": label, "seconds": round(seconds, 3), "parts": len(self._reply.sent)}
@@ -336,14 +336,20 @@ class AnswerTask:
         _, label = await self._deliver(fail())
         log.warning("refusal sent", extra={"outcome": label})
 
-    async def _deliver(self, writing: Coroutine[None, None, None]) -> tuple[Outcome, str]:
+    def _cost_line(self, reservation: Reservation) -> str:
+        meter = reservation.meter
+        return meter.line if meter and self._services.settings.reply.cost_line else ""
+
+    async def _deliver(
+        self, writing: Coroutine[None, None, None], footer: Callable[[], str] = lambda: ""
+    ) -> tuple[Outcome, str]:
         """Write the reply; returns how that ended, with the metric's label for it."""
         try:
             if not self._services.sink.may_write(self._request.message):
                 writing.close()  # no request to the model for an answer that nobody could read
                 raise MayNotSpeak("the bot has no permission to write there")
             failed = await self._reply.deliver(
-                writing, self.withholds, ambient=self._request.ambient
+                writing, self.withholds, ambient=self._request.ambient, footer=footer
             )
         except Unsaid as error:
             if self._services.sink.may_write(self._request.message):

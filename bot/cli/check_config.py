@@ -31,6 +31,7 @@ def summarize(settings: Settings, personas: PersonaRegistry) -> Iterator[str]:
     yield f"limits: {_limits(settings)}"
     yield f"budget: {_budget(settings)}"
     yield f"one answer: at most {_most(settings, personas):.2f} {settings.budget.currency}"
+    yield f"usage: {_usage(settings)}"
     yield f"safety: {_safety(settings)}"
 
 
@@ -185,6 +186,15 @@ def _budget(settings: Settings) -> str:
         f"{' and '.join(told) or 'no limit, only counted'}; an answer of {given} tokens read and "
         f"{made} written costs {example:.5f} {budget.currency}"
     )
+
+
+def _usage(settings: Settings) -> str:
+    usage = settings.usage
+    counted = "not counted by person or channel"
+    if usage.enabled:
+        counted = f"/usage is offered; {usage.rows} people and channels are kept by themselves"
+    line = "its cost" if settings.reply.cost_line else "nothing about its cost"
+    return f"{counted}; below an answer stands {line}"
 
 
 def _safety(settings: Settings) -> str:

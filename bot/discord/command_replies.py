@@ -16,11 +16,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from bot.admission.usage import OTHERS, UNPROMPTED, Amount, cost_text, tokens_text, total
 from bot.domain.text import summarize_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
+    from bot.admission.usage import OwnUsage, ServerUsage
     from bot.domain.messages import Location
     from bot.personas.persona import Persona, PersonaRegistry
     from bot.settings.schema import Settings
@@ -82,13 +85,15 @@ _SHOWN = 600  # characters of a persona's prompt
 def help_text(settings: Settings) -> str:
     """Explain how to call the bot and what else it can do."""
     command = settings.discord.command
+    usage = "- `/usage`: what you used this month\n" if settings.usage.enabled else ""
     return (
         "**How to call me**\n"
         "- mention me, reply to me, or send me a direct message\n"
         f"- `/sky`, or `{command} topic`: I answer in this channel\n"
         f"- `{command}(persona) topic`: another persona answers; `/persona list` shows them\n"
         f"- `{command}(image) topic`: a picture, if the model can make one\n"
-        "- Apps, Ask Sky in a message's menu: I answer that message\n\n"
+        "- Apps, Ask Sky in a message's menu: I answer that message\n"
+        f"{usage}\n"
         "To continue, reply to my answer: I remember the chain of replies. "
         "`/privacy` tells you what I send where."
     )
@@ -116,6 +121,7 @@ def privacy_text(settings: Settings, personas: PersonaRegistry) -> str:
         *_moderated(settings, provider),
         *_searching(settings, personas),
         *_joining(settings),
+        *_counting(settings),
         (
             "- My log contains ids, times and outcomes, but no messages and no names. Across "
             "restarts I keep the ids of messages that I answered in the last minute, the ids of "
@@ -158,6 +164,97 @@ def _joining(settings: Settings) -> list[str]:
         "model too."
     )
     return [joins] if settings.ambient.channels else []
+
+
+def _counting(settings: Settings) -> list[str]:
+    counts = (
+        "- Until a month (UTC) ends, I keep the ids of people and channels with how many answers, "
+        "tokens, pictures and searches they used and what that cost, without any words. `/usage` "
+        "shows people their own, and those who manage a server that of everyone in it."
+    )
+    return [counts] if settings.usage.enabled else []
+
+
+_ROWS = 8  # people, and channels, that `/usage` shows of a server
+_NOT_BILLED = "-# Calculated with the prices in my settings. The provider's bill may differ."
+
+
+def usage_text(own: OwnUsage, currency: str, direct: bool) -> str:  # noqa: FBT001
+    """Say what a person used this month."""
+    here = "in direct messages" if direct else "in this server"
+    remarks = [_NOT_BILLED]
+    if own.since is not None:
+        remarks.append(f"-# Counted since <t:{own.since}:f>.")
+    if own.everywhere.partial:
+        remarks.append(
+            "-# There may be more: when I restart, people who used little are added up together."
+        )
+    if own.unread:
+        remarks.append("-# What you used in some other servers is not known to me now.")
+    return "\n".join(
+        [
+            "**What you used this month** (UTC)",
+            f"- {here}: {_amount_text(own.here, currency)}",
+            f"- everywhere: {_amount_text(own.everywhere, currency)}",
+            *remarks,
+        ]
+    )
+
+
+def usage_table(text: str, server: ServerUsage, visible: AbstractSet[int], currency: str) -> str:
+    """Add what everybody in a server used. Channels that are not `visible` are not named."""
+    head = [text, f"**This server**: {_amount_text(total(server.people.values()), currency)}"]
+    if server.since is not None:
+        head.append(f"-# Counted since <t:{server.since}:f>.")
+    if server.partial:
+        head.append(
+            "-# There may be more: when I restart, servers that used little are added up together."
+        )
+    people, channels = dict(server.people), dict(server.channels)
+    unprompted = people.pop(UNPROMPTED, Amount())
+    others, other_channels = people.pop(OTHERS, Amount()), channels.pop(OTHERS, Amount())
+    hidden = total(channels.pop(key) for key in set(channels) - visible)
+    for most in range(_ROWS, -1, -1):
+        shown, rest = _largest(people, most)
+        by_person = [
+            *(_row(f"<@{key}>", row, currency) for key, row in shown),
+            _row("nobody, I joined in", unprompted, currency),
+            _row("all others", total([others, rest]), currency),
+        ]
+        shown, rest = _largest(channels, most)
+        by_channel = [
+            *(_row(f"<#{key}>", row, currency) for key, row in shown),
+            _row("channels that you can't see", hidden, currency),
+            _row("all others", total([other_channels, rest]), currency),
+        ]
+        lines = [*head, "**By person**", *by_person, "**By channel**", *by_channel]
+        table = "\n".join(filter(None, lines))
+        if len(table) <= _LONGEST:
+            break
+    return table
+
+
+def _largest(rows: Mapping[int, Amount], most: int) -> tuple[list[tuple[int, Amount]], Amount]:
+    """Return the largest rows, and the sum of all others."""
+    ranked = sorted(rows.items(), key=lambda each: each[1].size, reverse=True)
+    return ranked[:most], total(row for _, row in ranked[most:])
+
+
+def _row(name: str, row: Amount, currency: str) -> str:
+    """Show a row of a table; nothing where nothing was used."""
+    if row.nothing:
+        return ""
+    return f"- {name}: {_answers(row)}, {cost_text(row, currency, brief=True)}"
+
+
+def _amount_text(amount: Amount, currency: str) -> str:
+    if amount.nothing:
+        return "nothing"
+    return f"{_answers(amount)}, {tokens_text(amount)}: {cost_text(amount, currency)}"
+
+
+def _answers(amount: Amount) -> str:
+    return f"{amount.answers:,} answer{'' if amount.answers == 1 else 's'}"
 
 
 def persona_list_text(personas: PersonaRegistry, place: Location) -> str:

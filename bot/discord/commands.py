@@ -21,7 +21,7 @@ import discord
 
 from bot.admission.hourly_limits import Caller
 from bot.discord import command_replies as texts
-from bot.discord import converters
+from bot.discord import converters, permissions
 from bot.discord.command_replies import QuotedQuestion, quote
 from bot.domain.bounded import BoundedDict
 from bot.domain.errors import UnknownPersona
@@ -30,6 +30,7 @@ from bot.domain.text import sanitize
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from bot.admission.usage import UsageLedger
     from bot.domain.errors import SkyError
     from bot.domain.messages import Author, Location, Message
     from bot.observability.metrics import Metrics
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 
 
 ASK, PERSONA, STATUS, HELP, PRIVACY = "sky", "persona", "sky-status", "help", "privacy"
+USAGE = "usage"
 TOPIC = "topic"
 MENU = "Ask Sky"
 LONGEST_TOPIC = 4000
@@ -91,6 +93,7 @@ ALL: Final = (
     ),
     _command(HELP, "How to call me"),
     _command(PRIVACY, "What I send where, and what is kept"),
+    _command(USAGE, "What you asked of me this month, and what that cost"),
     {"type": _MESSAGE_MENU, "name": MENU, **_EVERYWHERE},  # it may have no description
 )
 
@@ -109,9 +112,14 @@ _COMPARED: Final = (
 )
 
 
-def differ(theirs: Iterable[Mapping[str, Any]]) -> bool:
+def offered(settings: Settings) -> list[dict[str, Any]]:
+    """Return the commands that are offered with these settings."""
+    return [each for each in ALL if each["name"] != USAGE or settings.usage.enabled]
+
+
+def differ(theirs: Iterable[Mapping[str, Any]], ours: Iterable[Mapping[str, Any]] = ALL) -> bool:
     """Return whether the commands registered with Discord differ from ours."""
-    return sorted(map(_essence, theirs), key=repr) != sorted(map(_essence, ALL), key=repr)
+    return sorted(map(_essence, theirs), key=repr) != sorted(map(_essence, ours), key=repr)
 
 
 def _essence(command: Mapping[str, Any]) -> dict[str, Any]:
@@ -243,6 +251,7 @@ class CommandContext:
     `leads`: whether this process answers in a server now, or directly (None).
     `status`: what `/sky-status` shows.
     `refusal`: why a question would be turned away now, by limits, budget or a flood; None if not.
+    `usage`: who used what.
     """
 
     settings: Settings
@@ -252,6 +261,7 @@ class CommandContext:
     leads: Callable[[int | None], bool]
     status: Callable[[], str]
     refusal: Callable[[Caller], SkyError | None]
+    usage: UsageLedger
 
 
 class CommandHandler:
@@ -268,7 +278,7 @@ class CommandHandler:
         while not self._introduced and not client.is_closed():
             if self._context.leads(None):
                 try:
-                    changed = await _sync(client)
+                    changed = await _sync(client, offered(self._context.settings))
                 except _TRANSIENT as error:
                     log.warning("command sync failed", extra={"error": type(error).__name__})
                     pause = min(pause * 2, _LONGEST_PAUSE)
@@ -320,7 +330,10 @@ class CommandHandler:
         asked = read(interaction)
         if asked.name in {ASK, MENU}:
             return await self._question(interaction, asked)
-        text, outcome = self._screen(asked)
+        if asked.name == USAGE and self._context.settings.usage.enabled:
+            text, outcome = self._usage(interaction, asked), "shown"
+        else:
+            text, outcome = self._screen(asked)
         await _whisper(interaction, text)
         return outcome
 
@@ -348,6 +361,20 @@ class CommandHandler:
                     "not_allowed",
                 )
         return text, outcome
+
+    def _usage(self, interaction: discord.Interaction, asked: Invocation) -> str:
+        """Say what a person used, and to one who manages the server what everybody there did."""
+        usage, currency = self._context.usage, self._context.settings.budget.currency
+        text = texts.usage_text(usage.own(asked.author.id, asked.guild_id), currency, asked.direct)
+        if asked.guild_id is None or not asked.manages:
+            return text
+        server = usage.server(asked.guild_id)
+        visible = {
+            channel
+            for channel in server.channels
+            if permissions.may_view(interaction.guild, channel, asked.author.id, asked.role_ids)
+        }
+        return texts.usage_table(text, server, visible, currency)
 
     async def _question(self, interaction: discord.Interaction, asked: Invocation) -> str:
         context = self._context
@@ -388,10 +415,10 @@ async def _whisper(interaction: discord.Interaction, text: str) -> None:
     )
 
 
-async def _sync(client: discord.Client) -> bool:
+async def _sync(client: discord.Client, commands: list[dict[str, Any]]) -> bool:
     """Register the commands with Discord if they differ; return whether they did."""
     application = client.application_id or 0
-    if not differ(await client.http.get_global_commands(application)):
+    if not differ(await client.http.get_global_commands(application), commands):
         return False
-    await client.http.bulk_upsert_global_commands(application, list(ALL))
+    await client.http.bulk_upsert_global_commands(application, commands)
     return True

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from bot.domain.messages import Message
 
 
-_NEEDED = discord.Permissions(view_channel=True, read_message_history=True)
+_VIEW = discord.Permissions(view_channel=True)
+_READ = discord.Permissions(view_channel=True, read_message_history=True)
 
 
 def may_read(guild: discord.Guild | None, message: Message, channel_id: int) -> bool:
@@ -23,19 +24,38 @@ def may_read(guild: discord.Guild | None, message: Message, channel_id: int) -> 
     False where it cannot be known: the writer's roles, a private thread other than the one that it
     was written in, a channel that the bot does not see itself.
     """
+    own = message.channel_id
+    return _may(guild, channel_id, message.author.id, message.role_ids, needed=_READ, own=own)
+
+
+def may_view(
+    guild: discord.Guild | None, channel_id: int, person: int, role_ids: tuple[int, ...] | None
+) -> bool:
+    """Whether a person sees that channel of a server. False where it cannot be known."""
+    return _may(guild, channel_id, person, role_ids, needed=_VIEW)
+
+
+def _may(
+    guild: discord.Guild | None,
+    channel_id: int,
+    person: int,
+    role_ids: tuple[int, ...] | None,
+    *,
+    needed: discord.Permissions,
+    own: int | None = None,
+) -> bool:
     place = guild.get_channel_or_thread(channel_id) if guild else None
     if isinstance(place, discord.Thread):
-        if place.is_private() and channel_id != message.channel_id:
+        if place.is_private() and channel_id != own:
             return False
         place = place.parent
     if guild is None or place is None:
         return False
-    if guild.owner_id == message.author.id:
+    if guild.owner_id == person:
         return True
-    if message.role_ids is None:
+    if role_ids is None:
         return False
-    roles = {guild.id, *message.role_ids}
-    return _permissions(guild, place, roles, message.author.id) >= _NEEDED
+    return _permissions(guild, place, {guild.id, *role_ids}, person) >= needed
 
 
 def _permissions(

@@ -26,7 +26,7 @@ class Usage:
     """Tokens, pictures and searches of one request to `model`.
 
     `input` includes `cached_input`, `output` includes the thinking. `moderated` are tokens that the
-    moderation read.
+    moderation read. `estimated` says that the provider did not tell all of that.
     """
 
     model: str
@@ -36,6 +36,7 @@ class Usage:
     images: int = 0
     searches: int = 0
     moderated: int = 0
+    estimated: bool = False
 
 
 class Account(Protocol):
@@ -56,11 +57,13 @@ def completed(told: Usage, read: int, said: str, most_output: int) -> Usage:
     request has, because one of those would use up every budget.
     """
     given = _believed(told.input) or read
+    made = _believed(told.output) or min(tokens.likely(said), most_output)
     return replace(
         told,
         input=given,
         cached_input=min(told.cached_input, given),
-        output=_believed(told.output) or min(tokens.likely(said), most_output),
+        output=made,
+        estimated=told.estimated or (given, made) != (told.input, told.output),
     )
 
 

@@ -63,6 +63,7 @@ class MessageSink(Protocol):
 
 
 MOST_MESSAGES = 60  # of one answer: what is longer ends in a file, whatever the settings say
+_SMALL_PRINT = "\n-# "
 _WHOLE = "\n-# The full answer is in the file."
 _LEFT_OUT = "\n-# My answer is longer, but I'm not allowed to attach files here."
 _NO_FILES = "I'm not allowed to attach files here, so I can't show what I made."
@@ -125,6 +126,7 @@ class MessageSeries:
         self._place = SplitPosition()  # where the message begins that is still growing
         self._links = 0  # before that place
         self._known: set[str] = set()
+        self._footer = ""  # with what sets it off, once the answer is complete
         self._page: _Page | None = None  # the newest message
         self._growing = False  # whether that is the one for the text at the place
 
@@ -137,9 +139,19 @@ class MessageSeries:
         self._known.update(_links(text))
 
     async def show(
-        self, text: str, *, last: bool, again: bool = True, pictures: tuple[Picture, ...] = ()
+        self,
+        text: str,
+        *,
+        last: bool,
+        again: bool = True,
+        pictures: tuple[Picture, ...] = (),
+        footer: str = "",
     ) -> None:
-        """Show `text`. With `last` the answer is complete; with `again` it gets an Again button."""
+        """Show `text`. With `last` the answer is complete; with `again` it gets an Again button.
+
+        A `footer` is shown in small print below the complete answer, if its last message has room.
+        """
+        self._footer = f"{_SMALL_PRINT}{footer}" if footer and last else ""
         buttons = _those(self._order.again if again else None) if last else _those(self._order.stop)
         while self._place.position < len(text):
             part, following = next_part(text, self._place, growing=not last)
@@ -149,7 +161,7 @@ class MessageSeries:
                 return
             if not is_blank(part.content):
                 shown = Post(
-                    part.content,
+                    part.content if full else self._with_footer(part.content),
                     buttons if not full else (),
                     self._previews(part),
                     pictures if last and not full else (),
@@ -194,30 +206,35 @@ class MessageSeries:
         if not last:
             await self._put(Post(part.content, buttons, self._previews(part)), patient=True)
             return
-        shorter, _ = next_part(text, self._place, LIMIT - max(len(_WHOLE), len(_LEFT_OUT)))
+        below = max(len(_WHOLE), len(_LEFT_OUT)) + len(self._footer)
+        shorter, _ = next_part(text, self._place, LIMIT - below)
         whole = Picture("answer.md", text.encode())
-        post = Post(shorter.content + _WHOLE, buttons, self._previews(shorter), (whole,))
+        words = shorter.content + _WHOLE + self._footer
+        post = Post(words, buttons, self._previews(shorter), (whole,))
         try:
             await self._put(post, patient=True)
             await self._finish(buttons, post.files)
         except MayNotSpeak:  # no permission for files, or Discord takes none of that size
             self._long = "parts"
             if self._fold():
-                await self._put(
-                    replace(post, text=shorter.content + _LEFT_OUT, files=()), patient=True
-                )
+                words = shorter.content + _LEFT_OUT + self._footer
+                await self._put(replace(post, text=words, files=()), patient=True)
                 await self._finish(buttons, ())
             else:
-                await self.show(text, last=True, again=bool(buttons))
+                footer = self._footer.removeprefix(_SMALL_PRINT)
+                await self.show(text, last=True, again=bool(buttons), footer=footer)
 
     async def _put(self, post: Post, *, patient: bool) -> None:
         """Bring the growing message to `post`; where files are refused, a sentence says so."""
         try:
             await self._put_as_it_is(post, patient=patient)
         except MayNotSpeak:
-            if not post.files or post.text.endswith(_WHOLE):
+            if not post.files or post.text.removesuffix(self._footer).endswith(_WHOLE):
                 raise
-            said = f"{post.text}\n-# {_NO_FILES}" if post.text.strip() else _NO_FILES
+            text, below = post.text, f"{_SMALL_PRINT}{_NO_FILES}"
+            if len(text) + len(below) > LIMIT:
+                text = text.removesuffix(self._footer)
+            said = f"{text}{below}" if text.strip() else _NO_FILES
             await self._put_as_it_is(replace(post, text=said[:LIMIT], files=()), patient=patient)
 
     async def _put_as_it_is(self, post: Post, *, patient: bool) -> None:
@@ -267,7 +284,8 @@ class MessageSeries:
         """Finish the newest message, and delete what is left of an earlier answer."""
         page = self._page
         if page is None and pictures:
-            await self._put(Post("", buttons, files=pictures), patient=True)
+            footer = self._footer.lstrip("\n")
+            await self._put(Post(footer, buttons, files=pictures), patient=True)
         elif page is not None and page.post is not None and page.post.buttons != buttons:
             self._growing = True
             await self._put(replace(page.post, buttons=buttons), patient=True)
@@ -276,6 +294,10 @@ class MessageSeries:
             for each in messages:
                 with contextlib.suppress(Unsaid):  # gone already, or it stays
                     await self._sink.delete(channel_id, each)
+
+    def _with_footer(self, content: str) -> str:
+        room = LIMIT - len(content)
+        return content + self._footer if len(self._footer) <= room else content
 
     def _previews(self, part: Part) -> bool:
         """Whether the links of a part have previews: there are few, and each is known."""

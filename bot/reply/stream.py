@@ -111,12 +111,14 @@ class ReplyStream:
         withholds: Callable[[SkyError], bool] = lambda _: False,
         *,
         ambient: bool = False,
+        footer: Callable[[], str] = lambda: "",
     ) -> SkyError | None:
         """Show what `writing` says through `say` until it ends; returns what went wrong with it.
 
         A failure of `writing` is told in the last message, but not to people who asked nothing
-        (`ambient`) and have read nothing yet, and not if `withholds` says so of it. Raises Unsaid
-        if Discord does not take the answer.
+        (`ambient`) and have read nothing yet, and not if `withholds` says so of it. `footer` is
+        asked in the end for a line to show below, which is no part of the text. Raises Unsaid if
+        Discord does not take the answer.
         """
         with self._edit_rate.answering(self._channel_id):
             self._writing = tasks.start(writing, "model_stream")
@@ -141,7 +143,7 @@ class ReplyStream:
             again = not isinstance(failed, _NOT_AGAIN)
             self.finishing = True
             try:
-                await self._show(last=True, again=again)
+                await self._show(last=True, again=again, footer=footer())
             except ContentRefused as refused:
                 if withholds(refused):
                     return refused
@@ -184,10 +186,10 @@ class ReplyStream:
             raise failed
         return failed
 
-    async def _show(self, *, last: bool, again: bool = True) -> None:
+    async def _show(self, *, last: bool, again: bool = True, footer: str = "") -> None:
         """Bring Discord's messages up to what was said."""
         pictures = tuple(self._pictures)
-        await self._pages.show(self.text, last=last, again=again, pictures=pictures)
+        await self._pages.show(self.text, last=last, again=again, pictures=pictures, footer=footer)
 
 
 def _note(text: str, sentence: str) -> str:

@@ -302,6 +302,23 @@ class BudgetSettings(Section):
     )
 
 
+class UsageSettings(Section):
+    """What each person and channel used this month, for `/usage`. Off unless enabled."""
+
+    enabled: bool = Field(
+        default=False,
+        description="Whether `/usage` is offered. For it, the ids of people and channels are kept "
+        "with what they used until the month (UTC) ends; `/privacy` says so",
+    )
+    rows: int = Field(
+        default=40,
+        ge=10,
+        le=100,
+        description="The most people, and the most channels, of a shard that are kept by "
+        "themselves across restarts: those that cost most. Others are added up",
+    )
+
+
 def _split(value: Any) -> Any:
     """Split "a, b" into a list."""
     if not isinstance(value, str):
@@ -526,6 +543,11 @@ class ReplySettings(Section):
         le=100,
         description="An answer with more links than this is shown without link previews",
     )
+    cost_line: bool = Field(
+        default=False,
+        description="Whether a small line below each answer says its model, tokens and cost; it is "
+        "left out where the answer's last message has no room for it",
+    )
 
 
 class WorkSettings(Section):
@@ -599,6 +621,7 @@ class Settings(BaseSettings):
     lease: LeaseSettings = LeaseSettings()
     limits: LimitsSettings = LimitsSettings()
     budget: BudgetSettings = BudgetSettings()
+    usage: UsageSettings = UsageSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
     revision: str = Field(default="unknown", description="The running commit; the image sets it")

@@ -52,12 +52,25 @@ def test_privacy_tells_of_what_is_switched_on() -> None:
     assert len(text) <= LIMIT
 
 
+def test_what_is_counted_by_person_is_told_where_it_is_switched_on() -> None:
+    on, off = settings(USAGE__ENABLED="true"), settings()
+
+    assert "I keep the ids of people" in command_replies.privacy_text(on, only_sky())
+    assert "`/usage`" in command_replies.help_text(on)
+    assert "I keep the ids of people" not in command_replies.privacy_text(off, only_sky())
+    assert "/usage" not in command_replies.help_text(off)
+
+
 def test_privacy_names_who_searches_the_web_where_the_provider_can() -> None:
     searching = {
         f"p{n:02}": Persona("x" * 31 + str(n), "y", tools=("web_search",)) for n in range(9)
     }
     personas = PersonaRegistry(searching, PersonasSettings())
-    all_on = {"SAFETY__MODERATION": "both", "AMBIENT__CHANNELS": "kites=0.1"}
+    all_on = {
+        "SAFETY__MODERATION": "both",
+        "AMBIENT__CHANNELS": "kites=0.1",
+        "USAGE__ENABLED": "true",
+    }
 
     text = command_replies.privacy_text(settings(**all_on), personas)
 

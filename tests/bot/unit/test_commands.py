@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bot.discord.commands import ALL, differ
+from bot.discord.commands import ALL, USAGE, differ, offered
+from bot.settings.schema import Settings
 
 
 def told() -> list[dict[str, Any]]:
@@ -48,3 +49,11 @@ def test_a_command_more_or_less_is_a_difference() -> None:
     assert differ(told()[1:])
     assert differ([*told(), {"type": 1, "name": "sing", "description": "x"}])
     assert differ([])
+
+
+def test_usage_is_offered_only_where_it_is_counted() -> None:
+    off, on = Settings(), Settings.model_validate({"usage": {"enabled": True}})
+
+    assert [each["name"] for each in ALL if each not in offered(off)] == [USAGE]
+    assert differ(offered(on), offered(off))
+    assert not differ(told(), offered(on))

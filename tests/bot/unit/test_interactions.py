@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import discord
 import pytest
 
+from bot.admission.usage import UsageLedger
 from bot.discord import commands
 from bot.discord.commands import CommandContext, CommandHandler, Invocation, Topics
 from bot.domain.errors import OverLimit
@@ -77,6 +78,7 @@ def dispatcher(
         lambda _: leads(),
         lambda: "well",
         lambda _: refused,
+        UsageLedger(Settings(), time.time),
     )
     return CommandHandler(context)
 

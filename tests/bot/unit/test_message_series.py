@@ -358,3 +358,89 @@ async def test_where_files_are_refused_too_the_sixtieth_message_says_that_it_goe
     )
     assert len(posts[-1].text) <= LIMIT
     assert sink.labels[-1] == ["Again"]
+
+
+FOOTER = "a-model · 10 tokens read and 5 written · 0.0001 USD"
+
+
+async def footed(
+    sink: FakeSink, text: str, settings: Settings | None = None, pictures: tuple[Picture, ...] = ()
+) -> list[str]:
+    """Show `text` as it grows, and then whole with a line below."""
+    pages = MessageSeries(order(), sink, settings or Settings(), lambda: None)
+    for end in range(700, len(text), 700):
+        await pages.show(text[:end], last=False)
+    await pages.show(text, last=True, pictures=pictures, footer=FOOTER)
+    return list(sink.messages.values())
+
+
+@given(
+    st.lists(PIECES, min_size=1, max_size=40).map(lambda pieces: "".join(pieces) * 25),
+    st.sampled_from(["parts", "file", "thread"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_line_below_takes_no_request_of_its_own_and_no_room_of_the_text(
+    text: str, way: Literal["parts", "file", "thread"]
+) -> None:
+    with_line, without = FakeSink(), FakeSink()
+    wanted = Settings(long=way, long_from=2)
+
+    below = asyncio.run(footed(with_line, text, wanted))
+    asyncio.run(shown(without, text, wanted))
+
+    assert with_line.log == without.log
+    assert all(len(each) <= LIMIT for each in below)
+    line = f"\n-# {FOOTER}"
+    assert not any(line in each for each in below[:-1])
+    bare = [each.removesuffix(line) for each in below]
+    if way != "file":
+        assert bare == list(without.messages.values())
+        assert (
+            not bare or bare != below or len(bare[-1]) + len(line) > LIMIT or not bare[-1].strip()
+        )
+
+
+@pytest.mark.parametrize("room", [0, 1])
+async def test_where_the_last_message_has_no_room_there_is_no_line(room: int) -> None:
+    text = "x" * (LIMIT - len(f"\n-# {FOOTER}") + 1 - room)
+
+    shown = await footed(FakeSink(), text)
+
+    assert shown == ([text] if not room else [f"{text}\n-# {FOOTER}"])
+
+
+async def test_below_an_answer_that_is_a_file_stands_the_line() -> None:
+    sink = FakeSink()
+    text = long(4)
+
+    messages = await footed(sink, text, Settings(long="file", long_from=2))
+
+    assert messages[-1].endswith(f"The full answer is in the file.\n-# {FOOTER}")
+    (file,) = [file for post in sink.posts.values() for file in post.files]
+    assert file.data == text.encode()
+
+
+@pytest.mark.parametrize("long_from", [2, 3])
+async def test_where_files_are_refused_the_line_stands_below_all_the_same(long_from: int) -> None:
+    refusing = FakeSink(refused={"files"})
+
+    messages = await footed(refusing, long(4), Settings(long="file", long_from=long_from))
+
+    assert messages[-1].endswith(f"\n-# {FOOTER}")
+    assert all(len(each) <= LIMIT for each in messages)
+
+
+async def test_a_picture_alone_has_the_line() -> None:
+    assert await footed(FakeSink(), "", pictures=(PICTURE,)) == [f"-# {FOOTER}"]
+
+
+async def test_a_picture_that_may_not_be_shown_is_owned_up_to_where_the_line_leaves_no_room() -> (
+    None
+):
+    text = "x" * (LIMIT - 70)
+
+    (message,) = await footed(FakeSink(refused={"files"}), text, pictures=(PICTURE,))
+
+    assert len(message) <= LIMIT
+    assert message.startswith(text)
+    assert FOOTER not in message

@@ -9,7 +9,7 @@ from typing import Any
 import discord
 import pytest
 
-from bot.discord.permissions import may_read
+from bot.discord.permissions import may_read, may_view
 from bot.domain.messages import Author, Message
 
 SERVER, CREW, CAPTAINS, ADA, OWNER, HALL = 5, 50, 51, 1, 2, 11
@@ -85,3 +85,13 @@ def test_unknown_roles_are_not_taken_for_none() -> None:
 def test_what_cannot_be_known_is_not_read() -> None:
     assert not may_read(None, said(OWNER), HALL)
     assert not may_read(server({}), said(OWNER), 404)
+
+
+def test_who_may_not_read_the_history_still_sees_the_channel() -> None:
+    unread = server({CREW: {"read_message_history": False}})
+
+    assert may_view(unread, HALL, ADA, (CREW,))
+    assert not may_read(unread, said(ADA, CREW), HALL)
+    assert not may_view(server({CREW: HIDDEN}), HALL, ADA, (CREW,))
+    assert not may_view(server({}), HALL, ADA, None)
+    assert not may_view(server({}), 404, OWNER, ())
