@@ -126,6 +126,17 @@ class Scene:
         assert response.hidden, f"everybody sees {response.content}"
         return response.content
 
+    async def until_told(self, command: str, words: str, *, by: str = "Ada") -> str:
+        """Use a command until its answer contains `words`; gives the answer."""
+        said = ""
+        try:
+            async with asyncio.timeout(SECONDS):
+                while words not in (said := await self.told(command, by=by)):  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise AssertionError(f"no {words!r} in {said}") from None
+        return said
+
     async def whisper(self, text: str, *, by: str = "Ada") -> str:
         """Write to the bot alone."""
         return await self.say(text, by=by, where="dm")

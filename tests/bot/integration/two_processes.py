@@ -11,7 +11,11 @@ from .scenario import scene as open_scene
 
 
 @asynccontextmanager
-async def two(fresh: FreshStage, tmp_path: Path, **settings: str) -> AsyncIterator[Scene]:
+async def two(
+    fresh: FreshStage,
+    tmp_path: Path,  # noqa: ARG001  # the folder of the Lease, which says what a story needs
+    **settings: str,
+) -> AsyncIterator[Scene]:
     """A speaker that is Ready; `another` starts the next one."""
     stage = fresh(start="", **settings)
     async with open_scene(stage) as scene:

@@ -130,3 +130,17 @@ def test_tools_that_are_left_out_are_noted() -> None:
         "persona 'scout': web_search" in line
         for line in notes(Settings(openai=OpenAISettings(api="chat")), personas)
     )
+
+
+def test_what_is_counted_of_people_is_explained() -> None:
+    on = Settings.model_validate(
+        {"usage": {"enabled": True, "rows": 20}, "reply": {"cost_line": True}}
+    )
+
+    assert told(Settings())["usage"] == (
+        "not counted by person or channel; below an answer stands nothing about its cost"
+    )
+    assert told(on)["usage"] == (
+        "/usage is offered; 20 people and channels are kept by themselves; "
+        "below an answer stands its cost"
+    )
