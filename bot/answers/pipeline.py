@@ -320,7 +320,8 @@ class AnswerTask:
     async def run(self, reservation: Reservation) -> Outcome:
         """Answer the request, charged to `reservation`; return the outcome."""
         pipeline = AnswerPipeline(self._request, self._services, self._reply, reservation)
-        outcome, label = await self._deliver(pipeline.run(), lambda: self._cost_line(reservation))
+        meter = reservation.meter if self._services.settings.reply.cost_line else None
+        outcome, label = await self._deliver(pipeline.run(), lambda: meter.line if meter else "")
         seconds = time.monotonic() - self._request.taken
         self._services.metrics.answered.observe(seconds)
         facts = {"outcome": label, "seconds": round(seconds, 3), "parts": len(self._reply.sent)}
@@ -335,10 +336,6 @@ class AnswerTask:
 
         _, label = await self._deliver(fail())
         log.warning("refusal sent", extra={"outcome": label})
-
-    def _cost_line(self, reservation: Reservation) -> str:
-        meter = reservation.meter
-        return meter.line if meter and self._services.settings.reply.cost_line else ""
 
     async def _deliver(
         self, writing: Coroutine[None, None, None], footer: Callable[[], str] = lambda: ""

@@ -160,8 +160,9 @@ class MessageSeries:
                 await self._hide_rest(text, part, buttons, last=last)
                 return
             if not is_blank(part.content):
+                fits = not full and len(part.content) + len(self._footer) <= LIMIT
                 shown = Post(
-                    part.content if full else self._with_footer(part.content),
+                    part.content + self._footer if fits else part.content,
                     buttons if not full else (),
                     self._previews(part),
                     pictures if last and not full else (),
@@ -294,10 +295,6 @@ class MessageSeries:
             for each in messages:
                 with contextlib.suppress(Unsaid):  # gone already, or it stays
                     await self._sink.delete(channel_id, each)
-
-    def _with_footer(self, content: str) -> str:
-        room = LIMIT - len(content)
-        return content + self._footer if len(self._footer) <= room else content
 
     def _previews(self, part: Part) -> bool:
         """Whether the links of a part have previews: there are few, and each is known."""
