@@ -22,9 +22,8 @@ from bot.discord import command_replies
 from bot.discord.backfill import Backfill
 from bot.discord.buttons import ButtonHandler
 from bot.discord.commands import CommandContext, CommandHandler
-from bot.discord.reconnect_backoff import ReconnectBackoff
 from bot.discord.rest import RestClient
-from bot.discord.session import Connection, HeartbeatMonitor
+from bot.discord.session import Connection, HeartbeatMonitor, ReconnectBackoff
 from bot.discord.shards import IdentifyLimiter, ShardManager, ShardSession
 from bot.leadership.coordinator import Coordinator, lease_store
 from bot.leadership.handover import Handover

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from bot.discord.backfill import Backfill
     from bot.discord.buttons import ButtonHandler
     from bot.discord.commands import CommandHandler
-    from bot.discord.reconnect_backoff import ReconnectBackoff
-    from bot.discord.session import HeartbeatMonitor
+    from bot.discord.session import HeartbeatMonitor, ReconnectBackoff
     from bot.discord.shards import IdentifyLimiter
     from bot.observability.metrics import Metrics
     from bot.settings.schema import DiscordSettings
