@@ -77,6 +77,15 @@ class ReplyStream:
         return self._pages.sent
 
     @property
+    def began_in(self) -> int:
+        """The channel or thread of the first message."""
+        return self._pages.began_in
+
+    def stay_in_channel(self) -> None:
+        """Open no thread: what is shown is no answer."""
+        self._pages.stay_in_channel()
+
+    @property
     def drew(self) -> bool:
         """Whether there is a picture in it."""
         return bool(self._pictures)

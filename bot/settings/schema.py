@@ -106,6 +106,8 @@ Chances = Annotated[
     dict[str, Annotated[float, Field(ge=0, le=1)]], NoDecode, BeforeValidator(_split_pairs)
 ]
 Choices = Annotated[dict[str, str], NoDecode, BeforeValidator(_split_pairs)]
+ThreadMode = Literal["off", "on_call", "forum"]
+ThreadModes = Annotated[dict[str, ThreadMode], NoDecode, BeforeValidator(_split_pairs)]
 
 
 class AccessSettings(Section):
@@ -165,6 +167,26 @@ class AmbientSettings(Section):
     quiet_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
         default=900, description="How long the bot waits after it spoke before it joins in again"
     )
+
+
+class ThreadsSettings(Section):
+    """Answers in threads and forum posts. Off unless channels are named."""
+
+    channels: ThreadModes = Field(
+        default={},
+        description="By channel id or name: `on_call` (a call opens a thread on the question, and "
+        "the answer goes there), `forum` (each new post of that forum is answered once) or `off`",
+    )
+    without_call: Literal["alone", "always", "never"] = Field(
+        default="alone",
+        description="When a message in a thread that the bot opened, or in a forum post that it "
+        "answered, needs no call: while one person is `alone` with the bot there, `always`, or "
+        "`never`",
+    )
+
+    def mode(self, names: tuple[str, ...]) -> ThreadMode:
+        """Return the mode of a channel with these names, the most specific name first."""
+        return next((self.channels[each] for each in names if each in self.channels), "off")
 
 
 class LeaseSettings(Section):
@@ -613,6 +635,7 @@ class Settings(BaseSettings):
     access: AccessSettings = AccessSettings()
     personas: PersonasSettings = PersonasSettings()
     ambient: AmbientSettings = AmbientSettings()
+    threads: ThreadsSettings = ThreadsSettings()
     conversation: ConversationSettings = ConversationSettings()
     files: FilesSettings = FilesSettings()
     safety: SafetySettings = SafetySettings()
