@@ -536,9 +536,10 @@ class ReplySettings(Section):
     """How an answer looks while it is written, and when it is complete."""
 
     first_words_seconds: Annotated[float, Field(ge=0, le=10)] = Field(
-        default=0.6,
-        description="How long text is collected before the first words are shown; "
-        "an answer that is complete by then is sent once and never edited",
+        default=0.05,
+        description="How long text is collected before the first words are shown, at least until "
+        "there is a whole word; an answer that is complete by then is sent once and never edited. "
+        "Where one of Discord's limits is near, at least 0.6",
     )
     edit_seconds: Annotated[float, Field(ge=1, le=60)] = Field(
         default=1.3, description="The shortest time between two edits of an answer"
