@@ -219,8 +219,9 @@ def usage_text(own: OwnUsage, currency: str, direct: bool) -> str:  # noqa: FBT0
 def usage_table(text: str, server: ServerUsage, visible: AbstractSet[int], currency: str) -> str:
     """Add what everybody in a server used. Channels that are not `visible` are not named."""
     head = [text, f"**This server**: {_amount_text(total(server.people.values()), currency)}"]
-    if server.since is not None:
-        head.append(f"-# Counted since <t:{server.since}:f>.")
+    since = f"-# Counted since <t:{server.since}:f>."
+    if server.since is not None and since not in text:
+        head.append(since)
     if server.partial:
         head.append(
             "-# There may be more: when I restart, servers that used little are added up together."

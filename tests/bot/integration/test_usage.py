@@ -59,6 +59,7 @@ async def test_people_read_what_they_used_and_who_manages_the_server_all_of_it(
         assert re.search(rf"\*\*By person\*\*\n- {bram}: 3 answers, .*\n- {dara}: 1 answer,", table)
         assert re.search(r"\*\*By channel\*\*\n- <#\d+>: 3 answers, .*\n- <#\d+>: 1 answer", table)
         assert "- in this server: nothing" in table
+        assert table.count("Counted since") == 1
 
 
 async def test_a_channel_that_one_who_manages_cannot_see_is_not_named(fresh: FreshStage) -> None:
