@@ -7,8 +7,14 @@ from tests.servers.discord.model import Channel, User
 from tests.servers.discord.permissions import ADMINISTRATOR
 from tests.servers.discord.state import ServerState
 
-SUBCOMMAND: Final = 1
-_TYPES: Final[dict[int, tuple[type, ...]]] = {3: (str,), 4: (int,), 5: (bool,), 10: (int, float)}
+SUBCOMMAND, CHANNEL = 1, 7
+_TYPES: Final[dict[int, tuple[type, ...]]] = {
+    3: (str,),
+    4: (int,),
+    5: (bool,),
+    CHANNEL: (str,),
+    10: (int, float),
+}
 _SERVERS, _DIRECT = 0, 1
 
 
@@ -76,6 +82,11 @@ def _filled(defined: list[Json], given: dict[str, Any], focused: str | None) -> 
         if isinstance(value, str) and len(value) > longest:
             msg = f"the option {name!r} takes {longest} characters"
             raise ValueError(msg)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            least, most = option.get("min_value", value), option.get("max_value", value)
+            if not least <= value <= most:
+                msg = f"the option {name!r} takes {least} to {most}"
+                raise ValueError(msg)
         filled.append(
             {"name": name, "type": option["type"], "value": value}
             | ({"focused": True} if name == focused else {})
@@ -84,3 +95,18 @@ def _filled(defined: list[Json], given: dict[str, Any], focused: str | None) -> 
         msg = f"the option {focused!r} has no autocomplete"
         raise ValueError(msg)
     return filled
+
+
+def channel(state: ServerState, command: Json, option: Json, chosen: Channel, user: User) -> Json:
+    """Return what Discord tells of a channel that an option names.
+
+    ValueError for one that Discord's own client does not list: of a kind that the option does not
+    take, or that the person cannot see.
+    """
+    defined = next(each for each in command["options"] if each["name"] == option["name"])
+    kinds = defined.get("channel_types") or [chosen.kind]
+    if chosen.kind not in kinds or not state.world.may(chosen, "view_channel", user.id):
+        msg = f"the option {option['name']!r} does not list {chosen.name!r} for {user.name}"
+        raise ValueError(msg)
+    body: Json = {"id": str(chosen.id), "name": chosen.name, "type": chosen.kind}
+    return body | {"permissions": str(state.world.allowed(chosen, user.id))}

@@ -91,6 +91,12 @@ def _data(
     if not asked.get("target"):
         given = asked.get("options") or {}
         data["options"] = command_checks.options(command, subcommand, given, asked.get("focused"))
+        for option in data["options"]:
+            if option["type"] == command_checks.CHANNEL:
+                chosen = channel_of(state, option["value"], user)
+                told = command_checks.channel(state, command, option, chosen, user)
+                option["value"] = told["id"]
+                data.setdefault("resolved", {}).setdefault("channels", {})[told["id"]] = told
     if "guild_id" in command:
         data["guild_id"] = command["guild_id"]
     if asked.get("target"):
