@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bot.admission.admission_control import AdmissionControl
 from bot.answers.dispatcher import Dispatcher
 from bot.answers.pipeline import Services
+from bot.answers.summary import Summaries
 from bot.context.attachments import AttachmentReader, Downloads
 from bot.context.message_cache import MessageCache
 from bot.credentials import mounted_files
@@ -22,9 +23,9 @@ from bot.discord import command_replies
 from bot.discord.backfill import Backfill
 from bot.discord.buttons import ButtonHandler
 from bot.discord.commands import CommandContext, CommandHandler
-from bot.discord.conversations import Conversations
+from bot.discord.reconnect_backoff import ReconnectBackoff
 from bot.discord.rest import RestClient
-from bot.discord.session import Connection, HeartbeatMonitor, ReconnectBackoff
+from bot.discord.session import Connection, HeartbeatMonitor
 from bot.discord.shards import IdentifyLimiter, ShardManager, ShardSession
 from bot.leadership.coordinator import Coordinator, lease_store
 from bot.leadership.handover import Handover
@@ -79,11 +80,7 @@ class App:
             heartbeat = HeartbeatMonitor(metrics, siblings=heartbeats)
             backoff = ReconnectBackoff()
             backfill = Backfill(
-                self.dispatcher,
-                rate_limiter,
-                metrics,
-                conversations,
-                settings.work.catch_up_seconds,
+                self.dispatcher, rate_limiter, metrics, settings.work.catch_up_seconds
             )
             return ShardSession(
                 heartbeat,
@@ -95,7 +92,6 @@ class App:
                         backfill,
                         button_handler=button_handler,
                         interactions=interactions,
-                        conversations=conversations,
                         shard=(shard, settings.discord.shards),
                         identify_limiter=identify_limiter,
                         backoff=backoff,
@@ -115,7 +111,6 @@ class App:
         )
 
         channels = RestClient(shards.client, metrics, rate_limiter, shards.logged_in)
-        conversations = Conversations(cache, channels, settings.threads.without_call)
         edit_rate = EditRate(settings.reply.edit_seconds)
         self.admission = admission = AdmissionControl(settings, metrics)
         self.downloads = Downloads()
@@ -138,6 +133,8 @@ class App:
         )
         tried = trial if trial.enabled else None
         self.dispatcher = Dispatcher(services, self.coordinator, tried)
+        self.summaries = Summaries(services, channels)
+        self.dispatcher.on_withdrawn = self.summaries.forget
         button_handler = ButtonHandler(self.dispatcher, channels, metrics)
         handover_states: list[HandoverState] = [
             *(self.dispatcher.taken, shards, admission.ledger, admission.usage),
@@ -157,6 +154,7 @@ class App:
                 status=self._status,
                 refusal=self.dispatcher.refusal,
                 usage=admission.usage,
+                summaries=self.summaries,
             )
         )
         self.stopping = asyncio.Event()
@@ -214,7 +212,9 @@ class App:
                 await self.stopping.wait()
                 drain = self.settings.work.drain_seconds
                 leaving = group.start(self.coordinator.leave(drain), "release_leases")
+                summaries = group.start(self.summaries.drain(), "drain_summaries")
                 await self.dispatcher.drain()
+                await summaries
                 await leaving
                 for task in running:
                     task.cancel()

@@ -267,6 +267,16 @@ class Budget:
                 return LimitReached("set_aside", self._clock() + _SOON)
         return None
 
+    @property
+    def left(self) -> float:
+        """What is neither spent nor reserved, by whichever bound is nearer; infinite without one.
+
+        It is negative where more was spent than a bound allows.
+        """
+        reserved = sum(each.left for each in self.reserved)
+        bounds = (most - self.spent(period) for period, most, _ in self._bounds())
+        return min(bounds, default=math.inf) - reserved
+
     def dump(self, shard: int) -> str:
         """See HandoverState: the sums of the current day and month, and what is reserved.
 

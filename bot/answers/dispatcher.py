@@ -19,14 +19,7 @@ from bot.observability import log as json_log
 from bot.observability import tasks
 from bot.triggers.access_policy import AccessPolicy
 from bot.triggers.ambient import AmbientPolicy
-from bot.triggers.match import (
-    Trigger,
-    TriggerRules,
-    addressed,
-    match,
-    may_continue,
-    opens_thread,
-)
+from bot.triggers.match import Trigger, TriggerRules, called, match
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -90,6 +83,7 @@ class Dispatcher:
         self._coordinator = coordinator or SingleProcess()
         self.taken = ProcessedMessages(_ENDING_SECONDS)
         self._standby_buffer = StandbyBuffer()
+        self.on_withdrawn: Callable[[int], None] = lambda _: None  # a message was deleted
         self.on_undelivered: Callable[[Message], None] = lambda _: None  # Discord did not take it
         self._work = services.settings.work
         self._slots = asyncio.Semaphore(self._work.in_flight)
@@ -99,9 +93,7 @@ class Dispatcher:
         self._refusals = Refusals(services)
         self._open = True
         settings = services.settings
-        self._rules = TriggerRules(
-            settings.discord.command, AccessPolicy(settings.access), settings.threads
-        )
+        self._rules = TriggerRules(settings.discord.command, AccessPolicy(settings.access))
         self._ambient_policy = AmbientPolicy(settings.access, settings.ambient)
 
     @property
@@ -150,14 +142,12 @@ class Dispatcher:
             persona=self._services.personas.at(message.place),
             image=decision.image,
             ambient=decision.how == "ambient",
-            in_thread=opens_thread(message, decision, self._rules),
         )
         if decision.persona is not None:
             try:
                 request = replace(request, persona=self._services.personas.named(decision.persona))
             except UnknownPersona as error:
-                # Counts like an answer, and is none that a thread is opened for.
-                request = replace(request, refused=error, in_thread=False)
+                request = replace(request, refused=error)  # counts like an answer
         return request
 
     def missed(self, message: Message, me: int, replaces: tuple[int, ...] = ()) -> bool:
@@ -171,16 +161,12 @@ class Dispatcher:
         return message.id in self.taken
 
     def needs_roles(self, message: Message, me: int) -> bool:
-        """Return whether a message is for the bot and its author's roles are needed but unknown."""
+        """Return whether a message calls the bot and its author's roles are needed but unknown."""
         rules = self._rules
         unknown = message.author.roles is None and not message.direct and message.asked is None
         if not unknown or not rules.lists.ask_for_roles:
             return False
-        return addressed(message, me=me, rules=rules) is not None
-
-    def may_continue(self, message: Message, me: int) -> bool:
-        """See triggers.match: whether it depends on the thread if a message is answered."""
-        return may_continue(message, me=me, rules=self._rules)
+        return called(message, me=me, command=rules.command) is not None
 
     async def wait_for_capacity(self) -> None:
         """Wait until one more call can be taken."""
@@ -286,8 +272,6 @@ class Dispatcher:
         One that did not call the bot before and does now, and is not old, is received.
         """
         before = self._services.cache.get(message.id)
-        if before is not None and before.continues:
-            message = replace(message, continues=True)
         self._services.cache.put(message)
         self._standby_buffer.edit(message)
         age = time.time() - snowflake_time(message.id)
@@ -299,6 +283,7 @@ class Dispatcher:
     def withdraw(self, message_id: int) -> None:
         """Forget a message that was deleted, and stop answering it."""
         self._services.cache.forget(message_id)
+        self.on_withdrawn(message_id)
         self._standby_buffer.forget(message_id)
         self.stop(message_id, QuestionGone())
 
@@ -365,9 +350,7 @@ class Dispatcher:
     ) -> None:
         """Answer a message that was booked to be answered again, in the place of its old answer."""
         booking = self._booked.pop(question.id)
-        if may_continue(question, me=me, rules=self._rules):  # it was answered before
-            question = replace(question, continues=True)
-        decision = addressed(question, me=me, rules=self._rules)
+        decision = called(question, me=me, command=self._rules.command)
         if decision is None:  # an ambient reply: nobody called the bot
             decision = Trigger("ambient", question.text)
         request = replace(

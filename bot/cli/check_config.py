@@ -27,13 +27,13 @@ def summarize(settings: Settings, personas: PersonaRegistry) -> Iterator[str]:
     yield f"model: {_model(settings)}"
     yield f"called: {_called(settings)}"
     yield f"personas: {_personas(settings, personas)}"
-    yield f"threads: {_threads(settings)}"
     yield f"answers: {_answers(settings)}"
     yield f"limits: {_limits(settings)}"
     yield f"budget: {_budget(settings)}"
     yield f"one answer: at most {_most(settings, personas):.2f} {settings.budget.currency}"
     yield f"usage: {_usage(settings)}"
     yield f"safety: {_safety(settings)}"
+    yield f"summaries: {_summaries(settings)}"
 
 
 def notes(settings: Settings, personas: PersonaRegistry) -> Iterator[str]:
@@ -57,15 +57,6 @@ def notes(settings: Settings, personas: PersonaRegistry) -> Iterator[str]:
             "conversation.max_tokens or [limits] searches and drawings, or raise the budget."
         )
     yield from _dropped(settings)
-    barred = sorted(
-        {each for each, mode in settings.threads.channels.items() if mode != "off"}
-        & {*settings.access.block_channels}
-    )
-    for name in barred:
-        yield (
-            f"threads.channels: {name!r} is also in access.block_channels, so nothing is answered "
-            "there. Remove it from one of them."
-        )
     if settings.openai.fallback_model == settings.openai.model:
         yield "openai.fallback_model: is openai.model itself, so there is nothing to fall back to."
 
@@ -159,26 +150,6 @@ def _personas(settings: Settings, personas: PersonaRegistry) -> str:
     return f"{names}; {chosen.default} answers{more}"
 
 
-def _threads(settings: Settings) -> str:
-    threads = settings.threads
-    named = {
-        mode: _quoted(tuple(name for name, of in threads.channels.items() if of == mode))
-        for mode in ("on_call", "forum")
-    }
-    told = [f"a call opens one in {named['on_call']}"] if named["on_call"] else []
-    told += [f"new posts are answered in {named['forum']}"] if named["forum"] else []
-    if not told:
-        return "none are opened, and no posts are answered"
-    told.append(
-        {
-            "alone": "in them no call is needed while one person writes",
-            "always": "in them no call is needed",
-            "never": "in them a call is needed",
-        }[threads.without_call]
-    )
-    return "; ".join(told)
-
-
 def _answers(settings: Settings) -> str:
     reply = settings.reply
     long = {
@@ -225,6 +196,18 @@ def _usage(settings: Settings) -> str:
         counted = f"/usage is offered; {usage.rows} people and channels are kept by themselves"
     line = "its cost" if settings.reply.cost_line else "nothing about its cost"
     return f"{counted}; below an answer stands {line}"
+
+
+def _summaries(settings: Settings) -> str:
+    summary, currency = settings.summary, settings.budget.currency
+    if not summary.messages:
+        return "off"
+    most = f"at most {summary.most_cost:g} {currency}" if summary.most_cost else "no limit of cost"
+    excluded = f", not of {_quoted(summary.block_channels)}" if summary.block_channels else ""
+    return (
+        f"of up to {summary.messages} messages for the person who uses /summary{excluded}; {most}, "
+        f"and they are asked from {summary.ask_from:g} {currency} on"
+    )
 
 
 def _safety(settings: Settings) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeAlias
 from bot.domain import text as tokens
 from bot.domain.messages import snowflake_time
 from bot.domain.model_request import Turn
-from bot.domain.text import is_blank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -103,6 +102,14 @@ def _turns(
     return [*said, Turn("user", "(the picture that you made)", pictures)] if pictures else said
 
 
+def transcribe(message: Message, name_of: NameOf) -> tuple[str, str] | None:
+    """Return who wrote a message and what it shows, on one line; None if it shows nothing."""
+    lines = (line for line in message.text.split("\n") if not line.startswith(_SMALL_PRINT))
+    body = _body("\n".join(lines).strip(), message, {}, name_of)
+    words = " / ".join(line.strip() for line in body.splitlines() if line.strip())
+    return (_name(message, name_of), words) if words else None
+
+
 def words_of(turn: Turn) -> str:
     """Return the text of a turn without its author and time."""
     return turn.text.partition("): ")[2] if turn.role == "user" else turn.text
@@ -157,10 +164,13 @@ def _plain(name: str) -> str:
 
 def _head(message: Message, name_of: NameOf) -> str:
     """Author and time, escaped so that a name cannot imitate the head of another message."""
-    name = name_of(message.author.id) or message.author.name
-    name = re.sub(r"[\s:()]+", " ", name).strip()[:_NAME_LENGTH] or "Someone"
     at = datetime.fromtimestamp(snowflake_time(message.id), UTC)
-    return f"{name} ({at:%Y-%m-%d %H:%M}): "
+    return f"{_name(message, name_of)} ({at:%Y-%m-%d %H:%M}): "
+
+
+def _name(message: Message, name_of: NameOf) -> str:
+    name = name_of(message.author.id) or message.author.name
+    return re.sub(r"[\s:()]+", " ", name).strip()[:_NAME_LENGTH] or "Someone"
 
 
 _MENTION = re.compile(
@@ -194,20 +204,6 @@ def _time(seconds: str) -> str:
         return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d %H:%M} UTC"
     except (ValueError, OverflowError, OSError):
         return "some time"
-
-
-_TITLE = 80  # characters of a thread's name; Discord takes 100, and shows fewer
-_MARKS = re.compile(r"^[#>*_~`|\s-]+|[*_~`|]+")  # Markdown, which a title shows as it is
-
-
-def thread_title(prompt: str, message: Message) -> str:
-    """Make a thread's title of a question: its beginning, without a request to the model."""
-    words = _MARKS.sub("", _with_names(prompt, message, lambda _: None))
-    words = " ".join(words.split()) or " ".join((message.title or "").split())
-    if len(words) > _TITLE:
-        cut = words[:_TITLE]
-        words = (cut.rpartition(" ")[0] or cut[:-1]).rstrip(" ,;:-") + "…"
-    return "Answer" if is_blank(words) else words
 
 
 def attachments(messages: Sequence[Message]) -> list[Attachment]:

@@ -20,19 +20,23 @@ import aiohttp
 import discord
 
 from bot.admission.hourly_limits import Caller
+from bot.answers.summary import SummarySpan
 from bot.discord import command_replies as texts
 from bot.discord import converters, permissions
 from bot.discord.command_replies import QuotedQuestion, quote
+from bot.discord.rest import edit_arguments, message_arguments
 from bot.domain.bounded import BoundedDict
-from bot.domain.errors import UnknownPersona
+from bot.domain.errors import DiscordDown, UnknownPersona
+from bot.domain.messages import Button, Message, Post
 from bot.domain.text import sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from bot.admission.usage import UsageLedger
+    from bot.answers.summary import Summaries
     from bot.domain.errors import SkyError
-    from bot.domain.messages import Author, Location, Message
+    from bot.domain.messages import Author, Location
     from bot.observability.metrics import Metrics
     from bot.personas.persona import PersonaRegistry
     from bot.settings.schema import Settings
@@ -43,12 +47,15 @@ log = logging.getLogger(__name__)
 
 ASK, PERSONA, STATUS, HELP, PRIVACY = "sky", "persona", "sky-status", "help", "privacy"
 USAGE = "usage"
+SUMMARY, FROM_HERE = "summary", "Summarize from here"
 TOPIC = "topic"
 MENU = "Ask Sky"
 LONGEST_TOPIC = 4000
 
 _CHAT_INPUT, _MESSAGE_MENU = 1, 3
-_SUBCOMMAND, _STRING, _BOOLEAN = 1, 3, 5
+_SUBCOMMAND, _STRING, _INTEGER, _BOOLEAN, _CHANNEL = 1, 3, 4, 5, 7
+_READABLE = [0, 2, 5, 10, 11, 12, 13]  # channels and threads that have messages of their own
+_LONGEST_HOURS = 720
 _SERVERS, _DIRECT = 0, 1
 _MANAGE_SERVER = str(1 << 5)
 _EVERYWHERE: Final = {"integration_types": [0], "contexts": [_SERVERS, _DIRECT]}
@@ -94,6 +101,20 @@ ALL: Final = (
     _command(HELP, "How to call me"),
     _command(PRIVACY, "What I send where, and what is kept"),
     _command(USAGE, "What you asked of me this month, and what that cost"),
+    _command(
+        SUMMARY,
+        "Summarize what was said since your last message, for you alone",
+        _option(
+            _INTEGER,
+            "hours",
+            "The last so many hours instead",
+            min_value=1,
+            max_value=_LONGEST_HOURS,
+        ),
+        _option(_CHANNEL, "channel", "Another channel or thread", channel_types=_READABLE),
+        contexts=[_SERVERS],
+    ),
+    {"type": _MESSAGE_MENU, "name": FROM_HERE, **_EVERYWHERE, "contexts": [_SERVERS]},
     {"type": _MESSAGE_MENU, "name": MENU, **_EVERYWHERE},  # it may have no description
 )
 
@@ -108,13 +129,16 @@ _DEFAULTS: Final[dict[str, Any]] = {
 }
 _COMPARED: Final = (
     *("type", "name", "description", "options", "required", "autocomplete", "max_length"),
+    *("min_value", "max_value", "channel_types"),
     *("default_member_permissions", "nsfw", "contexts", "integration_types"),
 )
 
 
 def offered(settings: Settings) -> list[dict[str, Any]]:
     """Return the commands that are offered with these settings."""
-    return [each for each in ALL if each["name"] != USAGE or settings.usage.enabled]
+    off = set[str]() if settings.usage.enabled else {USAGE}
+    off |= set() if settings.summary.messages else {SUMMARY, FROM_HERE}
+    return [each for each in ALL if each["name"] not in off]
 
 
 def differ(theirs: Iterable[Mapping[str, Any]], ours: Iterable[Mapping[str, Any]] = ALL) -> bool:
@@ -130,7 +154,7 @@ def _essence(command: Mapping[str, Any]) -> dict[str, Any]:
         value = _DEFAULTS.get(key) if value is None else value
         if key == "options":
             value = [_essence(option) for option in value or ()]
-        if key in {"contexts", "integration_types"} and value is not None:
+        if key in {"contexts", "integration_types", "channel_types"} and value is not None:
             value = sorted(value)
         essence[key] = value
     return essence
@@ -220,7 +244,8 @@ _LOOK = 0.05
 _LOOK_LONG, _LONGEST_PAUSE = 1.0, 300.0  # seconds, for telling Discord of the commands
 _CHOICES = 25  # Discord's limit
 _TOPICS = 500  # remembered until their response comes back through the gateway
-_LATE, _TAKEN = 10062, 40060  # Discord's codes
+_LATE, _TAKEN, _EXPIRED = 10062, 40060, 10015  # Discord's codes
+_SCREEN_PAUSES = (0.5, 2.0)
 _TRANSIENT = (aiohttp.ClientError, OSError, TimeoutError, discord.HTTPException)
 _UNKNOWN = "I don't have this command any more. Type `/` to see my commands."
 
@@ -262,6 +287,7 @@ class CommandContext:
     status: Callable[[], str]
     refusal: Callable[[Caller], SkyError | None]
     usage: UsageLedger
+    summaries: Summaries | None = None
 
 
 class CommandHandler:
@@ -315,6 +341,8 @@ class CommandHandler:
                 return await self._command(interaction)
             case discord.InteractionType.autocomplete:
                 return await self._complete(interaction)
+            case discord.InteractionType.component:
+                return await self._confirmed(interaction)
         return "unknown"
 
     async def _complete(self, interaction: discord.Interaction) -> str:
@@ -330,6 +358,8 @@ class CommandHandler:
         asked = read(interaction)
         if asked.name in {ASK, MENU}:
             return await self._question(interaction, asked)
+        if asked.name in {SUMMARY, FROM_HERE} and self._context.settings.summary.messages:
+            return await self._summary(interaction, asked)
         if asked.name == USAGE and self._context.settings.usage.enabled:
             text, outcome = self._usage(interaction, asked), "shown"
         else:
@@ -407,6 +437,94 @@ class CommandHandler:
             suppress_embeds=True,
         )
         return "asked"
+
+    async def _summary(self, interaction: discord.Interaction, asked: Invocation) -> str:
+        context, caller = self._context, _caller(interaction, asked)
+        assert context.summaries is not None
+        denial = context.lists.denies(asked.author, asked.place, direct=asked.direct)
+        if denial is not None:
+            await _whisper(interaction, texts.denial_text(denial))
+            return denial
+        if asked.name == FROM_HERE and asked.target is None:
+            await _whisper(interaction, "I can't see that message.")
+            return "no_target"
+        refused = context.refusal(Caller(asked.author.id, asked.channel_id, asked.guild_id))
+        if refused is not None:
+            await _whisper(interaction, refused.sentence)
+            return refused.label
+        channel_id = int(asked.text("channel") or asked.channel_id)
+        hours = asked.options.get("hours")
+        span = SummarySpan(caller, channel_id, None, asked.id)
+        if asked.target is not None:
+            span = replace(span, after=asked.target - 1)
+        elif hours:
+            span = SummarySpan.hours(caller, channel_id, int(hours))
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        return await context.summaries.write(span, _EphemeralScreen(interaction))
+
+    async def _confirmed(self, interaction: discord.Interaction) -> str:
+        """Write a summary whose price somebody was told, after a press of the button below it."""
+        context, asked = self._context, read(interaction)
+        custom_id = str(dict[str, Any](interaction.data or {}).get("custom_id", ""))
+        span = SummarySpan.of_button(custom_id, _caller(interaction, asked))
+        if span is None or context.summaries is None:
+            return "unknown"
+        if not context.settings.summary.messages:
+            await _whisper(interaction, _UNKNOWN)
+            return "unknown"
+        refused = context.refusal(Caller(asked.author.id, asked.channel_id, asked.guild_id))
+        if refused is not None:
+            await _whisper(interaction, refused.sentence)
+            return refused.label
+        await interaction.response.edit_message(**_shown("Reading…"))
+        return await context.summaries.write(span, _EphemeralScreen(interaction))
+
+
+def _caller(interaction: discord.Interaction, asked: Invocation) -> Message:
+    """Stand for the person: a message of theirs, where they are."""
+    place = interaction.channel
+    return Message(
+        asked.id,
+        asked.channel_id,
+        asked.author,
+        "",
+        asked.guild_id,
+        place=asked.place,
+        role_ids=asked.role_ids,
+        thread_of=place.parent_id if isinstance(place, discord.Thread) else None,
+    )
+
+
+def _shown(text: str, button: str | None = None) -> dict[str, Any]:
+    buttons = (Button("Summarize", button),) if button else ()
+    arguments = edit_arguments(Post(text, buttons), None)
+    del arguments["attachments"]
+    return arguments
+
+
+class _EphemeralScreen:
+    """A SummaryScreen: the response to a command or button, which only that person sees."""
+
+    def __init__(self, interaction: discord.Interaction) -> None:
+        self._interaction = interaction
+
+    async def show(self, text: str, button: str | None = None) -> None:
+        for pause in (*_SCREEN_PAUSES, None):
+            try:
+                await self._interaction.edit_original_response(**_shown(text, button))
+            except _TRANSIENT as error:
+                if pause is None or getattr(error, "code", 0) == _EXPIRED:
+                    raise DiscordDown(type(error).__name__) from error
+                await asyncio.sleep(pause)
+            else:
+                return
+
+    async def add(self, text: str) -> None:
+        more = message_arguments(Post(text, previews=False))
+        try:  # once: a second attempt could show it twice
+            await self._interaction.followup.send(ephemeral=True, **more)
+        except _TRANSIENT as error:
+            raise DiscordDown(type(error).__name__) from error
 
 
 async def _whisper(interaction: discord.Interaction, text: str) -> None:

@@ -25,6 +25,7 @@
     │   ├── NothingSaid          a complete answer without a word in it
     │   ├── TooBusy              more is waiting than the bot takes on
     │   ├── OverLimit            a limit per hour, or the budget, is reached; says until when
+    │   ├── NotSummarized        there is no summary, for one of several reasons
     │   ├── UnknownPersona       nobody has the name that was asked for
     │   ├── Interrupted          the bot is stopping
     │   ├── QuestionGone         the question was deleted
@@ -215,6 +216,43 @@ class OverLimit(UserFacingError):
         self.sentence = f"{self._BECAUSE[scope]} Try again <t:{math.ceil(until)}:R>."
 
 
+class NotSummarized(UserFacingError):
+    """Somebody gets no summary. `why` is the outcome's label."""
+
+    _BECAUSE: ClassVar[dict[str, str]] = {
+        "not_readable": "You can't read that channel, or I can't determine whether you can.",
+        "excluded": "I don't summarize that channel. Whoever runs this bot has configured it so.",
+        "hidden": (
+            "I can't read that channel: I need the permissions **View Channel** and **Read Message "
+            "History** there."
+        ),
+        "nothing": "Nobody has written anything there in that time.",
+        "no_text": (
+            "I can't see the text of the messages there. Whoever runs this bot can turn on the "
+            "Message Content Intent in Discord's Developer Portal."
+        ),
+        "withheld": "None of the messages passed moderation, so there is nothing to summarize.",
+        "no_points": (
+            "The language model named no message for what it wrote, so I don't show it. "
+            "Please try again."
+        ),
+        "expensive": (
+            "That could cost more than the settings of this bot allow for one summary. Please ask "
+            "for a shorter time."
+        ),
+        "budget": "What is left of the budget is not enough for a summary. Please try again later.",
+        "under_way": "I'm already writing a summary for you.",
+        "busy": "I'm writing too many summaries at once. Please try again in a minute.",
+        "discord": "Discord did not give me the messages. Please try again in a minute.",
+        "late": "That took too long. Please ask for a shorter time.",
+    }
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.label = why
+        self.sentence = self._BECAUSE[why]
+
+
 class UnknownPersona(UserFacingError):
     """No persona has the name that a person asked for; the sentence suggests `near` ones."""
 
@@ -274,6 +312,7 @@ __all__ = [
     "ModelMissing",
     "ModelPaused",
     "ModelSlow",
+    "NotSummarized",
     "NothingSaid",
     "OutOfRoom",
     "OverLimit",

@@ -62,6 +62,8 @@ class Metrics:
         self.first_words = self._waits("first_words_seconds", "From the call to the first words")
         self.answered = self._waits("answer_seconds", "From the call to the whole answer")
 
+        self.summaries = self._counter("summaries", "Summaries, by how they ended", "outcome")
+
         self.model = self._counter("model_requests", "Requests to the model, by outcome", "outcome")
         self.fallbacks = self._counter("model_fallbacks", "Requests to the fallback model")
         self.continued = self._counter("model_continued", "Broken-off answers that were continued")

@@ -106,8 +106,6 @@ Chances = Annotated[
     dict[str, Annotated[float, Field(ge=0, le=1)]], NoDecode, BeforeValidator(_split_pairs)
 ]
 Choices = Annotated[dict[str, str], NoDecode, BeforeValidator(_split_pairs)]
-ThreadMode = Literal["off", "on_call", "forum"]
-ThreadModes = Annotated[dict[str, ThreadMode], NoDecode, BeforeValidator(_split_pairs)]
 
 
 class AccessSettings(Section):
@@ -167,26 +165,6 @@ class AmbientSettings(Section):
     quiet_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
         default=900, description="How long the bot waits after it spoke before it joins in again"
     )
-
-
-class ThreadsSettings(Section):
-    """Answers in threads and forum posts. Off unless channels are named."""
-
-    channels: ThreadModes = Field(
-        default={},
-        description="By channel id or name: `on_call` (a call opens a thread on the question, and "
-        "the answer goes there), `forum` (each new post of that forum is answered once) or `off`",
-    )
-    without_call: Literal["alone", "always", "never"] = Field(
-        default="alone",
-        description="When a message in a thread that the bot opened, or in a forum post that it "
-        "answered, needs no call: while one person is `alone` with the bot there, `always`, or "
-        "`never`",
-    )
-
-    def mode(self, names: tuple[str, ...]) -> ThreadMode:
-        """Return the mode of a channel with these names, the most specific name first."""
-        return next((self.channels[each] for each in names if each in self.channels), "off")
 
 
 class LeaseSettings(Section):
@@ -536,10 +514,9 @@ class ReplySettings(Section):
     """How an answer looks while it is written, and when it is complete."""
 
     first_words_seconds: Annotated[float, Field(ge=0, le=10)] = Field(
-        default=0.05,
-        description="How long text is collected before the first words are shown, at least until "
-        "there is a whole word; an answer that is complete by then is sent once and never edited. "
-        "Where one of Discord's limits is near, at least 0.6",
+        default=0.6,
+        description="How long text is collected before the first words are shown; "
+        "an answer that is complete by then is sent once and never edited",
     )
     edit_seconds: Annotated[float, Field(ge=1, le=60)] = Field(
         default=1.3, description="The shortest time between two edits of an answer"
@@ -570,6 +547,33 @@ class ReplySettings(Section):
         default=False,
         description="Whether a small line below each answer says its model, tokens and cost; it is "
         "left out where the answer's last message has no room for it",
+    )
+
+
+class SummarySettings(Section):
+    """`/summary`: what was said in a channel, for one person. Off unless `messages` is set."""
+
+    messages: int = Field(
+        default=0,
+        ge=0,
+        le=5000,
+        description="The most messages that one summary reads, the newest ones; 0: people are not "
+        "offered `/summary`",
+    )
+    ask_from: Money = Field(
+        default=0.05,
+        description="From which expected cost on the person is asked before a summary is written; "
+        "they always are if the model's price is unknown",
+    )
+    most_cost: Money = Field(
+        default=1,
+        description="The most money that one summary can cost, retries included: it leaves out "
+        "older messages accordingly. 0: no limit but the budget",
+    )
+    block_channels: Names = Field(
+        default=(),
+        description="Channels and categories that are never summarized, by id or name, and "
+        "threads, by id; nor those where `[access]` does not let the person call the bot",
     )
 
 
@@ -636,11 +640,11 @@ class Settings(BaseSettings):
     access: AccessSettings = AccessSettings()
     personas: PersonasSettings = PersonasSettings()
     ambient: AmbientSettings = AmbientSettings()
-    threads: ThreadsSettings = ThreadsSettings()
     conversation: ConversationSettings = ConversationSettings()
     files: FilesSettings = FilesSettings()
     safety: SafetySettings = SafetySettings()
     reply: ReplySettings = ReplySettings()
+    summary: SummarySettings = SummarySettings()
     work: WorkSettings = WorkSettings()
     lease: LeaseSettings = LeaseSettings()
     limits: LimitsSettings = LimitsSettings()

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 import discord
 import pytest
 
-from bot.context.message_cache import MessageCache
 from bot.discord import converters
 from bot.discord.backfill import Backfill
-from bot.discord.conversations import Conversations
 from bot.observability.metrics import Metrics
 from bot.reply.edit_rates import RateLimiter
 
@@ -61,7 +59,6 @@ class Said:
     poll: None = None
     interaction_metadata: None = None
     components: tuple[Any, ...] = ()
-    flags: discord.MessageFlags = field(default_factory=discord.MessageFlags)
 
 
 @dataclass
@@ -123,11 +120,6 @@ class FakeDesk:
         assert me == ME
         return message.id < 0
 
-    def may_continue(self, message: Message, me: int) -> bool:
-        """Nobody talks in threads."""
-        assert me == ME
-        return message.id < 0
-
     async def wait_for_capacity(self) -> None:
         """There is always room, after a moment."""
         self.rooms += 1
@@ -150,14 +142,7 @@ class World:
     window: float = ALWAYS
 
     def __post_init__(self) -> None:
-        conversations = Conversations(MessageCache(), None, "alone")  # type: ignore[arg-type]  # not used
-        self.backfill = Backfill(
-            self.dispatcher,  # type: ignore[arg-type]  # as much of it as is used
-            RateLimiter(),
-            self.metrics,
-            conversations,
-            self.window,
-        )
+        self.backfill = Backfill(self.dispatcher, RateLimiter(), self.metrics, self.window)  # type: ignore[arg-type]  # as much of it as is used
         self.user = SimpleNamespace(id=ME)
 
     @property

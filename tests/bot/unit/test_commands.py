@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.discord.commands import ALL, USAGE, differ, offered
+from bot.discord.commands import ALL, FROM_HERE, SUMMARY, USAGE, differ, offered
 from bot.settings.schema import Settings
 
 
@@ -54,6 +54,14 @@ def test_a_command_more_or_less_is_a_difference() -> None:
 def test_usage_is_offered_only_where_it_is_counted() -> None:
     off, on = Settings(), Settings.model_validate({"usage": {"enabled": True}})
 
-    assert [each["name"] for each in ALL if each not in offered(off)] == [USAGE]
+    added = [each["name"] for each in offered(on) if each not in offered(off)]
+    assert added == [USAGE]
     assert differ(offered(on), offered(off))
-    assert not differ(told(), offered(on))
+
+
+def test_summaries_are_offered_only_where_they_are_switched_on() -> None:
+    off, on = Settings(), Settings.model_validate({"summary": {"messages": 100}})
+
+    added = [each["name"] for each in offered(on) if each not in offered(off)]
+    assert added == [SUMMARY, FROM_HERE]
+    assert not differ(offered(on), offered(on))
