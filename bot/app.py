@@ -23,9 +23,9 @@ from bot.discord import command_replies
 from bot.discord.backfill import Backfill
 from bot.discord.buttons import ButtonHandler
 from bot.discord.commands import CommandContext, CommandHandler
-from bot.discord.reconnect_backoff import ReconnectBackoff
+from bot.discord.conversations import Conversations
 from bot.discord.rest import RestClient
-from bot.discord.session import Connection, HeartbeatMonitor
+from bot.discord.session import Connection, HeartbeatMonitor, ReconnectBackoff
 from bot.discord.shards import IdentifyLimiter, ShardManager, ShardSession
 from bot.leadership.coordinator import Coordinator, lease_store
 from bot.leadership.handover import Handover
@@ -80,7 +80,11 @@ class App:
             heartbeat = HeartbeatMonitor(metrics, siblings=heartbeats)
             backoff = ReconnectBackoff()
             backfill = Backfill(
-                self.dispatcher, rate_limiter, metrics, settings.work.catch_up_seconds
+                self.dispatcher,
+                rate_limiter,
+                metrics,
+                conversations,
+                settings.work.catch_up_seconds,
             )
             return ShardSession(
                 heartbeat,
@@ -92,6 +96,7 @@ class App:
                         backfill,
                         button_handler=button_handler,
                         interactions=interactions,
+                        conversations=conversations,
                         shard=(shard, settings.discord.shards),
                         identify_limiter=identify_limiter,
                         backoff=backoff,
@@ -111,6 +116,7 @@ class App:
         )
 
         channels = RestClient(shards.client, metrics, rate_limiter, shards.logged_in)
+        conversations = Conversations(cache, channels, settings.threads.without_call)
         edit_rate = EditRate(settings.reply.edit_seconds)
         self.admission = admission = AdmissionControl(settings, metrics)
         self.downloads = Downloads()

@@ -33,7 +33,8 @@ class AnswerRequest:
     answer, in whose place this one comes. `nonce_base` is the id of the button press that asks for
     the answer again: the nonces from the question's id are used up then. An answer that another
     process broke off has the question's nonces, so that a message that was under way is not
-    repeated. `late` is a call that was missed when it was posted.
+    repeated. `late` is a call that was missed when it was posted. `in_thread` says that the answer
+    goes into a thread on the question.
     """
 
     message: Message
@@ -47,6 +48,7 @@ class AnswerRequest:
     replaces: tuple[int, ...] = ()
     nonce_base: int | None = None
     late: bool = False
+    in_thread: bool = False
 
     @property
     def age(self) -> float:
@@ -58,8 +60,9 @@ class AnswerRequest:
     @property
     def wordless(self) -> bool:
         """Whether nothing was asked: no words, no file, and no other message that is meant."""
-        asked = self.prompt or self.message.attachments or self.message.forwarded
-        return not asked and self.message.replies_to is None
+        message = self.message
+        asked = self.prompt or message.attachments or message.forwarded or message.begins_post
+        return not asked and message.replies_to is None
 
 
 @dataclass(frozen=True, slots=True)

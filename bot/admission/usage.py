@@ -299,15 +299,19 @@ class UsageLedger:
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
         self._budget = settings.budget
         self._enabled = settings.usage.enabled
+        self._shown = settings.reply.cost_line
         self._most = settings.usage.rows
         self._shards = settings.discord.shards
         self._clock = clock
         self._months: dict[int, _Sums] = {}
 
-    def begin(self, message: Message, by: int | None) -> Meter:
-        """Count an answer to `message`, and measure it. `by` asked for it; None: nobody did."""
+    def begin(self, message: Message, by: int | None) -> Meter | None:
+        """Count an answer to `message`, and measure it, unless nobody wants to know what it uses.
+
+        `by` is the person who asked for it; None: nobody did.
+        """
         if not self._enabled:
-            return Meter(self._budget)
+            return Meter(self._budget) if self._shown else None
         guild = message.guild_id or _DIRECT
         channel = message.thread_of or message.channel_id
         meter = Meter(

@@ -19,7 +19,14 @@ from bot.observability import log as json_log
 from bot.observability import tasks
 from bot.triggers.access_policy import AccessPolicy
 from bot.triggers.ambient import AmbientPolicy
-from bot.triggers.match import Trigger, TriggerRules, called, match
+from bot.triggers.match import (
+    Trigger,
+    TriggerRules,
+    addressed,
+    match,
+    may_continue,
+    opens_thread,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -93,7 +100,9 @@ class Dispatcher:
         self._refusals = Refusals(services)
         self._open = True
         settings = services.settings
-        self._rules = TriggerRules(settings.discord.command, AccessPolicy(settings.access))
+        self._rules = TriggerRules(
+            settings.discord.command, AccessPolicy(settings.access), settings.threads
+        )
         self._ambient_policy = AmbientPolicy(settings.access, settings.ambient)
 
     @property
@@ -142,12 +151,14 @@ class Dispatcher:
             persona=self._services.personas.at(message.place),
             image=decision.image,
             ambient=decision.how == "ambient",
+            in_thread=opens_thread(message, decision, self._rules),
         )
         if decision.persona is not None:
             try:
                 request = replace(request, persona=self._services.personas.named(decision.persona))
             except UnknownPersona as error:
-                request = replace(request, refused=error)  # counts like an answer
+                # Counts like an answer, and is none that a thread is opened for.
+                request = replace(request, refused=error, in_thread=False)
         return request
 
     def missed(self, message: Message, me: int, replaces: tuple[int, ...] = ()) -> bool:
@@ -161,12 +172,16 @@ class Dispatcher:
         return message.id in self.taken
 
     def needs_roles(self, message: Message, me: int) -> bool:
-        """Return whether a message calls the bot and its author's roles are needed but unknown."""
+        """Return whether a message is for the bot and its author's roles are needed but unknown."""
         rules = self._rules
         unknown = message.author.roles is None and not message.direct and message.asked is None
         if not unknown or not rules.lists.ask_for_roles:
             return False
-        return called(message, me=me, command=rules.command) is not None
+        return addressed(message, me=me, rules=rules) is not None
+
+    def may_continue(self, message: Message, me: int) -> bool:
+        """See triggers.match: whether it depends on the thread if a message is answered."""
+        return may_continue(message, me=me, rules=self._rules)
 
     async def wait_for_capacity(self) -> None:
         """Wait until one more call can be taken."""
@@ -272,6 +287,8 @@ class Dispatcher:
         One that did not call the bot before and does now, and is not old, is received.
         """
         before = self._services.cache.get(message.id)
+        if before is not None and before.continues:
+            message = replace(message, continues=True)
         self._services.cache.put(message)
         self._standby_buffer.edit(message)
         age = time.time() - snowflake_time(message.id)
@@ -350,7 +367,9 @@ class Dispatcher:
     ) -> None:
         """Answer a message that was booked to be answered again, in the place of its old answer."""
         booking = self._booked.pop(question.id)
-        decision = called(question, me=me, command=self._rules.command)
+        if may_continue(question, me=me, rules=self._rules):  # it was answered before
+            question = replace(question, continues=True)
+        decision = addressed(question, me=me, rules=self._rules)
         if decision is None:  # an ambient reply: nobody called the bot
             decision = Trigger("ambient", question.text)
         request = replace(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bot.admission import budget
 from bot.context.history import read_history
-from bot.context.prompt import attachments, build_prompt, words_of
+from bot.context.prompt import attachments, build_prompt, thread_title, words_of
 from bot.domain.errors import (
     DiscordDown,
     MayNotSpeak,
@@ -273,7 +273,8 @@ class AnswerTask:
             replaces=request.replaces,
             stop=button("stop", question) if buttons else None,
             again=button("again", question) if buttons else None,
-            title=request.prompt,
+            title=thread_title(request.prompt, question),
+            in_thread=request.in_thread,
         )
         self._reply = ReplyStream(
             target,
@@ -320,7 +321,8 @@ class AnswerTask:
     async def run(self, reservation: Reservation) -> Outcome:
         """Answer the request, charged to `reservation`; return the outcome."""
         pipeline = AnswerPipeline(self._request, self._services, self._reply, reservation)
-        outcome, label = await self._deliver(pipeline.run(), lambda: self._cost_line(reservation))
+        meter = reservation.meter if self._services.settings.reply.cost_line else None
+        outcome, label = await self._deliver(pipeline.run(), lambda: meter.line if meter else "")
         seconds = time.monotonic() - self._request.taken
         self._services.metrics.answered.observe(seconds)
         facts = {"outcome": label, "seconds": round(seconds, 3), "parts": len(self._reply.sent)}
@@ -333,26 +335,23 @@ class AnswerTask:
         async def fail() -> None:
             raise error
 
+        self._reply.stay_in_channel()
         _, label = await self._deliver(fail())
         log.warning("refusal sent", extra={"outcome": label})
-
-    def _cost_line(self, reservation: Reservation) -> str:
-        meter = reservation.meter
-        return meter.line if meter and self._services.settings.reply.cost_line else ""
 
     async def _deliver(
         self, writing: Coroutine[None, None, None], footer: Callable[[], str] = lambda: ""
     ) -> tuple[Outcome, str]:
         """Write the reply; returns how that ended, with the metric's label for it."""
         try:
-            if not self._services.sink.may_write(self._request.message):
+            if not self._may_write():
                 writing.close()  # no request to the model for an answer that nobody could read
                 raise MayNotSpeak("the bot has no permission to write there")
             failed = await self._reply.deliver(
                 writing, self.withholds, ambient=self._request.ambient, footer=footer
             )
         except Unsaid as error:
-            if self._services.sink.may_write(self._request.message):
+            if self._may_write():
                 self.failure = error
             facts = {"error": error.label, "detail": str(error), "parts": len(self._reply.sent)}
             log.warning("reply could not be delivered", extra=facts)
@@ -368,6 +367,10 @@ class AnswerTask:
         if label == MayNotSpeak.label:
             await self._react_unable()
         return outcome, label
+
+    def _may_write(self) -> bool:
+        request = self._request
+        return self._services.sink.may_write(request.message, in_thread=request.in_thread)
 
     def _outcome(self, failed: SkyError | None) -> tuple[Outcome, str]:
         if failed is None:
@@ -390,9 +393,12 @@ class AnswerTask:
         message, sent = self._request.message, self._reply.sent
         if self._reply.drew:
             return
+        there = self._reply.began_in  # perhaps a thread on the question
         answer = replace(
             message,
             id=sent[0] if sent else 0,
+            channel_id=there,
+            thread_of=message.thread_of if there == message.channel_id else message.channel_id,
             author=Author(self._request.me, self._request.persona.name, bot=True),
             text=self._reply.text,
             attachments=(),

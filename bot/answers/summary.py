@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from bot.admission import budget
 from bot.admission.hourly_limits import Caller
-from bot.admission.usage import Amount, cost_text
+from bot.admission.usage import Amount, Meter, cost_text
 from bot.context.prompt import transcribe
 from bot.domain import text as tokens
 from bot.domain.errors import (
@@ -286,7 +286,9 @@ class Summaries:
             raise OverLimit(over.scope, over.until)
         shard = shard_of(span.caller.guild_id, self._settings.discord.shards)
         reservation = self._services.admission.ledger.reserve(plan.most, shard)
-        meter = self._services.admission.usage.begin(span.caller, span.caller.author.id)
+        usage = self._services.admission.usage
+        # The cost stands below every summary.
+        meter = usage.begin(span.caller, span.caller.author.id) or Meter(self._settings.budget)
         reservation.meter = meter
         try:
             progress = partial(self._progress, screen, span=span)

@@ -27,6 +27,7 @@ def summarize(settings: Settings, personas: PersonaRegistry) -> Iterator[str]:
     yield f"model: {_model(settings)}"
     yield f"called: {_called(settings)}"
     yield f"personas: {_personas(settings, personas)}"
+    yield f"threads: {_threads(settings)}"
     yield f"answers: {_answers(settings)}"
     yield f"limits: {_limits(settings)}"
     yield f"budget: {_budget(settings)}"
@@ -57,6 +58,15 @@ def notes(settings: Settings, personas: PersonaRegistry) -> Iterator[str]:
             "conversation.max_tokens or [limits] searches and drawings, or raise the budget."
         )
     yield from _dropped(settings)
+    barred = sorted(
+        {each for each, mode in settings.threads.channels.items() if mode != "off"}
+        & {*settings.access.block_channels}
+    )
+    for name in barred:
+        yield (
+            f"threads.channels: {name!r} is also in access.block_channels, so nothing is answered "
+            "there. Remove it from one of them."
+        )
     if settings.openai.fallback_model == settings.openai.model:
         yield "openai.fallback_model: is openai.model itself, so there is nothing to fall back to."
 
@@ -148,6 +158,26 @@ def _personas(settings: Settings, personas: PersonaRegistry) -> str:
     other = len(chosen.channels) + len(chosen.servers)
     more = f", other ones in {other} places" if other else ""
     return f"{names}; {chosen.default} answers{more}"
+
+
+def _threads(settings: Settings) -> str:
+    threads = settings.threads
+    named = {
+        mode: _quoted(tuple(name for name, of in threads.channels.items() if of == mode))
+        for mode in ("on_call", "forum")
+    }
+    told = [f"a call opens one in {named['on_call']}"] if named["on_call"] else []
+    told += [f"new posts are answered in {named['forum']}"] if named["forum"] else []
+    if not told:
+        return "none are opened, and no posts are answered"
+    told.append(
+        {
+            "alone": "in them no call is needed while one person writes",
+            "always": "in them no call is needed",
+            "never": "in them a call is needed",
+        }[threads.without_call]
+    )
+    return "; ".join(told)
 
 
 def _answers(settings: Settings) -> str:

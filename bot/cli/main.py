@@ -356,8 +356,7 @@ def _secrets(chosen: argparse.Namespace, loaded: Loaded) -> int:
     import asyncio  # noqa: PLC0415  # see _run
     import logging  # noqa: PLC0415
 
-    from bot.cli.secrets.actions import Terminal  # noqa: PLC0415
-    from bot.cli.secrets.command import run_secrets  # noqa: PLC0415
+    from bot.cli.secrets.actions import Terminal, run_secrets  # noqa: PLC0415
 
     logging.disable()  # the command reports errors of Azure's libraries in its own words
     person = Terminal(_tell, _type_unseen)

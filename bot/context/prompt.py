@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from bot.domain import text as tokens
 from bot.domain.messages import snowflake_time
 from bot.domain.model_request import Turn
+from bot.domain.text import is_blank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -204,6 +205,20 @@ def _time(seconds: str) -> str:
         return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d %H:%M} UTC"
     except (ValueError, OverflowError, OSError):
         return "some time"
+
+
+_TITLE = 80  # characters of a thread's name; Discord takes 100, and shows fewer
+_MARKS = re.compile(r"^[#>*_~`|\s-]+|[*_~`|]+")  # Markdown, which a title shows as it is
+
+
+def thread_title(prompt: str, message: Message) -> str:
+    """Make a thread's title of a question: its beginning, without a request to the model."""
+    words = _MARKS.sub("", _with_names(prompt, message, lambda _: None))
+    words = " ".join(words.split()) or " ".join((message.title or "").split())
+    if len(words) > _TITLE:
+        cut = words[:_TITLE]
+        words = (cut.rpartition(" ")[0] or cut[:-1]).rstrip(" ,;:-") + "…"
+    return "Answer" if is_blank(words) else words
 
 
 def attachments(messages: Sequence[Message]) -> list[Attachment]:

@@ -16,6 +16,7 @@ on them, once per person. Times are those of message ids, that is, of Discord's 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from dataclasses import replace
@@ -27,6 +28,7 @@ import discord
 
 from bot.discord import compat, converters
 from bot.domain.bounded import BoundedDict
+from bot.domain.errors import DiscordDown
 from bot.observability import tasks
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from bot.answers.dispatcher import Dispatcher
     from bot.discord.client import GatewayClient
+    from bot.discord.conversations import Conversations
     from bot.domain.messages import Author, Message
     from bot.observability.metrics import Metrics
     from bot.reply.edit_rates import RateLimiter
@@ -128,9 +131,11 @@ class Backfill:
         dispatcher: Dispatcher,
         rate_limiter: RateLimiter,
         metrics: Metrics,
+        conversations: Conversations,
         window_seconds: float = 600,
     ) -> None:
         self._dispatcher = dispatcher
+        self._conversations = conversations
         self._rate_limiter = rate_limiter
         self._metrics = metrics
         self._window = timedelta(seconds=window_seconds)
@@ -149,6 +154,7 @@ class Backfill:
         self._received: set[int] = set()  # while another process led: never too old
         # The same, each from a mark of its own on: an answer there may not have been accepted.
         self._alone: dict[int, tuple[int | None, int]] = {}
+        self._undecided: set[int] = set()  # received; whether they need a call is being found out
         self._client: GatewayClient | None = None
         self._due = asyncio.Event()
 
@@ -157,6 +163,15 @@ class Backfill:
         self._heard = max(self._heard or 0, message_id)
         if direct_channel is not None:
             self._remember(direct_channel)
+
+    @contextlib.contextmanager
+    def undecided(self, message_id: int) -> Iterator[None]:
+        """Leave a message to the next leader while it is not known whether it needs a call."""
+        self._undecided.add(message_id)
+        try:
+            yield
+        finally:
+            self._undecided.discard(message_id)
 
     def gap(self) -> None:
         """Note that from now on messages may be missed."""
@@ -252,7 +267,8 @@ class Backfill:
         """See HandoverState."""
         del shard
         alone = (mark for _, mark in self._alone.values())
-        owed = [mark for mark in (self._gap, self._owed, self._reading, *alone) if mark is not None]
+        marks = (self._gap, self._owed, self._reading, *alone, *self._undecided)
+        owed = [mark for mark in marks if mark is not None]
         heard = self._heard or self._since or self._began
         kept = {"heard": heard, "owed": min(owed, default=None), "direct": list(self._direct)}
         return json.dumps(kept)
@@ -309,8 +325,8 @@ class Backfill:
         whole = False
         try:
             found = await asyncio.gather(*(read(*each) for each in missed))
-            await self._take(client, [message for each in found for message in each or []])
-            whole = None not in found
+            all_taken = await self._take(client, [each for part in found for each in part or []])
+            whole = all_taken and None not in found
             if whole:
                 self._received -= received
         finally:
@@ -357,14 +373,19 @@ class Backfill:
         self._direct[direct_channel] = None
 
     async def _read(
-        self, client: GatewayClient, channel: discord.PartialMessageable, since: int
+        self,
+        client: GatewayClient,
+        channel: discord.PartialMessageable,
+        since: int,
+        *,
+        oldest_first: bool = False,
     ) -> list[discord.Message] | None:
         """Read one channel; None if it could not be read and may be later."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 await self._rate_limiter()
                 after = discord.Object(since)
-                history = channel.history(limit=_MOST, after=after, oldest_first=False)
+                history = channel.history(limit=_MOST, after=after, oldest_first=oldest_first)
                 return [each async for each in history]
             except (discord.Forbidden, discord.NotFound):
                 return []
@@ -378,31 +399,73 @@ class Backfill:
                 await asyncio.sleep(attempt)
         return None
 
-    async def _take(self, client: GatewayClient, found: list[discord.Message]) -> None:
-        """Take calls without an answer, oldest first; count those that are too old."""
+    async def _take(self, client: GatewayClient, found: list[discord.Message]) -> bool:
+        """Take calls without an answer, oldest first; count those that are too old.
+
+        Returns whether all could be looked at; the others have to be checked again.
+        """
         me = client.user.id if client.user else 0
         answers = find_answers(found, me)
-        oldest = self._oldest()
         roles = RoleLookup(client)
+        whole = True
         for message in sorted(found, key=lambda each: each.id):
-            parts = answers.get(message.id, [])
             try:
-                if parts and not self._broken_off(message, parts[-1]):
-                    continue
-                read = converters.to_message(message)
-                if message.id < oldest and message.id not in self._received:
-                    self._pass_over(read, me)
-                    continue
-                if not read.readable:
-                    continue
-                if self._dispatcher.needs_roles(read, me):
-                    read = await roles.fill(read)
+                missed = await self._look_into(client, message, answers.get(message.id, []), roles)
+            except DiscordDown:
+                whole = False
+                continue
             except Exception as error:  # noqa: BLE001  # an error affects only its own message
                 client.skipped("message", compat.ids_of_message(message), error)
                 continue
+            if missed is None:
+                continue
+            read, parts = missed
             await self._dispatcher.wait_for_capacity()
             if self._dispatcher.missed(read, me, tuple(part.id for part in parts)):
                 self._metrics.caught_up.labels("ended" if parts else "answered").inc()
+        return whole
+
+    async def _look_into(
+        self,
+        client: GatewayClient,
+        message: discord.Message,
+        parts: list[discord.Message],
+        roles: RoleLookup,
+    ) -> tuple[Message, list[discord.Message]] | None:
+        """Return a message that may have to be answered, with what there is of its answer.
+
+        None if it is answered, too old or unreadable. Raises DiscordDown.
+        """
+        me = client.user.id if client.user else 0
+        if parts and not self._broken_off(message, parts[-1]):
+            return None
+        read = converters.to_message(message)
+        if message.id < self._oldest() and message.id not in self._received:
+            if not message.flags.has_thread:  # it may well be answered in there
+                self._pass_over(read, me)
+            return None
+        if not read.readable:
+            return None
+        if message.flags.has_thread and not parts and read.author.id != me:
+            parts = await self._in_thread(client, message, me)
+            if parts and not self._broken_off(message, parts[-1]):
+                return None
+        if self._dispatcher.may_continue(read, me):
+            read = await self._conversations.settle(read, me)
+        if self._dispatcher.needs_roles(read, me):
+            read = await roles.fill(read)
+        return read, parts
+
+    async def _in_thread(
+        self, client: GatewayClient, question: discord.Message, me: int
+    ) -> list[discord.Message]:
+        """Find the answer to a message in the thread on it. Raises DiscordDown."""
+        guild_id = question.guild.id if question.guild else None
+        thread = client.get_partial_messageable(question.id, guild_id=guild_id)
+        found = await self._read(client, thread, question.id, oldest_first=True)
+        if found is None:
+            raise DiscordDown("the thread on a question could not be read")
+        return find_answers(found, me).get(question.id, [])
 
     def _broken_off(self, question: discord.Message, newest: discord.Message) -> bool:
         """Whether the answer that ends with `newest` is unfinished."""

@@ -12,6 +12,7 @@ import yarl
 from discord.gateway import DiscordWebSocket, ReconnectWebSocket
 
 from bot.discord import buttons, compat, converters
+from bot.domain.errors import DiscordDown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from bot.discord.backfill import Backfill
     from bot.discord.buttons import ButtonHandler
     from bot.discord.commands import CommandHandler
-    from bot.discord.reconnect_backoff import ReconnectBackoff
-    from bot.discord.session import HeartbeatMonitor
+    from bot.discord.conversations import Conversations
+    from bot.discord.session import HeartbeatMonitor, ReconnectBackoff
     from bot.discord.shards import IdentifyLimiter
+    from bot.domain.messages import Message
     from bot.observability.metrics import Metrics
     from bot.settings.schema import DiscordSettings
 
@@ -70,6 +72,7 @@ class GatewayClient(discord.Client):
         *,
         button_handler: ButtonHandler,
         interactions: CommandHandler,
+        conversations: Conversations,
         shard: tuple[int, int],
         identify_limiter: IdentifyLimiter,
         backoff: ReconnectBackoff,
@@ -95,6 +98,7 @@ class GatewayClient(discord.Client):
         self._backfill = backfill
         self._button_handler = button_handler
         self._interactions = interactions
+        self._conversations = conversations
         self._identify_limiter = identify_limiter
         self._backoff = backoff
         self._metrics = metrics
@@ -191,6 +195,7 @@ class GatewayClient(discord.Client):
         """READY was received: events come from here on."""
         log.info("gateway ready", extra={"guilds": len(self.guilds), "user_id": self.me})
         self._cache.missed()
+        self._conversations.missed()
         self._backoff.opened()
         self._heartbeat.opened("ready")
         self._backfill.opened()
@@ -225,7 +230,19 @@ class GatewayClient(discord.Client):
             self._cache.freshen(quoted)
         read = self._interactions.topics.whole(converters.to_message(message))
         self._backfill.heard(read.id, read.channel_id if read.direct else None)
+        self._conversations.hear(read, self.me)
+        if self._dispatcher.may_continue(read, self.me):
+            read = await self._settled(read)
         self._dispatcher.receive(read, self.me)
+
+    async def _settled(self, message: Message) -> Message:
+        """Find out whether a message in a thread needs a call; if that fails, the backfill does."""
+        with self._backfill.undecided(message.id):
+            try:
+                return await self._conversations.settle(message, self.me)
+            except DiscordDown:
+                self._backfill.look_at(message)
+                return message
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         """Pass on a command, a menu or a button press."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bot.admission.usage import OwnUsage, ServerUsage
     from bot.domain.messages import Location
     from bot.personas.persona import Persona, PersonaRegistry
-    from bot.settings.schema import Settings
+    from bot.settings.schema import Settings, ThreadMode
 
 
 _LONGEST = 2000  # Discord's limit for a message
@@ -93,10 +93,24 @@ def help_text(settings: Settings) -> str:
         f"- `{command}(persona) topic`: another persona answers; `/persona list` shows them\n"
         f"- `{command}(image) topic`: a picture, if the model can make one\n"
         "- Apps, Ask Sky in a message's menu: I answer that message\n"
-        f"{usage}{_summary_help(settings)}\n"
+        f"{_help_on_threads(settings)}{usage}{_summary_help(settings)}\n"
         "To continue, reply to my answer: I remember the chain of replies. "
         "`/privacy` tells you what I send where."
     )
+
+
+def _help_on_threads(settings: Settings) -> str:
+    """Say what is different where threads are in use."""
+    modes, lines = _modes(settings), []
+    if "on_call" in modes:
+        lines.append("- in some channels I open a thread on your question and answer there\n")
+    if "forum" in modes:
+        lines.append("- in some forums I answer each new post\n")
+    if modes and settings.threads.without_call != "never":
+        alone = settings.threads.without_call == "alone"
+        when = ", until somebody else writes there" if alone else ""
+        lines.append(f"- in these threads and posts you need not mention me{when}\n")
+    return "".join(lines)
 
 
 def _summary_help(settings: Settings) -> str:
@@ -130,6 +144,7 @@ def privacy_text(settings: Settings, personas: PersonaRegistry) -> str:
         *_moderated(settings, provider),
         *_searching(settings, personas),
         *_joining(settings),
+        *_in_threads(settings),
         *_counting(settings),
         *_summarizing(settings),
         (
@@ -214,8 +229,9 @@ def usage_text(own: OwnUsage, currency: str, direct: bool) -> str:  # noqa: FBT0
 def usage_table(text: str, server: ServerUsage, visible: AbstractSet[int], currency: str) -> str:
     """Add what everybody in a server used. Channels that are not `visible` are not named."""
     head = [text, f"**This server**: {_amount_text(total(server.people.values()), currency)}"]
-    if server.since is not None:
-        head.append(f"-# Counted since <t:{server.since}:f>.")
+    since = f"-# Counted since <t:{server.since}:f>."
+    if server.since is not None and since not in text:
+        head.append(since)
     if server.partial:
         head.append(
             "-# There may be more: when I restart, servers that used little are added up together."
@@ -265,6 +281,26 @@ def _amount_text(amount: Amount, currency: str) -> str:
 
 def _answers(amount: Amount) -> str:
     return f"{amount.answers:,} answer{'' if amount.answers == 1 else 's'}"
+
+
+def _in_threads(settings: Settings) -> list[str]:
+    modes = _modes(settings)
+    lines = []
+    if "forum" in modes:
+        lines.append("- In some forums, every new post goes to the model: I answer it.")
+    if modes and settings.threads.without_call != "never":
+        when = (
+            "" if settings.threads.without_call == "always" else " while nobody else writes there"
+        )
+        lines.append(
+            "- In a thread that I opened, or a forum post that I answered, your messages go to the "
+            f"model without a mention{when}."
+        )
+    return lines
+
+
+def _modes(settings: Settings) -> set[ThreadMode]:
+    return {*settings.threads.channels.values()} - {"off"}
 
 
 def _summarizing(settings: Settings) -> list[str]:

@@ -30,7 +30,9 @@ def to_message(message: discord.Message) -> Message:
 
     A bot's response that quotes what it was asked by a command is that person's question.
     """
-    reference, channel, guild = message.reference, message.channel, message.guild
+    reference, guild = message.reference, message.guild
+    known = guild.get_thread(message.channel.id) if guild is not None else None
+    channel = message.channel if known is None else known  # a history's channel is only an id
     metadata = message.interaction_metadata
     forwarded, extras = _forwarded(message), _extras(message)
     if metadata is not None and message.type in _COMMANDS:
@@ -62,6 +64,7 @@ def to_message(message: discord.Message) -> Message:
         attachments=tuple(_attachment(each, message) for each in (*message.attachments, *forwards)),
         forwarded=forwarded,
         thread_of=thread.parent_id if thread else None,
+        thread_owner=thread.owner_id if thread else None,
         role_ids=role_ids(message.author),
         readable=not isinstance(message, compat.UnreadableMessage),
     )
@@ -93,14 +96,28 @@ def _forwarded(message: discord.Message) -> str:
 
 
 def answers(message: discord.Message, me: int) -> int | None:
-    """Return the id of the message that this one answers, if the bot (user id `me`) wrote it."""
-    if message.author.id != me or message.reference is None:
+    """Return the id of the message that this one answers, if the bot (user id `me`) wrote it.
+
+    What replies to nothing in a thread answers the message that the thread hangs on, whose id it
+    has, unless the button below names another question.
+    """
+    if message.author.id != me:
         return None
-    return message.reference.message_id
+    if message.reference is not None:
+        return message.reference.message_id
+    if message.type is not discord.MessageType.default or message.interaction_metadata is not None:
+        return None
+    mark = _button(message)
+    return message.channel.id if mark is None else mark.question_id
 
 
 def state(message: discord.Message) -> str | None:
     """Return the button below a message of the bot: `stop` while it is written, then `again`."""
+    mark = _button(message)
+    return None if mark is None else mark.act
+
+
+def _button(message: discord.Message) -> button_ids.ButtonId | None:
     components: Sequence[discord.Component] = getattr(message, "components", ())
     rows = [each for each in components if isinstance(each, discord.ActionRow)]
     marks = [
@@ -109,7 +126,7 @@ def state(message: discord.Message) -> str | None:
         for child in row.children
         if isinstance(child, discord.Button) and child.custom_id
     ]
-    return next((mark.act for mark in marks if mark is not None), None)
+    return next((mark for mark in marks if mark is not None), None)
 
 
 def replied(message: discord.Message) -> Message | None:

@@ -89,6 +89,8 @@ _PATIENT_EDIT = (*_PAUSES, *(15.0,) * 11)
 _LOGIN_SECONDS = 900.0  # a person sets a new token; after that the words are stale
 _NO_HISTORY_FOR_REPLY = 160002  # a reply needs the permission to read what it replies to
 _THREAD_EXISTS = 160004
+_ARCHIVED = 50083
+_THREAD_SECONDS = 10.0  # for opening a thread; the answer goes on without one
 _INVALID_FORM = 50035
 # AutoMod, AutoMod for titles, explicit content, harmful links: of these words, not of this place.
 _CONTENT_CODES = frozenset({200000, 200001, 20009, 240000})
@@ -179,17 +181,14 @@ class RestClient:
             raise DiscordDown("left out: so much else is waiting")
 
         async def call(client: GatewayClient) -> None:
-            place = client.get_partial_messageable(channel_id)
-            changes = edit_arguments(post, was)
-            if "suppress" in changes:
-                # Only of a message that was read does discord.py take previews away.
-                try:
-                    await (await place.fetch_message(message_id)).edit(**changes)
-                except discord.Forbidden:  # it may not read what it writes
-                    del changes["suppress"]
-                else:
-                    return
-            await place.get_partial_message(message_id).edit(**changes)
+            try:
+                await _edit(client, channel_id, message_id, edit_arguments(post, was))
+            except discord.HTTPException as error:
+                if error.code != _ARCHIVED:
+                    raise
+                # Only a new message opens an archived thread by itself.
+                await client.http.edit_channel(channel_id, archived=False)
+                await _edit(client, channel_id, message_id, edit_arguments(post, was))
 
         async def look(client: GatewayClient) -> tuple[None] | None:
             shown = await client.get_partial_messageable(channel_id).fetch_message(message_id)
@@ -211,8 +210,23 @@ class RestClient:
         self, on: Message, message_id: int, title: str
     ) -> tuple[int, tuple[int, ...]]:
         """See MessageSink."""
+        try:
+            async with asyncio.timeout(_THREAD_SECONDS):
+                return await self._start_thread(on, message_id, title)
+        except (Unsaid, TimeoutError) as error:
+            failed = error if isinstance(error, Unsaid) else DiscordDown("no thread in time")
+            extra = {"error": failed.label, "detail": str(failed)}
+            log.info("thread could not be opened", extra=extra)
+            raise failed from error
+
+    async def _start_thread(
+        self, on: Message, message_id: int, title: str
+    ) -> tuple[int, tuple[int, ...]]:
         if on.guild_id is None:
             raise MayNotSpeak("a direct message has no threads")
+        if not _may_open(self._permissions(on)[1]):  # not even an empty thread
+            self._metrics.calls.labels("thread", MayNotSpeak.label).inc()
+            raise MayNotSpeak("the bot has no permission to open threads there and write in them")
 
         async def call(client: GatewayClient) -> tuple[int, tuple[int, ...]]:
             place = client.get_partial_messageable(on.channel_id, guild_id=on.guild_id)
@@ -226,8 +240,9 @@ class RestClient:
             thread = client.get_partial_messageable(message_id, guild_id=on.guild_id)
             me = client.user.id if client.user else 0
             found = [each async for each in thread.history(limit=100, oldest_first=True)]
-            own = (each for each in found if each.author.id == me and each.reference is None)
-            return message_id, tuple(each.id for each in own)
+            about = {message_id, on.id}
+            own = (each for each in found if converters.answers(each, me) in about)
+            return message_id, tuple(each.id for each in own if each.reference is None)
 
         return await self._ask("thread", call, _PAUSES)
 
@@ -240,16 +255,26 @@ class RestClient:
 
         await self._ask("react", call, (), lost=_done)
 
-    def may_write(self, to: Message) -> bool:
+    def may_write(self, to: Message, *, in_thread: bool = False) -> bool:
         """See MessageSink. What discord.py knows of servers is asked, not Discord."""
+        place, allowed = self._permissions(to)
+        if isinstance(place, discord.Thread):
+            return allowed.send_messages_in_threads
+        return allowed.send_messages or (in_thread and _may_open(allowed))
+
+    def _permissions(
+        self, to: Message
+    ) -> tuple[discord.abc.GuildChannel | discord.Thread | None, discord.Permissions]:
+        """Return the channel or thread of a message, and what the bot may do there.
+
+        None, and everything, where the bot was not told: Discord knows.
+        """
         client = self._client(to.guild_id)
         guild = client.get_guild(to.guild_id) if client and to.guild_id else None
         place = guild.get_channel_or_thread(to.channel_id) if guild else None
-        if guild is None or place is None or guild.me is None:  # it was not told: Discord knows
-            return True
-        allowed = place.permissions_for(guild.me)
-        in_thread = isinstance(place, discord.Thread)
-        return allowed.send_messages_in_threads if in_thread else allowed.send_messages
+        if guild is None or place is None or guild.me is None:
+            return None, discord.Permissions.all()
+        return place, place.permissions_for(guild.me)
 
     async def typing(self, channel_id: int) -> None:
         """See MessageSink."""
@@ -291,6 +316,18 @@ class RestClient:
         with contextlib.suppress(Unsaid):
             return await self._ask("history", call, _PAUSES[:1])
         return None
+
+    async def newest(self, channel_id: int, most: int) -> list[Message]:
+        """See ThreadHistory."""
+
+        async def call(client: GatewayClient) -> list[Message]:
+            place: discord.abc.Messageable = client.get_partial_messageable(channel_id)
+            known = client.get_channel(channel_id)
+            if isinstance(known, discord.Thread):
+                place = known  # with its server and names
+            return [_read(client, each) async for each in place.history(limit=most)][::-1]
+
+        return await self._ask("history", call, _PAUSES[:2])
 
     async def may_read(self, message: Message, channel_id: int) -> bool:
         """See History. Roles that Discord did not tell are asked for."""
@@ -394,6 +431,26 @@ class RestClient:
             if found is None:
                 raise DiscordDown("the response cannot be read") from error
             return found[0]
+
+
+async def _edit(
+    client: GatewayClient, channel_id: int, message_id: int, changes: dict[str, Any]
+) -> None:
+    place = client.get_partial_messageable(channel_id)
+    if "suppress" in changes:
+        # Only of a message that was read does discord.py take previews away.
+        try:
+            await (await place.fetch_message(message_id)).edit(**changes)
+        except discord.Forbidden:  # it may not read what it writes
+            del changes["suppress"]
+        else:
+            return
+    await place.get_partial_message(message_id).edit(**changes)
+
+
+def _may_open(allowed: discord.Permissions) -> bool:
+    """Whether the bot may open a thread and write in it."""
+    return allowed.create_public_threads and allowed.send_messages_in_threads
 
 
 async def _requested(

@@ -100,7 +100,9 @@ class Message:
     a poll, stickers. `places` are the names of roles and channels that it mentions, `own_role` the
     bot's managed role if that is mentioned. `title` is that of the forum post in which this was
     written, whose first message has the id of `channel_id`. `thread_of` is the channel that the
-    thread hangs in, in which this was written. `role_ids` are the writer's, None where Discord did
+    thread hangs in, in which this was written, `thread_owner` who opened that thread. `continues`
+    says that this goes on with a conversation with the bot in it, so that no call is needed
+    (discord/conversations.py finds that out). `role_ids` are the writer's, None where Discord did
     not say. What is not `readable` stands for a message that could not be parsed.
     """
 
@@ -122,6 +124,8 @@ class Message:
     own_role: int | None = None
     title: str | None = None
     thread_of: int | None = None
+    thread_owner: int | None = None
+    continues: bool = False
     role_ids: tuple[int, ...] | None = None
     readable: bool = True
     asked: CommandOrigin | None = None
@@ -130,6 +134,11 @@ class Message:
     def direct(self) -> bool:
         """Whether it was written to the bot alone."""
         return self.guild_id is None
+
+    @property
+    def begins_post(self) -> bool:
+        """Whether this is the first message of a forum post."""
+        return self.title is not None and self.id == self.channel_id
 
 
 def shard_of(guild_id: int | None, shards: int) -> int:

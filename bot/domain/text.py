@@ -1,6 +1,7 @@
 """Text that can be written as UTF-8, whatever JSON or a terminal made of it. Pure.
 
-Text that shows nothing: white space, and what Unicode has that is invisible. Pure.
+Text that shows nothing: white space, and what Unicode has that is invisible; and text of which
+one can read a word. Pure.
 
 The first few of many, and how many more there are. Pure.
 
@@ -20,6 +21,8 @@ from __future__ import annotations
 import string
 import unicodedata
 from typing import TYPE_CHECKING
+
+import regex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +54,23 @@ def is_blank(text: str) -> bool:
     return all(
         character in _SHAPELESS or unicodedata.category(character) in _UNSEEN for character in text
     )
+
+
+# A word and what shows that it has ended: a hyphen, an accent or a joiner belongs to it. In scripts
+# that write no words apart, so many characters that it is more than a syllable.
+_WORD = regex.compile(
+    r"""\p{L}[\p{L}\p{M}\p{N}\p{Cf}'\u2019-]*+.
+    | [\p{Han}\p{Hiragana}\p{Katakana}]{2}
+    | [\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]{4}""",
+    regex.VERBOSE | regex.DOTALL,
+)
+# Letters that are no words yet: a fence's first line, a mention or an emoji, an address.
+_NO_WORDS = regex.compile(r"```[^\n]*+|<[^\s<>]*+>?|\bhttps?:\S*+")
+
+
+def has_word(text: str) -> bool:
+    """Say whether there is a whole word to read in a text that is still growing."""
+    return _WORD.search(_NO_WORDS.sub("", text)) is not None
 
 
 _SHOWN = 5

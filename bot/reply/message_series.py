@@ -47,7 +47,7 @@ class MessageSink(Protocol):
     async def start_thread(
         self, on: Message, message_id: int, title: str
     ) -> tuple[int, tuple[int, ...]]:
-        """Start a thread on one of the bot's messages in the channel of `on`.
+        """Start a thread on `on`, or on one of the bot's messages in the channel of `on`.
 
         Returns its id, and what an earlier answer left in it, if it was there already.
         """
@@ -58,8 +58,11 @@ class MessageSink(Protocol):
     async def react(self, to: Message, emoji: str) -> None:
         """Add a reaction to a message."""
 
-    def may_write(self, to: Message) -> bool:
-        """Whether the bot may answer `to` where it was written, as far as it knows."""
+    def may_write(self, to: Message, *, in_thread: bool = False) -> bool:
+        """Whether the bot may answer `to` where it was written, as far as it knows.
+
+        With `in_thread` it is enough that it may open a thread there and write in that.
+        """
 
 
 MOST_MESSAGES = 60  # of one answer: what is longer ends in a file, whatever the settings say
@@ -67,7 +70,7 @@ _SMALL_PRINT = "\n-# "
 _WHOLE = "\n-# The full answer is in the file."
 _LEFT_OUT = "\n-# My answer is longer, but I'm not allowed to attach files here."
 _NO_FILES = "I'm not allowed to attach files here, so I can't show what I made."
-_TITLE = 80  # characters of a thread's name; Discord takes 100
+_NEUTRAL_TITLE = "Answer"
 # Links that Discord shows a preview of: not those between < and >.
 _LINK = re.compile(r"(?<!<)\bhttps?://[^\s<>]+")
 _AFTER_LINK = ".,:;!?'\"()[]*_~|`"  # trailing punctuation that may belong to the sentence
@@ -83,7 +86,8 @@ class ReplyTarget:
     """What an answer replies to, and its options.
 
     `nonce_base` is the question's id, or that of the button press that asks for it again.
-    `replaces` are the messages of the earlier answer, oldest first. `title` names a thread.
+    `replaces` are the messages of the earlier answer, oldest first. `title` names a thread; with
+    `in_thread` the answer goes into one on the question, or into the channel if that fails.
     """
 
     to: Message
@@ -92,6 +96,7 @@ class ReplyTarget:
     stop: Button | None = None
     again: Button | None = None
     title: str = ""
+    in_thread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,7 @@ class MessageSeries:
         self._settings = settings
         self._long = settings.long
         self._channel_id = order.to.channel_id
+        self._enters = order.in_thread  # a thread on the question, with the first message
         # What is there of an earlier answer, in the channel and in its thread.
         self._earlier = {order.to.channel_id: list(order.replaces)}
         self._place = SplitPosition()  # where the message begins that is still growing
@@ -137,6 +143,10 @@ class MessageSeries:
         carry words of the conversation away in its address.
         """
         self._known.update(_links(text))
+
+    def stay_in_channel(self) -> None:
+        """Open no thread on the question."""
+        self._enters = False
 
     async def show(
         self,
@@ -160,8 +170,9 @@ class MessageSeries:
                 await self._hide_rest(text, part, buttons, last=last)
                 return
             if not is_blank(part.content):
+                fits = not full and len(part.content) + len(self._footer) <= LIMIT
                 shown = Post(
-                    part.content if full else self._with_footer(part.content),
+                    part.content + self._footer if fits else part.content,
                     buttons if not full else (),
                     self._previews(part),
                     pictures if last and not full else (),
@@ -186,6 +197,11 @@ class MessageSeries:
         except ContentRefused:  # what was taken before is not taken any more
             await self._put(Post(sentence, buttons), patient=True)
         await self._finish(buttons, ())
+
+    @property
+    def began_in(self) -> int:
+        """The channel or thread of the first message."""
+        return self._channels[0] if self._channels else self._order.to.channel_id
 
     async def delete(self) -> None:
         """Delete the messages that were sent. One that Discord does not delete stays."""
@@ -251,6 +267,35 @@ class MessageSeries:
             self._page = replace(page, post=post)
 
     async def _open(self, post: Post) -> _Page:
+        """Start a message, the first one in the thread on the question if the answer goes there."""
+        if not self._enters:
+            return await self._open_here(post)
+        self._enters = False
+        await self._enter_thread()
+        try:
+            return await self._open_here(post)
+        except (MayNotSpeak, PlaceGone):  # locked, full, or deleted at once
+            home = self._order.to.channel_id
+            if self._channel_id == home or post.files:
+                raise
+            self._channel_id = home
+            return await self._open_here(post)
+
+    async def _enter_thread(self) -> None:
+        """Open the thread on the question; where that fails, stay in the channel."""
+        to, title = self._order.to, self._order.title
+        try:
+            try:
+                thread, earlier = await self._sink.start_thread(to, to.id, title)
+            except ContentRefused:
+                thread, earlier = await self._sink.start_thread(to, to.id, _NEUTRAL_TITLE)
+        except Unsaid:
+            return
+        replaces = self._earlier[self._channel_id]
+        self._earlier[self._channel_id] = [each for each in replaces if each not in earlier]
+        self._channel_id, self._earlier[thread] = thread, list(earlier)
+
+    async def _open_here(self, post: Post) -> _Page:
         """Start a message: reuse one of the earlier answer if any is left, or send a new one."""
         earlier = self._earlier.get(self._channel_id, [])
         while earlier:
@@ -273,8 +318,9 @@ class MessageSeries:
         here = self._channel_id == self._order.to.channel_id
         if self._long == "thread" and here and len(self.sent) == self._settings.long_from - 1:
             try:
-                title = self._order.title.strip()[:_TITLE] or "Answer"
-                thread, earlier = await self._sink.start_thread(self._order.to, self.sent[0], title)
+                thread, earlier = await self._sink.start_thread(
+                    self._order.to, self.sent[0], self._order.title
+                )
             except Unsaid:  # no permission, a direct message, a thread that has no threads
                 self._long = "parts"
             else:
@@ -294,10 +340,6 @@ class MessageSeries:
             for each in messages:
                 with contextlib.suppress(Unsaid):  # gone already, or it stays
                     await self._sink.delete(channel_id, each)
-
-    def _with_footer(self, content: str) -> str:
-        room = LIMIT - len(content)
-        return content + self._footer if len(self._footer) <= room else content
 
     def _previews(self, part: Part) -> bool:
         """Whether the links of a part have previews: there are few, and each is known."""

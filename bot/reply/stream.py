@@ -1,8 +1,8 @@
 """Text into Discord's messages while it is still being written.
 
-The first message goes out a moment after the first text, edits follow at a pace, and an answer that
-is complete by then is sent once and never edited: most answers cost one request. Each piece of text
-costs an append; all else happens at the pace of the edits.
+The first message goes out as soon as there is a word to read, a few tens of milliseconds after the
+first text, and edits follow at a pace. An answer that is complete by then is one request.
+Each piece of text costs an append; all else happens at the pace of the edits.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bot.domain.errors import (
     TooBusy,
     Unsaid,
 )
-from bot.domain.text import is_blank
+from bot.domain.text import has_word, is_blank
 from bot.observability import tasks
 from bot.reply.message_series import MessageSeries
 from bot.reply.splitter import open_fence
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 _TYPING_AFTER = 0.5  # a quick answer needs no typing, and no request for it
 _TYPING_LASTS = 8.0  # Discord shows it for ten seconds
+_WORD_WITHIN = 0.6  # seconds: then the part of a word is shown that the model stopped after
+_LONGEST_WORD = 60  # characters from the first that is seen: what is longer is shown as it is
 _NOT_AGAIN = (OverLimit, QuestionGone, TooBusy)  # pressing Again would only get the same words
 
 
@@ -60,7 +62,9 @@ class ReplyStream:
         self.know_links = self._pages.know_links
         self._pieces: list[str] = []
         self._pictures: list[Picture] = []
-        self._spoke = asyncio.Event()
+        self._spoke = asyncio.Event()  # there is something to see
+        self._readable = asyncio.Event()  # and a word of it
+        self._beginning = ""  # what was said from there on, until that is known
         self._writing: asyncio.Task[None] | None = None
         self._stopped: SkyError | None = None
         self._remarks: list[str] = []
@@ -77,6 +81,15 @@ class ReplyStream:
         return self._pages.sent
 
     @property
+    def began_in(self) -> int:
+        """The channel or thread of the first message."""
+        return self._pages.began_in
+
+    def stay_in_channel(self) -> None:
+        """Open no thread: what is shown is no answer."""
+        self._pages.stay_in_channel()
+
+    @property
     def drew(self) -> bool:
         """Whether there is a picture in it."""
         return bool(self._pictures)
@@ -84,8 +97,12 @@ class ReplyStream:
     def say(self, piece: str) -> None:
         """Take the next piece of text; nothing is shown before there is something to see."""
         self._pieces.append(piece)
-        if not self._spoke.is_set() and not is_blank(piece):
-            self._spoke.set()
+        if self._readable.is_set() or (not self._spoke.is_set() and is_blank(piece)):
+            return
+        self._spoke.set()
+        self._beginning += piece
+        if len(self._beginning) > _LONGEST_WORD or has_word(self._beginning):
+            self._readable.set()
 
     def show(self, picture: Picture) -> None:
         """Take a picture, to be shown below the complete answer."""
@@ -152,22 +169,35 @@ class ReplyStream:
             return failed
 
     async def _show_while(self, writing: asyncio.Task[None]) -> None:
-        await self._wait_for_words(writing)
-        await asyncio.wait({writing}, timeout=self._timing.first_words_seconds)
+        await self._wait_for_text(writing)
+        gap = self._edit_rate.first_gap(self._channel_id, self._timing.first_words_seconds)
+        await asyncio.wait({writing}, timeout=gap)
+        await self._wait_for_a_word(writing)
         while not writing.done():
             # Counted where it happened; the end is repeated, and says so if it is refused too.
             with contextlib.suppress(DiscordDown, ContentRefused):
                 await self._show(last=False)
             await asyncio.wait({writing}, timeout=self._edit_rate.edit_gap(self._channel_id))
 
-    async def _wait_for_words(self, writing: asyncio.Task[None]) -> None:
+    async def _wait_for_text(self, writing: asyncio.Task[None]) -> None:
         typing = tasks.start(self._type(), "typing")
-        spoke = tasks.start(self._spoke.wait(), "first_words")
+        spoke = tasks.start(self._spoke.wait(), "first_text")
         try:
             await asyncio.wait({writing, spoke}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             typing.cancel()
             spoke.cancel()
+
+    async def _wait_for_a_word(self, writing: asyncio.Task[None]) -> None:
+        if writing.done() or self._readable.is_set():
+            return
+        readable = tasks.start(self._readable.wait(), "first_word")
+        try:
+            await asyncio.wait(
+                {writing, readable}, timeout=_WORD_WITHIN, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            readable.cancel()
 
     async def _type(self) -> None:
         with contextlib.suppress(Unsaid):  # counted; the answer itself will find out
@@ -189,6 +219,7 @@ class ReplyStream:
     async def _show(self, *, last: bool, again: bool = True, footer: str = "") -> None:
         """Bring Discord's messages up to what was said."""
         pictures = tuple(self._pictures)
+        self._edit_rate.count(self._channel_id, edit=bool(self.sent))
         await self._pages.show(self.text, last=last, again=again, pictures=pictures, footer=footer)
 
 

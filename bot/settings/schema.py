@@ -106,6 +106,8 @@ Chances = Annotated[
     dict[str, Annotated[float, Field(ge=0, le=1)]], NoDecode, BeforeValidator(_split_pairs)
 ]
 Choices = Annotated[dict[str, str], NoDecode, BeforeValidator(_split_pairs)]
+ThreadMode = Literal["off", "on_call", "forum"]
+ThreadModes = Annotated[dict[str, ThreadMode], NoDecode, BeforeValidator(_split_pairs)]
 
 
 class AccessSettings(Section):
@@ -165,6 +167,26 @@ class AmbientSettings(Section):
     quiet_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
         default=900, description="How long the bot waits after it spoke before it joins in again"
     )
+
+
+class ThreadsSettings(Section):
+    """Answers in threads and forum posts. Off unless channels are named."""
+
+    channels: ThreadModes = Field(
+        default={},
+        description="By channel id or name: `on_call` (a call opens a thread on the question, and "
+        "the answer goes there), `forum` (each new post of that forum is answered once) or `off`",
+    )
+    without_call: Literal["alone", "always", "never"] = Field(
+        default="alone",
+        description="When a message in a thread that the bot opened, or in a forum post that it "
+        "answered, needs no call: while one person is `alone` with the bot there, `always`, or "
+        "`never`",
+    )
+
+    def mode(self, names: tuple[str, ...]) -> ThreadMode:
+        """Return the mode of a channel with these names, the most specific name first."""
+        return next((self.channels[each] for each in names if each in self.channels), "off")
 
 
 class LeaseSettings(Section):
@@ -514,9 +536,10 @@ class ReplySettings(Section):
     """How an answer looks while it is written, and when it is complete."""
 
     first_words_seconds: Annotated[float, Field(ge=0, le=10)] = Field(
-        default=0.6,
-        description="How long text is collected before the first words are shown; "
-        "an answer that is complete by then is sent once and never edited",
+        default=0.05,
+        description="How long text is collected before the first words are shown, at least until "
+        "there is a whole word; an answer that is complete by then is sent once and never edited. "
+        "Where one of Discord's limits is near, at least 0.6",
     )
     edit_seconds: Annotated[float, Field(ge=1, le=60)] = Field(
         default=1.3, description="The shortest time between two edits of an answer"
@@ -640,6 +663,7 @@ class Settings(BaseSettings):
     access: AccessSettings = AccessSettings()
     personas: PersonasSettings = PersonasSettings()
     ambient: AmbientSettings = AmbientSettings()
+    threads: ThreadsSettings = ThreadsSettings()
     conversation: ConversationSettings = ConversationSettings()
     files: FilesSettings = FilesSettings()
     safety: SafetySettings = SafetySettings()

@@ -11,10 +11,13 @@ from bot.triggers.access_policy import Denial
 
 if TYPE_CHECKING:
     from bot.domain.messages import Message
+    from bot.settings.schema import ThreadsSettings
     from bot.triggers.access_policy import AccessPolicy
 
 
-TriggerKind = Literal["mention", "reply", "direct", "command", "ambient", "slash", "menu"]
+TriggerKind = Literal[
+    "mention", "reply", "direct", "command", "ambient", "slash", "menu", "post", "thread"
+]
 IgnoreReason = Literal["self", "system", "not_called", "bots_in_a_row"] | Denial
 
 _IMAGE = "image"
@@ -47,6 +50,7 @@ class TriggerRules:
 
     command: str
     lists: AccessPolicy
+    threads: ThreadsSettings
 
 
 def match(message: Message, *, me: int, rules: TriggerRules) -> Trigger | Ignored:
@@ -63,7 +67,42 @@ def match(message: Message, *, me: int, rules: TriggerRules) -> Trigger | Ignore
     denial = rules.lists.denies(message.author, message.place, direct=message.direct)
     if denial is not None:
         return Ignored(denial)
-    return called(message, me=me, command=rules.command) or Ignored("not_called")
+    return addressed(message, me=me, rules=rules) or Ignored("not_called")
+
+
+def addressed(message: Message, *, me: int, rules: TriggerRules) -> Trigger | None:
+    """Read why the bot answers `message`, regardless of the lists; None if it does not.
+
+    It is called, or it is where no call is needed: a new forum post, a conversation in a thread.
+    """
+    explicit = called(message, me=me, command=rules.command)
+    if explicit is not None or message.author.bot:
+        return explicit  # what another bot writes in a thread is never meant for this one
+    if message.begins_post and rules.threads.mode(message.place.channels) == "forum":
+        return Trigger("post", message.text.strip())
+    return Trigger("thread", message.text.strip()) if message.continues else None
+
+
+def may_continue(message: Message, *, me: int, rules: TriggerRules) -> bool:
+    """Whether a message without a call is in a thread in which none may be needed.
+
+    Those are the threads that the bot opened for a call, and the posts of a forum that it answers.
+    """
+    settings = rules.threads
+    if message.thread_of is None or message.begins_post or settings.without_call == "never":
+        return False
+    if message.author.bot or not message.ordinary or message.asked is not None:
+        return False
+    mode = settings.mode(message.place.channels)
+    own = message.thread_owner == me if mode == "on_call" else message.title is not None
+    return mode != "off" and own and called(message, me=me, command=rules.command) is None
+
+
+def opens_thread(message: Message, trigger: Trigger, rules: TriggerRules) -> bool:
+    """Whether the answer to a call goes into a thread on it. A thread has no threads."""
+    if trigger.how == "ambient" or message.direct or message.thread_of is not None:
+        return False
+    return rules.threads.mode(message.place.channels) == "on_call"
 
 
 def called(message: Message, *, me: int, command: str) -> Trigger | None:

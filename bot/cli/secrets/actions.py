@@ -1,4 +1,4 @@
-"""The subcommands of `secrets`.
+"""The command `secrets` and its subcommands: settings and arguments in, success out.
 
 set, rotate, undo: write a new version to Key Vault after trying it, and wait until it is in use.
 check: report where each secret is, and whether it is enabled, valid, accepted and in use.
@@ -13,14 +13,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bot.cli.secrets import probe, specs
+from bot.cli.secrets.specs import secret_specs
 from bot.credentials.credential import digest
-from bot.credentials.keyvault import VaultTrouble
+from bot.credentials.keyvault import AzureVault, VaultTrouble
+from bot.domain.errors import BadSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import argparse
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
     from bot.cli.secrets.specs import SecretSpec
-    from bot.credentials.keyvault import AzureVault, Secret
+    from bot.credentials.keyvault import Secret
     from bot.settings.schema import Settings
 
 
@@ -279,3 +283,53 @@ async def _in_bot(session: SecretsSession, spec: SecretSpec, wanted: str | None)
     state = "the same" if same else "another value than the vault's"
     session.person.say(f"  bot     uses {used.sha256} from the {used.source}: {state}")
     return same
+
+
+_CHANGES = {"set": set_new, "rotate": rotate, "undo": undo}
+_PATIENCE = 30.0  # seconds for one question to the vault: `az` itself takes some
+
+
+async def run_secrets(
+    chosen: argparse.Namespace,
+    settings: Settings,
+    environ: Mapping[str, str],
+    person: Terminal,
+    **azure: Any,
+) -> bool:
+    """Run the chosen subcommand; return its success. Raises BadSettings without a vault."""
+    url = chosen.vault or settings.credentials.keyvault_url
+    if not url:
+        where = "--vault https://my-vault.vault.azure.net or credentials.keyvault_url"
+        raise BadSettings([f"no Key Vault is named. Name it with {where}."])
+    vault = AzureVault(url, environ, _PATIENCE, **azure)
+    session = SecretsSession(person, settings, vault, _options(chosen))
+    every = secret_specs(settings)
+    try:
+        if chosen.action == "check":
+            wanted = [spec for spec in every.values() if not _keyless(settings, spec.credential)]
+            return await check(session, wanted)
+        return await _CHANGES[chosen.action](session, every[chosen.secret])
+    except Refused as error:
+        person.say(f"{error}.")
+    except VaultTrouble as trouble:
+        person.say(str(trouble))
+        for line in await specs.sentences(session, trouble):
+            person.say(line)
+    finally:
+        await vault.close()
+    return False
+
+
+def _keyless(settings: Settings, credential: str) -> bool:
+    return credential == "openai" and settings.openai.auth == "entra"
+
+
+def _options(chosen: argparse.Namespace) -> Options:
+    return Options(
+        expires_days=getattr(chosen, "expires_in", None) or None,
+        wait=getattr(chosen, "wait", 0.0),
+        watch=not chosen.no_bot,
+        metrics_url=chosen.metrics_url,
+        namespace=chosen.namespace,
+        unchecked=getattr(chosen, "unchecked", False),
+    )

@@ -13,17 +13,21 @@ from tests.servers.keyvault.harness import running as key_vault
 
 from .bot import Bot, running
 from .cgroup import Cgroup
-from .crowd import Crowd
+from .crowd import LONG_ANSWER, Crowd
 from .place import MANY, Place
 from .runtime import Runtime
 
 LOADS = {1: 60, 5: 200, 20: 300}  # messages at each rate: enough for a percentile, and to settle
 _FIRST_QUESTIONS = 10  # a second, one in each server
+_STREAMED_RATE, _STREAMED = 5, 200  # a second, and in all: answers of 5 s
 _IN_TIME = 5.0  # seconds for a whole answer
 _FIRST_TRIED, _HIGHEST = 16, 32  # messages a second; Discord takes 50 requests, two for each
 _TRIAL_SECONDS = 30  # so long that what is too much has piled up
 MOST = f"most a second for {_TRIAL_SECONDS} s, all whole in {_IN_TIME:.0f} s"
 ASKED = "resident memory idle, after Key Vault was asked"
+FIRST_WORDS = f"first words after first token at {_STREAMED_RATE}/s"
+REQUESTS = "requests for an answer of 5 s, most"
+REFUSED = "429s from Discord during these"
 _IMPORTS = """
 import time
 began = time.process_time()
@@ -61,8 +65,23 @@ class Measurement:
                     await self._first(many.crowd)
                     for per_second in LOADS:
                         await self._load(bot, many.crowd, per_second)
+                    await self._first_words(many.crowd)
                     await self._most(many.crowd)
                 await self._vaulted(many.servers, files, cgroup)
+        finally:
+            cgroup.remove()
+
+    async def run_first_words(self, many: Place) -> None:
+        """Measure the first words alone. Raises Broke."""
+        cgroup = Cgroup.make("bot", self._cores)
+        try:
+            with (
+                TemporaryDirectory() as name,
+                running(self._runtime, many.servers, Path(name), cgroup) as bot,
+            ):
+                await bot.ready()
+                await self._first(many.crowd)
+                await self._first_words(many.crowd)
         finally:
             cgroup.remove()
 
@@ -129,6 +148,19 @@ class Measurement:
         self._put(f"resident memory, peak at {per_second}/s", "MiB", bot.peak())
         say(f"{per_second}/s: {load}, {each:.1f} ms of CPU time each, peak {bot.peak():.1f} MiB")
         say(f"  stand-ins and people: {busy:.0%} of a core")
+
+    async def _first_words(self, crowd: Crowd) -> None:
+        load = await crowd.ask(_STREAMED, _STREAMED_RATE, LONG_ANSWER)
+        each = load.all_requests / max(1, len(load.answers))
+        for name, percentile in (("min", 0), ("p50", 50), ("p99", 99), ("max", 100)):
+            self._put(f"{FIRST_WORDS}, {name}", "ms", load.first_word(percentile))
+        self._put(REQUESTS, "", max(load.requests, default=0))
+        self._put("all requests for an answer of 5 s, mean", "", each)
+        self._put(REFUSED, "", load.refused)
+        first, last = load.first_word(50), load.first_word(99)
+        say(f"answers of 5 s, {_STREAMED_RATE}/s: {load}")
+        say(f"  first words p50 {first:.0f} ms, p99 {last:.0f} ms; {each:.1f} requests each,")
+        say(f"  {max(load.requests, default=0)} at most; {load.refused} with a 429")
 
     async def _most(self, crowd: Crowd) -> None:
         """Find the highest rate at which each answer is whole in time, by halving."""

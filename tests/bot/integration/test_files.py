@@ -1,15 +1,29 @@
 """What people attach: looked at, read, or owned up to."""
 
+import zlib
 from base64 import b64decode
 
 from tests.servers.discord.records import Message
 
 from .answers import Seen
+from .conftest import FreshStage
 from .scenario import Scene
+from .scenario import scene as open_scene
 
 PNG = b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgwCBmKh1SgAAAABJRU5ErkJggg=="
 )
+
+
+def large_picture() -> bytes:
+    """Make a picture of 10 MB: `PNG` with as much of a comment."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        checksum = zlib.crc32(kind + data).to_bytes(4)
+        return len(data).to_bytes(4) + kind + data + checksum
+
+    head = 8 + 25  # the signature and IHDR
+    return PNG[:head] + chunk(b"tEXt", b"Comment\0" + b"x" * 10_000_000) + PNG[head:]
 
 
 async def shown(scene: Scene, *files: tuple[str, str, bytes]) -> tuple[Seen, tuple[str, ...], str]:
@@ -132,3 +146,23 @@ async def test_what_one_showed_right_before_the_question_is_looked_at(scene: Sce
     assert (bram.images, last.images) == ((), ())
     assert chiyo.images == ("data:image/png;base64",)
     assert "(attached, not opened: bram.png)" in bram.text
+
+
+async def test_nobody_waits_for_the_pictures_of_others(fresh: FreshStage) -> None:
+    """A question that waits for memory would keep one of the places for answers."""
+    stage = fresh(
+        SKY_WORK__IN_FLIGHT="2",
+        SKY_FILES__PICTURE_MEGABYTES="12",
+        SKY_OPENAI__SILENCE_SECONDS="40",
+    )
+    async with open_scene(stage) as scene:
+        await scene.bot.ready()
+        there = scene.elsewhere(3)
+        picture = [("large.png", "image/png", large_picture())]
+        slow = await scene.call("is it [[first=30]] large?", where=there[0], files=picture)
+        await scene.openai.asked("large?", 30)
+
+        await scene.call("and this?", where=there[1], files=picture)
+        await scene.answer(await scene.call("without a picture", by="Bram", where=there[2]))
+
+        assert [record.ending for record in await scene.records(slow)] == ["open"]

@@ -1,9 +1,11 @@
 """What is not asked and not said."""
 
+from collections.abc import Callable
+
 import pytest
 
 from bot.domain import errors
-from tests.servers.openai.control import Fault, FaultKind
+from tests.servers.openai.control import Fault, FaultKind, ScriptedAnswer
 
 from .conftest import FreshStage
 from .scenario import Scene
@@ -52,6 +54,45 @@ async def test_a_banned_word_is_hidden_in_an_answer(fresh: FreshStage) -> None:
         assert ", ••• you alone." in seen.text
         assert "made" not in seen.text
         assert await stage.bot.metric("words_hidden_total") == 1
+
+
+async def test_a_banned_phrase_at_the_beginning_is_at_no_moment_shown(fresh: FreshStage) -> None:
+    stage = fresh(SKY_SAFETY__BANNED_WORDS="purple rain", SKY_REPLY__EDIT_SECONDS="1")
+    await stage.bot.ready()
+    async with open_scene(stage) as scene:
+        song = "Purple rain it is, said the captain, and all of them sang along until the morning."
+        await scene.openai.script(ScriptedAnswer(match="sing", text=song, chunks=20, delay=0.15))
+
+        question = await scene.call("sing")
+        shown = await _all_shown(scene, question, lambda text: "the morning." in text)
+
+        assert len(shown) >= 2
+        assert all(text.startswith("•••") for text in shown)
+
+
+async def test_words_that_the_moderation_has_not_seen_are_at_no_moment_shown(
+    fresh: FreshStage,
+) -> None:
+    stage = fresh(SKY_SAFETY__MODERATION="output")
+    await stage.bot.ready()
+    async with open_scene(stage) as scene:
+        said = "Hand me that, and then do as follows: [[flag=violence]]"
+        await scene.openai.script(ScriptedAnswer(match="how", text=said, chunks=10, delay=0.15))
+
+        question = await scene.call("how is it done?")
+        shown = await _all_shown(scene, question, lambda text: text != "")
+
+        assert shown == [errors.AnswerWithheld.sentence]
+
+
+async def _all_shown(scene: Scene, question: str, last: Callable[[str], bool]) -> list[str]:
+    """Give each text that the answer's message had, up to the last."""
+    shown: list[str] = []
+    async with scene.discord.events(since=0) as events:
+        while not shown or not last(shown[-1]):
+            change = await events.message(lambda m: m.from_sky and m.reply_to == question, 60)
+            shown.append(change.content)
+    return shown
 
 
 async def test_what_the_moderation_flags_is_not_asked_and_not_said(fresh: FreshStage) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from bot.cli import main as command_line
 from bot.cli.main import main
-from bot.cli.secrets import command
+from bot.cli.secrets import actions
 from bot.cli.secrets.actions import Terminal
 from bot.settings.loading import load
 from tests.servers.keyvault.harness import ISSUER, OPERATOR, TENANT, VAULT_URL, Harness
@@ -53,7 +53,7 @@ class Sitting:
         settings = load(None, self.environ).settings
         person = Terminal(self.said.append, type_unseen)
         trust = self.story.azure.trust
-        well = await command.run_secrets(chosen, settings, self.environ, person, **trust)
+        well = await actions.run_secrets(chosen, settings, self.environ, person, **trust)
         if typed:
             assert typed not in self.text
         return well

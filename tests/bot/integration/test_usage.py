@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.discord.control import ControlError
+from tests.servers.discord.control import ControlError, DiscordControl
 from tests.servers.openai.control import Fault, FaultKind
 
 from .conftest import FreshStage
 from .scenario import Scene
 from .scenario import scene as open_scene
+from .servers import Servers
+from .test_handover import one_channel_of_each_shard, shared_out
 from .two_processes import another, two
 
 COUNTED = {
@@ -57,6 +59,7 @@ async def test_people_read_what_they_used_and_who_manages_the_server_all_of_it(
         assert re.search(rf"\*\*By person\*\*\n- {bram}: 3 answers, .*\n- {dara}: 1 answer,", table)
         assert re.search(r"\*\*By channel\*\*\n- <#\d+>: 3 answers, .*\n- <#\d+>: 1 answer", table)
         assert "- in this server: nothing" in table
+        assert table.count("Counted since") == 1
 
 
 async def test_a_channel_that_one_who_manages_cannot_see_is_not_named(fresh: FreshStage) -> None:
@@ -75,6 +78,29 @@ async def test_a_channel_that_one_who_manages_cannot_see_is_not_named(fresh: Fre
         assert f"<#{hidden.id}>" not in theirs
         assert "- channels that you can't see: 1 answer" in theirs
         assert "council" not in theirs
+
+
+async def test_another_servers_sums_are_nobodys_business_here(
+    fresh: FreshStage, servers: Servers
+) -> None:
+    async with DiscordControl(servers.discord.control_url) as discord:
+        await discord.add_guild("Fjord", channels=0)
+        await discord.add_channel("quay", guild="Fjord")
+    async with counting(fresh) as scene:
+        await scene.answer(await scene.call("over there", by="Bram", where="quay"))
+        thread = await scene.discord.add_channel("moorings", parent="kites")
+        await scene.answer(await scene.call("in a thread", by="Bram", where="moorings"))
+
+        own = await scene.told("usage", by="Bram")
+        table = await scene.told("usage", by="Ada")
+
+        assert "- in this server: 1 answer," in own
+        assert "- everywhere: 2 answers," in own
+        assert "**This server**: 1 answer," in table
+        kites = next(each for each in scene.world.channels if each.name == "kites")
+        assert f"- <#{kites.id}>: 1 answer," in table  # the thread's channel
+        assert table.count("<#") == 1
+        assert thread.id not in table
 
 
 async def test_it_is_off_unless_it_is_switched_on(scene: Scene) -> None:
@@ -168,6 +194,23 @@ async def test_a_rollout_and_a_crash_keep_what_was_counted(
         # What was answered late is counted as well, and what was begun again twice.
         assert "- in this server: 4 answers, " in own
         assert "USD and the unknown cost of 1 answer not accounted for" in own
+
+
+async def test_what_a_process_with_other_shards_has_counted_is_known(
+    fresh: FreshStage, tmp_path: Path
+) -> None:
+    shards = {"SKY_DISCORD__SHARDS": "2", "SKY_LEASE__SECONDS": "15"}
+    async with two(fresh, tmp_path, **COUNTED, **shards) as scene:
+        await scene.bot.logged("commands synced")
+        places = await one_channel_of_each_shard(scene, 2)
+        async with another(scene) as second:
+            await shared_out([scene.bot, second], [1, 1])
+            for place in places:
+                await scene.answer(await scene.call("which shard?", by="Bram", where=place))
+
+            own = await scene.until_told("usage", "- everywhere: 2 answers, ", by="Bram")
+
+        assert "is not known to me now" not in own
 
 
 def _noted(folder: Path) -> str:

@@ -141,9 +141,9 @@ class FakeSink:
         self._call("react")
         self.reactions.append(emoji)
 
-    def may_write(self, to: Message) -> bool:
+    def may_write(self, to: Message, *, in_thread: bool = False) -> bool:
         """See MessageSink."""
-        del to
+        del to, in_thread
         return self.writable
 
     async def typing(self, channel_id: int) -> None:

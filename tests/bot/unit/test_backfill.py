@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import discord
 import pytest
 
+from bot.context.message_cache import MessageCache
 from bot.discord import converters
 from bot.discord.backfill import Backfill
+from bot.discord.conversations import Conversations
 from bot.observability.metrics import Metrics
 from bot.reply.edit_rates import RateLimiter
 
@@ -59,6 +61,7 @@ class Said:
     poll: None = None
     interaction_metadata: None = None
     components: tuple[Any, ...] = ()
+    flags: discord.MessageFlags = field(default_factory=discord.MessageFlags)
 
 
 @dataclass
@@ -120,6 +123,11 @@ class FakeDesk:
         assert me == ME
         return message.id < 0
 
+    def may_continue(self, message: Message, me: int) -> bool:
+        """Nobody talks in threads."""
+        assert me == ME
+        return message.id < 0
+
     async def wait_for_capacity(self) -> None:
         """There is always room, after a moment."""
         self.rooms += 1
@@ -142,7 +150,14 @@ class World:
     window: float = ALWAYS
 
     def __post_init__(self) -> None:
-        self.backfill = Backfill(self.dispatcher, RateLimiter(), self.metrics, self.window)  # type: ignore[arg-type]  # as much of it as is used
+        conversations = Conversations(MessageCache(), None, "alone")  # type: ignore[arg-type]  # not used
+        self.backfill = Backfill(
+            self.dispatcher,  # type: ignore[arg-type]  # as much of it as is used
+            RateLimiter(),
+            self.metrics,
+            conversations,
+            self.window,
+        )
         self.user = SimpleNamespace(id=ME)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.discord.reconnect_backoff import ReconnectBackoff
+from bot.discord.session import ReconnectBackoff
 
 DAY = 86_400.0
 IDENTIFIES_A_DAY = 1_000  # after which Discord resets the token

@@ -16,6 +16,8 @@ from bot.settings.schema import (
     ReplySettings,
     SafetySettings,
     Settings,
+    ThreadMode,
+    ThreadsSettings,
 )
 
 
@@ -60,6 +62,27 @@ def test_what_differs_is_in_its_line() -> None:
     assert said["limits"].startswith("a person 30 an hour, a server 500 an hour")
     assert said["budget"].startswith("2.5 EUR a day and 40 EUR a month")
     assert said["safety"].startswith("questions are moderated, 1 banned words")
+
+
+def test_threads_say_where_and_when_no_call_is_needed() -> None:
+    channels: dict[str, ThreadMode] = {"help": "on_call", "ideas": "forum", "pier": "off"}
+
+    assert told(Settings())["threads"] == "none are opened, and no posts are answered"
+    assert told(Settings(threads=ThreadsSettings(channels=channels)))["threads"] == (
+        "a call opens one in 'help'; new posts are answered in 'ideas'; "
+        "in them no call is needed while one person writes"
+    )
+
+
+def test_a_channel_for_threads_that_is_blocked_is_noted() -> None:
+    settings = Settings(
+        threads=ThreadsSettings(channels={"help": "on_call", "pier": "off"}),
+        access=AccessSettings(block_channels=("help", "pier")),
+    )
+
+    (note,) = notes(settings, only_sky())
+
+    assert note.startswith("threads.channels: 'help' is also in access.block_channels")
 
 
 def test_a_list_shows_its_first_entries_so_that_a_misspelt_one_is_seen() -> None:

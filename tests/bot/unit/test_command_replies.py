@@ -61,6 +61,21 @@ def test_what_is_counted_by_person_is_told_where_it_is_switched_on() -> None:
     assert "/usage" not in command_replies.help_text(off)
 
 
+def test_help_and_privacy_tell_of_threads_where_they_are_in_use() -> None:
+    off, on = settings(), settings(THREADS__CHANNELS="help = on_call, ideas = forum")
+    never = settings(THREADS__CHANNELS="ideas=forum", THREADS__WITHOUT_CALL="never")
+
+    def both(each: Settings) -> str:
+        privacy = command_replies.privacy_text(each, only_sky())
+        return command_replies.help_text(each) + privacy
+
+    assert "thread" not in both(off)
+    assert "you need not mention me, until somebody else writes there" in both(on)
+    assert "without a mention while nobody else writes there" in both(on)
+    assert "every new post goes to the model" in both(never)
+    assert "need not mention" not in both(never)
+
+
 def test_summaries_are_told_of_where_they_are_switched_on() -> None:
     on, off = settings(SUMMARY__MESSAGES="800"), settings()
 
@@ -80,6 +95,7 @@ def test_privacy_names_who_searches_the_web_where_the_provider_can() -> None:
         "SAFETY__MODERATION": "both",
         "AMBIENT__CHANNELS": "kites=0.1",
         "USAGE__ENABLED": "true",
+        "THREADS__CHANNELS": "help=on_call,ideas=forum",
         "SUMMARY__MESSAGES": "5000",
     }
 

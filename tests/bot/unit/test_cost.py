@@ -11,16 +11,23 @@ from tests.bot.cost.cgroup import Cgroup
 from tests.bot.cost.crowd import Load
 
 
+def measured(*, asked: int, times: tuple[float, ...] = (), answers: tuple[float, ...] = ()) -> Load:
+    return Load(asked, times, answers, first_words=times, requests=(), all_requests=0, refused=0)
+
+
 def test_a_percentile_is_a_measured_figure_that_so_many_are_not_above() -> None:
-    load = Load(100, tuple(float(each) for each in range(100, 0, -1)), (1.0,) * 98 + (6.0, 7.0))
+    times = tuple(float(each) for each in range(100, 0, -1))
+    load = measured(asked=100, times=times, answers=(1.0,) * 98 + (6.0, 7.0))
 
     assert (load.reaction(50), load.reaction(99), load.reaction(100)) == (50, 99, 100)
+    assert [load.first_word(percentile) for percentile in (0, 50, 99, 100)] == [1, 50, 99, 100]
     assert load.within(5) == 98
 
 
 def test_nothing_measured_is_not_a_good_figure() -> None:
-    assert Load(5, (), ()).reaction(50) == math.inf
-    assert Load(5, (), ()).within(5) == 0
+    assert measured(asked=5).reaction(50) == math.inf
+    assert measured(asked=5).first_word(50) == math.inf
+    assert measured(asked=5).within(5) == 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="making a cgroup needs root")

@@ -66,3 +66,33 @@ def test_while_discords_edge_wants_no_requests_none_goes_through() -> None:
     assert rate_limiter.delay() >= 30
     now += 31
     assert (rate_limiter.blocked, rate_limiter.delay()) == (0, 0)
+
+
+def test_first_words_wait_where_a_channels_limit_is_near_and_only_there() -> None:
+    now = 100.0
+    edit_rate = EditRate(1.3, clock=lambda: now)
+    for _ in range(3):
+        edit_rate.count(1, edit=False)
+        edit_rate.count(1, edit=True)
+    assert edit_rate.first_gap(1, 0.05) == 0.05
+
+    edit_rate.count(1, edit=True)
+    edit_rate.count(2, edit=False)
+
+    assert [edit_rate.first_gap(channel, 0.05) for channel in (1, 2)] == [0.6, 0.05]
+    assert edit_rate.first_gap(1, 2.0) == 2.0  # as long as the settings say, if that is longer
+    now += 5
+    assert edit_rate.first_gap(1, 0.05) == 0.05
+
+
+@pytest.mark.parametrize(("a_second", "gap"), [(25, 0.05), (30, 0.6)])
+def test_first_words_wait_everywhere_where_the_limit_of_all_requests_is_near(
+    a_second: int, gap: float
+) -> None:
+    now = 100.0
+    edit_rate = EditRate(1.3, clock=lambda: now)
+    for number in range(10 * a_second):
+        now += 1 / a_second
+        edit_rate.count(number, edit=bool(number % 5))
+
+    assert edit_rate.first_gap(-1, 0.05) == gap

@@ -18,7 +18,7 @@ from bot.domain.errors import OverLimit
 from bot.domain.messages import Author, CommandOrigin, Location, Message
 from bot.observability.metrics import Metrics
 from bot.personas.persona import only_sky
-from bot.settings.schema import AccessSettings, Settings
+from bot.settings.schema import AccessSettings, Settings, ThreadsSettings
 from bot.triggers.access_policy import AccessPolicy
 from bot.triggers.match import Ignored, Trigger, TriggerRules, called, match
 
@@ -180,7 +180,9 @@ def test_the_whole_topic_and_who_asked_come_back_with_the_response() -> None:
 
 
 def test_only_ones_own_response_is_a_question() -> None:
-    rules = TriggerRules("!sky", AccessPolicy(AccessSettings(allow_users=("2",))))
+    rules = TriggerRules(
+        "!sky", AccessPolicy(AccessSettings(allow_users=("2",))), ThreadsSettings()
+    )
 
     assert match(quoted("hello"), me=ME, rules=rules) == Trigger("slash", "hello", "Sky")
     assert match(quoted("hello", by=8), me=ME, rules=rules) == Ignored("bot")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.moderation.links import LinkUnmasker
+from bot.moderation.moderation_pipeline import LinkUnmasker
 
 
 def shown(pieces: list[str]) -> str:

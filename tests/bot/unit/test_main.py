@@ -54,7 +54,7 @@ def test_a_good_file_is_said_to_be_good(tmp_path: Path, capsys: pytest.CaptureFi
     first, *meaning = capsys.readouterr().out.splitlines()
     assert first == f"{path}: good"
     assert [line.partition(":")[0] for line in meaning] == [
-        *("model", "called", "personas", "answers"),
+        *("model", "called", "personas", "threads", "answers"),
         *("limits", "budget", "one answer", "usage", "safety", "summaries"),
     ]
 

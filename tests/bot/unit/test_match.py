@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.messages import Author, Location, Message
-from bot.settings.schema import AccessSettings
+from bot.settings.schema import AccessSettings, ThreadsSettings
 from bot.triggers.access_policy import AccessPolicy
 from bot.triggers.match import (
     Ignored,
@@ -26,7 +26,7 @@ ME = 7
 ADA = Author(1, "Ada")
 PLAIN = Message(id=100, channel_id=10, guild_id=5, author=ADA, text="good morning")
 CALLED = {ME: "Sky"}
-RULES = TriggerRules("!sky", AccessPolicy(AccessSettings()))
+RULES = TriggerRules("!sky", AccessPolicy(AccessSettings()), ThreadsSettings())
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_bot_is_answered_only_where_the_list_names_it(
 ) -> None:
     other = Author(9, "Other", bot=True)
     message = Message(1, 2, other, text, guild_id=3, names=names)
-    rules = TriggerRules("!sky", AccessPolicy(AccessSettings(allow_bots=(listed,))))
+    rules = replace(RULES, lists=AccessPolicy(AccessSettings(allow_bots=(listed,))))
 
     decision = match(message, me=ME, rules=rules)
 
@@ -132,7 +132,7 @@ def test_a_bot_is_answered_only_where_the_list_names_it(
 
 
 def test_what_is_barred_is_not_answered_however_it_is_called() -> None:
-    rules = TriggerRules("!sky", AccessPolicy(AccessSettings(block_channels=("quiet",))))
+    rules = replace(RULES, lists=AccessPolicy(AccessSettings(block_channels=("quiet",))))
     message = replace(PLAIN, text="!sky", place=Location(("5",), ("10", "quiet")))
 
     assert match(message, me=ME, rules=rules) == Ignored("place")

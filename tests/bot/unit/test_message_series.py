@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from itertools import accumulate
 from typing import Literal
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.domain.errors import DiscordDown
+from bot.domain.errors import ContentRefused, DiscordDown, MayNotSpeak, PlaceGone, Unsaid
 from bot.domain.messages import Author, Button, Message, Picture, Post
 from bot.reply.button_ids import button
 from bot.reply.message_series import MOST_MESSAGES, MessageSeries, ReplyTarget
@@ -129,6 +130,86 @@ async def test_from_so_many_messages_on_a_long_answer_goes_on_in_a_thread() -> N
     assert [sink.places[number] for number in pages.sent] == [10, 10, thread, thread]
     assert "".join(sink.messages.values()) == long(4)
     assert "thread What is long?" in sink.log
+
+
+IN_THREAD = replace(order(), in_thread=True)
+THREAD = CALL.id  # as Discord numbers it
+
+
+async def test_the_whole_answer_is_in_the_thread_on_its_question() -> None:
+    sink = FakeSink()
+
+    pages = await shown(sink, long(3), what=IN_THREAD)
+
+    assert set(sink.places.values()) == {THREAD}
+    assert pages.began_in == THREAD
+    assert sink.log[:2] == ["thread What is long?", "send"]
+    assert sink.log.count("thread What is long?") == 1
+
+
+async def test_an_answer_in_the_thread_takes_the_place_of_the_one_that_is_there() -> None:
+    sink = FakeSink()
+    before = await shown(sink, long(3), what=IN_THREAD)
+    again = replace(IN_THREAD, replaces=tuple(before.sent), nonce_base=6)
+
+    after = await shown(sink, long(2), what=again)
+
+    assert after.sent == before.sent[:2]
+    assert list(sink.places) == after.sent
+
+
+async def test_an_answer_moves_from_the_channel_into_the_thread() -> None:
+    sink = FakeSink(refused={"threads"})
+    before = await shown(sink, "At once.", what=IN_THREAD)
+    assert set(sink.places.values()) == {10}
+    sink.refused = set()
+
+    await shown(sink, "Later.", what=replace(IN_THREAD, replaces=tuple(before.sent), nonce_base=6))
+
+    assert set(sink.places.values()) == {THREAD}
+
+
+@pytest.mark.parametrize(
+    ("failures", "where"),
+    [
+        ([None, MayNotSpeak("locked")], 10),
+        ([None, PlaceGone("deleted at once")], 10),
+        ([DiscordDown("no thread in time")], 10),
+        ([ContentRefused("the title")], THREAD),
+        ([ContentRefused("the title"), ContentRefused("any title")], 10),
+    ],
+)
+async def test_where_a_thread_fails_the_answer_is_in_the_channel(
+    failures: list[Unsaid | None], where: int
+) -> None:
+    class Failing(FakeSink):
+        def _call(self, name: str, post: Post | None = None) -> None:
+            failed = failures.pop(0) if failures else None
+            if failed is not None:
+                raise failed
+            super()._call(name, post)
+
+    sink = Failing()
+
+    pages = await shown(sink, "At once.", what=IN_THREAD)
+
+    assert list(sink.messages.values()) == ["At once."]
+    assert pages.began_in == where
+
+
+async def test_an_answer_that_discord_does_not_take_is_not_tried_in_two_places() -> None:
+    class Away(FakeSink):
+        def _call(self, name: str, post: Post | None = None) -> None:
+            super()._call(name, post)
+            if name == "send":
+                raise DiscordDown("away")  # which may have taken it
+
+    sink = Away()
+
+    with pytest.raises(DiscordDown):
+        await shown(sink, "At once.", what=IN_THREAD)
+
+    assert sink.log.count("send") == 1
 
 
 async def test_all_messages_of_an_aborted_answer_are_deleted_in_its_thread_too() -> None:

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from bot.context.attachments import OpenedFile
 from bot.context.history import MessageChain
-from bot.context.prompt import Prompt, build_prompt
+from bot.context.prompt import Prompt, build_prompt, thread_title
 from bot.domain.messages import Attachment, Author, Message
 from bot.domain.model_request import Turn
+from bot.domain.text import is_blank
 from bot.settings.schema import ConversationSettings as Limits
 
 ME = 7
@@ -146,6 +147,27 @@ def test_names_stand_where_discord_writes_numbers() -> None:
     found = written(replace(said(1, ADA, "ask <@2> or <@!9>"), names={2: "Bram"}))
 
     assert found.turns[-1].text.endswith("): ask @Bram or @someone")
+
+
+def test_a_threads_title_is_the_beginning_of_the_question() -> None:
+    message = replace(said(1, ADA, ""), names={2: "Bram"}, places={3: "harbour"})
+
+    def title(text: str) -> str:
+        return thread_title(text, message)
+
+    assert title("# how **do** I `moor`\nin <#3>, <@2>?") == "how do I moor in #harbour, @Bram?"
+    assert title("a boat " * 20) == "a boat " * 11 + "a…"
+    assert title("x" * 200) == "x" * 79 + "…"
+    assert title("") == title(" ** \u200b") == "Answer"
+
+
+@given(st.text(max_size=300))
+def test_discord_takes_any_title(text: str) -> None:
+    title = thread_title(text, said(1, ADA, ""))
+
+    assert 1 <= len(title) <= 100
+    assert title.strip() == title
+    assert not is_blank(title)
 
 
 def test_a_name_cannot_pass_for_another_speaker() -> None:

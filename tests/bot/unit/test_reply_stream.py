@@ -84,6 +84,90 @@ async def test_an_answer_that_comes_quickly_is_one_message_and_one_request() -> 
     assert (failed, messages, sink.log) == (None, ["Good morning."], ["send"])
 
 
+async def shown_first(*pieces: str) -> str:
+    """Say `pieces` one after the other, until something is shown; returns that."""
+    sink = FakeSink()
+    reply = ReplyStream(ReplyTarget(CALL, CALL.id), sink, EditRate(60), AT_ONCE, lambda: None)
+    shown: list[str] = []
+
+    async def write() -> None:
+        for piece in pieces:
+            reply.say(piece)
+            for _ in range(50):  # so that whatever is to be done for it is done
+                await asyncio.sleep(0)
+            if sink.said.is_set():
+                break
+        await sink.said.wait()
+        shown.extend(sink.messages.values())
+
+    await reply.deliver(write())
+    return shown[0]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "first"),
+    [
+        (["Un", "believ", "able", ", ", "Ada"], "Unbelievable, "),
+        (["**", "Cal", "m** ", "sea"], "**Calm** "),
+        (["1", ". ", "Sal", "t\n", "2. "], "1. Salt\n"),
+        (["नम", "स्", "ते ", "दुनिया"], "नमस्ते "),
+        (["안녕", "하세요", "! ", "에이다"], "안녕하세요! "),
+        (["你", "好", "世", "界"], "你好"),
+        (["สวั", "สดี", "ครับ"], "สวัสดี"),
+        (["```py", "thon\n", "x ", "= 1"], "```python\nx \n```"),
+        (["<@", "123> ", "ho", "ld on"], "<@123> hold on"),
+        (["https", "://ex", "ample.org/a ", "is ", "it"], "https://example.org/a is "),
+    ],
+    ids=["word", "bold", "list", "Hindi", "Korean", "Chinese", "Thai", "fence", "mention", "link"],
+)
+async def test_the_first_that_is_shown_is_a_word_and_no_part_of_one(
+    monkeypatch: pytest.MonkeyPatch, pieces: list[str], first: str
+) -> None:
+    monkeypatch.setattr("bot.reply.stream._WORD_WITHIN", 60)
+
+    assert await shown_first(*pieces) == first
+
+
+async def test_part_of_a_word_is_shown_if_the_model_stops_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bot.reply.stream._WORD_WITHIN", 0.01)
+
+    assert await shown_first("Un", "believ") == "Unbeliev"
+
+
+async def test_what_has_no_words_is_shown_when_there_is_much_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bot.reply.stream._WORD_WITHIN", 60)
+
+    assert await shown_first(*["3.14159265358979 "] * 4) == "3.14159265358979 " * 4
+
+
+async def test_near_a_channels_limit_a_short_answer_is_one_request_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bot.reply.edit_rates._NEAR_GAP", 60)
+    rate = Quick(1)
+    logs: list[list[str]] = []
+
+    for _ in range(6):
+        sink = FakeSink()
+        reply = ReplyStream(ReplyTarget(CALL, CALL.id), sink, rate, AT_ONCE, lambda: None)
+
+        async def write(reply: ReplyStream = reply, sink: FakeSink = sink) -> None:
+            reply.say("Good ")
+            if len(logs) < 4:
+                await sink.said.wait()
+            reply.say("morning.")
+
+        assert await reply.deliver(write()) is None
+        assert list(sink.messages.values()) == ["Good morning."]
+        logs.append(sink.log)
+
+    assert logs == [["send", "edit"]] * 4 + [["send"]] * 2
+
+
 async def test_a_slow_answer_is_shown_early_and_grows() -> None:
     sink = FakeSink()
 

@@ -15,8 +15,7 @@ import pytest
 from bot.credentials.credential import Credential
 from bot.discord import session
 from bot.discord.compat import RestMonitor
-from bot.discord.reconnect_backoff import ReconnectBackoff
-from bot.discord.session import Connection, HeartbeatMonitor
+from bot.discord.session import Connection, HeartbeatMonitor, ReconnectBackoff
 from bot.observability.metrics import Metrics
 
 if TYPE_CHECKING:

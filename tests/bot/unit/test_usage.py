@@ -53,9 +53,15 @@ def message(guild: int | None = 1, channel: int = 7, **more: Any) -> Message:
 
 
 def use(book: UsageLedger, by: int | None = 5, tokens: int = 1_000_000, **where: Any) -> Meter:
-    meter = book.begin(message(**where), by)
+    meter = began(book, by, **where)
     meter.charge(Usage("small", input=tokens))
     meter.end()
+    return meter
+
+
+def began(book: UsageLedger, by: int | None = 5, **where: Any) -> Meter:
+    meter = book.begin(message(**where), by)
+    assert meter is not None
     return meter
 
 
@@ -175,7 +181,7 @@ def test_a_restart_keeps_the_sums() -> None:
 
 def test_an_answer_that_was_being_written_is_not_accounted_for_after_a_crash() -> None:
     before = ledger()
-    before.begin(message(), 5)
+    began(before)
 
     assert before.own(5, 1).here.lost == 0
     assert handed(before).own(5, 1).here == Amount(answers=1, lost=1)
@@ -183,14 +189,14 @@ def test_an_answer_that_was_being_written_is_not_accounted_for_after_a_crash() -
 
 def test_what_is_given_back_is_not_accounted_for() -> None:
     book = ledger()
-    book.begin(message(), 5).lose()
+    began(book).lose()
 
     assert book.own(5, 1).here.lost == 1
 
 
 def test_a_process_that_leads_again_keeps_what_it_finished_meanwhile() -> None:
     book = ledger()
-    meter = book.begin(message(), 5)
+    meter = began(book)
     noted = book.dump(0)
     meter.charge(Usage("small", input=10))
     meter.end()
@@ -201,7 +207,7 @@ def test_a_process_that_leads_again_keeps_what_it_finished_meanwhile() -> None:
 
 def test_a_later_state_of_another_process_replaces_an_earlier_one() -> None:
     book, other = ledger(), ledger()
-    meter = other.begin(message(), 5)
+    meter = began(other)
     book.load(0, other.dump(0))
     meter.charge(Usage("small", input=10))
     meter.end()
@@ -229,7 +235,7 @@ def test_a_month_begins_with_nothing_and_is_known_from_its_start() -> None:
 def test_an_answer_that_ends_in_the_next_month_is_counted_there() -> None:
     clock = Clock()
     book = ledger(clock)
-    meter = book.begin(message(), 5)
+    meter = began(book)
     clock.now = DECEMBER
     meter.charge(Usage("small", input=10))
     meter.end()
@@ -270,9 +276,11 @@ def test_if_it_is_off_nothing_is_kept_and_what_was_kept_is_dropped() -> None:
     on, off = ledger(), ledger(enabled=False)
     use(on)
     off.load(0, on.dump(0))
-    use(off)
+    assert off.begin(message(), 5) is None
+    shown = ledger(enabled=False, reply={"cost_line": True})
+    use(shown)
 
-    assert off.dump(0) == ""
+    assert off.dump(0) == shown.dump(0) == ""
     assert off.own(5, 1).everywhere.nothing
     on.load(0, "")
     assert on.own(5, 1).here.answers == 1

@@ -121,6 +121,8 @@ def start_thread(
     thread = state.world.add_thread(parent, name, by.id, start, **more)
     channel_event(state, "THREAD_CREATE", thread)
     if start is not None:
+        start.flags |= model.HAS_THREAD
+        _tell(state, "MESSAGE_UPDATE", "thread", start)
         starter = Message(
             state.world.ids.next(), thread.id, by.id, "", model.THREAD_STARTER_MESSAGE
         )

@@ -79,6 +79,7 @@ OLD_EDITS = (
     "Maximum number of edits to messages older than 1 hour reached. Try again later",
 )
 THREAD_EXISTS = (400, 160004, "A thread has already been created for this message")
+TOO_MANY_THREADS = (400, 160006, "Maximum number of active threads reached")
 NO_HISTORY_FOR_REPLY = (
     400,
     160002,

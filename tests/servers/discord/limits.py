@@ -32,6 +32,7 @@ RULES: Final[dict[str, Rule]] = {
     f"DELETE {_MESSAGES}/{{message_id}}": Rule("delete", 5, 1.0),
     f"GET {_MESSAGES}": Rule("history", 5, 5.0),
     f"GET {_MESSAGES}/{{message_id}}": Rule("message", 5, 1.0),
+    f"POST {_MESSAGES}/{{message_id}}/threads": Rule("threads", 50, 300.0),
     "POST /channels/{channel_id}/typing": Rule("typing", 5, 5.0),
     f"PUT {_REACTIONS}/{{emoji}}/@me": _REACTION,
     f"DELETE {_REACTIONS}/{{emoji}}/{{user_id}}": _REACTION,

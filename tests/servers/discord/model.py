@@ -36,6 +36,7 @@ WRITTEN: Final = frozenset({DEFAULT, REPLY, CHAT_INPUT_COMMAND, CONTEXT_MENU_COM
 SUPPRESS_EMBEDS: Final = 1 << 2
 EPHEMERAL: Final = 1 << 6
 LOADING: Final = 1 << 7
+HAS_THREAD: Final = 1 << 5
 VOICE_MESSAGE: Final = 1 << 13
 
 

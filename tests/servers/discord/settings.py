@@ -22,6 +22,7 @@ class Settings:
     interaction_seconds: float = 900.0
     requests_per_second: int = 50
     attachment_seconds: float = 86_400.0  # how long an attachment's URL is valid
+    active_threads: int = 1000  # of one guild
     old_edits_per_minute: int = 60  # edits of messages older than an hour; our own guess
 
     def changed(self, changes: dict[str, Any]) -> Self:

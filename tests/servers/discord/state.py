@@ -76,6 +76,7 @@ class ServerState:
     def apply(self, settings: Settings) -> None:
         """Use these settings from now on."""
         self.settings = settings
+        self.world.most_threads = settings.active_threads
         self.limits = Limits(self.clock, Rule("global", settings.requests_per_second, 1.0))
 
     def _attachment_url(self, channel_id: int, file: Attachment) -> str:

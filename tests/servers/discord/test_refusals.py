@@ -55,6 +55,35 @@ async def test_a_message_opens_an_archived_thread_and_not_a_locked_one(
         await people.say("aside", "me neither", author="Bram")
 
 
+async def test_a_message_has_one_thread_and_a_server_a_number_of_active_ones(
+    people: DiscordControl, rest: Rest
+) -> None:
+    said = await people.say("general", "how?")
+    path = f"/channels/{said.channel_id}/messages"
+    await people.set(active_threads=1)
+
+    odd = await rest("POST", f"{path}/{said.id}/threads", {"name": "x", "auto_archive_duration": 5})
+    unnamed = await rest("POST", f"{path}/{said.id}/threads", {"name": ""})
+    first = await rest("POST", f"{path}/{said.id}/threads", {"name": "how"})
+    second = await rest("POST", f"{path}/{said.id}/threads", {"name": "how"})
+    other = await people.say("general", "and why?")
+    too_many = await rest("POST", f"{path}/{other.id}/threads", {"name": "why"})
+    await people.change_channel(said.id, archived=True)
+    freed = await rest("POST", f"{path}/{other.id}/threads", {"name": "why"})
+    within = await people.say(other.id, "because")
+    nested = await rest("POST", f"/channels/{other.id}/messages/{within.id}/threads", {"name": "x"})
+    _, shown = await rest("GET", f"{path}/{said.id}")
+
+    assert [each[1]["code"] for each in (odd, unnamed)] == [50035, 50035]
+    assert (first[0], first[1]["id"]) == (201, said.id)
+    assert (second[0], second[1]["code"]) == (400, 160004)
+    assert (too_many[0], too_many[1]["code"]) == (400, 160006)
+    assert freed[0] == 201
+    assert nested[1]["code"] == 50024
+    assert shown["flags"] == 1 << 5
+    assert shown["thread"]["id"] == said.id
+
+
 async def test_messages_do_not_go_into_categories_and_forums(
     people: DiscordControl, rest: Rest
 ) -> None:

@@ -31,6 +31,7 @@ class World:
         self.clock = clock
         self.ids = Snowflakes(clock)
         self._bot_id = bot_id
+        self.most_threads = 1000  # active ones of a guild
         self.empty()
 
     def empty(self) -> None:
@@ -120,6 +121,8 @@ class World:
             raise ApiError(*errors.WRONG_CHANNEL_TYPE)
         if start is not None and start.thread_id:
             raise ApiError(*errors.THREAD_EXISTS)
+        if self._active_threads(parent.guild_id) >= self.most_threads:
+            raise ApiError(*errors.TOO_MANY_THREADS)
         kind = model.PRIVATE_THREAD if private else _WITH_THREADS[parent.kind]
         thread = Channel(start.id if start else self.ids.next(), kind, name)
         thread.guild_id, thread.parent_id, thread.owner_id = parent.guild_id, parent.id, owner
@@ -128,6 +131,10 @@ class World:
         if start is not None:
             start.thread_id = thread.id
         return thread
+
+    def _active_threads(self, guild_id: int | None) -> int:
+        mine = (each for each in self.channels.values() if each.guild_id == guild_id)
+        return sum(each.parent_id is not None and not each.archived for each in mine)
 
     def dm(self, user: User) -> tuple[Channel, bool]:
         """Return the bot's DM channel with a user, and whether it is new."""

@@ -12,6 +12,7 @@ THREAD_FIELDS = frozenset(
 )
 CHANGES = frozenset({"archived", "name", "auto_archive_duration", "locked", "invitable"})
 LONGEST_NAME = 100
+_ARCHIVED_AFTER = (None, 60, 1440, 4320, 10080)  # minutes
 _PUBLIC = (model.PUBLIC_THREAD, model.ANNOUNCEMENT_THREAD)
 
 
@@ -49,6 +50,9 @@ async def _start(request: web.Request, message: Message | None) -> web.Response:
     name = str(data.get("name") or "")
     if not 1 <= len(name) <= LONGEST_NAME:
         raise invalid_form("name", "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 100 in length.")
+    if data.get("auto_archive_duration") not in _ARCHIVED_AFTER:
+        values = "Value must be one of {60, 1440, 4320, 10080}."
+        raise invalid_form("auto_archive_duration", "BASE_TYPE_CHOICES", values)
     if not parent.guild_id:
         raise ApiError(*errors.WRONG_CHANNEL_TYPE)
     if data.get("type", model.PUBLIC_THREAD) not in _PUBLIC:
