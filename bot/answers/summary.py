@@ -82,7 +82,9 @@ _AT_ONCE = 8  # summaries
 _MESSAGE, _MESSAGES = 1900, 5  # characters of one message, and messages of one summary
 _MILLISECONDS_OF_HOUR = 3_600_000
 _BUTTON = re.compile(r"sky-summary:(\d{1,20}):(\d{1,20}):(\d{1,20}):(\d{1,20})")
-_CITED = re.compile(r"[ \t]*\[(\d{1,6}(?:\s*[,;\u2013-]\s*\d{1,6})*)\]")
+_CITED = re.compile(
+    r"[ \t]*\[(\d{1,6}(?:\s*[,;\u2013-]\s*\d{1,6})*)\](?P<ends>(?=[.,;:!?]*(?:\s|$)))?"
+)
 # Whatever leads to Discord, in any form that a browser or Discord's client follows.
 _LINK = re.compile(
     r"<?(?:\w{1,9}://)?(?:[\w-]{1,30}\.)?discord(?:app)?\.com\b[^\s>)\]]*>?|discord:[^\s>)\]]*",
@@ -551,7 +553,8 @@ def linked(text: str, known: dict[int, int], place: str) -> str:
             numbers = dict.fromkeys(map(int, re.findall(r"\d+", hit[1])))
             found = [f"{place}/{known[number]}" for number in numbers if number in known]
             cited += len(found)
-            return "".join(f" {each}" for each in found) or " "
+            after = "" if hit["ends"] is not None else " "  # else the link would go on
+            return "".join(f" {each}" for each in found) + after or " "
 
         bare = _LINK.sub(" ", line)  # a space, lest what is around it becomes a link
         whole = _CITED.sub(links, bare)

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bot.observability import tasks
+
 _AT_ONCE = 2  # each may take _MEMORY of the container's 512 MiB
 _MEMORY = 160 << 20  # bytes of addresses; fewer of them are ever used
 _WAITING = 10.0  # seconds for others' files
@@ -121,7 +123,7 @@ class ParserProcess:
     async def _exchange(self, child: asyncio.subprocess.Process, data: bytes) -> bytes:
         """Give the child its file, and read what it says, which is a bounded number of bytes."""
         assert child.stdout is not None
-        giving = asyncio.create_task(_give(child, data))
+        giving = tasks.start(_give(child, data), "give_file")
         said = bytearray()
         try:
             while piece := await child.stdout.read(1 << 16):

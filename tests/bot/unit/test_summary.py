@@ -22,6 +22,12 @@ def test_numbers_become_links_and_what_rests_on_nothing_is_dropped() -> None:
     )
 
 
+def test_what_stands_right_behind_a_number_is_no_part_of_its_link() -> None:
+    assert linked("- a [1]0 and [1].\n- b [1]", {1: 11}, PLACE) == (
+        f"- a {PLACE}/11 0 and {PLACE}/11.\n- b {PLACE}/11"
+    )
+
+
 def test_links_to_messages_that_the_model_writes_are_taken_out() -> None:
     text = (
         "- a [1] https://discord.com/channels/9/9/9\n- b <discord.com/channels/9/9/8>\n"

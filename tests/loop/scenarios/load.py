@@ -128,7 +128,7 @@ class _Answers:
             if not self._parts[question]:
                 wrong[question] = f"{name}: no answer"
             elif not any(self.seen(question).shows(text) for text in sent):
-                wrong[question] = f"{name}: the answer is not what one of {len(sent)} requests got"
+                wrong[question] = f"{name}: {_difference(self.seen(question), sent)}"
         return wrong
 
     async def complete(self, openai: OpenAIControl) -> None:
@@ -152,6 +152,16 @@ class _Answers:
             seconds=self._last - began,
             wrong=tuple(wrong.values()),
         )
+
+
+def _difference(answer: Seen, sent: list[str]) -> str:
+    """Say what is wrong with an answer: its last characters tell a remark from a missing end."""
+    return (
+        f"the answer is not what one of {len(sent)} requests got: "
+        f"{len(answer.parts)} messages, {len(answer.text)} characters that end in "
+        f"{answer.text[-80:]!r}, well-formed: {answer.well_formed}; "
+        f"sent were {[(len(each), each[-40:]) for each in sent]}"
+    )
 
 
 async def metrics(address: str) -> dict[str, float]:
