@@ -168,29 +168,33 @@ async def test_many_shards_are_shared_out_and_taken_over_from_a_process_that_was
 async def test_a_process_that_ends_takes_no_shard_while_it_finishes_its_answers(
     fresh: FreshStage, tmp_path: Path
 ) -> None:
-    """It has fewer than the other from then on, and would ask for some."""
-    settings = {"SKY_DISCORD__SHARDS": "4", "SKY_LEASE__SECONDS": "15"}
+    """It has fewer than the other, so that it would get one, and nobody would serve that one."""
+    settings = {
+        "SKY_DISCORD__SHARDS": "4",
+        "SKY_LEASE__SECONDS": "15",
+        "SKY_WORK__DRAIN_SECONDS": "60",
+    }
     async with two(fresh, tmp_path, **settings) as scene:
         places = await one_channel_of_each_shard(scene, 4)
+        await shared_out([scene.bot], [4])
         async with another(scene) as second:
-            await shared_out([scene.bot, second], [2, 2])
-            slow = [
-                await scene.call("at length [[length=900 chunks=100 delay=0.15]]", where=place)
-                for place in places
-            ]
-            for question in slow:
-                await scene.until(question, lambda seen: bool(seen.parts))
+            await shared_out([scene.bot, second], [1, 3])
+            (shard,) = await serves(second)
+            slow = await scene.call(
+                "at length [[length=900 chunks=100 delay=0.3]]", where=places[shard]
+            )
+            await scene.until(slow, lambda seen: bool(seen.parts))
 
-            scene.bot.terminate()
-            await shared_out([second], [4])
-            seen = [len(await serves(second))]
-            while scene.bot.running:
-                seen.append(len(await serves(second)))
+            second.terminate()
+            await shared_out([scene.bot], [4])
+            seen = list[int]()
+            while second.running:
+                seen.append(len(await serves(scene.bot)))
                 await asyncio.sleep(0.2)
 
             assert set(seen) == {4}
-            assert len(seen) > 5, "it ended before it could have asked"
-            await answered_once(scene, slow)
+            assert len(seen) > 20, "it ended before it could have asked"
+            await answered_once(scene, [slow])
 
 
 async def one_channel_of_each_shard(scene: Scene, shards: int) -> list[str]:
