@@ -35,14 +35,28 @@ async def test_a_long_answer_is_a_file_below_its_beginning(fresh: FreshStage) ->
         assert list(buttons(part)) == ["Again"]
 
         no_files = await scene.discord.add_channel("no-files", deny=["attach_files"])
-        refused = await scene.call("a long tale again [[length=5000]]", where=no_files.name)
+        refused = await scene.call(
+            "a long tale again [[length=5000 chunks=20 delay=0.1]]", where=no_files.name
+        )
         assert len((await scene.answer(refused)).parts) == 3
-        large = {"status": 413, "code": 40005, "message": "Request entity too large"}
-        await scene.discord.fault("rest", "error", route=CREATE, count=1, **large)
-        too_large = await scene.call("a tale that Discord takes in no file [[length=5000]]")
-        assert len((await scene.answer(too_large)).parts) == 3
         short = await scene.call("a short one")
         assert (await scene.answer(short)).parts[0].attachments == ()
+
+
+async def test_an_answer_that_discord_takes_in_no_file_is_said_in_messages(
+    fresh: FreshStage,
+) -> None:
+    """Its first message is the one with the file: nothing is shown before it is complete."""
+    settings = {"SKY_REPLY__LONG": "file", "SKY_REPLY__LONG_FROM": "2"}
+    stage = fresh(**settings, SKY_REPLY__FIRST_WORDS_SECONDS="5")
+    async with open_scene(stage) as scene:
+        await scene.bot.ready()
+        large = {"status": 413, "code": 40005, "message": "Request entity too large"}
+        await scene.discord.fault("rest", "error", route=CREATE, count=1, **large)
+
+        too_large = await scene.call("a tale that Discord takes in no file [[length=5000]]")
+
+        assert len((await scene.answer(too_large)).parts) == 3
 
 
 async def test_a_long_answer_goes_on_in_a_thread(fresh: FreshStage) -> None:

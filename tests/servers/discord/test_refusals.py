@@ -1,6 +1,7 @@
 """Requests that Discord, or Cloudflare in front of it, refuses, with the original codes."""
 
 import asyncio
+import io
 
 import pytest
 
@@ -211,3 +212,17 @@ async def test_an_interaction_may_come_without_its_channel(people: DiscordContro
 
     assert heard[0].channel is None
     assert heard[0].channel_id is None or str(heard[0].channel_id) == pressed.channel_id
+
+
+async def test_new_files_need_the_permission_in_an_edit_as_well(people: DiscordControl) -> None:
+    channel = await people.add_channel("no-files", deny=["attach_files"])
+    async with Bot().running() as bot:
+        place = bot.get_partial_messageable(int(channel.id))
+        sent = await place.send("words")
+        with pytest.raises(discord.Forbidden) as new:
+            await place.send(file=discord.File(io.BytesIO(b"chart"), "chart.txt"))
+        with pytest.raises(discord.Forbidden) as added:
+            await sent.add_files(discord.File(io.BytesIO(b"chart"), "chart.txt"))
+
+        assert (new.value.code, added.value.code) == (50013, 50013)
+        await sent.edit(content="other words", attachments=[])

@@ -52,8 +52,7 @@ async def create(request: web.Request) -> web.Response:
     incoming = await read_message(request, "a new message")
     channel = channel_of(request)
     check_may_write(state, channel)
-    if incoming.attachments and not state.world.may(channel, "attach_files"):
-        raise ApiError(*errors.MISSING_PERMISSIONS)
+    _check_may_attach(state, channel, incoming)
     check_not_empty(incoming)
     state.check_words(incoming.text)
     fields = dict(incoming.fields)
@@ -162,6 +161,12 @@ async def history(request: web.Request) -> web.Response:
     return answer([shown(state, each) for each in state.world.history(channel, limit, **where)])
 
 
+def _check_may_attach(state: ServerState, channel: Channel, incoming: Incoming) -> None:
+    """Raise 50013 for new files without the permission; in an edit they are no different."""
+    if incoming.attachments and not state.world.may(channel, "attach_files"):
+        raise ApiError(*errors.MISSING_PERMISSIONS)
+
+
 async def edit(request: web.Request) -> web.Response:
     """PATCH a message of the bot."""
     state = state_of(request)
@@ -170,6 +175,7 @@ async def edit(request: web.Request) -> web.Response:
     if message.author_id != state.world.bot.id:
         raise ApiError(*errors.NOT_THE_AUTHOR)
     check_may_edit(state, message, incoming)
+    _check_may_attach(state, state.world.channels[message.channel_id], incoming)
     actions.edit(
         state, message, changes_of(message, incoming), incoming.data.get("allowed_mentions")
     )
