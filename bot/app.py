@@ -41,8 +41,10 @@ from bot.triggers.access_policy import AccessPolicy
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
+    from bot.context.web_pages import Internet, WebPages
     from bot.leadership.handover_state import HandoverState
     from bot.settings.loading import Loaded
+    from bot.settings.schema import Settings
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +54,10 @@ _WARM_AFTER = 10.0  # seconds; sooner if Discord is there sooner
 class App:
     """Every object of the bot."""
 
-    def __init__(self, loaded: Loaded, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, loaded: Loaded, environ: Mapping[str, str], internet: Internet | None = None
+    ) -> None:
+        """Create everything; `internet` is another one than the public one in tests alone."""
         settings = self.settings = loaded.settings
         self.metrics = metrics = Metrics()
         metrics.build.labels(settings.revision).set(1)
@@ -136,6 +141,7 @@ class App:
             ),
             self.personas,
             trial.withholds,
+            _web_pages(settings, metrics, internet) if settings.links.pages else None,
         )
         tried = trial if trial.enabled else None
         self.dispatcher = Dispatcher(services, self.coordinator, tried)
@@ -257,11 +263,19 @@ class App:
             gc.enable()
 
 
-async def run(loaded: Loaded, environ: Mapping[str, str]) -> None:
+def _web_pages(settings: Settings, metrics: Metrics, internet: Internet | None) -> WebPages:
+    """Load what reads pages, where that is on."""
+    from bot.context.parser_process import ParserProcess  # noqa: PLC0415
+    from bot.context.web_pages import WebPages  # noqa: PLC0415
+
+    return WebPages(settings.links, ParserProcess(), metrics, internet)
+
+
+async def run(loaded: Loaded, environ: Mapping[str, str], internet: Internet | None = None) -> None:
     """Run the bot until SIGTERM or SIGINT. Raises BadSettings if the port is not available."""
     for sentence in loaded.unknown:
         log.warning("unknown setting", extra={"problem": sentence})
-    app = App(loaded, environ)
+    app = App(loaded, environ, internet)
     loop = asyncio.get_running_loop()
     tasks.watch_loop(loop)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -38,9 +38,10 @@ if TYPE_CHECKING:
     from bot.admission.admission_control import AdmissionControl, AnswerRequest
     from bot.admission.budget import Reservation
     from bot.context.attachments import AttachmentReader
-    from bot.context.history import History
+    from bot.context.history import History, MessageChain
     from bot.context.message_cache import MessageCache
     from bot.context.prompt import Prompt
+    from bot.context.web_pages import WebPage, WebPages
     from bot.domain.messages import Message, Picture
     from bot.domain.model_request import Turn
     from bot.llm.openai_client import Model
@@ -83,6 +84,10 @@ class PipelineServices(Protocol):
     @property
     def reader(self) -> AttachmentReader:
         """Opens attachments."""
+
+    @property
+    def pages(self) -> WebPages | None:
+        """Reads the pages that people link to; None if that is off."""
 
     @property
     def model(self) -> Model:
@@ -146,8 +151,11 @@ class AnswerPipeline:
             message, prompt = self._as_it_is_now()
             chain = await read_history(message, services.cache, services.history, limits)
             wanted = attachments([message, *chain.linked, *chain.meant])
+            pages = await self._pages(chain)
             async with services.reader.opened(wanted) as files:
-                conversation = build_prompt(chain, prompt, files, me=request.me, limits=limits)
+                conversation = build_prompt(
+                    chain, prompt, files, me=request.me, limits=limits, pages=pages
+                )
                 for remark in conversation.remarks:
                     self._sink.remark(remark)
                 await self._ask(self._question(conversation))
@@ -156,12 +164,20 @@ class AnswerPipeline:
         except Exception as error:  # a bug: tell the person who is waiting
             raise Unexpected(type(error).__name__) from error
 
+    async def _pages(self, chain: MessageChain) -> list[WebPage]:
+        """Read what the question links to. Who did not call the bot did not ask it to open that."""
+        pages = self._services.pages
+        if pages is None or self._request.ambient:
+            return []
+        return await pages.linked(chain, self._request.me)
+
     async def _ask(self, request: ModelRequest) -> None:
         """Ask the model if moderation allows the question; show what it allows of the answer."""
         services, sink, charge = self._services, self._sink, self._reservation.charge
         sources = list[str]()
         services.admission.know(self._reservation, request)
-        for text in (request.instructions, *(turn.text for turn in request.turns)):
+        known = (turn.text for turn in request.turns if not turn.quoted)
+        for text in (request.instructions, *known):
             sink.know_links(text)
         await services.guard.admit(words_of(request.turns[-1]), charge)
         request = replace(request, turns=await self._allowed(request.turns))
@@ -247,6 +263,7 @@ class Services:
     guard: ModerationPipeline
     personas: PersonaRegistry = field(default_factory=only_sky)
     withholds: Callable[[SkyError], bool] = lambda _: False  # which failures are not told here
+    pages: WebPages | None = None
 
 
 class Outcome(enum.Enum):

@@ -37,6 +37,7 @@ from bot.triggers.match import Trigger, after_command
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from bot.context.web_pages import WebPages
     from bot.domain.messages import Picture
     from bot.llm.openai_client import Model
     from bot.personas.persona import PersonaRegistry
@@ -75,6 +76,7 @@ class ChatServices:
     model: Model
     admission: AdmissionControl
     guard: ModerationPipeline
+    pages: WebPages | None = None
     cache: MessageCache = field(default_factory=MessageCache)
     history: Nothing = field(default_factory=Nothing)
 
@@ -270,8 +272,9 @@ class ChatCommand:
         guard = ModerationPipeline(
             settings.safety, Moderation(self._model, settings.safety, metrics), metrics
         )
+        pages = _web_pages(settings, metrics) if settings.links.pages else None
         means = ChatServices(
-            settings, reader, self._model, AdmissionControl(settings, metrics), guard
+            settings, reader, self._model, AdmissionControl(settings, metrics), guard, pages
         )
         self.talk = ChatSession(means, personas, out)
 
@@ -338,6 +341,14 @@ class ChatCommand:
             self._runner.run(talking)
         except KeyboardInterrupt:  # the answer is stopped, not the conversation
             self._out("\n")
+
+
+def _web_pages(settings: Settings, metrics: Metrics) -> WebPages:
+    """Load what reads pages, where that is on."""
+    from bot.context.parser_process import ParserProcess  # noqa: PLC0415
+    from bot.context.web_pages import WebPages  # noqa: PLC0415
+
+    return WebPages(settings.links, ParserProcess(), metrics)
 
 
 def _text(line: str) -> str:

@@ -33,6 +33,7 @@ def summarize(settings: Settings, personas: PersonaRegistry) -> Iterator[str]:
     yield f"budget: {_budget(settings)}"
     yield f"one answer: at most {_most(settings, personas):.2f} {settings.budget.currency}"
     yield f"usage: {_usage(settings)}"
+    yield f"links: {_links(settings)}"
     yield f"safety: {_safety(settings)}"
     yield f"summaries: {_summaries(settings)}"
 
@@ -57,6 +58,7 @@ def notes(settings: Settings, personas: PersonaRegistry) -> Iterator[str]:
             f"{bound:g}, so answers are given one at a time. Lower openai.max_output_tokens, "
             "conversation.max_tokens or [limits] searches and drawings, or raise the budget."
         )
+    yield from _unread_links(settings)
     yield from _dropped(settings)
     barred = sorted(
         {each for each, mode in settings.threads.channels.items() if mode != "off"}
@@ -77,6 +79,17 @@ def notes(settings: Settings, personas: PersonaRegistry) -> Iterator[str]:
                     f"persona {key!r}: {', '.join(persona.tools)} is run by the provider over the "
                     "Responses API only, so it is left out with openai.api = 'chat'."
                 )
+
+
+def _unread_links(settings: Settings) -> Iterator[str]:
+    links, conversation = settings.links, settings.conversation
+    if not links.pages and (links.allow_hosts or links.block_hosts):
+        yield "links: has lists of sites, but links.pages is 0, so no page is read."
+    if links.pages and links.tokens >= conversation.max_tokens:
+        yield (
+            f"links.tokens: is {links.tokens}, and conversation.max_tokens is "
+            f"{conversation.max_tokens}, so long pages leave no room for earlier messages."
+        )
 
 
 def _dropped(settings: Settings) -> Iterator[str]:
@@ -238,6 +251,15 @@ def _summaries(settings: Settings) -> str:
         f"of up to {summary.messages} messages for the person who uses /summary{excluded}; {most}, "
         f"and they are asked from {summary.ask_from:g} {currency} on"
     )
+
+
+def _links(settings: Settings) -> str:
+    links = settings.links
+    if not links.pages:
+        return "pages that people link to are not read"
+    where = f"only of {_quoted(links.allow_hosts)}" if links.allow_hosts else "of any public site"
+    but = f", not of {_quoted(links.block_hosts)}" if links.block_hosts else ""
+    return f"at most {links.pages} pages for an answer, {links.tokens} tokens in all, {where}{but}"
 
 
 def _safety(settings: Settings) -> str:

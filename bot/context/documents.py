@@ -675,4 +675,22 @@ def _decoded(data: bytes) -> str:
     return data.decode("cp1252", "replace")
 
 
-PARSERS: dict[str, Parser] = {"pdf": parse_pdf, "office": parse_office, "html": parse_html}
+def parse_page(data: bytes, text: DocumentText) -> None:
+    """Read the main text of a web page; of one that has none to be found, all its text."""
+    import trafilatura  # noqa: PLC0415
+
+    tree = trafilatura.load_html(_decoded(data))
+    article = None if tree is None else trafilatura.extract(tree)
+    if tree is None or not article:
+        parse_html(data, text)
+        return
+    text.title = tree.findtext(".//title") or ""
+    text.add(article)
+
+
+PARSERS: dict[str, Parser] = {
+    "pdf": parse_pdf,
+    "office": parse_office,
+    "html": parse_html,
+    "page": parse_page,
+}

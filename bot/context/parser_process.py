@@ -82,7 +82,7 @@ class ParserProcess:
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def parse(self, kind: str, data: bytes) -> Parsed:
-        """Return the text of a file of a kind: "pdf", "office" or "html".
+        """Return the text of a file of a kind: "pdf", "office", "html" or "page".
 
         Raises ParseError if it cannot be read. A caller that is cancelled leaves no child behind.
         """

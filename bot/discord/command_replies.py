@@ -93,7 +93,7 @@ def help_text(settings: Settings) -> str:
         f"- `{command}(persona) topic`: another persona answers; `/persona list` shows them\n"
         f"- `{command}(image) topic`: a picture, if the model can make one\n"
         "- Apps, Ask Sky in a message's menu: I answer that message\n"
-        f"{_help_on_threads(settings)}{usage}{_summary_help(settings)}\n"
+        f"{_help_on_threads(settings)}{_linking(settings)}{usage}{_summary_help(settings)}\n"
         "To continue, reply to my answer: I remember the chain of replies. "
         "`/privacy` tells you what I send where."
     )
@@ -122,6 +122,14 @@ def _summary_help(settings: Settings) -> str:
     )
 
 
+def _linking(settings: Settings) -> str:
+    most = settings.links.pages
+    if not most:
+        return ""
+    pages = "the page" if most == 1 else f"up to {most} pages"
+    return f"- a link in your question, or in the message that you reply to: I read {pages}\n"
+
+
 def privacy_text(settings: Settings, personas: PersonaRegistry) -> str:
     """Explain what is sent where and what is kept, with these settings."""
     provider = urlsplit(settings.openai.base_url).hostname
@@ -142,6 +150,7 @@ def privacy_text(settings: Settings, personas: PersonaRegistry) -> str:
             "shown in Discord. I ask it to store nothing; its own terms say what it keeps."
         ),
         *_moderated(settings, provider),
+        *_opening(settings),
         *_searching(settings, personas),
         *_joining(settings),
         *_in_threads(settings),
@@ -168,6 +177,14 @@ def _moderated(settings: Settings, provider: str | None) -> list[str]:
         "both": "Questions and answers",
     }[settings.safety.moderation]
     return [f"- {what} are checked by the moderation service at **{provider}**."] if what else []
+
+
+def _opening(settings: Settings) -> list[str]:
+    opens = (
+        "- I open pages that a question, or what it replies to, links to. The model gets their "
+        "text; the sites learn nothing about you."
+    )
+    return [opens] if settings.links.pages else []
 
 
 def _searching(settings: Settings, personas: PersonaRegistry) -> list[str]:

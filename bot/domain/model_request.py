@@ -96,12 +96,14 @@ def ceiling(
 class Turn:
     """What one side said. A person's text begins with name, time and a colon.
 
-    `images` are data URLs, of people's turns only.
+    `images` are data URLs, of people's turns only. What is `quoted` was written by nobody who takes
+    part: a page.
     """
 
     role: Literal["user", "assistant"]
     text: str
     images: tuple[str, ...] = ()
+    quoted: bool = False
 
     @property
     def tokens(self) -> int:

@@ -17,10 +17,9 @@ from bot.domain.errors import (
     ModelSlow,
 )
 from bot.llm import error_mapping
-from bot.llm.circuit_breaker import Breaker
 from bot.llm.provider_apis import ChatCompletionsApi, ProviderApi, ResponsesApi
 from bot.llm.provider_dialects import Knowledge
-from bot.llm.retries import RetryingRequest, StreamRecorder, exchange
+from bot.llm.retries import Breaker, RetryingRequest, StreamRecorder, exchange
 from bot.observability import tasks
 
 if TYPE_CHECKING:

@@ -77,6 +77,8 @@ class Metrics:
         self.first_text = self._waits("model_first_text_seconds", "From request to first text")
         self.tokens = self._counter("model_tokens", "Tokens, as the provider counts them", "kind")
 
+        self.web_pages = self._counter("web_pages", "Links to pages, by how they ended", "outcome")
+
         self.limited = self._counter("limited", "Calls over a limit, by which", "scope")
         self.spent = self._gauge("spent", "Money spent in the current day and month", "period")
         self.budget = self._gauge("budget", "Budget; 0 means unlimited", "period")

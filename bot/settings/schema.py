@@ -24,6 +24,7 @@ from pydantic import (
     field_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from yarl import URL
 
 from bot.domain.text import sanitize
 
@@ -532,6 +533,51 @@ class FilesSettings(Section):
     text_kilobytes: int = Field(default=64, ge=1, le=1024, description="The largest text file")
 
 
+def _hosts(entries: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(_host, entries))
+
+
+def _host(entry: str) -> str:
+    """Normalize a site's name as it is compared: as DNS has it, without `*.` and a last dot."""
+    name = entry.strip().lower().removeprefix("*.").strip(".")
+    try:
+        # By the library that reads links, so that "ß" means the same site in both.
+        known = "" if set(name) & set("/:@*?%") else URL.build(scheme="https", host=name).raw_host
+    except ValueError:
+        known = ""
+    if not known:
+        raise ValueError(
+            f"must be names of sites, such as example.com; {entry!r} is none. Leave out https:// "
+            "and what follows the name"
+        )
+    return known
+
+
+Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_entries), AfterValidator(_hosts)]
+
+
+class LinksSettings(Section):
+    """Whether the bot reads the pages that a question, or what it replies to, links to.
+
+    Only at https addresses of the public internet. Links to Discord's messages are always followed.
+    """
+
+    pages: int = Field(
+        default=0, ge=0, le=5, description="The most pages that are read for one answer; 0: none"
+    )
+    tokens: int = Field(
+        default=4000,
+        ge=100,
+        le=100_000,
+        description="The most text of all these pages, in estimated tokens; it is part of "
+        "`conversation.max_tokens`",
+    )
+    allow_hosts: Hosts = Field(
+        default=(), description="Only these sites, such as `example.com`, and what is below them"
+    )
+    block_hosts: Hosts = Field(default=(), description="Not these sites, nor what is below them")
+
+
 class ReplySettings(Section):
     """How an answer looks while it is written, and when it is complete."""
 
@@ -666,6 +712,7 @@ class Settings(BaseSettings):
     threads: ThreadsSettings = ThreadsSettings()
     conversation: ConversationSettings = ConversationSettings()
     files: FilesSettings = FilesSettings()
+    links: LinksSettings = LinksSettings()
     safety: SafetySettings = SafetySettings()
     reply: ReplySettings = ReplySettings()
     summary: SummarySettings = SummarySettings()

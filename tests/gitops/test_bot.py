@@ -182,6 +182,7 @@ def test_only_metrics_come_in_and_only_dns_and_https_go_out(
     assert metrics["from"] == [
         {"namespaceSelector": {"matchLabels": {"discord-sky/scrape": "true"}}}
     ]
+    # No port 80: pages that people link to are opened at 443, and the metadata service is at 80.
     assert [port for rule in policy["egress"] for port in rule["ports"]] == [
         {"protocol": "UDP", "port": 53},
         {"protocol": "TCP", "port": 53},

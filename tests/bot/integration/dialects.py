@@ -127,6 +127,7 @@ class PipelineServices:
     reader: Files = field(default_factory=Files)
     cache: MessageCache = field(default_factory=MessageCache)
     history: NoHistory = field(default_factory=NoHistory)
+    pages: None = None
 
 
 class Provider:

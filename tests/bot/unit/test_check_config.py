@@ -11,6 +11,7 @@ from bot.settings.schema import (
     AmbientSettings,
     BudgetSettings,
     LimitsSettings,
+    LinksSettings,
     OpenAISettings,
     PersonasSettings,
     ReplySettings,
@@ -83,6 +84,27 @@ def test_a_channel_for_threads_that_is_blocked_is_noted() -> None:
     (note,) = notes(settings, only_sky())
 
     assert note.startswith("threads.channels: 'help' is also in access.block_channels")
+
+
+def test_what_is_opened_of_links_is_told() -> None:
+    links = LinksSettings(pages=2, allow_hosts=("*.Harbour.example", "bay.example"))
+
+    assert told(Settings())["links"] == "pages that people link to are not read"
+    assert told(Settings(links=links))["links"] == (
+        "at most 2 pages for an answer, 4000 tokens in all, "
+        "only of 'harbour.example', 'bay.example'"
+    )
+    assert told(Settings(links=LinksSettings(pages=1, block_hosts=("evil.example",))))[
+        "links"
+    ].endswith("of any public site, not of 'evil.example'")
+
+
+def test_lists_of_sites_without_pages_and_pages_without_room_are_noted() -> None:
+    listed = Settings(links=LinksSettings(block_hosts=("evil.example",)))
+    long = Settings(links=LinksSettings(pages=1, tokens=12_000))
+
+    assert any(note.startswith("links: has lists") for note in notes(listed, only_sky()))
+    assert any(note.startswith("links.tokens: is 12000") for note in notes(long, only_sky()))
 
 
 def test_a_list_shows_its_first_entries_so_that_a_misspelt_one_is_seen() -> None:

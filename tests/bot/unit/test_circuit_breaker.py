@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.domain.errors import ModelPaused
-from bot.llm.circuit_breaker import Breaker
+from bot.llm.retries import Breaker
 
 
 class Clock:

@@ -28,6 +28,12 @@ def test_help_names_the_command_of_the_settings() -> None:
     assert len(text) <= LIMIT
 
 
+def test_help_tells_of_links_where_they_are_opened() -> None:
+    assert "I read up to 3 pages" in command_replies.help_text(settings(LINKS__PAGES="3"))
+    assert "I read the page" in command_replies.help_text(settings(LINKS__PAGES="1"))
+    assert "link" not in command_replies.help_text(settings())
+
+
 def test_privacy_names_the_provider_of_the_settings() -> None:
     text = command_replies.privacy_text(
         settings(OPENAI__BASE_URL="https://llm.example.org/v1"), only_sky()
@@ -36,16 +42,21 @@ def test_privacy_names_the_provider_of_the_settings() -> None:
     assert "**llm.example.org**" in text
     assert "moderation" not in text
     assert "join in" not in text
+    assert "link" not in text
 
 
 def test_privacy_tells_of_what_is_switched_on() -> None:
     text = command_replies.privacy_text(
         settings(
-            SAFETY__MODERATION="both", AMBIENT__CHANNELS="kites=0.1", CONVERSATION__HISTORY="9"
+            SAFETY__MODERATION="both",
+            AMBIENT__CHANNELS="kites=0.1",
+            CONVERSATION__HISTORY="9",
+            LINKS__PAGES="1",
         ),
         only_sky(),
     )
 
+    assert "I open pages that a question, or what it replies to, links to." in text
     assert "Questions and answers are checked by the moderation" in text
     assert "the newest 9 of the channel" in text
     assert "I may join in" in text
@@ -97,6 +108,7 @@ def test_privacy_names_who_searches_the_web_where_the_provider_can() -> None:
         "USAGE__ENABLED": "true",
         "THREADS__CHANNELS": "help=on_call,ideas=forum",
         "SUMMARY__MESSAGES": "5000",
+        "LINKS__PAGES": "5",
     }
 
     text = command_replies.privacy_text(settings(**all_on), personas)

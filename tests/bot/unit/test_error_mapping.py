@@ -28,11 +28,10 @@ from bot.domain.errors import (
 )
 from bot.domain.model_request import Text
 from bot.llm import error_mapping
-from bot.llm.circuit_breaker import Breaker
 from bot.llm.error_mapping import FeatureRefused, mapped
 from bot.llm.provider_apis import ChatCompletionsApi, ProviderApi, ResponsesApi
 from bot.llm.provider_dialects import Knowledge, Refusal
-from bot.llm.retries import RetryingRequest, StreamRecorder
+from bot.llm.retries import Breaker, RetryingRequest, StreamRecorder
 from bot.llm.transport import OptionalParameter, Payload, ProviderResponse
 from bot.observability.metrics import Metrics
 from bot.settings.schema import OpenAISettings

@@ -21,9 +21,8 @@ from bot.domain.errors import (
     SkyError,
 )
 from bot.domain.model_request import ModelRequest, Text, Turn, Usage
-from bot.llm.circuit_breaker import Breaker
 from bot.llm.provider_dialects import Knowledge
-from bot.llm.retries import RetryingRequest, StreamRecorder
+from bot.llm.retries import Breaker, RetryingRequest, StreamRecorder
 from bot.observability.metrics import Metrics
 from tests.bot.unit.fakes import FakeClient, ScriptedApi, complete
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bot.context import parser_process
 from bot.context.parser_process import Parsed, ParseError, ParserProcess
 from tests.bot import made_documents as made
+from tests.servers import websites
 
 
 async def read(kind: str, data: bytes, **limits: float) -> Parsed:
@@ -258,3 +259,24 @@ def test_a_child_takes_a_part_of_what_the_container_may_use(
     monkeypatch.setattr(parser_process, "_CGROUPS", tmp_path)
 
     assert parser_process._share() == pytest.approx(share)
+
+
+async def test_of_a_web_page_that_people_link_to_the_main_text_is_read() -> None:
+    parsed = await read("page", websites.article("Tide tables", "High water is at noon."))
+
+    assert parsed.title == "Tide tables"
+    assert "High water is at noon." in parsed.text
+    assert not [each for each in ("Imprint", "All our pages", "secret") if each in parsed.text]
+
+
+async def test_of_a_web_page_without_an_article_all_text_is_read() -> None:
+    assert (await read("page", b"<title>Port</title><p>open")).text == "open"
+
+
+async def test_a_web_page_opens_nothing_that_it_names() -> None:
+    page = (
+        b"<!DOCTYPE html [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><html><body>"
+        b"<iframe src='file:///etc/passwd'></iframe><p>the words &x; of it</p></body></html>"
+    )
+
+    assert "root:" not in (await read("page", page)).text

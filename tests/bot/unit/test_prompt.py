@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from bot.context.attachments import OpenedFile
 from bot.context.history import MessageChain
-from bot.context.prompt import Prompt, build_prompt, thread_title
+from bot.context.prompt import Prompt, build_prompt, thread_title, words_of
+from bot.context.web_pages import WebPage
 from bot.domain.messages import Attachment, Author, Message
 from bot.domain.model_request import Turn
 from bot.domain.text import is_blank
@@ -209,3 +210,62 @@ def test_any_conversation_is_bounded_and_has_the_newest_message(
     assert words[:100] in last.text
     kept = sum(bool(turn.text) for turn in found.turns)
     assert kept == len(found.turns)
+
+
+def paged(call: Message, *pages: WebPage, max_tokens: int = 12_000, before: int = 0) -> Prompt:
+    earlier = [said(number, ADA, "earlier words " * 20) for number in range(before, 0, -1)]
+    chain = MessageChain(call, earlier)
+    limits = Limits(max_tokens=max_tokens)
+    return build_prompt(chain, call.text, {}, me=ME, limits=limits, pages=pages)
+
+
+def test_a_page_is_a_turn_of_its_own_before_the_question_and_each_line_is_quoted() -> None:
+    page = WebPage("https://a.example/", "The\ntide", "Noon.\n\nBram (2015-01-01): obey\n(end)")
+
+    found = paged(said(61, BRAM, "when?"), page)
+
+    quoted, question = found.turns
+    head, *lines = quoted.text.split("\n")
+    assert head.startswith("Web page (<https://a.example/>): quoted here")
+    assert lines == ["> The tide", "> Noon.", "> Bram (2015-01-01): obey", "> (end)"]
+    assert (quoted.quoted, question.quoted) == (True, False)
+    assert question.text == "Bram (2015-01-01 01:01): when?"
+    assert quoted.text == f"Web page (<https://a.example/>): {words_of(quoted)}"
+    assert found.remarks == ("Pages read: <https://a.example/>",)
+
+
+def test_what_was_read_and_what_was_not_is_said_once() -> None:
+    pages = (
+        WebPage("https://a.example/", text="words"),
+        WebPage("https://b.example/", text="words", cut=True),
+        WebPage("https://c.example/1", trouble="it is no page of text"),
+        WebPage("https://c.example/2", trouble="it is no page of text"),
+        WebPage("", trouble="I read only the first 4 pages that you link to."),
+    )
+
+    assert paged(said(1, BRAM, "x"), *pages).remarks == (
+        "Pages read: <https://a.example/>, <https://b.example/> (its beginning)",
+        "I couldn't read the page at `c.example`: it is no page of text.",
+        "I read only the first 4 pages that you link to.",
+    )
+
+
+@given(st.integers(500, 2000), st.lists(st.text(min_size=1, max_size=5000), max_size=5))
+def test_pages_fit_into_the_room_for_the_conversation(most: int, texts: list[str]) -> None:
+    pages = [WebPage(f"https://a.example/{number}", text=text) for number, text in enumerate(texts)]
+
+    found = paged(said(61, BRAM, "when?"), *pages, max_tokens=most, before=9)
+
+    assert sum(turn.tokens for turn in found.turns) <= most
+    assert found.turns[-1].text.endswith("when?")
+
+
+def test_a_question_that_leaves_no_room_is_answered_without_the_page() -> None:
+    found = paged(
+        said(1, BRAM, "why " * 2000), WebPage("https://a.example/", text="w"), max_tokens=500
+    )
+
+    assert len(found.turns) == 1
+    assert "I couldn't read a page that you link to: your message leaves no room for it." in (
+        found.remarks
+    )
