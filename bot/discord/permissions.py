@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _VIEW = discord.Permissions(view_channel=True)
 _READ = discord.Permissions(view_channel=True, read_message_history=True)
+_SPOKEN_IN = (discord.ChannelType.voice, discord.ChannelType.stage_voice)  # and written, beside it
 
 
 def may_read(guild: discord.Guild | None, message: Message, channel_id: int) -> bool:
@@ -24,8 +25,11 @@ def may_read(guild: discord.Guild | None, message: Message, channel_id: int) -> 
     False where it cannot be known: the writer's roles, a private thread other than the one that it
     was written in, a channel that the bot does not see itself.
     """
-    own = message.channel_id
-    return _may(guild, channel_id, message.author.id, message.role_ids, needed=_READ, own=own)
+    own, needed = message.channel_id, _READ
+    place = guild.get_channel_or_thread(channel_id) if guild else None
+    if getattr(place, "type", None) in _SPOKEN_IN:
+        needed |= discord.Permissions(connect=True)  # nobody else can open its chat
+    return _may(guild, channel_id, message.author.id, message.role_ids, needed=needed, own=own)
 
 
 def may_view(

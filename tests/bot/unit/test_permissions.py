@@ -95,3 +95,15 @@ def test_who_may_not_read_the_history_still_sees_the_channel() -> None:
     assert not may_view(server({CREW: HIDDEN}), HALL, ADA, (CREW,))
     assert not may_view(server({}), HALL, ADA, None)
     assert not may_view(server({}), 404, OWNER, ())
+
+
+@pytest.mark.parametrize("kind", [discord.ChannelType.voice, discord.ChannelType.stage_voice])
+def test_the_chat_of_a_voice_channel_is_read_by_those_who_can_connect(
+    kind: discord.ChannelType,
+) -> None:
+    locked = server({SERVER: {"connect": False}, CREW: {"connect": True}})
+    locked.get_channel_or_thread(HALL).type = kind
+
+    assert not may_read(locked, said(ADA), HALL)
+    assert may_read(locked, said(ADA, CREW), HALL)
+    assert may_view(locked, HALL, ADA, ())
