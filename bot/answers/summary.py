@@ -282,6 +282,8 @@ class Summaries:
             await screen.show("\n".join([question, *found.remarks]), asked.button_id)
             return None
         await self._check(span)  # the channel may have been closed to them while it was read
+        if plan.most > self._services.admission.ledger.left:  # others began meanwhile
+            raise NotSummarized("budget")
         caller = Caller(span.caller.author.id, span.caller.channel_id, span.caller.guild_id)
         over = self._services.admission.admit(caller)
         if over is not None:
