@@ -25,6 +25,8 @@ from .summaries import (
 )
 
 PATIENT = {"SKY_OPENAI__SILENCE_SECONDS": "90"}
+HISTORY = "GET /channels/{channel_id}/messages"
+RESPONSE = "PATCH /webhooks/{webhook_id}/{token}/messages/{message_id}"
 UNREADABLE = "You can't read that channel, or I can't determine whether you can."
 
 
@@ -42,6 +44,7 @@ async def scene(summary_stage: Stage) -> AsyncIterator[Scene]:
     await summary_stage.bot.logged("commands synced")
     async with open_scene(summary_stage) as opened:
         yield opened
+        await opened.discord.end_faults()
         await opened.openai.clear()
         await opened.openai.script()
 
@@ -183,6 +186,44 @@ async def test_a_failure_of_the_model_is_told_in_its_place(scene: Scene) -> None
     assert "can't reach the language model" in await summarize(scene)
 
 
+async def test_where_discord_gives_no_messages_it_says_so(scene: Scene) -> None:
+    await scene.say("behind a broken door", by="Bram")
+    await scene.discord.fault("rest", "status", route=HISTORY, seconds=30)
+
+    assert "Discord did not give me the messages" in await summarize(scene)
+
+
+async def test_an_edit_that_discord_does_not_take_at_once_is_repeated(scene: Scene) -> None:
+    said = await scene.say("a stubborn mule", by="Bram")
+    await scene.openai.script(ScriptedAnswer(match="mule", text="**Mule**\n- Stubborn [1]"))
+    await scene.discord.fault("rest", "drop", route=RESPONSE, count=2)
+
+    assert links(await summarize(scene)) == [said]
+
+
+async def test_a_response_that_discord_no_longer_takes_harms_nothing(scene: Scene) -> None:
+    await scene.say("an expired eel", by="Bram")
+    text = "**Eel**\n- Expired [1]"
+    await scene.openai.script(ScriptedAnswer(match="eel", text=text, first=1.2))
+    undelivered = await scene.bot.metric("summaries_total", outcome="discord_down")
+    await scene.discord.set(interaction_seconds=1)
+    try:
+        await scene.discord.invoke("summary", scene.place, "Ada", {})
+        await scene.bot.until_metric("summaries_total", undelivered + 1, outcome="discord_down")
+    finally:
+        await scene.discord.set(interaction_seconds=900)
+    await scene.answer(await scene.call("still there?"))
+
+
+async def test_a_summary_that_reaches_the_length_limit_is_shown(scene: Scene) -> None:
+    said = await scene.say("a verbose parrot", by="Bram")
+    text = "**Parrot**\n" + "\n".join(f"- Talks a lot, says {n} [1]" for n in range(20))
+    await scene.openai.script(ScriptedAnswer(match="parrot", text=text))
+    await scene.openai.inject(Fault(kind=FaultKind.INCOMPLETE, match="parrot", after=20))
+
+    assert set(links(await summarize(scene))) == {said}
+
+
 async def test_what_names_no_message_is_not_shown(scene: Scene) -> None:
     await scene.say("a plain ibis", by="Bram")
     text = "**Ibis**\n- Everything is fine [55]"
@@ -244,6 +285,10 @@ async def test_a_price_that_is_high_or_unknown_is_confirmed_first(
         assert ("I don't know" in asked.content) != known
         assert not await transcripts(scene, "lynx")
         await scene.say("said after the question", by="Bram")
+        scene.bot.terminate()  # what is needed is in the button, for any later process
+        assert await scene.bot.ended() == 0
+        scene.bot.start()
+        await scene.bot.ready()
 
         told = await confirm(scene, asked)
 
@@ -259,6 +304,21 @@ async def test_what_the_budget_has_no_room_for_is_not_begun(fresh: FreshStage) -
 
         assert "What is left of the budget" in await summarize(scene)
         assert not await transcripts(scene, "badger")
+
+
+async def test_the_hourly_limits_and_the_lists_apply(fresh: FreshStage) -> None:
+    limits = {"SKY_LIMITS__USER_PER_HOUR": "1", "SKY_ACCESS__BLOCK_CHANNELS": "sanctum"}
+    async with running(fresh, **limits) as scene:
+        sanctum = await scene.discord.add_channel("sanctum")
+        await scene.say("a hallowed hippo", by="Bram", where="sanctum")
+        await scene.say("a frequent finch", by="Bram")
+        await scene.openai.script(ScriptedAnswer(match="finch", text="**Finch**\n- Often [1]"))
+
+        assert "I don't summarize that channel" in await summarize(scene, channel=sanctum.id)
+        assert "I don't answer in this channel" in await summarize(scene, where="sanctum")
+        assert "Often" in await summarize(scene)
+        assert "You've reached the hourly limit per person" in await summarize(scene)
+        assert not await transcripts(scene, "hippo")
 
 
 async def test_what_would_cost_more_than_one_may_leaves_out_the_oldest(fresh: FreshStage) -> None:
