@@ -119,7 +119,7 @@ def _quoted(pages: Sequence[WebPage], room: int) -> tuple[list[Turn], list[str]]
             continue
         turns.append(Turn("user", text, quoted=True))
         room -= turns[-1].tokens
-        named.append(f"<{page.url}>" + (" (its beginning)" if page.cut or text != whole else ""))
+        named.append(page.name + (" (its beginning)" if page.cut or text != whole else ""))
     read = [f"Pages read: {', '.join(named)}"] if named else []
     return turns, list(dict.fromkeys([*read, *remarks]))
 

@@ -29,6 +29,7 @@ from bot.context.attachments import plain_text
 from bot.context.parser_process import Parsed, ParseError
 from bot.domain import text as tokens
 from bot.domain.bounded import BoundedDict
+from bot.observability import tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -57,6 +58,9 @@ class Unread(enum.Enum):
     BUSY = "too many pages are being read right now; ask again in a minute"
 
 
+_LONGEST_NAME = 300  # characters; five of them fit into a message beside an answer's end
+
+
 class _Failed(Exception):
     def __init__(self, why: Unread) -> None:
         super().__init__(why.name)
@@ -75,6 +79,11 @@ class WebPage:
     text: str = ""
     cut: bool = False
     trouble: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called below an answer: its address, or its site if that is very long."""
+        return f"<{self.url}>" if len(self.url) <= _LONGEST_NAME else f"`{_host_shown(self.url)}`"
 
     @property
     def remark(self) -> str:
@@ -256,6 +265,7 @@ class WebPages:
         self._clock = clock
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._kept: BoundedDict[str, tuple[float, WebPage]] = BoundedDict(_KEPT)
+        self._reading: dict[str, asyncio.Task[WebPage]] = {}
 
     async def linked(self, chain: MessageChain, me: int) -> list[WebPage]:
         """Read what a question, or what it replies to, links to; raises nothing."""
@@ -279,6 +289,13 @@ class WebPages:
         if kept is not None and self._clock() < kept[0]:
             self._metrics.web_pages.labels("cached").inc()
             return kept[1]
+        reading = self._reading.get(link)
+        if reading is None:
+            reading = self._reading[link] = tasks.start(self._read_once(link), "read_page")
+            reading.add_done_callback(lambda _: self._reading.pop(link, None))
+        return await asyncio.shield(reading)  # who stops waiting leaves it to the others
+
+    async def _read_once(self, link: str) -> WebPage:
         try:
             page = await self._open(link)
         except _Failed as failed:

@@ -131,6 +131,19 @@ async def test_a_page_that_would_speak_to_the_model_stays_a_quotation(harbour: H
         assert at.sites.asked(EVIL) == []
 
 
+async def test_a_page_that_does_not_pass_moderation_is_left_out(harbour: Harbours) -> None:
+    async with harbour(SKY_SAFETY__BANNED_WORDS="kraken") as at:
+        at.sites.pages[f"{HARBOUR}/deep"] = article("Deep", "Here the kraken sleeps.")
+        question = await at.scene.call(f"what lives here? https://{HARBOUR}/deep {TIDE}")
+
+        await at.remarks(question)
+
+        left_out, kept = await at.pages(question)
+        assert "(left out: it did not pass moderation)" in left_out
+        assert "kraken" not in left_out
+        assert "High water" in kept
+
+
 async def test_no_address_that_is_not_public_sees_a_connection(harbour: Harbours) -> None:
     """Counted where they would arrive, and where they would begin."""
     names = {

@@ -250,6 +250,12 @@ def test_what_was_read_and_what_was_not_is_said_once() -> None:
     )
 
 
+def test_a_page_with_a_very_long_address_is_named_by_its_site() -> None:
+    page = WebPage(f"https://a.example/?{'x' * 1900}", text="words")
+
+    assert paged(said(1, BRAM, "x"), page).remarks == ("Pages read: `a.example`",)
+
+
 @given(st.integers(500, 2000), st.lists(st.text(min_size=1, max_size=5000), max_size=5))
 def test_pages_fit_into_the_room_for_the_conversation(most: int, texts: list[str]) -> None:
     pages = [WebPage(f"https://a.example/{number}", text=text) for number, text in enumerate(texts)]

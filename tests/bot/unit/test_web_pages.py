@@ -130,6 +130,19 @@ async def test_a_page_is_read_once_in_a_quarter_of_an_hour(sites: Websites) -> N
     assert sites.asked(HARBOUR) == ["/tide", "/tide"]
 
 
+async def test_who_asks_for_a_page_that_is_being_read_waits_for_that(sites: Websites) -> None:
+    reader, _ = pages(sites)
+    link = f"https://{HARBOUR}/tide"
+    leaving, *staying = (asyncio.create_task(one(reader, link)) for _ in range(3))
+    await asyncio.sleep(0)
+    leaving.cancel()
+
+    first, second = await asyncio.gather(*staying)
+
+    assert first.text == second.text != ""
+    assert sites.asked(HARBOUR) == ["/tide"]
+
+
 async def test_a_page_that_was_not_read_is_tried_again(sites: Websites) -> None:
     reader, _ = pages(sites)
     await one(reader, f"https://{HARBOUR}/later")
