@@ -18,6 +18,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.servers.discord.model import THREAD_STARTER_MESSAGE
+from tests.servers.discord.records import Message
+
 from .answers import buttons
 from .conftest import FreshStage
 from .environment import Stage
@@ -33,6 +36,7 @@ WITHOUT_THE_BOT = ("call", "reply", "link", "forward")
 LATER = ("again", "crash", "rollout")
 SECRET = re.compile(r"secret-\d+")
 _numbers = itertools.count(1)
+_plans = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,11 @@ def permissions(rules: tuple[Rule, ...], person: int, roles: frozenset[int]) -> 
     return granted if VIEW in granted else frozenset()
 
 
+def room_name(plan: int, number: int, kind: str) -> str:
+    """Name a room of a plan; the settings of threads name them all before."""
+    return f"{'posts' if kind == 'forum' else 'room'}-{plan}-{number}"
+
+
 @dataclass
 class Place:
     """A room as it stands on the test server."""
@@ -130,10 +139,10 @@ class Place:
 class Played:
     """One plan on the test server, with people and roles of its own."""
 
-    def __init__(self, scene: Scene, plan: Plan) -> None:
-        self.scene, self.plan = scene, plan
+    def __init__(self, scene: Scene, plan: Plan, *, threads: bool) -> None:
+        self.scene, self.plan, self.threads = scene, plan, threads
         self.roles = list(plan.roles)
-        self.number = next(_numbers)
+        self.number = next(_plans)
         self.places: list[Place] = []
         self.hall = Place(Room("text", (), frozenset()), "", "")
         self.asked_in: dict[str, Place] = {}  # by the id of what was asked
@@ -153,7 +162,7 @@ class Played:
         hall = await discord.add_channel(f"hall-{self.number}")
         self.hall.where, self.hall.id = hall.name, hall.id
         for number, each in enumerate(self.plan.rooms):
-            self.places.append(await self._room(f"room-{self.number}-{number}", each))
+            self.places.append(await self._room(room_name(self.number, number, each.kind), each))
 
     async def _room(self, name: str, room: Room) -> Place:
         discord = self.scene.discord
@@ -177,7 +186,13 @@ class Played:
             place.where, place.id = thread.id, thread.id
         if not place.message:
             place.message = await self._say(first, place)
-        await self._say(self._secret(place), place)
+        elif self.threads:  # a new post is answered, and what its author adds
+            self.asked_in[place.message] = place
+            await self.note_answer(place.message)
+        said = await self._say(self._secret(place), place)
+        if self.threads and room.kind == "forum":
+            self.asked_in[said] = place
+            await self.note_answer(said)
         return place
 
     def _overwrite(self, rule: Rule) -> dict[str, Any]:
@@ -227,10 +242,39 @@ class Played:
         self.asked_in[question] = place
         return question
 
+    async def go_on(self, person: int, thread: str, about: int, *, mention: bool) -> str | None:
+        """Write in the thread on a question; None where Discord itself would not let them."""
+        place, target = self.asked_in[thread], self.places[about - 1]
+        if not place.may_view(person, self.roles[person]):
+            return None
+        by, link = self.name(f"user {person}"), f"{self._guild}/{target.id}/{target.message}"
+        words = f"question {next(_numbers)} https://discord.com/channels/{link}"
+        question = await self.scene.say(words, by=by, where=thread, mention=mention)
+        self.asked_in[question] = place
+        return question
+
+    async def answered(self, question: str) -> list[Message]:
+        """Wait for the answer to a question, complete, in its channel or in a thread on it."""
+        async with asyncio.timeout(60), self.scene.discord.events() as events:
+            while True:
+                parts = [*(await self.scene.seen(question)).parts, *await self._below(question)]
+                if any("Again" in buttons(each) for each in parts):
+                    return parts
+                await events.event(lambda e: e.kind in {"message", "edit"}, 60)
+
+    async def _below(self, question: str) -> list[Message]:
+        channels = (await self.scene.discord.world()).channels
+        if question not in {each.id for each in channels if each.parent_id}:
+            return []
+        there = await self.scene.discord.read(question)
+        kinds = {THREAD_STARTER_MESSAGE}
+        own = [each for each in there if each.from_sky and each.kind not in kinds]
+        return [each for each in own if each.reply_to in {None, question}]
+
     async def note_answer(self, question: str) -> None:
         """Let what an answer shows be read by everybody there from now on."""
-        seen = await self.scene.seen(question)
-        self.asked_in[question].secrets += SECRET.findall(seen.text)
+        text = "\n".join(part.content for part in await self.answered(question))
+        self.asked_in[question].secrets += SECRET.findall(text)
 
     @property
     def _guild(self) -> str:
@@ -251,9 +295,9 @@ class Played:
         await self.scene.discord.change_member(self.name(f"user {person}"), roles=names)
 
 
-async def play(scene: Scene, plan: Plan) -> int:
+async def play(scene: Scene, plan: Plan, *, threads: bool) -> int:
     """Play a plan; gives how many secrets the model was told, all of them rightly."""
-    played = Played(scene, plan)
+    played = Played(scene, plan, threads=threads)
     await played.build()
     rightly = 0
     for person, where, about, way in plan.asked:
@@ -261,13 +305,28 @@ async def play(scene: Scene, plan: Plan) -> int:
         question = await played.ask(person, where, about, way)
         if question is None:
             continue
-        await scene.until(question, lambda seen: bool(seen.parts))
+        parts = await played.answered(question)
         rightly += judge(played, person, await told(scene) - before, way)
         await played.note_answer(question)
+        if parts[-1].channel_id == question:
+            rightly += await in_thread(played, person, question, about)
         if plan.later == "again":
             rightly += await again(played, person, question)
     if plan.later != "again":
         rightly += await away(played)
+    return rightly
+
+
+async def in_thread(played: Played, person: int, thread: str, about: int) -> int:
+    """Let the person who asked go on without a mention, and another one call the bot there."""
+    rightly = 0
+    for number, mention in ((person, False), ((person + 1) % 3, True)):
+        before = await told(played.scene)
+        question = await played.go_on(number, thread, about, mention=mention)
+        if question is not None:
+            await played.answered(question)
+            rightly += judge(played, number, await told(played.scene) - before, "in a thread")
+            await played.note_answer(question)
     return rightly
 
 
@@ -289,15 +348,15 @@ def judge(played: Played, person: int, secrets: Counter[str], way: str) -> int:
 async def again(played: Played, person: int, question: str) -> int:
     """Let somebody press Again after their roles were changed."""
     scene = played.scene
-    seen = await scene.until(question, lambda seen: "Again" in buttons(seen.parts[-1]))
+    last = (await played.answered(question))[-1]
     await played.change_roles(person, frozenset({0, 1, 2}) - played.roles[person])
     before, asked = await told(scene), len(await scene.openai.requests())
-    await scene.press(seen.parts[-1], "Again", by=played.name(f"user {person}"))
+    await scene.press(last, "Again", by=played.name(f"user {person}"))
     for _ in range(100):
         if len(await scene.openai.requests()) > asked:
             break
         await asyncio.sleep(0.05)
-    await scene.until(question, lambda seen: "Again" in buttons(seen.parts[-1]))
+    await played.answered(question)
     rightly = judge(played, person, await told(scene) - before, "again")
     await played.note_answer(question)
     return rightly
@@ -323,19 +382,24 @@ async def away(played: Played) -> int:
     await scene.bot.ready()
     rightly = 0
     for person, question in asked:
-        await scene.until(question, lambda seen: bool(seen.parts))
+        await played.answered(question)
         rightly += judge(played, person, await told(scene) - before, played.plan.later)
         await played.note_answer(question)
     return rightly
 
 
-@pytest.fixture
-def speaking(fresh: FreshStage) -> Stage:
-    """A bot of its own: it is stopped and started."""
-    return fresh()
-
-
-def test_nobody_reads_through_the_bot_what_they_may_not_read(speaking: Stage) -> None:
+@pytest.mark.parametrize("threads", [False, True])
+def test_nobody_reads_through_the_bot_what_they_may_not_read(
+    fresh: FreshStage,
+    *,
+    threads: bool,
+) -> None:
+    """The bot is stopped and started; with threads, each text channel and forum has them."""
+    first = next(_plans)
+    names = itertools.product(range(first, first + 20 * EXAMPLES), range(3), ("text", "forum"))
+    modes = {room_name(*each): "forum" if each[2] == "forum" else "on_call" for each in names}
+    chosen = ",".join(f"{name}={mode}" for name, mode in modes.items())
+    speaking = fresh(**({"SKY_THREADS__CHANNELS": chosen} if threads else {}))
     rightly = 0
 
     @settings(
@@ -349,14 +413,14 @@ def test_nobody_reads_through_the_bot_what_they_may_not_read(speaking: Stage) ->
     @given(plan=PLANS)
     def every_plan(plan: Plan) -> None:
         nonlocal rightly
-        rightly += asyncio.run(_one(speaking, plan))
+        rightly += asyncio.run(_one(speaking, plan, threads=threads))
 
     every_plan()
     assert rightly  # what people may read is read: nothing at all would be no proof
 
 
-async def _one(speaking: Stage, plan: Plan) -> int:
+async def _one(speaking: Stage, plan: Plan, *, threads: bool) -> int:
     await speaking.bot.ready()
     await speaking.bot.logged("commands synced")
     async with open_scene(speaking) as scene:
-        return await play(scene, plan)
+        return await play(scene, plan, threads=threads)

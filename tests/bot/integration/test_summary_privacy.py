@@ -51,7 +51,7 @@ async def _one(stage: Stage, plan: Plan) -> tuple[int, int]:
     await stage.bot.ready()
     await stage.bot.logged("commands synced")
     async with open_scene(stage) as scene:
-        played = Played(scene, plan)
+        played = Played(scene, plan, threads=False)
         await played.build()
         rightly, refused = 0, 0
         for person, where, about, _ in plan.asked:
