@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -478,14 +479,33 @@ def test_no_text_that_is_no_address_is_public(text: str) -> None:
         assert ipaddress.ip_address(text).is_global
 
 
-async def test_a_name_that_nobody_has_is_no_error_of_the_bot(sites: Websites) -> None:
-    """Asked of the machine's own resolver, which is given no name of this machine."""
-    reader = WebPages(LinksSettings(pages=1), FakeParser(), Metrics())
-    del sites
+@pytest.mark.parametrize("failure", [socket.gaierror(-2, "no such name"), UnicodeError("long")])
+async def test_a_name_that_nobody_has_is_no_error_of_the_bot(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    def resolve(*_: object, **__: object) -> None:
+        raise failure
 
-    page = await one(reader, "https://nobody-has-this.invalid/")
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    reader = WebPages(LinksSettings(pages=1), FakeParser(), Metrics())
+
+    page = await one(reader, "https://nobody-has-this.example/")
 
     assert page.trouble == "it has no address on the public internet"
+
+
+async def test_a_name_server_that_does_not_answer_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answer = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answer.wait(60) and [])
+    monkeypatch.setattr(web_pages, "_SECONDS", 0.2)
+    reader = WebPages(LinksSettings(pages=1), FakeParser(), Metrics())
+
+    page = await one(reader, "https://harbour.example/")
+    answer.set()
+
+    assert page.trouble == "the site did not send it within 10 seconds"
 
 
 async def test_a_name_is_not_looked_for_in_the_clusters_own_domains(
