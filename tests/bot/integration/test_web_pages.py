@@ -13,6 +13,7 @@ from tests.servers import websites
 from tests.servers.openai.records import ScriptedAnswer
 from tests.servers.websites import ADDRESS, FORBIDDEN_HOSTS, Inside, Websites, article
 
+from .answers import buttons
 from .conftest import FreshStage
 from .process import REPOSITORY
 from .scenario import Scene
@@ -36,7 +37,11 @@ class Harbour:
 
     async def remarks(self, question: str) -> list[str]:
         """Wait for the answer; gives the small print below it."""
-        seen = await self.scene.answer(question, remarks=True)
+        await self.scene.answer(question, remarks=True)
+        # The last edit may add nothing but the small print, and the button that comes with it.
+        seen = await self.scene.until(
+            question, lambda seen: any("Again" in buttons(part) for part in seen.parts)
+        )
         lines = seen.text.splitlines()
         return [line.removeprefix("-# ") for line in lines if line.startswith("-# ")]
 
