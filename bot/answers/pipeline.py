@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from bot.admission.admission_control import AdmissionControl, AnswerRequest
     from bot.admission.budget import Reservation
     from bot.context.attachments import AttachmentReader
-    from bot.context.history import History, MessageChain
+    from bot.context.history import History
     from bot.context.message_cache import MessageCache
     from bot.context.prompt import Prompt
     from bot.context.web_pages import WebPage, WebPages
@@ -151,7 +151,10 @@ class AnswerPipeline:
             message, prompt = self._as_it_is_now()
             chain = await read_history(message, services.cache, services.history, limits)
             wanted = attachments([message, *chain.linked, *chain.meant])
-            pages = await self._pages(chain)
+            pages: list[WebPage] = []
+            # Who did not call the bot did not ask it to open a link either.
+            if services.pages is not None and not request.ambient:
+                pages = await services.pages.linked(chain, request.me)
             async with services.reader.opened(wanted) as files:
                 conversation = build_prompt(
                     chain, prompt, files, me=request.me, limits=limits, pages=pages
@@ -163,13 +166,6 @@ class AnswerPipeline:
             raise
         except Exception as error:  # a bug: tell the person who is waiting
             raise Unexpected(type(error).__name__) from error
-
-    async def _pages(self, chain: MessageChain) -> list[WebPage]:
-        """Read what the question links to. Who did not call the bot did not ask it to open that."""
-        pages = self._services.pages
-        if pages is None or self._request.ambient:
-            return []
-        return await pages.linked(chain, self._request.me)
 
     async def _ask(self, request: ModelRequest) -> None:
         """Ask the model if moderation allows the question; show what it allows of the answer."""
@@ -283,21 +279,22 @@ class AnswerTask:
         self.request = self._request = request
         self.failure: SkyError | None = None  # of an answer that was begun
         self._services = services
-        question, buttons = request.message, services.settings.reply.buttons
+        question, reply = request.message, services.settings.reply
+        may_thread = request.in_thread or reply.long == "thread"
         target = ReplyTarget(
             question,
             request.nonce_base or question.id,
             replaces=request.replaces,
-            stop=button("stop", question) if buttons else None,
-            again=button("again", question) if buttons else None,
-            title=thread_title(request.prompt, question),
+            stop=(button("stop", question),) if reply.buttons else (),
+            again=(button("again", question),) if reply.buttons else (),
+            title=thread_title(request.prompt, question) if may_thread else "",
             in_thread=request.in_thread,
         )
         self._reply = ReplyStream(
             target,
             services.sink,
             services.edit_rate,
-            services.settings.reply,
+            reply,
             self._first_words,
         )
         self.interrupt: Callable[[], None] = self._reply.interrupt

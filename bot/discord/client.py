@@ -230,9 +230,10 @@ class GatewayClient(discord.Client):
             self._cache.freshen(quoted)
         read = self._interactions.topics.whole(converters.to_message(message))
         self._backfill.heard(read.id, read.channel_id if read.direct else None)
-        self._conversations.hear(read, self.me)
-        if self._dispatcher.may_continue(read, self.me):
-            read = await self._settled(read)
+        if not read.direct:
+            self._conversations.hear(read, self.me)
+            if self._dispatcher.may_continue(read, self.me):
+                read = await self._settled(read)
         self._dispatcher.receive(read, self.me)
 
     async def _settled(self, message: Message) -> Message:

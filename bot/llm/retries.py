@@ -14,7 +14,7 @@ import contextlib
 import logging
 import random
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from bot.domain.errors import (
@@ -196,19 +196,11 @@ class _Charged:
 
 @dataclass(slots=True)
 class _Attempts:
-    """The attempts that are left; exchanging a key costs none."""
+    """The attempts that may be made, and those that failed; exchanging a key costs none."""
 
-    attempts: int
-    exchanges: int = _EXCHANGES
-    most: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.most = self.attempts
-
-    @property
-    def made(self) -> int:
-        """The number of failed attempts."""
-        return self.most - self.attempts
+    most: int
+    made: int = 0
+    exchanges: int = _EXCHANGES  # that are left
 
 
 class RetryingRequest:
@@ -243,7 +235,7 @@ class RetryingRequest:
 
     async def stream(self, client: AsyncOpenAI, attempts: int) -> AsyncGenerator[ModelEvent, None]:
         """Yield the answer until it is complete; raises Retried and UserFacing errors."""
-        left = _Attempts(attempts)
+        tries = _Attempts(attempts)
         while True:
             for reduced in self._prepare():
                 yield reduced
@@ -255,9 +247,9 @@ class RetryingRequest:
                 failed = error
             else:
                 return
-            await self._recover(failed, left)
+            await self._recover(failed, tries)
 
-    async def _recover(self, failed: SkyError, left: _Attempts) -> None:
+    async def _recover(self, failed: SkyError, tries: _Attempts) -> None:
         """Prepare the next request after a failure; raises if none should be made."""
         if self._may_go_on(failed) and self._covered(self._resumed):
             self._go_on()
@@ -268,24 +260,24 @@ class RetryingRequest:
             return
         if not isinstance(failed, Retried):
             raise failed
-        if isinstance(failed, KeyRefused) and left.exchanges:
-            left.exchanges -= 1
+        if isinstance(failed, KeyRefused) and tries.exchanges:
+            tries.exchanges -= 1
             await exchange(self._key, failed, self._used)
             return
-        left.attempts -= 1
-        if left.attempts <= 0 or isinstance(failed, ModelPaused):
+        tries.made += 1
+        if tries.made >= tries.most or isinstance(failed, ModelPaused):
             raise failed
         if not self._covered(self._request):
             log.warning("not retried: the reservation does not cover another request")
             raise failed
-        await self._pause(failed, left.made)
+        await self._pause(failed, tries.made)
 
     def _prepare(self) -> list[Reduced]:
         """Leave out what the model is known to refuse; return what the consumer should know."""
         if self._request.pictures and self._knowledge.of(self._model).pictures:
             self._smaller.pictures = True
-        self._request = self._smaller.apply(self._request)
-        return self._smaller.news()
+        self._request, news = self._smaller.apply(self._request)
+        return news
 
     def _takes_less(self, failed: SkyError) -> bool:
         """Make the request smaller if that may help after this failure; return whether it was."""
@@ -449,8 +441,11 @@ class _Smaller:
         self._told: set[Reduced] = set()
         self._steps = list(_STEPS)
 
-    def apply(self, request: ModelRequest) -> ModelRequest:
-        """Return the request without the parts that have to be left out."""
+    def apply(self, request: ModelRequest) -> tuple[ModelRequest, list[Reduced]]:
+        """Return the request without the parts that have to be left out, and which are new.
+
+        Each is new once per answer.
+        """
         if self.pictures and request.pictures:
             turns = tuple(replace(turn, images=()) for turn in request.turns)
             request = replace(request, turns=turns)
@@ -459,12 +454,8 @@ class _Smaller:
             self._halves = 0
             request = replace(request, turns=request.turns[len(request.turns) // 2 :])
             self._tell(Reduced.WITHOUT_OLDER_HALF)
-        return request
-
-    def news(self) -> list[Reduced]:
-        """Return what was newly left out since the last call, each item once per answer."""
         news, self._news = self._news, []
-        return news
+        return request, news
 
     def after(
         self, failed: SkyError, request: ModelRequest, payload: Payload, knowledge: Knowledge

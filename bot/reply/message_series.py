@@ -93,8 +93,8 @@ class ReplyTarget:
     to: Message
     nonce_base: int
     replaces: tuple[int, ...] = ()
-    stop: Button | None = None
-    again: Button | None = None
+    stop: tuple[Button, ...] = ()
+    again: tuple[Button, ...] = ()
     title: str = ""
     in_thread: bool = False
 
@@ -162,7 +162,7 @@ class MessageSeries:
         A `footer` is shown in small print below the complete answer, if its last message has room.
         """
         self._footer = f"{_SMALL_PRINT}{footer}" if footer and last else ""
-        buttons = _those(self._order.again if again else None) if last else _those(self._order.stop)
+        buttons = self._order.stop if not last else self._order.again if again else ()
         while self._place.position < len(text):
             part, following = next_part(text, self._place, growing=not last)
             full = following.position < len(text)
@@ -186,7 +186,7 @@ class MessageSeries:
 
     async def end_with(self, sentence: str, *, again: bool) -> None:
         """End the answer where Discord refuses more text, and say why."""
-        buttons = _those(self._order.again if again else None)
+        buttons = self._order.again if again else ()
         there = self._page.post if self._page is not None and self._growing else None
         room = LIMIT - len(sentence) - len("\n-# ")
         words = next_part(there.text, SplitPosition(), room)[0].content if there else ""
@@ -359,7 +359,3 @@ def _links(text: str) -> list[str]:
 
 def _count_links(part: Part) -> int:
     return len(_links(part.text))
-
-
-def _those(button: Button | None) -> tuple[Button, ...]:
-    return () if button is None else (button,)

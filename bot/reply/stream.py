@@ -172,7 +172,8 @@ class ReplyStream:
         await self._wait_for_text(writing)
         gap = self._edit_rate.first_gap(self._channel_id, self._timing.first_words_seconds)
         await asyncio.wait({writing}, timeout=gap)
-        await self._wait_for_a_word(writing)
+        if not writing.done() and not self._readable.is_set():
+            await self._wait_for_a_word(writing)
         while not writing.done():
             # Counted where it happened; the end is repeated, and says so if it is refused too.
             with contextlib.suppress(DiscordDown, ContentRefused):
@@ -189,8 +190,6 @@ class ReplyStream:
             spoke.cancel()
 
     async def _wait_for_a_word(self, writing: asyncio.Task[None]) -> None:
-        if writing.done() or self._readable.is_set():
-            return
         readable = tasks.start(self._readable.wait(), "first_word")
         try:
             await asyncio.wait(

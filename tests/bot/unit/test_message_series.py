@@ -35,7 +35,9 @@ def order(
     to: Message = CALL, *, replaces: tuple[int, ...] = (), nonce_base: int = 5
 ) -> ReplyTarget:
     """Order an answer with both buttons."""
-    return ReplyTarget(to, nonce_base, replaces, stop=STOP, again=AGAIN, title="What is long?")
+    return ReplyTarget(
+        to, nonce_base, replaces, stop=(STOP,), again=(AGAIN,), title="What is long?"
+    )
 
 
 async def shown(
