@@ -216,7 +216,7 @@ class Summaries:
         return await asyncio.shield(task)
 
     def forget(self, message_id: int) -> None:
-        """Note that a message was deleted: it is not in a summary any more."""
+        """Note that a message was deleted: no summary under way links to it any more."""
         for work in self._running.values():
             work.gone.add(message_id)
 
@@ -308,9 +308,8 @@ class Summaries:
         if not body.strip():
             raise NotSummarized("no_points")
         first = found.messages[-len(numbers)].id if found.messages else 0
-        count = f"{len(numbers):,} message" + ("" if len(numbers) == 1 else "s")
         since = f"<t:{int(snowflake_time(first))}:f>"
-        head = f"**{count} in <#{span.channel_id}> since {since}**"
+        head = f"**{_messages(len(numbers))} in <#{span.channel_id}> since {since}**"
         cost = cost_text(meter.total, self._settings.budget.currency)
         return split(head, body, [*found.remarks, f"Cost: {cost}."])
 
@@ -358,7 +357,7 @@ class Summaries:
                 progress = f"Reading… {len(newest_first):,} messages so far."
                 await self._progress(screen, progress, span)
         if len(newest_first) > most:
-            found.remarks.append(f"I read only the newest {most:,} messages.")
+            found.remarks.append(f"I read only the newest {_messages(most)}.")
         elif after is None:
             found.remarks.append("I found no message of yours, so this is the whole channel.")
         found.messages = newest_first[:most][::-1]
@@ -373,7 +372,7 @@ class Summaries:
             await screen.show(f"{text}\n{patience}")
 
     def _numbered(self, span: SummarySpan, found: _Found) -> list[NumberedMessage]:
-        """Give each message that says something its number, with a line where a day begins."""
+        """Give each message that says something its number, and the first of a day its date."""
         name_of = partial(self._services.cache.name_of, span.caller.guild_id)
         entries, day = list[NumberedMessage](), ""
         kept = list[Message]()
@@ -408,7 +407,7 @@ class Summaries:
         kept = sum(map(len, parts))
         if kept < len(entries):
             found.remarks.append(
-                f"I read only the newest {kept:,} messages: more could cost too much."
+                f"I read only the newest {_messages(kept)}: more could cost too much."
             )
             found.after = parts[0][0].id - 1
         return SummaryPlan(tuple(map(tuple, parts)), self._likely(parts), most)
@@ -436,13 +435,13 @@ class Summaries:
         known = budget.price_of(settings.openai.model, settings.budget.prices) is not None
         if known and plan.likely < settings.summary.ask_from:
             return None
-        count = sum(map(len, plan.parts))
+        count = _messages(sum(map(len, plan.parts)))
         expected = Amount(money=math.ceil(plan.likely * 1_000_000), estimated=True)
         price = cost_text(expected, settings.budget.currency)
         if known:
-            return f"A summary of {count:,} messages costs {price}. Shall I write it?"
+            return f"A summary of {count} costs {price}. Shall I write it?"
         return (
-            f"I don't know what a summary of {count:,} messages costs, because the language model "
+            f"I don't know what a summary of {count} costs, because the language model "
             f"has no price in my settings; at the highest price there, {price}. Shall I write it?"
         )
 
@@ -477,7 +476,7 @@ class Summaries:
                 for group in groups
             ]
         if left_out:
-            found.remarks.append(f"I left out {left_out:,} that did not pass moderation.")
+            found.remarks.append(f"I left out {_messages(left_out)} that did not pass moderation.")
         said = list[str]()
         async with self._services.guard.around(said.append, reservation.charge) as say:
             say(notes[0])
@@ -512,6 +511,10 @@ class Summaries:
 
 def _request(instructions: str, text: str) -> ModelRequest:
     return ModelRequest(instructions, (Turn("user", text),))
+
+
+def _messages(count: int) -> str:
+    return f"{count:,} message" + ("" if count == 1 else "s")
 
 
 def _text(part: Iterable[NumberedMessage]) -> str:

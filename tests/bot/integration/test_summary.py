@@ -346,7 +346,7 @@ async def test_banned_words_are_left_out_and_said_to_be(fresh: FreshStage) -> No
 
         assert not await transcripts(scene, "kraken")
         assert "kraken" not in told
-        assert "I left out 1 that did not pass moderation" in told
+        assert "I left out 1 message that did not pass moderation" in told
         assert links(told) == [kept]
 
 
