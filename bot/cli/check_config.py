@@ -153,7 +153,7 @@ def _called(settings: Settings) -> str:
     ]
     ways = ["by mention", "by reply", f"with {settings.discord.command}", "with /sky"]
     ways += ["in direct messages"] if access.direct_messages else []
-    who = f"restricted by {', '.join(set_lists)}" if set_lists else "by everybody, everywhere"
+    who = f"restricted by {', '.join(set_lists)}" if set_lists else "by everyone, everywhere"
     joins = f"joins in unprompted in {len(ambient.channels)} channels" if ambient.channels else ""
     return "; ".join(
         filter(None, [f"{', '.join(ways)}; {who}", joins or "never joins in unprompted"])
@@ -238,7 +238,7 @@ def _usage(settings: Settings) -> str:
     if usage.enabled:
         counted = f"/usage is offered; {usage.rows} people and channels are kept by themselves"
     line = "its cost" if settings.reply.cost_line else "nothing about its cost"
-    return f"{counted}; below an answer stands {line}"
+    return f"{counted}; below an answer: {line}"
 
 
 def _summaries(settings: Settings) -> str:

@@ -265,7 +265,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="the settings file")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    run = commands.add_parser("run", parents=[config], help="run the bot (also without a command)")
+    run = commands.add_parser(
+        "run",
+        parents=[config],
+        help="run the bot (also without a command)",
+        description="Run the bot until SIGTERM or Ctrl-C. `--help` of the main command says what "
+        "it needs.",
+    )
     run.set_defaults(command="run")
     check = commands.add_parser(
         "check-config",

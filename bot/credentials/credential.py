@@ -167,9 +167,9 @@ class Credential:
     def value(self) -> str:
         """Return the value now; raises CredentialMissing while there is none."""
         if self._held is None:
-            variable = f"the environment variable {self._variable}" if self._variable else ""
-            others = " or ".join(filter(None, [variable, "a Key Vault"]))
-            remedy = f"The file must exist, be readable and not be empty; or {others} has it."
+            variable = f"set the environment variable {self._variable}, " if self._variable else ""
+            vault = "or set it in Key Vault (credentials.keyvault_url)"
+            remedy = f"Put it into that file, which must be readable, {variable}{vault}."
             missing = f"{self.path}: no credential for {self.name}."
             raise CredentialMissing(" ".join(filter(None, [missing, self._not_taken, remedy])))
         return self._held.value

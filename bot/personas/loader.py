@@ -159,7 +159,7 @@ def _sentence(path: Path, detail: ErrorDetails) -> str:
     if detail["type"] == "missing":
         return f'{path}: has no {key}. Add the line {key} = "…".'
     if detail["type"] == "extra_forbidden":
-        return f"{path}: nothing reads {key!r}. {_nearest(key)}"
+        return f"{path}: unknown key {key!r}. {_nearest(key)}"
     if detail["type"] == "string_pattern_mismatch":
         return f"{path}, {key}: must be one line without any of : @ # ` ( ) and commas."
     shown = textwrap.shorten(repr(detail["input"]), 60, placeholder="…")

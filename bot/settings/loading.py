@@ -149,9 +149,9 @@ def _place(keys: list[str], environ: Mapping[str, str], path: Path | None) -> st
 def _unknown_keys(written: Mapping[str, Any], path: Path | None) -> Iterator[str]:
     for keys in _strays(written, Settings):
         *section, stray = keys
-        known = known_keys(Settings)
+        known = [*Settings.model_fields, *known_keys(Settings)]
         where = f"section [{'.'.join(section)}]" if section else "the top level"
-        yield f"{path}, {where}: nothing reads {stray!r}. {_nearest('.'.join(keys), known)}"
+        yield f"{path}, {where}: unknown key {stray!r}. {_nearest('.'.join(keys), known)}"
 
 
 def _strays(written: Mapping[str, Any], model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
@@ -184,7 +184,7 @@ def _unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
     for name in environ:
         if name.upper().startswith(PREFIX) and name.upper() not in known:
             nearest = _nearest(name.upper(), sorted(known))
-            yield f"environment variable {name}: nothing reads it. {nearest}"
+            yield f"environment variable {name}: no such setting. {nearest}"
 
 
 def _nearest(stray: str, known: list[str]) -> str:

@@ -146,7 +146,7 @@ async def test_a_draft_is_tried_wherever_it_lies(servers: Servers, config: Path)
         assert await asyncio.wait_for(person.process.wait(), 10) == 2
     draft.write_text('name = "Captain"\npromt = "Arr."\n')
     async with terminal(servers, config, "--persona", str(draft)) as person:
-        await person.reads("nothing reads 'promt'. Did you mean 'prompt'?")
+        await person.reads("unknown key 'promt'. Did you mean 'prompt'?")
         assert await asyncio.wait_for(person.process.wait(), 10) == 2
 
 

@@ -63,7 +63,7 @@ async def test_all_mistakes_are_named_at_once_each_with_its_remedy(tmp_path: Pat
     assert err.splitlines() == [
         f"settings: {path}, openai.attempts: must be less than or equal to 10; it is 99 now.",
         f"settings: {path}, reply.long: must be 'parts', 'file' or 'thread'; it is 'scroll' now.",
-        f"settings: {path}, section [openai]: nothing reads 'modle'. Did you mean 'openai.model'?",
+        f"settings: {path}, section [openai]: unknown key 'modle'. Did you mean 'openai.model'?",
     ]
 
 
@@ -85,8 +85,8 @@ async def test_a_draft_of_a_persona_is_taken_for_one_wherever_it_lies(tmp_path: 
     assert bad[:2] == (2, "")
     assert bad[2].splitlines() == [
         f'settings: {path}: has no prompt. Add the line prompt = "…".',
-        f"settings: {path}: nothing reads 'promt'. Did you mean 'prompt'?",
-        f"settings: {path}: nothing reads 'temprature'. Did you mean 'temperature'?",
+        f"settings: {path}: unknown key 'promt'. Did you mean 'prompt'?",
+        f"settings: {path}: unknown key 'temprature'. Did you mean 'temperature'?",
     ]
 
 

@@ -126,7 +126,7 @@ async def test_a_file_with_a_mistake_stops_nobody_and_the_operator_is_told(crew:
     await crew.answer(await crew.call("still there?"))
 
     line = await crew.bot.logged("invalid persona ignored")
-    assert "broken.toml: nothing reads 'modell'. Did you mean 'model'?" in line["problem"]
+    assert "broken.toml: unknown key 'modell'. Did you mean 'model'?" in line["problem"]
     assert await crew.bot.metric("persona_problems") == 1
 
 

@@ -40,7 +40,7 @@ def test_a_bot_as_it_comes_is_explained() -> None:
         "no limit, only counted; an answer of 1000 tokens read and 300 written costs 0.00085 USD"
     )
     assert said["one answer"] == "at most 0.09 USD"
-    assert "by everybody, everywhere; never joins in unprompted" in said["called"]
+    assert "by everyone, everywhere; never joins in unprompted" in said["called"]
 
 
 def test_what_differs_is_in_its_line() -> None:
@@ -183,7 +183,7 @@ def test_what_is_counted_of_people_is_explained() -> None:
     )
 
     assert told(Settings())["usage"] == (
-        "not counted by person or channel; below an answer stands nothing about its cost"
+        "not counted by person or channel; below an answer: nothing about its cost"
     )
     assert told(on)["usage"] == (
         "/usage is offered; 20 people and channels are kept by themselves; "

@@ -58,4 +58,4 @@ def test_a_price_of_ones_own_stands_beside_those_that_come_along(tmp_path: Path)
     assert loaded.settings.budget.prices["my-model"].output == 2
     assert "gpt-5-mini" in loaded.settings.budget.prices
     (problem,) = loaded.unknown
-    assert problem.startswith(f"{path}, section [budget.prices.my-model]: nothing reads 'ouput'.")
+    assert problem.startswith(f"{path}, section [budget.prices.my-model]: unknown key 'ouput'.")

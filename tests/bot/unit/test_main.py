@@ -72,7 +72,7 @@ def test_a_mistake_in_a_persona_beside_the_settings_is_told_with_all_others(
 
     said = capsys.readouterr().err
     assert "Did you mean 'log.level'?" in said
-    assert "tutor.toml: nothing reads 'promt'. Did you mean 'prompt'?" in said
+    assert "tutor.toml: unknown key 'promt'. Did you mean 'prompt'?" in said
     assert "personas.default: there is no persona 'pirat'. Did you mean 'pirate'?" in said
 
 

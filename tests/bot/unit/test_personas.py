@@ -106,9 +106,9 @@ GOOD = 'name = "Pirate"\nprompt = "You are a pirate."\n'
     ("text", "sentence"),
     [
         ('prompt = "x"', 'has no name. Add the line name = "…".'),
-        (GOOD + 'modell = "x"', "nothing reads 'modell'. Did you mean 'model'?"),
-        (GOOD + 'effort = "low"', "nothing reads 'effort'. Did you mean 'reasoning_effort'?"),
-        (GOOD + "qqq = 1", "nothing reads 'qqq'. There are name, prompt, model,"),
+        (GOOD + 'modell = "x"', "unknown key 'modell'. Did you mean 'model'?"),
+        (GOOD + 'effort = "low"', "unknown key 'effort'. Did you mean 'reasoning_effort'?"),
+        (GOOD + "qqq = 1", "unknown key 'qqq'. There are name, prompt, model,"),
         (GOOD + "temperature = 9", "temperature: must be less than or equal to 2; it is 9 now."),
         (GOOD + 'tools = ["web"]', "tools.0: must be 'web_search' or 'image_generation'; it is"),
         (GOOD + "tools = 5", 'tools: must be a list, as in ["one", "two"]; it is 5 now.'),

@@ -54,7 +54,7 @@ def test_every_problem_is_reported_at_once_with_its_place_and_remedy(tmp_path: P
         "environment variable SKY_OPENAI__API: must be 'responses' or 'chat'; it is 'all' now.",
         f"{path}, openai.attempts: must be less than or equal to 10; it is 99 now.",
         "environment variable SKY_HTTP__PORT: must be a valid integer; it is 'x' now.",
-        f"{path}, section [openai]: nothing reads 'modle'. Did you mean 'openai.model'?",
+        f"{path}, section [openai]: unknown key 'modle'. Did you mean 'openai.model'?",
     ]
 
 
@@ -62,8 +62,8 @@ def test_every_problem_is_reported_at_once_with_its_place_and_remedy(tmp_path: P
     ("text", "sentence"),
     [
         ("[openai]\nbase_uri = 'x'", "Did you mean 'openai.base_url'?"),
-        ("[opnai]\nmodel = 'x'", "nothing reads 'opnai'."),
-        ("[discord]\nzzzzzzzzzzzz = 1", "nothing reads 'zzzzzzzzzzzz'."),
+        ("[opnai]\nmodel = 'x'", "unknown key 'opnai'."),
+        ("[discord]\nzzzzzzzzzzzz = 1", "unknown key 'zzzzzzzzzzzz'."),
     ],
 )
 def test_an_unknown_key_does_not_stop_the_bot_and_names_the_nearest_known_one(
@@ -79,8 +79,7 @@ def test_an_unknown_variable_is_named_with_the_nearest_known_one() -> None:
     (unknown,) = load(None, {"SKY_OPENAI__MODLE": "x", "PATH": "/bin"}).unknown
 
     assert unknown == (
-        "environment variable SKY_OPENAI__MODLE: nothing reads it. "
-        "Did you mean 'SKY_OPENAI__MODEL'?"
+        "environment variable SKY_OPENAI__MODLE: no such setting. Did you mean 'SKY_OPENAI__MODEL'?"
     )
 
 
