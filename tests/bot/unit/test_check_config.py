@@ -187,5 +187,5 @@ def test_what_is_counted_of_people_is_explained() -> None:
     )
     assert told(on)["usage"] == (
         "/usage is offered; 20 people and channels are kept by themselves; "
-        "below an answer stands its cost"
+        "below an answer: its cost"
     )
