@@ -286,7 +286,7 @@ class ChatCommand:
         """Take lines from `ask` until it raises EOFError, or somebody quits."""
         with self._runner:
             keepers = self._runner.run(self._begin())
-            self._out(f"{self.talk.persona.name} listens. /help says what else there is.\n")
+            self._out(f"{self.talk.persona.name} is ready. /help lists the commands.\n")
             try:
                 while self._take(_text(ask(_PROMPT))):
                     pass

@@ -134,9 +134,11 @@ def _common() -> argparse.ArgumentParser:
     )
     common.add_argument("--metrics-url", metavar="URL", help="where the running bot's metrics are")
     common.add_argument(
-        "--namespace", default="discord-sky", help="for kubectl port-forward (%(default)s)"
+        "--namespace",
+        default="discord-sky",
+        help="the namespace of the bot's pod (default: %(default)s)",
     )
-    common.add_argument("--no-bot", action="store_true", help="do not look at the running bot")
+    common.add_argument("--no-bot", action="store_true", help="do not contact the running bot")
     return common
 
 
@@ -147,14 +149,14 @@ def _changing() -> argparse.ArgumentParser:
         type=int,
         metavar="DAYS",
         default=_DEFAULT_DAYS,
-        help="when the version expires (%(default)s); 0 for never",
+        help="days until the version expires (default: %(default)s); 0: never",
     )
     changing.add_argument(
         "--wait",
         type=float,
         metavar="SECONDS",
         default=_DEFAULT_WAIT,
-        help="how long to wait for the bot (%(default)s)",
+        help="how long to wait for the bot to use it (default: %(default)s)",
     )
     changing.add_argument(
         "--unchecked", action="store_true", help="set it even if its service does not accept it"

@@ -181,7 +181,7 @@ def test_the_bot_has_the_command_that_sets_a_secret(secret: str) -> None:
         check=False,
     )
 
-    assert (done.returncode, done.stdout) == (1, f"this is no {secret}: it is empty.\n"), (
+    assert (done.returncode, done.stdout) == (1, f"not a valid {secret}: it is empty.\n"), (
         done.stderr
     )
 

@@ -140,7 +140,7 @@ async def _asked(session: SecretsSession, spec: SecretSpec, old: str | None) -> 
     value = session.person.type_unseen(f"New value of {spec.name} (not shown): ").strip()
     problem = spec.wrong(value) if value else "it is empty"
     if problem:
-        raise Refused(f"this is no {spec.name}: {problem}")
+        raise Refused(f"not a valid {spec.name}: {problem}")
     if value == old:
         raise Refused("this is the value that is set already")
     await _try(session, spec, value)
