@@ -16,6 +16,7 @@ from bot.answers.pipeline import Services
 from bot.answers.summary import Summaries
 from bot.context.attachments import AttachmentReader, Downloads
 from bot.context.message_cache import MessageCache
+from bot.context.parser_process import ParserProcess
 from bot.credentials import mounted_files
 from bot.credentials.store import CredentialStore
 from bot.discord import client as gateway
@@ -125,7 +126,13 @@ class App:
         edit_rate = EditRate(settings.reply.edit_seconds)
         self.admission = admission = AdmissionControl(settings, metrics)
         self.downloads = Downloads()
-        reader = AttachmentReader(self.downloads, settings.files, channels.addresses)
+        parser = _parser(settings)
+        reader = AttachmentReader(
+            self.downloads,
+            settings.files,
+            channels.addresses,
+            documents=parser if settings.files.document_pages else None,
+        )
         services = Services(
             settings,
             cache,
@@ -141,7 +148,7 @@ class App:
             ),
             self.personas,
             trial.withholds,
-            _web_pages(settings, metrics, internet) if settings.links.pages else None,
+            _web_pages(settings, metrics, parser, internet) if settings.links.pages else None,
         )
         tried = trial if trial.enabled else None
         self.dispatcher = Dispatcher(services, self.coordinator, tried)
@@ -263,12 +270,26 @@ class App:
             gc.enable()
 
 
-def _web_pages(settings: Settings, metrics: Metrics, internet: Internet | None) -> WebPages:
+_PAGE_CHARACTERS = 1 << 16  # of a web page
+
+
+def _parser(settings: Settings) -> ParserProcess:
+    """Make what parses documents and web pages: one for both, because memory is for all files."""
+    files = settings.files
+    return ParserProcess(
+        characters=max(_PAGE_CHARACTERS, files.document_characters + 1),
+        pages=files.document_pages,
+        seconds=files.document_seconds,
+    )
+
+
+def _web_pages(
+    settings: Settings, metrics: Metrics, parser: ParserProcess, internet: Internet | None
+) -> WebPages:
     """Load what reads pages, where that is on."""
-    from bot.context.parser_process import ParserProcess  # noqa: PLC0415
     from bot.context.web_pages import WebPages  # noqa: PLC0415
 
-    return WebPages(settings.links, ParserProcess(), metrics, internet)
+    return WebPages(settings.links, parser, metrics, internet)
 
 
 async def run(loaded: Loaded, environ: Mapping[str, str], internet: Internet | None = None) -> None:

@@ -33,6 +33,7 @@ def summarize(settings: Settings, personas: PersonaRegistry) -> Iterator[str]:
     yield f"budget: {_budget(settings)}"
     yield f"one answer: at most {_most(settings, personas):.2f} {settings.budget.currency}"
     yield f"usage: {_usage(settings)}"
+    yield f"documents: {_documents(settings)}"
     yield f"links: {_links(settings)}"
     yield f"safety: {_safety(settings)}"
     yield f"summaries: {_summaries(settings)}"
@@ -79,6 +80,16 @@ def notes(settings: Settings, personas: PersonaRegistry) -> Iterator[str]:
                     f"persona {key!r}: {', '.join(persona.tools)} is run by the provider over the "
                     "Responses API only, so it is left out with openai.api = 'chat'."
                 )
+
+
+def _documents(settings: Settings) -> str:
+    files = settings.files
+    if not files.document_pages:
+        return "not read"
+    return (
+        f"at most {files.document_pages} pages and {files.document_characters:,} characters of "
+        f"each, for at most {files.document_seconds:g} s"
+    )
 
 
 def _unread_links(settings: Settings) -> Iterator[str]:

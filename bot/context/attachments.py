@@ -1,9 +1,9 @@
-"""Open what people attach, pictures and plain text, for the model.
+"""Open what people attach, pictures, plain text and documents, for the model.
 
 A file's bytes determine its type, not its name or its declared type. The bot downloads a file from
 Discord's CDN and sends it inside the request. Sending only the address would be cheaper, but then
 the model might see something else than was checked, providers sometimes fail to fetch from Discord,
-and many cannot fetch at all.
+and many cannot fetch at all. Documents are parsed in a child process (parser_process.py).
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import aiohttp
+
+from bot.context.parser_process import Parsed, ParseError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -142,6 +144,26 @@ def other_kind(data: bytes) -> str | None:
     return _NOT_TEXT[b"%PDF-"] if b"%PDF-" in data[:_BEGINNING] and b"\nendobj" in data else None
 
 
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+
+
+def document_kind(data: bytes) -> str | None:
+    """Return the kind of a document for ParserProcess; None for anything else."""
+    if data.startswith((b"PK\3\4", b"PK\5\6")):
+        return "office"
+    return "pdf" if other_kind(data) == _NOT_TEXT[b"%PDF-"] else None
+
+
+def _old_office(data: bytes) -> str:
+    """Explain a file in the format that Office has for old and for encrypted files."""
+    if not data.startswith(_OLE):
+        return ""
+    if _ENCRYPTED in data:
+        return "it is encrypted"
+    return "it is an old Office file; save it as .docx, .xlsx or .pptx"
+
+
 def plain_text(data: bytes) -> str | None:
     """Read a text file in whatever encoding it is; None for anything else."""
     for bom, encoding in _BOMS.items():
@@ -240,17 +262,31 @@ class FileSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OpenedFile:
-    """An attachment, opened: a picture as a data URL, or a text, or why it is neither."""
+    """An attachment, opened: a picture as a data URL, or a text, or why it is neither.
+
+    The text of a `document` was taken out of it; `part` says which part of it that is.
+    """
 
     name: str
     picture: str = ""
     text: str = ""
     trouble: str = ""
+    document: bool = False
+    part: str = ""
 
     @property
     def remark(self) -> str:
-        """What the person is told about it; empty if it could be opened."""
+        """What the person is told about it; empty if all of it could be opened."""
+        if self.part:
+            return f"I read only {self.part} of {_shown(self.name)}."
         return f"I can't open {_shown(self.name)}: {self.trouble}." if self.trouble else ""
+
+
+class DocumentParser(Protocol):
+    """Parses what strangers wrote; see ParserProcess."""
+
+    async def parse(self, kind: str, data: bytes) -> Parsed:
+        """Return the text of a file; raises ParseError."""
 
 
 class AttachmentReader:
@@ -262,13 +298,15 @@ class AttachmentReader:
         limits: Limits,
         refresh: Callable[[int, int], Awaitable[dict[int, str]]] | None = None,
         patience: float = _PATIENCE,
+        documents: DocumentParser | None = None,
     ) -> None:
         """Open files of `source`.
 
         Addresses expire: `refresh` gives those that the files of a message have now, by their ids;
-        it is called with the ids of channel and message.
+        it is called with the ids of channel and message. Without `documents`, none are read.
         """
         self._source = source
+        self._documents = documents
         self._refresh = refresh
         self._limits = limits
         self._patience = patience
@@ -317,6 +355,12 @@ class AttachmentReader:
             data = await self._fetch(wanted, fresh)
         except Unfetched:
             return OpenedFile(wanted.name, trouble="it was deleted, or Discord did not deliver it")
+        if self._documents is not None and (kind := document_kind(data)) is not None:
+            try:
+                parsed = await self._documents.parse(kind, data)
+                return _document(wanted.name, kind, parsed, self._limits.document_characters)
+            except ParseError as error:
+                return OpenedFile(wanted.name, trouble=str(error))
         return await asyncio.to_thread(self._read, wanted.name, data)
 
     async def _fetch(self, wanted: Attachment, fresh: _FreshAddresses) -> bytes:
@@ -339,7 +383,8 @@ class AttachmentReader:
             return OpenedFile(name, trouble=f"it is {other}")
         text = plain_text(data)
         if text is None:
-            return OpenedFile(name, trouble=f"it is {_UNKNOWN}")
+            old = _old_office(data) if self._documents is not None else ""
+            return OpenedFile(name, trouble=old or f"it is {_UNKNOWN}")
         if len(data) > self._limits.text_kilobytes * _KILO:
             limit = f"it is a text of more than {self._limits.text_kilobytes} KB"
             return OpenedFile(name, trouble=limit)
@@ -357,6 +402,18 @@ class AttachmentReader:
             else:
                 kept.append(file)
         return kept
+
+
+def _document(name: str, kind: str, parsed: Parsed, most: int) -> OpenedFile:
+    text, part = parsed.text[:most], ""
+    if text != parsed.text:
+        part = "the beginning"
+    elif 0 < parsed.pages < parsed.of_pages:
+        unit = "pages" if kind == "pdf" else "slides or sheets"
+        part = f"{parsed.pages} of {parsed.of_pages} {unit}"
+    elif parsed.truncated:
+        part = "the beginning"
+    return OpenedFile(name, text=text, document=True, part=part)
 
 
 class _FreshAddresses:

@@ -93,10 +93,17 @@ def help_text(settings: Settings) -> str:
         f"- `{command}(persona) topic`: another persona answers; `/persona list` shows them\n"
         f"- `{command}(image) topic`: a picture, if the model can make one\n"
         "- Apps, Ask Sky in a message's menu: I answer that message\n"
-        f"{_help_on_threads(settings)}{_linking(settings)}{usage}{_summary_help(settings)}\n"
+        f"{_help_on_threads(settings)}{_attaching(settings)}{_linking(settings)}{usage}"
+        f"{_summary_help(settings)}\n"
         "To continue, reply to my answer: I remember the chain of replies. "
         "`/privacy` tells you what I send where."
     )
+
+
+def _attaching(settings: Settings) -> str:
+    if not settings.files.document_pages:
+        return ""
+    return "- attach a document (PDF, Word, Excel, PowerPoint): I read its text\n"
 
 
 def _help_on_threads(settings: Settings) -> str:
@@ -146,8 +153,8 @@ def privacy_text(settings: Settings, personas: PersonaRegistry) -> str:
         ),
         (
             f"- When somebody calls me, I send that message, the messages that it continues{around}"
-            f" and their attachments to the language model at **{provider}**, with the names "
-            "shown in Discord. I ask it to store nothing; its own terms say what it keeps."
+            f" and their attachments (of documents the text) to the language model at "
+            f"**{provider}**, with the names shown in Discord. I ask it to store nothing; its own terms say what it keeps."
         ),
         *_moderated(settings, provider),
         *_opening(settings),

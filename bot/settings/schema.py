@@ -531,6 +531,19 @@ class FilesSettings(Section):
     )
     picture_megabytes: int = Field(default=8, ge=1, le=16, description="The largest picture")
     text_kilobytes: int = Field(default=64, ge=1, le=1024, description="The largest text file")
+    document_pages: int = Field(
+        default=50,
+        ge=0,
+        le=1000,
+        description="The most pages, slides or sheets that are read of a document (PDF, Word, "
+        "Excel, PowerPoint); 0 reads no documents",
+    )
+    document_characters: int = Field(
+        default=16_000, ge=100, le=200_000, description="The most text that is read of a document"
+    )
+    document_seconds: float = Field(
+        default=20, ge=1, le=60, description="How long reading one document may take"
+    )
 
 
 def _hosts(entries: tuple[str, ...]) -> tuple[str, ...]:
