@@ -154,7 +154,8 @@ def privacy_text(settings: Settings, personas: PersonaRegistry) -> str:
         (
             f"- When somebody calls me, I send that message, the messages that it continues{around}"
             f" and their attachments (of documents the text) to the language model at "
-            f"**{provider}**, with the names shown in Discord. I ask it to store nothing; its own terms say what it keeps."
+            f"**{provider}**, with the names shown in "
+            "Discord. I ask it to store nothing; its own terms say what it keeps."
         ),
         *_moderated(settings, provider),
         *_opening(settings),

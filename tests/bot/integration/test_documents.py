@@ -46,7 +46,7 @@ async def started(scene: Scene) -> str:
 async def ended(scene: Scene) -> None:
     """Wait until the bot has no child process."""
     async with asyncio.timeout(20):
-        while children(scene):
+        while children(scene):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
