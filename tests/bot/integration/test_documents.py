@@ -23,10 +23,11 @@ def file(name: str, data: bytes) -> File:
     return (name, "application/octet-stream", data)
 
 
-async def shown(scene: Scene, *files: File) -> tuple[Seen, str]:
-    """Show the bot files; gives its answer, and what the model read."""
+async def shown(scene: Scene, *files: File, remark: str = "") -> tuple[Seen, str]:
+    """Show the bot files; gives its answer, with the remark below it, and what the model read."""
     question = await scene.call("what is in it?", files=files)
-    seen = await scene.answer(question, remarks=True)
+    await scene.answer(question, remarks=True)
+    seen = await scene.until(question, lambda seen: remark in seen.text)
     return seen, (await scene.turns(question))[-1].text
 
 
@@ -114,44 +115,47 @@ async def test_what_is_written_in_letters_is_read_as_it_is(
 async def test_a_document_that_cannot_be_read_is_named_and_the_question_is_answered(
     scene: Scene, data: bytes, why: str
 ) -> None:
-    seen, text = await shown(scene, file("odd.bin", data))
+    remark = f"-# I can't open `odd.bin`: {why}."
+
+    _, text = await shown(scene, file("odd.bin", data), remark=remark)
 
     assert "(attached, not opened: odd.bin)" in text
-    assert f"-# I can't open `odd.bin`: {why}." in seen.text
     await ended(scene)
 
 
 async def test_of_5000_pages_the_first_are_read_and_the_person_is_told(patient: Scene) -> None:
     data = made.pdf([f"page {number}" for number in range(5000)])
 
-    seen, text = await shown(patient, file("long.pdf", data))
+    remark = "-# I read only 50 of 5000 pages of `long.pdf`."
+
+    _, text = await shown(patient, file("long.pdf", data), remark=remark)
 
     assert "(attached document: long.pdf, 50 of 5000 pages; quoted here" in text
     assert "> page 49" in text
-    assert "page 50\n" not in text
-    assert "-# I read only 50 of 5000 pages of `long.pdf`." in seen.text
+    assert "page 50\n" not in f"{text}\n"
 
 
 async def test_of_much_text_the_beginning_is_read(scene: Scene) -> None:
-    seen, text = await shown(scene, file("long.docx", made.docx("fathom " * 9000, "the end")))
+    long = file("long.docx", made.docx("fathom " * 9000, "the end"))
+
+    _, text = await shown(scene, long, remark="-# I read only the beginning of `long.docx`.")
 
     assert "the end" not in text
-    assert "-# I read only the beginning of `long.docx`." in seen.text
 
 
 async def test_several_documents_are_read_and_a_hostile_one_among_them_is_named(
     scene: Scene,
 ) -> None:
-    seen, text = await shown(
+    _, text = await shown(
         scene,
         file("a.pdf", made.pdf(["two fathoms"])),
         file("bad.docx", made.office_bomb(400)),
         file("c.docx", made.docx("north by west")),
+        remark="-# I can't open `bad.docx`: it unpacks to more than I can read.",
     )
 
     assert "> two fathoms" in text
     assert "> north by west" in text
-    assert "-# I can't open `bad.docx`: it unpacks to more than I can read." in seen.text
 
 
 async def test_a_document_cannot_end_its_quotation(scene: Scene) -> None:
@@ -164,9 +168,8 @@ async def test_a_document_that_takes_too_long_is_named(fresh: FreshStage) -> Non
     async with open_scene(fresh(SKY_FILES__DOCUMENT_SECONDS="1")) as scene:
         await scene.bot.ready()
 
-        seen, _ = await shown(scene, file("slow.pdf", made.slow_pdf()))
-
-        assert "-# I can't open `slow.pdf`: it takes too long to read." in seen.text
+        remark = "-# I can't open `slow.pdf`: it takes too long to read."
+        await shown(scene, file("slow.pdf", made.slow_pdf()), remark=remark)
         await ended(scene)
 
 
@@ -187,9 +190,8 @@ async def test_a_child_that_is_killed_costs_only_its_document(patient: Scene) ->
     question = await patient.call("what is in it?", files=[file("slow.pdf", made.slow_pdf())])
     os.kill(int(await started(patient)), signal.SIGKILL)  # as where memory is short
 
-    seen = await patient.answer(question, remarks=True)
-
-    assert "-# I can't open `slow.pdf`: it can't be read; it may be damaged." in seen.text
+    remark = "-# I can't open `slow.pdf`: it can't be read; it may be damaged."
+    await patient.until(question, lambda seen: remark in seen.text)
 
 
 async def test_a_drain_waits_for_a_document(fresh: FreshStage) -> None:
@@ -218,6 +220,5 @@ async def test_documents_can_be_turned_off(fresh: FreshStage) -> None:
     async with open_scene(fresh(SKY_FILES__DOCUMENT_PAGES="0")) as scene:
         await scene.bot.ready()
 
-        seen, _ = await shown(scene, file("a.pdf", made.pdf(["words"])))
-
-        assert "-# I can't open `a.pdf`: it is a PDF, which I can't read." in seen.text
+        remark = "-# I can't open `a.pdf`: it is a PDF, which I can't read."
+        await shown(scene, file("a.pdf", made.pdf(["words"])), remark=remark)
