@@ -55,7 +55,7 @@ def test_a_good_file_is_said_to_be_good(tmp_path: Path, capsys: pytest.CaptureFi
     assert first == f"{path}: good"
     assert [line.partition(":")[0] for line in meaning] == [
         *("model", "called", "personas", "threads", "answers"),
-        *("limits", "budget", "one answer", "usage", "links", "safety", "summaries"),
+        *("limits", "budget", "one answer", "usage", "documents", "links", "safety", "summaries"),
     ]
 
 
