@@ -172,6 +172,12 @@ def load_record(path: Path) -> dict[str, str]:
     return {key: "".join(shlex.split(value)) for key, value in pairs}
 
 
+def own_kubeconfig(name: str) -> str:
+    """Return the set-up's kubeconfig; "" if there is none, or the environment names another."""
+    own = FOLDER / f"{name}.local.kubeconfig"
+    return str(own) if own.exists() and "KUBECONFIG" not in os.environ else ""
+
+
 def save_record(path: Path, values: Mapping[str, str]) -> None:
     """Write a record atomically, readable by this user only."""
     text = _HEAD + "".join(f"{key}={shlex.quote(values[key])}\n" for key in sorted(values))

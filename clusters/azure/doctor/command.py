@@ -10,8 +10,9 @@ from pathlib import Path
 
 from clusters.azure import state
 from clusters.azure.doctor.links import diagnose, first_broken
-from clusters.azure.doctor.probes import Collector, Kubectl
+from clusters.azure.doctor.probes import Collector
 from clusters.azure.doctor.report import as_json, as_text
+from clusters.kubectl import Kubectl
 
 # The values of the record that remedies name.
 _NAMES = ("NAME", "RESOURCE_GROUP", "AKS_NAME", "AKS_RESOURCE_GROUP")
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
     names = {key: known[key] for key in _NAMES if key in known}
     if options.name != state.NAME:
         names["NAME"] = options.name
-    own = _own_kubeconfig(options.name)
+    own = state.own_kubeconfig(options.name)
     kubeconfig = options.kubeconfig or own
     facts = Collector(
         Kubectl(kubeconfig, options.context),
@@ -55,12 +56,6 @@ def main(arguments: list[str]) -> int:
         shown += f"\n\nkubectl and flux use the same cluster after: export KUBECONFIG={kubeconfig}"
     sys.stdout.write(f"{shown}\n")
     return 1 if first_broken(links) else 0
-
-
-def _own_kubeconfig(name: str) -> str:
-    """Return the set-up's kubeconfig, unless the environment names another."""
-    own = state.FOLDER / f"{name}.local.kubeconfig"
-    return str(own) if own.exists() and "KUBECONFIG" not in os.environ else ""
 
 
 def _source(given: str, own: str) -> str:

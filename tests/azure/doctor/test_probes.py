@@ -19,8 +19,6 @@ from clusters.azure.doctor.facts import Azure, Build, GitHub, ManagedIdentity, S
 from clusters.azure.doctor.probes import (
     Collector,
     Json,
-    Kubectl,
-    KubectlError,
     failed_alerts,
     flux_object,
     github_repository,
@@ -31,6 +29,7 @@ from clusters.azure.doctor.probes import (
     probe_vault,
     samples,
 )
+from clusters.kubectl import Kubectl, KubectlError
 from tests.azure.azure_cli import run_azure_cli
 from tests.azure.doctor.healthy import BOT_CLIENT, BOT_SUBJECT, ISSUER, REFLECTOR_CLIENT, facts
 from tests.azure.doctor.test_links import FAULTS, found

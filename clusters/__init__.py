@@ -1,0 +1,1 @@
+"""Programs for operators, beside the manifests that Flux applies."""
