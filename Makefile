@@ -90,6 +90,11 @@ bench: $(if $(filter-out cost,$(or $(SECTIONS),all)),tools-loop,setup)  ## Run t
 faults: tools-loop  ## Run the fault matrix and print a table (root, about half an hour); NAMES="node dns" selects some
 	@PYTHONPATH=.github/scripts $(PY) -m tests.loop.faults $(NAMES)
 
+##@ Operate
+.PHONY: status
+status: setup  ## Show leader, versions, answers, money, deploys, alerts: make status ARGS=--once (or --json)
+	@$(PY) -m clusters.status $(ARGS)
+
 ##@ Release
 .PHONY: releases rollback
 # crane asks the registry what is there. It is built by `make tools`; without it Git alone is asked.

@@ -34,7 +34,7 @@ from bot.leadership.trial import Trial
 from bot.llm.openai_client import OpenAIModel
 from bot.moderation.moderation_pipeline import Moderation, ModerationPipeline
 from bot.observability import health, tasks
-from bot.observability.metrics import Metrics
+from bot.observability.metrics import Metrics, counts
 from bot.personas import loader as persona_files
 from bot.reply.edit_rates import EditRate, RateLimiter
 from bot.triggers.access_policy import AccessPolicy
@@ -179,16 +179,31 @@ class App:
         self.stopping = asyncio.Event()
 
     def _status(self) -> str:
+        """Show what this process knows; `make status` shows the same and the cluster."""
+        leads = sum(map(self.coordinator.is_leader, range(self.settings.discord.shards)))
+        outcomes, budget = counts(self.metrics.answers), self.settings.budget
         return command_replies.status_text(
             {
                 "version": self.settings.revision,
                 "running since": f"<t:{self._began}:R>",
                 "model": f"{self.settings.openai.model} at {self.settings.openai.base_url}",
                 "ready": self.not_ready() or "yes",
+                "leader": command_replies.leads_text(leads, self.settings.discord.shards),
                 "round trip to Discord": f"{self.shards.latency() * 1000:.0f} ms",
                 "answers under way": str(self.dispatcher.under_way),
-                "spent today": f"{self.admission.ledger.spent('day'):.2f}",
-                "spent this month": f"{self.admission.ledger.spent('month'):.2f}",
+                "answers a minute": command_replies.rate_text(
+                    sum(outcomes.values()), time.time() - self._began
+                ),
+                "answers since the start": command_replies.counts_text(outcomes),
+                "refused since the start": command_replies.counts_text(
+                    counts(self.metrics.turned_away)
+                ),
+                "spent today": command_replies.spent_text(
+                    self.admission.ledger.spent("day"), budget.daily
+                ),
+                "spent this month": command_replies.spent_text(
+                    self.admission.ledger.spent("month"), budget.monthly
+                ),
                 "personas": f"{len(list(self.personas))}, mistakes in them: {self._mistakes}",
                 "unknown settings": str(self._unknown),
             }

@@ -368,6 +368,29 @@ def status_text(facts: Mapping[str, str]) -> str:
     return "\n".join(["**Status**", *(f"- {name}: {fact}" for name, fact in facts.items())])
 
 
+def leads_text(leads: int, shards: int) -> str:
+    """Say whether this process may answer, or for how many of several shards."""
+    if shards > 1:
+        return f"of {leads} of {shards} shards"
+    return "yes" if leads else "no"
+
+
+def counts_text(counts: Mapping[str, float]) -> str:
+    """List counts by what was counted, the most frequent first."""
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{name} {count:,.0f}" for name, count in ordered) or "none"
+
+
+def rate_text(count: float, seconds: float) -> str:
+    """Show a count as a rate since the start."""
+    return f"{count * 60 / seconds:.1f}" if seconds >= 1 else "not known yet"
+
+
+def spent_text(spent: float, budget: float) -> str:
+    """Show what was spent, and of how much; a budget of 0 means no limit."""
+    return f"{spent:.2f}" + (f" of {budget:.2f}" if budget else ", no budget")
+
+
 def denial_text(why: str) -> str:
     """Explain why the bot does not answer somebody."""
     ask = "Whoever runs this bot has configured it that way."

@@ -34,6 +34,16 @@ class _TaskFailures(Collector):
         yield family
 
 
+def counts(counter: Counter) -> dict[str, float]:
+    """Return the values of a counter with one label, by the label's value."""
+    return {
+        next(iter(one.labels.values())): one.value
+        for family in counter.collect()
+        for one in family.samples
+        if one.name.endswith("_total")
+    }
+
+
 class Metrics:
     """All series, in a registry of their own. Labels take few values: never ids."""
 

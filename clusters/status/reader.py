@@ -165,7 +165,7 @@ class Reader:
             )
         for item in items or ():
             name = _name(item)
-            if not _container(item).get("state", {}).get("running"):
+            if "running" not in (_container(item).get("state") or {}):
                 self.problems.append(
                     f"Pod {name} is not running ({_waits_for(item)}): `make doctor` says why."
                 )
@@ -193,12 +193,19 @@ def _sentence(what: str, error: Exception) -> str:
 
 
 _DOCTOR = "`make doctor` looks at every link to the bot"
+_CLUSTER = (
+    "start the cluster, or choose another with ARGS=--context=NAME; `make doctor` has the commands"
+)
 _REMEDIES = (
     ("no kubectl in path", "install kubectl (`az aks install-cli` does)"),
     ("forbidden", "use a login that may read it; `kubectl auth can-i --list` shows what yours may"),
     ("unauthorized", "log in again, with `az login` or as your cluster asks for it"),
     ("logged in", "log in again, with `az login` or as your cluster asks for it"),
     ("doesn't have a resource type", "install what defines it; for Flux that is `make azure`"),
+    ("was refused", _CLUSTER),
+    ("unable to connect", _CLUSTER),
+    ("no such host", _CLUSTER),
+    ("did not answer", _CLUSTER),
     (
         "context",
         "choose a cluster with ARGS=--context=NAME; `kubectl config get-contexts` lists yours",

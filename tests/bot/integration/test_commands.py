@@ -153,6 +153,10 @@ async def test_the_status_is_for_those_who_manage_the_server(scene: Scene) -> No
     said = await scene.told("sky-status", by="Ada")  # who owns it
     assert "gpt-" in said
     assert "ready: yes" in said
+    assert "leader: yes" in said
+    assert re.search(r"answers a minute: \d+\.\d", said)
+    assert re.search(r"answers since the start: (none|\w+ \d)", said)
+    assert re.search(r"spent today: \d+\.\d\d(, no budget| of)", said)
     with pytest.raises(ControlError, match="not offered to Bram"):
         await scene.discord.invoke("sky-status", scene.place, "Bram")
 
