@@ -377,7 +377,7 @@ def test_a_wrong_interval_is_refused(cluster: Cluster, every: str) -> None:
 
 def _counted(answers: int, began: float, at: float, name: str = POD) -> Reading:
     text = (
-        f"# TYPE discord_sky_answers counter\ndiscord_sky_answers_total {answers}\n"
+        f"# TYPE discord_sky_answers_total counter\ndiscord_sky_answers_total {answers}\n"
         f"# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {began}\n"
     )
     return Reading(at, {name: Scrape.of(text)})
