@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--once", action="store_true", help="print the page once")
     parser.add_argument("--json", action="store_true", help="print JSON, once")
     parser.add_argument(
-        "--every", type=_seconds, default=5.0, metavar="SECONDS", help="how often to read anew (5)"
+        "--every", type=_seconds, default=5.0, metavar="SECONDS", help="how often to read again (5)"
     )
     parser.add_argument("--name", default=state.NAME, help="name of the set-up (%(default)s)")
     parser.add_argument("--kubeconfig", default="", metavar="FILE", help="kubeconfig to use")

@@ -27,7 +27,7 @@ def as_json(status: Status) -> str:
 
 
 def show_live(reader: Reader, console: Console, seconds: float) -> None:
-    """Show the page and read anew every SECONDS until Ctrl-C, which leaves the last page there."""
+    """Show the page and read again every SECONDS until Ctrl-C, which leaves the last page there."""
     readings: deque[Reading] = deque()
     shown: Status | None = None
     try:

@@ -266,7 +266,7 @@ def _status(
 
 
 def per_minute(now: Reading, earlier: Reading | None) -> tuple[float | None, float | None]:
-    """Return answers a minute and over how many seconds; a process that restarted begins anew."""
+    """Return answers a minute and over how many seconds; one that restarted counts from 0."""
     rate, longest = 0.0, 0.0
     for name, scrape in now.scrapes.items():
         count, began = scrape.total("answers"), scrape.began
