@@ -96,7 +96,7 @@ async def test_a_persona_is_tried_before_it_is_merged(servers: Servers, config: 
         terminal(servers, config, "--persona", "pirate") as person,
         OpenAIControl(servers.openai.control_url) as openai,
     ):
-        await person.reads("Captain listens.")
+        await person.reads("Captain is ready.")
         await person.types("Who are you?")
         await person.reads("You are Captain, and you speak as pirates do.")
         await person.reads("Captain: 0.0")
@@ -135,7 +135,7 @@ async def test_a_draft_is_tried_wherever_it_lies(servers: Servers, config: Path)
     draft = config.parent / "captain.toml"
     draft.write_text(PIRATE)
     async with terminal(servers, config, "--persona", str(draft)) as person:
-        await person.reads("Captain listens.")
+        await person.reads("Captain is ready.")
         await person.types("Who are you?")
         await person.reads("You are Captain, and you speak as pirates do.")
         await person.types("/persona")
@@ -175,7 +175,7 @@ async def test_bytes_that_are_no_text_are_asked_as_far_as_they_are(
     folder.mkdir()
     (folder / os.fsdecode(b"p\xff.toml")).write_text(PIRATE)
     async with terminal(servers, config, **strict) as person:
-        assert "nobody can call a persona by this file's name" in await person.reads("listens.")
+        assert "nobody can call a persona by this file's name" in await person.reads("is ready.")
         assert person.process.stdin
         person.process.stdin.write(b"caf\xe9 or \xed\xa0\xbd tea?\n")
         await person.reads(" tea?")
@@ -226,7 +226,7 @@ async def test_without_a_key_it_says_where_one_may_come_from_and_does_not_begin(
     missing = config.parent / "openai-api-key"
     nowhere = {"OPENAI_API_KEY": "", "SKY_OPENAI__API_KEY_FILE": str(missing)}
     async with terminal(servers, config, **nowhere) as person:
-        said = await person.reads("Key Vault has it.")
+        said = await person.reads("(credentials.keyvault_url).")
         assert said.startswith(f"settings: {missing}: no credential for openai.")
         assert "the environment variable OPENAI_API_KEY" in said
         assert await asyncio.wait_for(person.process.wait(), 10) == 2
@@ -236,7 +236,7 @@ async def test_without_a_key_it_says_where_one_may_come_from_and_does_not_begin(
 
     missing.write_text(f"{servers.key}\n")
     async with terminal(servers, config, **nowhere) as person:
-        await person.reads("listens.")
+        await person.reads("is ready.")
         await person.types("with a key in the file")
         await person.reads("made for you alone.")
 
@@ -254,6 +254,6 @@ async def test_where_a_key_may_still_come_from_azure_it_begins(
     missing = str(config.parent / "none")
     nowhere = {"OPENAI_API_KEY": "", "SKY_OPENAI__API_KEY_FILE": missing, **settings}
     async with terminal(servers, config, **nowhere) as person:
-        await person.reads("listens.")
+        await person.reads("is ready.")
         await person.types("/quit")
         assert await asyncio.wait_for(person.process.wait(), 15) == 0
