@@ -12,11 +12,16 @@ _RELATIONS = f"{_OFFICE}/officeDocument/2006/relationships"
 
 
 def pdf(
-    pages: Sequence[str], *, title: str = "", last: bytes = b"", filters: str = "/FlateDecode"
+    pages: Sequence[str],
+    *,
+    title: str = "",
+    last: bytes = b"",
+    filters: str = "/FlateDecode",
+    shared: bool = False,
 ) -> bytes:
     """Return a PDF with one line of text on each page; an empty line leaves the page empty.
 
-    `last` is the packed content of the last page, instead.
+    `last` is the packed content of the last page, instead; if it is `shared`, of every page.
     """
     kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(pages)))
     objects = [
@@ -25,9 +30,10 @@ def pdf(
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
     ]
     for number, line in enumerate(pages):
+        content = 5 + 2 * (len(pages) - 1 if shared else number)
         stream = f"BT /F1 12 Tf 72 720 Td ({line}) Tj ET".encode() if line else b""
         objects += [
-            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {5 + 2 * number} 0 R "
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {content} 0 R "
             "/Resources << /Font << /F1 3 0 R >> >> >>".encode(),
             b"<< /Length %d >>\nstream\n%b\nendstream" % (len(stream), stream),
         ]
@@ -48,9 +54,14 @@ def pdf_bomb(megabytes: int) -> bytes:
 
 
 def slow_pdf(*pages: str) -> bytes:
-    """Return a small PDF whose last page takes minutes: so many strings are shown on it."""
+    """Return a small PDF whose last page takes some seconds, and then more memory than there is."""
     packed = zlib.compress(b"BT /F1 12 Tf " + b"(a) Tj 1 0 Td " * 400_000 + b"ET", 9)
     return pdf([*pages, ""], last=packed)
+
+
+def endless_pdf() -> bytes:
+    """Return a PDF of 1,000 pages without words that takes minutes, in little memory."""
+    return pdf([""] * 1000, last=b"BT " + b"1 0 Td " * 250_000 + b"ET", filters="", shared=True)
 
 
 def encrypted_pdf() -> bytes:

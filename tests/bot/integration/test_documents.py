@@ -54,7 +54,7 @@ async def ended(scene: Scene) -> None:
 @pytest.fixture
 async def patient(fresh: FreshStage) -> AsyncIterator[Scene]:
     """Give a bot that takes long for one document, so that something can happen meanwhile."""
-    stage = fresh(SKY_FILES__DOCUMENT_SECONDS="60")
+    stage = fresh(SKY_FILES__DOCUMENT_SECONDS="60", SKY_FILES__DOCUMENT_PAGES="1000")
     async with open_scene(stage) as scene:
         await scene.bot.ready()
         yield scene
@@ -174,7 +174,7 @@ async def test_a_document_that_takes_too_long_is_named(fresh: FreshStage) -> Non
 
 
 async def test_another_question_is_answered_while_a_document_is_read(patient: Scene) -> None:
-    slow = await patient.call("what is in it?", files=[file("slow.pdf", made.slow_pdf())])
+    slow = await patient.call("what is in it?", files=[file("slow.pdf", made.endless_pdf())])
     child = await started(patient)
 
     await patient.answer(await patient.call("and?", by="Bram", where=patient.elsewhere(1)[0]))
