@@ -1,6 +1,7 @@
 """Documents that people attach: read in a child process, or named below the answer."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -34,7 +35,11 @@ async def shown(scene: Scene, *files: File, remark: str = "") -> tuple[Seen, str
 def children(scene: Scene) -> set[str]:
     """Give the processes that the bot has started and that have not ended."""
     threads = Path(f"/proc/{scene.bot.pid}/task").iterdir()
-    return {each for thread in threads for each in (thread / "children").read_text().split()}
+    found = set[str]()
+    for thread in threads:
+        with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
+            found.update((thread / "children").read_text().split())
+    return found
 
 
 async def started(scene: Scene) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from pathlib import Path
 
@@ -30,7 +31,11 @@ def children() -> set[str]:
     """The processes that this one has started and not yet seen the end of."""
     pid = os.getpid()
     threads = Path(f"/proc/{pid}/task").iterdir()
-    return {each for thread in threads for each in (thread / "children").read_text().split()}
+    found = set[str]()
+    for thread in threads:
+        with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
+            found.update((thread / "children").read_text().split())
+    return found
 
 
 @pytest.fixture
