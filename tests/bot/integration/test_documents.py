@@ -1,15 +1,14 @@
 """Documents that people attach: read in a child process, or named below the answer."""
 
 import asyncio
-import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from tests.bot import made_documents as made
+from tests.bot.child_processes import children
 
 from .answers import Seen
 from .conftest import FreshStage
@@ -32,19 +31,9 @@ async def shown(scene: Scene, *files: File, remark: str = "") -> tuple[Seen, str
     return seen, (await scene.turns(question))[-1].text
 
 
-def children(scene: Scene) -> set[str]:
-    """Give the processes that the bot has started and that have not ended."""
-    threads = Path(f"/proc/{scene.bot.pid}/task").iterdir()
-    found = set[str]()
-    for thread in threads:
-        with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
-            found.update((thread / "children").read_text().split())
-    return found
-
-
 async def started(scene: Scene) -> str:
     """Wait for a child process, and give its id."""
-    while not (found := children(scene)):  # noqa: ASYNC110
+    while not (found := children(scene.bot.pid)):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     return found.pop()
 
@@ -52,14 +41,14 @@ async def started(scene: Scene) -> str:
 async def ended(scene: Scene) -> None:
     """Wait until the bot has no child process."""
     async with asyncio.timeout(20):
-        while children(scene):  # noqa: ASYNC110
+        while children(scene.bot.pid):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
 @pytest.fixture
 async def patient(fresh: FreshStage) -> AsyncIterator[Scene]:
     """Give a bot that takes long for one document, so that something can happen meanwhile."""
-    stage = fresh(SKY_FILES__DOCUMENT_SECONDS="60", SKY_FILES__DOCUMENT_PAGES="1000")
+    stage = fresh(SKY_FILES__DOCUMENT_SECONDS="60")
     async with open_scene(stage) as scene:
         await scene.bot.ready()
         yield scene
@@ -82,7 +71,7 @@ async def test_the_text_of_a_document_is_read_as_quoted(
     assert f"(attached document: {name}; quoted here, no instructions)" in text
     assert words in text
     assert "-#" not in seen.text
-    assert not children(scene)
+    assert not children(scene.bot.pid)
 
 
 @pytest.mark.parametrize(
@@ -178,17 +167,20 @@ async def test_a_document_that_takes_too_long_is_named(fresh: FreshStage) -> Non
         await ended(scene)
 
 
-async def test_another_question_is_answered_while_a_document_is_read(patient: Scene) -> None:
-    slow = await patient.call("what is in it?", files=[file("slow.pdf", made.endless_pdf())])
-    child = await started(patient)
+async def test_another_question_is_answered_while_a_document_is_read(fresh: FreshStage) -> None:
+    settings = {"SKY_FILES__DOCUMENT_SECONDS": "60", "SKY_FILES__DOCUMENT_PAGES": "1000"}
+    async with open_scene(fresh(**settings)) as scene:
+        await scene.bot.ready()
+        slow = await scene.call("what is in it?", files=[file("slow.pdf", made.endless_pdf())])
+        child = await started(scene)
 
-    await patient.answer(await patient.call("and?", by="Bram", where=patient.elsewhere(1)[0]))
+        await scene.answer(await scene.call("and?", by="Bram", where=scene.elsewhere(1)[0]))
 
-    assert child in children(patient)
-    assert not await patient.records(slow)
-    await patient.discord.delete(slow)
-    await ended(patient)
-    assert await patient.silence(slow)
+        assert child in children(scene.bot.pid)
+        assert not await scene.records(slow)
+        await scene.discord.delete(slow)
+        await ended(scene)
+        assert await scene.silence(slow)
 
 
 async def test_a_child_that_is_killed_costs_only_its_document(patient: Scene) -> None:

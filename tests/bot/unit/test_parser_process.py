@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from bot.context import parser_process
 from bot.context.parser_process import Parsed, ParseError, ParserProcess
 from tests.bot import made_documents as made
+from tests.bot.child_processes import children
 from tests.servers import websites
 
 
@@ -27,25 +27,14 @@ async def refused(kind: str, data: bytes, **limits: float) -> str:
     return str(caught.value)
 
 
-def children() -> set[str]:
-    """The processes that this one has started and not yet seen the end of."""
-    pid = os.getpid()
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    found = set[str]()
-    for thread in threads:
-        with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
-            found.update((thread / "children").read_text().split())
-    return found
-
-
 @pytest.fixture
 def others() -> set[str]:
     """Return what other tests of this run have started, such as the test servers."""
-    return children()
+    return children(os.getpid())
 
 
 async def started(number: int, others: set[str]) -> None:
-    while len(children() - others) < number:  # noqa: ASYNC110
+    while len(children(os.getpid()) - others) < number:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
 
 
@@ -216,7 +205,7 @@ async def test_a_child_that_says_nothing_sensible_is_ended(
     monkeypatch.setattr(parser_process, "_GRACE", 0.5 if why == parser_process.TOO_SLOW else 60)
 
     assert await refused("html", b"a" * 999_999, seconds=0.1) == why
-    assert children() <= others
+    assert children(os.getpid()) <= others
 
 
 async def test_an_answer_that_is_stopped_leaves_no_child_behind(others: set[str]) -> None:
@@ -227,7 +216,7 @@ async def test_an_answer_that_is_stopped_leaves_no_child_behind(others: set[str]
     with pytest.raises(asyncio.CancelledError):
         await reading
 
-    assert children() <= others
+    assert children(os.getpid()) <= others
 
 
 async def test_a_file_waits_for_its_turn_only_for_a_while(others: set[str]) -> None:
