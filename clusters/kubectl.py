@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import threading
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,14 @@ _FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
 
 class KubectlError(Exception):
     """kubectl failed; the message is its last line, or why it could not be started."""
+
+
+def http_get(address: str, seconds: float) -> str:
+    """Read a page at the ADDRESS of a port-forward. Raises OSError, for a status as HTTPError."""
+    # The person's proxy does not apply to an address of this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(address, timeout=seconds) as answer:
+        return str(answer.read().decode(errors="replace"))
 
 
 class Kubectl:

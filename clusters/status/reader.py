@@ -8,18 +8,16 @@ from __future__ import annotations
 import http.client
 import json
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from clusters.kubectl import Kubectl, KubectlError
+from clusters.azure.doctor.facts import BOT, FLUX
+from clusters.kubectl import Kubectl, KubectlError, http_get
 from clusters.status.scrape import Alert, NoMetrics, NoRules, Scrape, alerts, by, total
 
-BOT, FLUX = "discord-sky", "flux-system"
 _SELECTOR = "--selector=app.kubernetes.io/name=discord-sky-bot"
 _PORT = 8080
 _HTTP_SECONDS = 10
@@ -128,7 +126,8 @@ class Reader:
             json.loads(self.kubectl.text("get", "--raw", "/version"))
         except (KubectlError, ValueError) as error:
             self.problems.append(_sentence("the cluster", error))
-            return _status(at, context, {}, None, self.problems), Reading(at, {})
+            reading = Reading(at, {})
+            return _status(context, {}, reading, None, self.problems), reading
         with ThreadPoolExecutor() as pool:
             asked = {
                 "leases": pool.submit(self._items, "leases.coordination.k8s.io", BOT),
@@ -148,7 +147,7 @@ class Reader:
                 f"Flux has no Kustomization discord-sky in {FLUX}: `make doctor` says what is "
                 "missing."
             )
-        return _status(at, context, found, (reading, earlier), self.problems), reading
+        return _status(context, found, reading, earlier, self.problems), reading
 
     def _items(self, kind: str, namespace: str, *options: str) -> list[dict[str, Any]] | None:
         try:
@@ -172,7 +171,7 @@ class Reader:
                 continue
             try:
                 with self.kubectl.forwarded(f"pod/{name}", BOT, _PORT) as address:
-                    found[name] = Scrape.of(_get(f"{address}/metrics"))
+                    found[name] = Scrape.of(http_get(f"{address}/metrics", _HTTP_SECONDS))
             except NoMetrics as error:
                 self.problems.append(
                     f"The metrics of pod {name} are unknown, because {error}: deploy a version of "
@@ -214,21 +213,13 @@ _REMEDIES = (
 )
 
 
-def _get(url: str) -> str:
-    # The person's proxy does not apply to an address of this machine.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=_HTTP_SECONDS) as answer:
-        return str(answer.read().decode(errors="replace"))
-
-
 def _status(
-    at: float,
     context: str,
     found: Mapping[str, Sequence[Mapping[str, Any]] | None],
-    readings: tuple[Reading, Reading | None] | None,
+    reading: Reading,
+    earlier: Reading | None,
     problems: list[str],
 ) -> Status:
-    reading, earlier = readings or (Reading(at, {}), None)
     scrapes = list(reading.scrapes.values())
     pods, leases, deploys = found.get("pods"), found.get("leases"), found.get("deploys")
     rate, seconds = per_minute(reading, earlier)
@@ -241,9 +232,9 @@ def _status(
         problems.append(f"The alert rules cannot be read ({error}): `git status` shows a change.")
     return Status(
         schema=SCHEMA,
-        at=round(at, 3),
+        at=round(reading.at, 3),
         context=context,
-        leases=None if leases is None else tuple(_holder(item, at) for item in leases),
+        leases=None if leases is None else tuple(_holder(item, reading.at) for item in leases),
         version=next((_version(item) for item in found.get("version") or ()), None),
         pods=None if pods is None else tuple(_process(item, reading) for item in pods),
         answers=Answers(

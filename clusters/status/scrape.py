@@ -139,11 +139,13 @@ def _each(
 
 
 def _mistaken(scrapes: Sequence[Scrape]) -> list[str] | None:
-    parts = [(one.total("persona_problems"), one.total("settings_unknown")) for one in scrapes]
-    counts = [mistakes + unknown for mistakes, unknown in parts if None not in (mistakes, unknown)]  # type: ignore[operator]
-    if len(counts) < len(parts):
-        return None
-    return [f"{max(counts):g}"] if max(counts, default=0) > 0 else []
+    most = 0.0
+    for one in scrapes:
+        mistakes, unknown = one.total("persona_problems"), one.total("settings_unknown")
+        if mistakes is None or unknown is None:
+            return None
+        most = max(most, mistakes + unknown)
+    return [f"{most:g}"] if most else []
 
 
 def _nearly_spent(scrapes: Sequence[Scrape]) -> list[str] | None:

@@ -13,7 +13,6 @@ import socket
 import subprocess
 import tempfile
 import urllib.error
-import urllib.request
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -44,7 +43,7 @@ from clusters.azure.doctor.facts import (
 )
 from clusters.azure.steps.alerts import SECRETS as ALERT_SECRETS
 from clusters.azure.steps.github import BLOCKING_RULES, FAILURE_SWITCH, IMAGE_WORKFLOW
-from clusters.kubectl import Kubectl, KubectlError
+from clusters.kubectl import Kubectl, KubectlError, http_get
 
 Json = Mapping[str, Any]
 
@@ -415,7 +414,7 @@ def probe_bot(kubectl: Kubectl, pod: Pod, not_checked: list[str]) -> Bot:
         return Bot(pod=pod.name, problem=_problem(said))
     try:
         with kubectl.forwarded(f"pod/{pod.name}", BOT, _PORT) as address:
-            readyz, metrics = _http_get(f"{address}/readyz"), _http_get(f"{address}/metrics")
+            readyz, metrics = _get(f"{address}/readyz"), _get(f"{address}/metrics")
     except (KubectlError, OSError) as error:
         not_checked.append(f"/readyz and /metrics of pod {pod.name}: {error}")
         readyz, metrics = "", ""
@@ -438,12 +437,9 @@ def samples(text: str) -> dict[str, float]:
     return {name: value for name, value in found.items() if name.startswith(_WANTED)}
 
 
-def _http_get(url: str) -> str:
-    # The person's proxy does not apply to an address of this machine.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def _get(url: str) -> str:
     try:
-        with opener.open(url, timeout=_HTTP_SECONDS) as answer:
-            return str(answer.read().decode())
+        return http_get(url, _HTTP_SECONDS)
     except urllib.error.HTTPError as error:  # 503 from /readyz, with the reason
         return error.read().decode(errors="replace")
 
