@@ -354,7 +354,7 @@ class Summaries:
             before = page[0].id if page else before
             if time.monotonic() - told > _PROGRESS_SECONDS:
                 told = time.monotonic()
-                progress = f"Reading… {len(newest_first):,} messages so far."
+                progress = f"Reading… {_messages(len(newest_first))} so far."
                 await self._progress(screen, progress, span)
         if len(newest_first) > most:
             found.remarks.append(f"I read only the newest {_messages(most)}.")

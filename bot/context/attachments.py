@@ -276,7 +276,7 @@ class OpenedFile:
 
     @property
     def remark(self) -> str:
-        """What the person is told about it; empty if all of it could be opened."""
+        """A sentence about what was not read, for the person; empty if all of it was."""
         if self.part:
             return f"I read only {self.part} of {_shown(self.name)}."
         return f"I can't open {_shown(self.name)}: {self.trouble}." if self.trouble else ""
@@ -406,12 +406,10 @@ class AttachmentReader:
 
 def _document(name: str, kind: str, parsed: Parsed, most: int) -> OpenedFile:
     text, part = parsed.text[:most], ""
-    if text != parsed.text:
-        part = "the beginning"
-    elif 0 < parsed.pages < parsed.of_pages:
+    if text == parsed.text and 0 < parsed.pages < parsed.of_pages:
         unit = "pages" if kind == "pdf" else "slides or sheets"
         part = f"{parsed.pages} of {parsed.of_pages} {unit}"
-    elif parsed.truncated:
+    elif text != parsed.text or parsed.truncated:
         part = "the beginning"
     return OpenedFile(name, text=text, document=True, part=part)
 

@@ -35,7 +35,6 @@ TOO_SLOW = "it takes too long to read"
 NO_TEXT = "there is no text in it"
 SCANNED = "there is no text in it, only pictures of pages"
 ARCHIVE = "it is an archive, and I open only single files"
-OLD_OFFICE = "it is an old Office file; save it as .docx, .xlsx or .pptx"
 
 _UNPACKED = 32 << 20  # bytes of all parts of a file that are read, and of one stream of a PDF
 _ENTRIES = 10_000  # files in an Office file

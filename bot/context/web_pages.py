@@ -87,7 +87,7 @@ class WebPage:
 
     @property
     def remark(self) -> str:
-        """What the person is told where it was not read; empty otherwise."""
+        """A sentence for the person on why it was not read; empty if it was."""
         if not self.trouble or not self.url:
             return self.trouble
         return f"I couldn't read the page at `{_host_shown(self.url)}`: {self.trouble}."
@@ -448,7 +448,7 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
-    """Return what unpacks the next piece to so many bytes at the most; what is more is lost."""
+    """Return a function that unpacks a piece to at most so many bytes, and drops the rest."""
     match encoding.strip().lower():
         case "" | "identity":
             return lambda piece, most: piece[:most]
@@ -509,7 +509,7 @@ def _plain(title: str) -> str:
 
 
 def _shortened(page: WebPage, most: int) -> WebPage:
-    """Cut the text of a page to so many tokens."""
+    """Cut the text of a page to at most `most` tokens."""
     # The estimate looks at the whole text, so what is surely too much is cut first.
     text = tokens.beginning(page.text[: _CHARACTERS_PER_TOKEN * most + 1], most)
     return page if text == page.text else replace(page, text=text, cut=True)

@@ -153,9 +153,8 @@ def privacy_text(settings: Settings, personas: PersonaRegistry) -> str:
         ),
         (
             f"- When somebody calls me, I send that message, the messages that it continues{around}"
-            f" and their attachments to the language model at "
-            f"**{provider}**, with the names shown in "
-            "Discord. I ask it to store nothing; its own terms say what it keeps."
+            f" and their attachments to the language model at **{provider}**, with the names "
+            "shown in Discord. I ask it to store nothing; its own terms say what it keeps."
         ),
         *_moderated(settings, provider),
         *_opening(settings),
