@@ -122,28 +122,25 @@ async def _status(writer: asyncio.StreamWriter, options: dict[str, str]) -> None
     await _send(writer, b"no", status=f"{options['is']} Status")
 
 
-async def _endless(writer: asyncio.StreamWriter, _: dict[str, str]) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n")
+async def _for_ever(writer: asyncio.StreamWriter, head: bytes, more: bytes, pause: float) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n" + head)
     while True:
-        writer.write(b"<p>more</p>" * 1000)
+        writer.write(more)
         await writer.drain()
-        await asyncio.sleep(0)  # drain() lets nobody else run, not even the news that nobody reads
+        # drain() lets nobody else run, not even the news that nobody reads: a pause of 0 does.
+        await asyncio.sleep(pause)
+
+
+async def _endless(writer: asyncio.StreamWriter, _: dict[str, str]) -> None:
+    await _for_ever(writer, _HTML_FOLLOWS, b"<p>more</p>" * 1000, 0)
 
 
 async def _endless_headers(writer: asyncio.StreamWriter, _: dict[str, str]) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\n")
-    while True:
-        writer.write(b"X-More: and more\r\n" * 1000)
-        await writer.drain()
-        await asyncio.sleep(0)
+    await _for_ever(writer, b"", b"X-More: and more\r\n" * 1000, 0)
 
 
 async def _slow(writer: asyncio.StreamWriter, _: dict[str, str]) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n")
-    while True:
-        writer.write(b"<p>")
-        await writer.drain()
-        await asyncio.sleep(0.1)
+    await _for_ever(writer, _HTML_FOLLOWS, b"<p>", 0.1)
 
 
 async def _bomb(writer: asyncio.StreamWriter, _: dict[str, str]) -> None:
@@ -159,6 +156,7 @@ async def _unknown_packing(writer: asyncio.StreamWriter, _: dict[str, str]) -> N
 
 
 _GZIP = "Content-Encoding: gzip"
+_HTML_FOLLOWS = b"Content-Type: text/html\r\n\r\n"
 _HABITS: dict[str, Callable[[asyncio.StreamWriter, dict[str, str]], Awaitable[None]]] = {
     "redirect": _redirect,
     "typed": _typed,

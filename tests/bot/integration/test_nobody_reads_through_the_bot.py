@@ -96,6 +96,14 @@ PLANS = st.builds(
     st.lists(ASKED, min_size=4, max_size=8).map(tuple),
     st.sampled_from(LATER),
 )
+SERVERS = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate],
+    print_blob=True,
+)
 
 
 def permissions(rules: tuple[Rule, ...], person: int, roles: frozenset[int]) -> frozenset[str]:
@@ -402,14 +410,7 @@ def test_nobody_reads_through_the_bot_what_they_may_not_read(
     speaking = fresh(**({"SKY_THREADS__CHANNELS": chosen} if threads else {}))
     rightly = 0
 
-    @settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.explicit, Phase.generate],
-        print_blob=True,
-    )
+    @SERVERS
     @given(plan=PLANS)
     def every_plan(plan: Plan) -> None:
         nonlocal rightly

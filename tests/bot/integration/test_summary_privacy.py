@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 
 from .answers import buttons
 from .conftest import FreshStage
@@ -17,7 +17,7 @@ from .environment import Stage
 from .scenario import Scene
 from .scenario import scene as open_scene
 from .summaries import SETTINGS, response
-from .test_nobody_reads_through_the_bot import EXAMPLES, PLANS, Plan, Played, judge, told
+from .test_nobody_reads_through_the_bot import EXAMPLES, PLANS, SERVERS, Plan, Played, judge, told
 
 HERE, CHANNEL, HOURS, MENU = "here", "channel", "hours", "menu"
 
@@ -26,14 +26,7 @@ def test_a_summary_holds_nothing_that_its_reader_may_not_read(fresh: FreshStage)
     stage = fresh(**{**SETTINGS, "SKY_SUMMARY__ASK_FROM": "0"})
     rightly, refused = 0, 0
 
-    @settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.explicit, Phase.generate],
-        print_blob=True,
-    )
+    @SERVERS
     @given(plan=PLANS)
     def every_plan(plan: Plan) -> None:
         nonlocal rightly, refused
